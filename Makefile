@@ -1,0 +1,80 @@
+# Needs make and Python 3.11 or newer, nothing else. `make` alone lists the commands.
+
+HOST ?= 127.0.0.1
+PORT ?= 8000
+ARGS ?=
+
+PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
+	command -v $$name >/dev/null 2>&1 && \
+	$$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+	echo $$name && break; done)
+
+VENV := .venv
+PY := $(VENV)/bin/python
+UV := uv
+
+.PHONY: help run test check format bench migration lock openapi clean
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+run: export LATCHKEY_ENVIRONMENT = development
+run: $(VENV)/.run ## Migrate, load demo data into an empty database, serve on HOST and PORT
+	@$(PY) -m app db upgrade --json >/dev/null
+	@$(PY) -m app seed-demo --if-empty --json >/dev/null
+	@exec $(PY) -m app serve --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.dev ## Run all tests, on SQLite and PostgreSQL (ARGS="-k token" for some)
+	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/.dev ## Lint, format, types, import layers, migrations match models
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/mypy
+	@$(VENV)/bin/lint-imports --no-logo
+	@$(PY) -m scripts.check_migrations
+
+format: $(VENV)/.dev ## Format, and mend what the linter can mend
+	@$(VENV)/bin/ruff format .
+	@$(VENV)/bin/ruff check --fix .
+
+bench: $(VENV)/.dev ## Run the benchmarks and print ratios (some minutes)
+	@$(PY) -m scripts.bench $(ARGS)
+
+migration: $(VENV)/.dev ## Write a migration from the models: make migration MESSAGE="add x"
+	@rm -f .migration.db
+	@LATCHKEY_ENVIRONMENT=development LATCHKEY_DATABASE_URL=sqlite:///./.migration.db \
+		sh -c '$(VENV)/bin/alembic upgrade head && $(VENV)/bin/alembic revision --autogenerate -m "$(MESSAGE)"'
+	@rm -f .migration.db
+	@$(VENV)/bin/ruff format -q migrations
+
+lock: ## Renew the lock files from pyproject.toml (needs uv)
+	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-emit-index-url \
+		--python-version 3.11 --custom-compile-command "make lock" \
+		--group build pyproject.toml -o requirements.lock
+	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-emit-index-url \
+		--python-version 3.11 --custom-compile-command "make lock" \
+		--group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove the virtual environment and the caches, not the database
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Latchkey needs Python 3.11 or newer."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+		{ echo "Python lacks venv. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@echo "Creating $(VENV) with $(PYTHON)"
+	@$(PYTHON) -m venv $(VENV)
+
+# The stamps say which lock is installed. The development set contains the other.
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@test -f $(VENV)/.dev || { echo "Installing the locked dependencies"; \
+		$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock; }
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Installing the locked development dependencies"
+	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

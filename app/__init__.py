@@ -1,0 +1,1 @@
+"""Latchkey: the reference OAuth2 password-flow authorization server for FastAPI."""

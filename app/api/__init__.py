@@ -1,0 +1,1 @@
+"""The JSON API: what users do with their own account, and what operators manage."""

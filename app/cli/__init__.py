@@ -1,0 +1,22 @@
+"""The operator's command line: ``latchkey`` or ``python -m app``. One file per noun."""
+
+import typer
+
+from app.cli import clients, db, seed_demo, serve, users
+
+cli = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,  # a traceback with values could show a secret
+    help="Latchkey: an OAuth2 authorization server. Settings come from the environment: see "
+    "README.md.",
+)
+cli.command("serve")(serve.serve)
+cli.command("seed-demo")(seed_demo.seed_demo_data)
+cli.add_typer(db.cli, name="db")
+cli.add_typer(users.cli, name="users")
+cli.add_typer(clients.cli, name="clients")
+
+
+def main() -> None:
+    """Run the command line."""
+    cli(prog_name="latchkey")

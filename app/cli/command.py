@@ -1,0 +1,93 @@
+"""What every command shares: a server to work on, one way to answer, one way to fail."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from app.clock import Clock
+from app.errors import Problem
+from app.security.passwords import UnacceptablePasswordError
+from app.server import Server
+from app.settings import Settings, SettingsError, load_settings
+
+Result = TypeVar("Result")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+
+REFUSED = 1
+
+
+@contextmanager
+def failing_in_one_line() -> Generator[None]:
+    """Turn what an operator can mend into one line on stderr and exit code 1."""
+    try:
+        yield
+    except (Problem, SettingsError, UnacceptablePasswordError) as refusal:
+        _fail(refusal.detail if isinstance(refusal, Problem) else str(refusal))
+    except DBAPIError as error:
+        missing = "no such table" in str(error.orig) or "does not exist" in str(error.orig)
+        if missing:
+            _fail("the database is not migrated: run `latchkey db upgrade`")
+        _fail(f"the database refused: {type(error).__name__}")
+    except (SQLAlchemyError, OSError) as error:
+        _fail(f"the database cannot be reached: {type(error).__name__}")
+
+
+def _fail(line: str) -> None:
+    print(f"latchkey: {line}", file=sys.stderr)
+    raise typer.Exit(REFUSED) from None
+
+
+def settings() -> Settings:
+    """The settings, or exit code 1 with one line."""
+    with failing_in_one_line():
+        return load_settings()
+    raise AssertionError("failing_in_one_line left")
+
+
+@asynccontextmanager
+async def _opened(settings: Settings) -> AsyncGenerator[Server]:
+    server = Server(settings, Clock())
+    try:
+        yield server
+    finally:
+        await server.close()
+
+
+def run(work: Callable[[Server], Awaitable[Result]]) -> Result:
+    """Do ``work`` on a server that is not serving."""
+
+    async def main() -> Result:
+        async with _opened(load_settings()) as server:
+            return await work(server)
+
+    with failing_in_one_line():
+        return asyncio.run(main())
+    raise AssertionError("failing_in_one_line left")
+
+
+def read_stdin() -> str:
+    """What is on stdin, less one trailing newline."""
+    return sys.stdin.read().removesuffix("\n")
+
+
+def show(record: Mapping[str, Any], as_json: bool, note: str = "") -> None:
+    """Print one record: as JSON, or as a table of its fields with ``note`` under it."""
+    if as_json:
+        print(json.dumps(record))
+        return
+    table = Table(show_header=False)
+    for name, value in record.items():
+        table.add_row(name, " ".join(value) if isinstance(value, list) else str(value))
+    console = Console(soft_wrap=True)
+    console.print(table)
+    if note:
+        console.print(note)

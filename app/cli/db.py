@@ -1,0 +1,33 @@
+"""``latchkey db``: migrations."""
+
+import typer
+
+from app.cli.command import Json, failing_in_one_line, run, settings, show
+from app.database import schema_state, upgrade
+from app.errors import Problem
+from app.server import Server
+
+cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or look at its schema.")
+
+
+@cli.command("upgrade")
+def upgrade_database(json: Json = False) -> None:
+    """Migrate the database to the newest schema. Safe to run again, and from several places."""
+    with failing_in_one_line():
+        upgrade(settings().database_url)
+    show({"schema_state": run(_state)}, json)
+
+
+@cli.command("check")
+def check(json: Json = False) -> None:
+    """Say whether the schema is current; exit code 1 if it is older than this code."""
+    state = run(_state)
+    show({"schema_state": state}, json)
+    if state in ("older", "missing"):
+        with failing_in_one_line():
+            raise Problem("the database is not migrated: run `latchkey db upgrade`")
+
+
+async def _state(server: Server) -> str:
+    async with server.database.read() as connection:
+        return await schema_state(connection)

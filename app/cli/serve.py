@@ -1,0 +1,66 @@
+"""``latchkey serve``: the server, with as many workers as you like."""
+
+import os
+from typing import Annotated
+
+import typer
+import uvicorn
+
+from app.cli.command import failing_in_one_line, run, settings
+from app.demo import demo_is_present, refuse_demo_data
+from app.log import log_config
+from app.server import Server
+
+SHUTDOWN_TIMEOUT = 30
+"""Seconds that requests under way may take when the server is told to stop."""
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="How many processes serve.")] = 1,
+    access_log: Annotated[bool, typer.Option(help="Write a line for each request.")] = True,
+) -> None:
+    """Serve. The database must be migrated; in production, demo data is refused.
+
+    In development the issuer is http://127.0.0.1:PORT unless LATCHKEY_ISSUER says otherwise.
+    """
+    if os.environ.get("LATCHKEY_ENVIRONMENT") == "development":
+        os.environ.setdefault("LATCHKEY_ISSUER", f"http://127.0.0.1:{port}")
+    configured = settings()
+
+    async def check(server: Server) -> bool:
+        await server.start()
+        await refuse_demo_data(server, host)
+        if not configured.development:
+            return False
+        async with server.database.read() as connection:
+            return await demo_is_present(connection, server.passwords)
+
+    demo = run(check)
+    if configured.docs:
+        _greet(configured.issuer, demo)
+    with failing_in_one_line():
+        uvicorn.run(
+            "app.main:create_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            proxy_headers=True,
+            forwarded_allow_ips=configured.forwarded_allow_ips,
+            server_header=False,
+            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
+            log_config=log_config(configured.log_format or "json", access_log),
+        )
+
+
+def _greet(issuer: str, demo: bool) -> None:
+    print(f"\n  Swagger UI   {issuer}/docs")
+    if demo:
+        print("  Log in as    alice, password alice-in-wonderland")
+        print(
+            "  Or           curl -d grant_type=password -d username=alice"
+            f" -d password=alice-in-wonderland {issuer}/token"
+        )
+    print(flush=True)

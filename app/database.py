@@ -1,0 +1,153 @@
+"""The database: two engines on one URL, and the migrations.
+
+``read()`` gives a connection in autocommit: each statement stands alone, no BEGIN or COMMIT
+travels. ``transaction()`` gives one that commits at the end of its block and rolls back when the
+block raises. Work is written as SQLAlchemy Core statements on the mapped classes of
+:mod:`app.models`: columns, not entities.
+
+SQLite lets one connection write at a time. Its transactions begin with BEGIN IMMEDIATE, and its
+writing engine has a single connection, so that the writers of one process queue here, in order,
+instead of busy-waiting on the file's lock.
+"""
+
+import re
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+ROOT = Path(__file__).parent.parent
+
+SQLITE_BUSY_TIMEOUT = 5_000
+"""Milliseconds that a writer waits for another process."""
+
+POOL_SIZE = 8
+POOL_TIMEOUT = 5
+"""Seconds that a request waits for a connection; past it the answer is 503."""
+
+POSTGRESQL_TIMEOUTS = {"lock_timeout": "5s", "statement_timeout": "30s"}
+
+DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+
+
+def driver_url(url: str) -> str:
+    """The SQLAlchemy URL for a setting such as ``postgresql://user:pw@host/db``."""
+    scheme, rest = url.split("://", 1)
+    return f"{DRIVERS[scheme]}://{rest}"
+
+
+class Database:
+    """The engines of one process. Close it when done."""
+
+    def __init__(self, url: str) -> None:
+        """``url`` is the setting ``LATCHKEY_DATABASE_URL``; nothing is opened yet."""
+        self.url = url
+        self.is_sqlite = url.startswith("sqlite")
+        # A statement's parameters are never put into an error's text: they may be credentials.
+        options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": POOL_TIMEOUT}
+        if self.is_sqlite:
+            writer_pool = {"pool_size": 1, "max_overflow": 0}
+        else:
+            writer_pool = {"pool_size": POOL_SIZE, "max_overflow": 0}
+            options["connect_args"] = {"server_settings": POSTGRESQL_TIMEOUTS, "timeout": 5}
+        self._reader = create_async_engine(
+            driver_url(url),
+            isolation_level="AUTOCOMMIT",
+            pool_reset_on_return=None,  # safe in autocommit alone: nothing is ever left open
+            pool_size=POOL_SIZE,
+            max_overflow=0,
+            **options,
+        )
+        self._writer = create_async_engine(driver_url(url), **writer_pool, **options)
+        if self.is_sqlite:
+            _prepare_sqlite(self._reader)
+            _prepare_sqlite(self._writer)
+            event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+
+    def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection in autocommit: for queries, and for writes of a single statement."""
+        return self._reader.connect()
+
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection whose work is committed at the end of the block, or not at all."""
+        return self._writer.begin()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._reader.dispose()
+        await self._writer.dispose()
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "connect")
+    def set_pragmas(connection: DBAPIConnection, _record: object) -> None:
+        connection.isolation_level = None  # BEGIN is ours: see _begin_immediate
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = NORMAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def lock(connection: AsyncConnection, name: str) -> None:
+    """Hold the application lock ``name`` until the transaction ends, across all processes.
+
+    On SQLite the transaction itself is that lock already.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(
+            text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name}
+        )
+
+
+def violated_constraint(error: DBAPIError, *names: str) -> bool:
+    """Whether ``error`` tells of one of these constraints (PostgreSQL) or columns (SQLite)."""
+    return any(re.search(rf"\b{re.escape(name)}\b", str(error.orig)) for name in names)
+
+
+# Migrations
+
+
+def alembic_config(url: str) -> Config:
+    """Alembic's configuration for the database at ``url``, wherever the process was started."""
+    config = Config(ROOT / "alembic.ini")
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    config.attributes["url"] = driver_url(url)
+    return config
+
+
+def upgrade(url: str) -> None:
+    """Migrate the database to the newest schema. Not to be called inside an event loop."""
+    command.upgrade(alembic_config(url), "head")
+
+
+async def schema_state(connection: AsyncConnection) -> str:
+    """``current``, ``older`` or ``newer`` than this code, or ``missing``.
+
+    Code runs on a newer schema: migrations expand first and contract a release later.
+    """
+    scripts = ScriptDirectory(str(ROOT / "migrations"))
+    try:
+        revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except DBAPIError as error:
+        if "alembic_version" in str(error.orig):
+            return "missing"
+        raise
+    if revision is None:
+        return "missing"
+    if revision == scripts.get_current_head():
+        return "current"
+    known = {script.revision for script in scripts.walk_revisions()}
+    return "older" if revision in known else "newer"

@@ -1,0 +1,238 @@
+"""Every error that reaches a caller, and how it is written.
+
+    LatchkeyError
+    ├── Problem                   the JSON API and the command line      RFC 9457
+    │   ├── NotFoundError         404
+    │   ├── ConflictError         409
+    │   └── InvalidError          422
+    ├── OAuth2Error               /token, /revoke, /introspect           RFC 6749, section 5.2
+    │   ├── InvalidRequestError   400
+    │   ├── InvalidClientError    401, with a challenge
+    │   ├── InvalidGrantError     400
+    │   ├── UnauthorizedClientError, UnsupportedGrantTypeError, InvalidScopeError   400
+    │   └── TemporarilyUnavailableError   503, with Retry-After
+    └── BearerError               routes that want an access token       RFC 6750, section 3
+        ├── MissingTokenError     401, without an error code
+        ├── MalformedRequestError 400
+        ├── InvalidTokenError     401
+        └── InsufficientScopeError   403, naming the scopes
+
+What the client is told is one constant sentence; the reason is for the log. Neither ever holds a
+credential or repeats what was sent.
+"""
+
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+RETRY_AFTER = 2
+"""Seconds after which a request refused for load is worth another try."""
+
+
+class LatchkeyError(Exception):
+    """An error with an answer of its own."""
+
+    status: int = 400
+    media_type: str = "application/json"
+
+    def __init__(self, reason: str = "") -> None:
+        """``reason`` goes to the log alone."""
+        super().__init__(reason)
+        self.reason = reason
+
+    def content(self) -> dict[str, Any]:
+        """The body of the answer."""
+        raise TypeError("answered by its subclasses")
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """The headers of the answer; challenges name ``realm``."""
+        return {}
+
+
+class Problem(LatchkeyError):
+    """RFC 9457, section 3. The detail is also what the command line prints."""
+
+    media_type = "application/problem+json"
+
+    def __init__(self, detail: str, status: int | None = None) -> None:
+        """``detail`` is read by a person; it names what was refused and why."""
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status or type(self).status
+
+    def content(self) -> dict[str, Any]:
+        """The members of RFC 9457, section 3.1."""
+        return {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+
+
+class NotFoundError(Problem):
+    """There is no such thing, or it belongs to somebody else."""
+
+    status = 404
+
+
+class ConflictError(Problem):
+    """It exists already, or is in use."""
+
+    status = 409
+
+
+class InvalidError(Problem):
+    """A value breaks a rule."""
+
+    status = 422
+
+
+class OAuth2Error(LatchkeyError):
+    """RFC 6749, section 5.2."""
+
+    error: ClassVar[str]
+    description: ClassVar[str]
+
+    def __init__(self, reason: str = "", description: str | None = None) -> None:
+        """``description`` may sharpen the class's own; it must not contain input."""
+        super().__init__(reason or description or "")
+        self.told = description or self.description
+
+    def content(self) -> dict[str, Any]:
+        """``error`` and ``error_description``."""
+        return {"error": self.error, "error_description": self.told}
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """Nothing that this endpoint says is ever stored (section 5.1)."""
+        return {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class InvalidRequestError(OAuth2Error):
+    """A parameter is missing, malformed or repeated."""
+
+    error = "invalid_request"
+    description = "The request is malformed."
+
+
+class InvalidClientError(OAuth2Error):
+    """The client is unknown, or did not prove who it is."""
+
+    status = 401
+    error = "invalid_client"
+    description = "Client authentication failed."
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """RFC 9110, section 15.5.2: a 401 carries a challenge."""
+        challenge = f'Basic realm="{realm}", charset="UTF-8"'
+        return {**super().headers(realm), "WWW-Authenticate": challenge}
+
+
+class InvalidGrantError(OAuth2Error):
+    """The user's name and password, or the token, are not good."""
+
+    error = "invalid_grant"
+    description = "The user name or the password is wrong."
+
+
+class UnauthorizedClientError(OAuth2Error):
+    """The client is known and may not use this grant."""
+
+    error = "unauthorized_client"
+    description = "This client may not use this grant type."
+
+
+class UnsupportedGrantTypeError(OAuth2Error):
+    """No client may use this grant here."""
+
+    error = "unsupported_grant_type"
+    description = "This server does not support this grant type."
+
+
+class InvalidScopeError(OAuth2Error):
+    """A scope is unknown, malformed or not allowed, or none is left."""
+
+    error = "invalid_scope"
+    description = "A requested scope is unknown or not allowed to this client."
+
+
+class TemporarilyUnavailableError(OAuth2Error):
+    """Too many wait already, or the database does not answer."""
+
+    status = 503
+    error = "temporarily_unavailable"
+    description = "The server is busy. Try again in a moment."
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """With ``Retry-After``, in seconds."""
+        return {**super().headers(realm), "Retry-After": str(RETRY_AFTER)}
+
+
+class BearerError(LatchkeyError):
+    """RFC 6750, section 3."""
+
+    status = 401
+    error: ClassVar[str]
+    description: ClassVar[str]
+
+    def parameters(self) -> dict[str, str]:
+        """What the challenge says beside its realm; the body repeats it."""
+        return {"error": self.error, "error_description": self.description}
+
+    def content(self) -> dict[str, Any]:
+        """The challenge's parameters, as JSON."""
+        return {**self.parameters()}
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """The challenge."""
+        pairs = {"realm": realm, **self.parameters()}
+        return {
+            "WWW-Authenticate": "Bearer "
+            + ", ".join(f'{name}="{value}"' for name, value in pairs.items())
+        }
+
+
+class MissingTokenError(BearerError):
+    """Nothing was presented, so nothing is said to be wrong (section 3.1)."""
+
+    media_type = "application/problem+json"
+
+    def parameters(self) -> dict[str, str]:
+        """None: the challenge has its realm only."""
+        return {}
+
+    def content(self) -> dict[str, Any]:
+        """A problem that says what to send."""
+        return Problem("This resource needs an access token.", self.status).content()
+
+
+class MalformedRequestError(BearerError):
+    """The token came in a way that cannot be read, or in two ways."""
+
+    status = 400
+    error = "invalid_request"
+    description = "Send one Authorization header with one bearer token."
+
+
+class InvalidTokenError(BearerError):
+    """Expired, revoked, malformed, or not meant for this."""
+
+    error = "invalid_token"
+    description = "The access token is expired, revoked, malformed or invalid."
+
+
+class InsufficientScopeError(BearerError):
+    """The token is good and does not reach here."""
+
+    status = 403
+    error = "insufficient_scope"
+    description = "This resource needs a scope that the access token does not have."
+
+    def __init__(self, scopes: Sequence[str], reason: str = "") -> None:
+        """``scopes`` are all that the resource needs."""
+        super().__init__(reason)
+        self.scopes = scopes
+
+    def parameters(self) -> dict[str, str]:
+        """With the scopes that would do."""
+        return {**super().parameters(), "scope": " ".join(self.scopes)}

@@ -1,0 +1,85 @@
+"""From an error to its answer."""
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from app.errors import (
+    RETRY_AFTER,
+    InvalidRequestError,
+    LatchkeyError,
+    Problem,
+    TemporarilyUnavailableError,
+)
+from app.middleware import PROTOCOL_PATHS
+
+log = structlog.get_logger("latchkey")
+
+
+def add_error_handlers(app: FastAPI, realm: str) -> None:
+    """Teach ``app`` to answer every error in its caller's format."""
+
+    @app.exception_handler(LatchkeyError)
+    async def answer(request: Request, error: LatchkeyError) -> Response:
+        if error.reason:
+            log.info("refused", kind=type(error).__name__, reason=error.reason)
+        return JSONResponse(
+            error.content(), error.status, error.headers(realm), media_type=error.media_type
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        problem = Problem("The request does not have the form that is described.", 422)
+        errors = [
+            {"field": ".".join(str(part) for part in each["loc"]), "reason": each["msg"]}
+            for each in error.errors()  # the input itself is left out
+        ]
+        return JSONResponse(
+            {**problem.content(), "errors": errors}, 422, media_type=problem.media_type
+        )
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
+        if request.url.path in PROTOCOL_PATHS:
+            protocol_error = InvalidRequestError(description=_SENTENCES.get(error.status_code))
+            content = protocol_error.content()
+            return JSONResponse(
+                content, error.status_code, {**headers, **protocol_error.headers(realm)}
+            )
+        problem = Problem(_SENTENCES.get(error.status_code, str(error.detail)), error.status_code)
+        return JSONResponse(
+            problem.content(), problem.status, headers, media_type=problem.media_type
+        )
+
+    async def database_error(request: Request, error: Exception) -> Response:
+        if isinstance(error, DBAPIError) and not _is_outage(error):
+            raise error
+        log.error("the database does not answer", kind=type(error).__name__)
+        if request.url.path in PROTOCOL_PATHS:
+            return await answer(request, TemporarilyUnavailableError())
+        problem = Problem("The database does not answer. Try again in a moment.", 503)
+        return JSONResponse(
+            problem.content(),
+            503,
+            {"Retry-After": str(RETRY_AFTER)},
+            media_type=problem.media_type,
+        )
+
+    for outage in (DBAPIError, PoolTimeoutError, ConnectionError, TimeoutError):
+        app.add_exception_handler(outage, database_error)
+
+
+_SENTENCES = {
+    404: "There is nothing at this address.",
+    405: "This address does not answer this method.",
+    413: "The request body is too large.",
+}
+
+
+def _is_outage(error: DBAPIError) -> bool:
+    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))

@@ -1,0 +1,56 @@
+"""Probes: is the process alive, and may it get traffic?"""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.database import schema_state
+from app.server import CurrentServer, Server
+from app.services.keys import NoSigningKeyError
+
+router = APIRouter(tags=["health"])
+
+
+class Health(BaseModel):
+    """The state of each thing that was looked at."""
+
+    status: str
+    database: str | None = None
+    schema_state: str | None = None
+    signing_key: str | None = None
+
+
+@router.get("/healthz", operation_id="get_liveness", response_model_exclude_none=True)
+async def healthz() -> Health:
+    """Whether the process answers; says nothing of the database."""
+    return Health(status="alive")
+
+
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "Not ready for traffic."}},
+)
+async def readyz(server: CurrentServer) -> JSONResponse:
+    """Whether the database answers, its schema is new enough and a signing key is active."""
+    health = await _look(server)
+    ready = health.status == "ready"
+    return JSONResponse(health.model_dump(exclude_none=True), 200 if ready else 503)
+
+
+async def _look(server: Server) -> Health:
+    try:
+        async with server.database.read() as connection:
+            schema = await schema_state(connection)
+    except (SQLAlchemyError, OSError):
+        return Health(status="unready", database="unreachable")
+    health = Health(status="unready", database="reachable", schema_state=schema)
+    if schema in ("missing", "older"):
+        return health
+    try:
+        await server.keys.signing(server.settings.access_token_alg)
+    except NoSigningKeyError:
+        return health.model_copy(update={"signing_key": "missing"})
+    return health.model_copy(update={"status": "ready", "signing_key": "active"})

@@ -1,0 +1,63 @@
+"""The application: what it is made of, in the order in which it is read."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app import health
+from app.api import me
+from app.clock import Clock
+from app.handlers import add_error_handlers
+from app.items import router as items_router
+from app.middleware import Surroundings
+from app.oauth2.token import token_router
+from app.pages import docs, landing
+from app.server import Server
+from app.settings import Settings, load_settings
+
+DESCRIPTION = """
+An OAuth2 authorization server with the password grant, and a resource server behind it.
+
+Press **Authorize**, log in, and try the operations with a padlock.
+"""
+
+
+def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
+    """The ASGI application, with the settings of the environment unless some are given."""
+    settings = settings or load_settings()
+    server = Server(settings, clock or Clock())
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
+        try:
+            await server.start()
+            yield
+        finally:
+            await server.close()
+
+    app = FastAPI(
+        title="Latchkey",
+        version="0.1.0",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url=None,  # app.pages.docs serves it, with the scopes of the database
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
+    app.state.server = server
+    app.add_middleware(
+        Surroundings,
+        body_limit=settings.request_body_limit,
+        https=settings.issuer.startswith("https:"),
+    )
+    add_error_handlers(app, settings.realm)
+
+    app.include_router(token_router(settings))
+    app.include_router(me.router)
+    app.include_router(items_router.router)
+    app.include_router(health.router)
+    if settings.docs:
+        app.include_router(docs.router)
+    if settings.development:
+        app.include_router(landing.router)
+    return app

@@ -1,0 +1,22 @@
+"""The tables, one file each. Alembic sees exactly what is imported here: add your own."""
+
+from app.models.base import Base
+from app.models.client import Client, ClientScope, ClientSecret
+from app.models.item import Item
+from app.models.login import Login
+from app.models.scope import Scope
+from app.models.signing_key import SigningKey
+from app.models.user import User, UserScope
+
+__all__ = [
+    "Base",
+    "Client",
+    "ClientScope",
+    "ClientSecret",
+    "Item",
+    "Login",
+    "Scope",
+    "SigningKey",
+    "User",
+    "UserScope",
+]

@@ -1,0 +1,56 @@
+"""Applications that ask for tokens (RFC 6749, section 2)."""
+
+import uuid
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class Client(Base):
+    """A client. Public when it has no secret by nature; the lists hold the words of the RFCs."""
+
+    __tablename__ = "clients"
+
+    client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    is_public: Mapped[bool]
+    grant_types: Mapped[list[str]] = mapped_column(JSON)
+    auth_methods: Mapped[list[str]] = mapped_column(JSON)
+    redirect_uris: Mapped[list[str]] = mapped_column(JSON)
+    post_logout_redirect_uris: Mapped[list[str]] = mapped_column(JSON)
+    id_token_alg: Mapped[str] = mapped_column(String(16), default="RS256")
+    require_pkce: Mapped[bool] = mapped_column(default=True)
+    introspect: Mapped[str] = mapped_column(String(8), default="own")
+    """Whose access tokens it may introspect: ``own`` or ``any``."""
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+    disabled_at: Mapped[datetime | None]
+
+
+class ClientSecret(Base):
+    """A secret of a confidential client, as its hash. Two are valid while one is rotated out."""
+
+    __tablename__ = "client_secrets"
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
+    )
+    secret_hash: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+
+
+class ClientScope(Base):
+    """A scope that a client may ask for, and whether it gets it without asking."""
+
+    __tablename__ = "client_scopes"
+
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True
+    )
+    scope: Mapped[str] = mapped_column(ForeignKey("scopes.name"), primary_key=True, index=True)
+    is_default: Mapped[bool] = mapped_column(default=False)

@@ -1,0 +1,150 @@
+"""Protected routes: RFC 6750, with the scopes that FastAPI gathers in ``SecurityScopes``.
+
+@router.get("/reports")
+async def reports(user: Annotated[CurrentUser, Security(current_user, scopes=["reports"])]):
+    ...
+"""
+
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends
+from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
+
+from app.errors import (
+    InsufficientScopeError,
+    InvalidTokenError,
+    MalformedRequestError,
+    MissingTokenError,
+)
+from app.security import jwt
+from app.server import CurrentServer, Server
+from app.services.access_tokens import AccessToken
+from app.services.logins import find_live_user
+
+_CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
+"""RFC 6750, section 2.1; scheme names know no case (RFC 9110, section 11.1)."""
+
+
+class BearerToken(OAuth2PasswordBearer):
+    """FastAPI's ``OAuth2PasswordBearer`` with the errors of RFC 6750, section 3.1."""
+
+    async def __call__(self, request: HTTPConnection) -> str:
+        """The token of the ``Authorization`` header; the address is never looked at.
+
+        Raises :class:`MissingTokenError`, :class:`MalformedRequestError`, or
+        :class:`InvalidTokenError` for something that cannot be a token.
+        """
+        headers = request.headers.getlist("authorization")
+        if not headers or headers[0].partition(" ")[0].lower() != "bearer":
+            raise MissingTokenError
+        if len(headers) > 1:
+            raise MalformedRequestError("two Authorization headers")
+        credentials = _CREDENTIALS.fullmatch(headers[0])
+        if credentials is None:
+            raise InvalidTokenError("not the form of a bearer token")
+        return credentials[1]
+
+
+password_bearer = BearerToken(
+    tokenUrl="token",
+    scheme_name="OAuth2PasswordBearer",
+    description="Log in with a user's name and password. In development: "
+    "`alice` with `alice-in-wonderland`.",
+)
+
+
+async def verified_token(
+    server: CurrentServer, token: Annotated[str, Depends(password_bearer)]
+) -> AccessToken:
+    """The claims of the request's access token, checked without the database.
+
+    Raises :class:`InvalidTokenError`.
+    """
+    return await verify(server, token)
+
+
+async def verify(server: Server, token: str) -> AccessToken:
+    """The claims of ``token`` if it is good and its client enabled, else an error."""
+    try:
+        access_token = await server.access_tokens.verify(token)
+    except jwt.InvalidTokenError as error:
+        raise InvalidTokenError(str(error)) from None
+    if await server.clients.find(access_token.client_id) is None:
+        raise InvalidTokenError("its client is disabled")
+    return access_token
+
+
+@dataclass(frozen=True)
+class CurrentUser:
+    """The user behind a request, and what their token permits."""
+
+    id: uuid.UUID
+    username: str
+    email: str | None
+    email_verified: bool
+    login_id: uuid.UUID
+    client_id: str
+    scopes: frozenset[str]
+
+
+async def current_user(
+    security_scopes: SecurityScopes,
+    server: CurrentServer,
+    token: Annotated[AccessToken, Depends(verified_token)],
+) -> CurrentUser:
+    """The user of the access token, asked of the database at every request.
+
+    A login that was ended and a user who was disabled stop at once. Raises
+    :class:`InvalidTokenError`, or :class:`InsufficientScopeError` also for the token of a
+    client that acts for itself.
+    """
+    if not token.scopes.issuperset(security_scopes.scopes):
+        raise InsufficientScopeError(security_scopes.scopes)
+    if token.login_id is None:
+        raise InsufficientScopeError(security_scopes.scopes, "a client's token, not a user's")
+    async with server.database.read() as connection:
+        user = await find_live_user(connection, token.login_id)
+    if user is None or str(user.id) != token.subject:
+        raise InvalidTokenError("the login has ended, or the user is disabled")
+    return CurrentUser(
+        id=user.id,
+        username=user.username,
+        email=user.email,
+        email_verified=user.email_verified,
+        login_id=token.login_id,
+        client_id=token.client_id,
+        scopes=token.scopes,
+    )
+
+
+class BearerErrorResponse(BaseModel):
+    """RFC 6750, section 3."""
+
+    error: str
+    error_description: str
+    scope: str | None = None
+
+
+def _error(description: str) -> dict[str, Any]:
+    challenge = {"schema": {"type": "string"}, "description": "`Bearer`, with its realm and why."}
+    return {
+        "model": BearerErrorResponse,
+        "description": description,
+        "headers": {"WWW-Authenticate": challenge},
+    }
+
+
+BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
+    400: _error("More than one token was sent (`invalid_request`)."),
+    401: {
+        **_error("No access token, or one that is not good (`invalid_token`)."),
+        "content": {"application/problem+json": {"schema": {"type": "object"}}},
+    },
+    403: _error("The token lacks a scope (`insufficient_scope`)."),
+}
+"""What every route behind :func:`current_user` can answer, for its ``responses``."""

@@ -1,0 +1,91 @@
+"""Client authentication: RFC 6749, sections 2.3 and 3.2.1.
+
+A client proves itself with HTTP Basic, or with ``client_id`` and ``client_secret`` in the body,
+never with both. A public client only names itself. A request that names nobody comes from the
+default client, if there is one.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote_plus
+
+from starlette.requests import Request
+
+from app.errors import InvalidClientError, InvalidRequestError
+from app.server import Server
+from app.services.clients import RegisteredClient
+
+
+@dataclass(frozen=True)
+class Presented:
+    """What a request says of its client: a method of RFC 7591, section 2, and its values."""
+
+    method: str
+    client_id: str
+    secret: str | None = field(default=None, repr=False)
+
+
+async def authenticate_client(
+    request: Request, form: Mapping[str, str], server: Server
+) -> RegisteredClient:
+    """The client that sent this request.
+
+    Raises :class:`InvalidClientError`, or :class:`InvalidRequestError` for two methods at once.
+    """
+    presented = _presented(request, form) or _default(server)
+    client = await server.clients.find(presented.client_id)
+    if client is None:
+        raise InvalidClientError("the client is unknown or disabled")
+    if presented.method not in client.auth_methods:
+        raise InvalidClientError(f"{presented.method} is not allowed to this client")
+    if presented.secret is not None and not client.has_secret(presented.secret, server.clock.now()):
+        raise InvalidClientError("the client secret is wrong")
+    return client
+
+
+def _presented(request: Request, form: Mapping[str, str]) -> Presented | None:
+    basic = _basic(request)
+    named, secret = form.get("client_id"), form.get("client_secret")
+    if basic is None:
+        if named is None and secret is not None:
+            raise InvalidClientError("a client secret without a client id")
+        if named is None:
+            return None
+        return Presented("client_secret_post" if secret else "none", named, secret)
+    if secret is not None:
+        raise InvalidRequestError(description="Use one method of client authentication.")
+    if named is not None and named != basic.client_id:
+        raise InvalidRequestError(description="The request names two clients.")
+    return basic
+
+
+def _basic(request: Request) -> Presented | None:
+    """RFC 6749, section 2.3.1: both parts are form-encoded before they are joined."""
+    headers = request.headers.getlist("authorization")
+    if not headers:
+        return None
+    if len(headers) > 1:
+        raise InvalidRequestError(description="The Authorization header is repeated.")
+    scheme, _, encoded = headers[0].partition(" ")
+    if scheme.lower() != "basic":
+        raise InvalidClientError("the Authorization header is not Basic")
+    try:
+        pair = base64.b64decode(encoded.strip(), validate=True).decode()
+        client_id, colon, secret = pair.partition(":")
+        client_id, secret = (unquote_plus(part, errors="strict") for part in (client_id, secret))
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise InvalidClientError("the Basic credentials cannot be read") from None
+    if not colon or "\x00" in client_id:
+        raise InvalidClientError("the Basic credentials cannot be read")
+    if not client_id and not secret:
+        return None  # Swagger UI sends an empty pair when nobody typed a client
+    # An id with an empty secret is how browsers' clients and some libraries say "public".
+    return Presented("client_secret_basic" if secret else "none", client_id, secret or None)
+
+
+def _default(server: Server) -> Presented:
+    if not server.settings.default_client_id:
+        raise InvalidClientError("no client is named, and there is no default one")
+    return Presented("none", server.settings.default_client_id)

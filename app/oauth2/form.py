@@ -1,0 +1,44 @@
+"""The body of a protocol request: RFC 6749, section 3.2 and appendix B."""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+
+from app.errors import InvalidRequestError
+
+MAX_FIELDS = 50
+
+FORM = "application/x-www-form-urlencoded"
+
+BELONG_IN_THE_BODY = frozenset(
+    {"client_secret", "username", "password", "refresh_token", "code", "token"}
+)
+
+
+async def read_form(request: Request) -> Mapping[str, str]:
+    """The parameters of the request, each once; one with an empty value counts as left out.
+
+    Raises :class:`InvalidRequestError` for another content type, text that is not UTF-8, a NUL,
+    a repeated parameter, too many of them, and for credentials in the address.
+    """
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != FORM:
+        raise InvalidRequestError(description=f"The body must be {FORM}.")
+    if request.url.query and not BELONG_IN_THE_BODY.isdisjoint(request.query_params):
+        raise InvalidRequestError(description="Credentials belong in the body, not in the address.")
+    body = await request.body()
+    try:
+        pairs = parse_qsl(
+            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except UnicodeDecodeError:
+        raise InvalidRequestError(description="The body must be UTF-8.") from None
+    except ValueError:
+        raise InvalidRequestError(description="The body has too many parameters.") from None
+    form = dict(pairs)
+    if len(form) != len(pairs):
+        raise InvalidRequestError(description="A parameter is repeated.")
+    if any("\x00" in name or "\x00" in value for name, value in pairs):
+        raise InvalidRequestError(description="The body contains a NUL character.")
+    return {name: value for name, value in pairs if value}

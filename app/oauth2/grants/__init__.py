@@ -1,0 +1,21 @@
+"""The grants of ``POST /token``, one file each. To add one, write its file and list it here."""
+
+from collections.abc import Mapping
+
+from app.oauth2.grant import Grant
+from app.oauth2.grants import password
+from app.settings import Settings
+
+GRANTS: Mapping[str, Grant] = {
+    grant.grant_type: grant
+    for grant in [
+        password.GRANT,
+    ]
+}
+
+
+def supported_grants(settings: Settings) -> Mapping[str, Grant]:
+    """The grants that this deployment's posture permits (OAuth 2.1 has no password grant)."""
+    if settings.posture == "oauth21":
+        return {name: grant for name, grant in GRANTS.items() if name != "password"}
+    return GRANTS

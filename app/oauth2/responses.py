@@ -1,0 +1,45 @@
+"""How the answers of the protocol endpoints are described in OpenAPI."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field
+
+NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+
+
+class TokenResponse(BaseModel):
+    """RFC 6749, section 5.1."""
+
+    access_token: str = Field(description="A signed JWT (RFC 9068).")
+    token_type: Literal["Bearer"]
+    expires_in: int = Field(description="Seconds.", examples=[900])
+    scope: str = Field(description="What was granted.", examples=["profile email items:read"])
+
+
+class OAuth2ErrorResponse(BaseModel):
+    """RFC 6749, section 5.2."""
+
+    error: str = Field(examples=["invalid_request"])
+    error_description: str
+
+
+def _error(description: str, *headers: str) -> dict[str, Any]:
+    return {
+        "model": OAuth2ErrorResponse,
+        "description": description,
+        "headers": {name: {"schema": {"type": "string"}} for name in headers},
+    }
+
+
+PROTOCOL_ERRORS: dict[int | str, dict[str, Any]] = {
+    400: _error("The request was refused; `error` says why."),
+    401: _error("The client is not who it says (`invalid_client`).", "WWW-Authenticate"),
+    413: _error("The body is too large."),
+    500: _error("An unexpected fault (`server_error`)."),
+    503: _error("Too busy, or no database (`temporarily_unavailable`).", "Retry-After"),
+}
+
+TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"model": TokenResponse, "description": "Tokens."},
+    **PROTOCOL_ERRORS,
+}

@@ -1,0 +1,38 @@
+"""The scopes of a request: RFC 6749, section 3.3."""
+
+from collections.abc import Collection
+
+from app.errors import InvalidScopeError
+from app.services.clients import RegisteredClient
+from app.services.scopes import SCOPE_TOKEN
+
+MAX_SCOPES = 100
+
+
+def requested_scopes(scope: str, client: RegisteredClient) -> list[str]:
+    """What ``client`` asks for, each scope once: its defaults when it does not say.
+
+    Raises :class:`InvalidScopeError` for a scope that is malformed, unknown, or not allowed to
+    the client: dropping one in silence would surprise client libraries.
+    """
+    if not scope:
+        if not client.default_scopes:
+            raise InvalidScopeError(description="Ask for a scope: this client has no default.")
+        return list(client.default_scopes)
+    names = list(dict.fromkeys(name for name in scope.split(" ") if name))
+    if len(names) > MAX_SCOPES or not all(SCOPE_TOKEN.fullmatch(name) for name in names):
+        raise InvalidScopeError("the scope parameter is malformed")
+    if not client.scopes.issuperset(names):
+        raise InvalidScopeError("a scope is not allowed to this client")
+    return names
+
+
+def grant_scopes(requested: Collection[str], allowed: Collection[str]) -> str:
+    """Those of ``requested`` that the resource owner has, separated by spaces.
+
+    Raises :class:`InvalidScopeError` when none is left.
+    """
+    granted = [name for name in requested if name in allowed]
+    if not granted:
+        raise InvalidScopeError(description="The user has none of the requested scopes.")
+    return " ".join(granted)

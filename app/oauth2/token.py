@@ -1,0 +1,80 @@
+"""The token endpoint: RFC 6749, section 3.2.
+
+Read the form, choose the grant, authenticate the client, exchange, answer. What a grant needs
+and decides is in its own file in :mod:`app.oauth2.grants`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+from app.errors import (
+    InvalidRequestError,
+    UnauthorizedClientError,
+    UnsupportedGrantTypeError,
+)
+from app.oauth2.client_auth import authenticate_client
+from app.oauth2.form import FORM, read_form
+from app.oauth2.grant import Grant, TokenRequest
+from app.oauth2.grants import supported_grants
+from app.oauth2.responses import NO_STORE, TOKEN_RESPONSES
+from app.server import CurrentServer, Server
+from app.services.logins import Origin
+from app.settings import Settings
+
+
+def token_router(settings: Settings) -> APIRouter:
+    """``POST /token``, described with the parameters of every grant that is supported."""
+    router = APIRouter(tags=["oauth2"])
+    grants = supported_grants(settings)
+
+    @router.post(
+        "/token",
+        operation_id="token",
+        summary="Get tokens",
+        responses=TOKEN_RESPONSES,
+        openapi_extra={"requestBody": _request_body(grants, settings)},
+    )
+    async def token(request: Request, server: CurrentServer) -> Response:
+        """Exchange a grant for an access token (RFC 6749, section 3.2).
+
+        A client authenticates with HTTP Basic or in the body; a public one sends its
+        `client_id`. The parameters depend on the `grant_type`.
+        """
+        form = await read_form(request)
+        grant = _choose(grants, form, server)
+        client = await authenticate_client(request, form, server)
+        if grant.grant_type not in client.grant_types:
+            raise UnauthorizedClientError(f"{grant.grant_type} for {client.client_id}")
+        answer = await grant.exchange(TokenRequest(form, client, _origin(request), server))
+        return JSONResponse(answer, headers=NO_STORE)
+
+    return router
+
+
+def _choose(grants: Mapping[str, Grant], form: Mapping[str, str], server: Server) -> Grant:
+    grant_type = form.get("grant_type")
+    if grant_type is None and not server.settings.strict_password_form:
+        grant_type = "password"  # as OAuth2PasswordRequestForm has it
+    if grant_type is None:
+        raise InvalidRequestError(description="The request needs a grant_type.")
+    if grant_type not in grants:
+        raise UnsupportedGrantTypeError
+    return grants[grant_type]
+
+
+def _origin(request: Request) -> Origin:
+    address = request.client.host if request.client else None
+    return Origin(address, request.headers.get("user-agent"))
+
+
+def _request_body(grants: Mapping[str, Grant], settings: Settings) -> dict[str, Any]:
+    properties: dict[str, Any] = {}
+    for grant in grants.values():
+        properties |= grant.parameters(settings)
+    properties["grant_type"] = {"type": "string", "enum": list(grants)}
+    required = ["grant_type"] if settings.strict_password_form else []
+    schema = {"type": "object", "properties": properties, "required": required}
+    return {"required": True, "content": {FORM: {"schema": schema}}}

@@ -1,0 +1,49 @@
+"""Values from the database that a worker may keep for a moment.
+
+Clients, scopes and signing keys change rarely and are needed by every request. A worker keeps
+what it read for :data:`MAX_AGE` seconds, so a change reaches every worker within two seconds
+without any message between them.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+from app.clock import Clock
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+MAX_AGE = 1.5
+"""Seconds. Loading takes time too, and the whole must stay under two."""
+
+MAX_SIZE = 1024
+"""Entries. When they are exceeded all are dropped: simple, and loading one again is cheap."""
+
+
+class Recent(Generic[Key, Value]):
+    """A read-through memory of values that are at most :data:`MAX_AGE` seconds old."""
+
+    def __init__(self, load: Callable[[Key], Awaitable[Value]], clock: Clock) -> None:
+        """``load`` reads one value; a value of ``None`` is returned but never kept."""
+        self._load = load
+        self._clock = clock
+        self._kept: dict[Key, tuple[float, Value]] = {}
+
+    async def get(self, key: Key) -> Value:
+        """The value of ``key``, loaded now unless a recent one is kept."""
+        kept = self._kept.get(key)
+        now = self._clock.monotonic()
+        if kept is not None and now - kept[0] < MAX_AGE:
+            return kept[1]
+        value = await self._load(key)
+        if value is not None:
+            if len(self._kept) >= MAX_SIZE:
+                self._kept.clear()
+            self._kept[key] = (now, value)
+        else:
+            self._kept.pop(key, None)
+        return value
+
+    def forget(self) -> None:
+        """Drop everything, after a change made by this very worker."""
+        self._kept.clear()

@@ -1,0 +1,1 @@
+"""Credentials and cryptography. Nothing here knows a route or a table."""

@@ -1,0 +1,36 @@
+"""Encryption at rest, under ``LATCHKEY_SECRET_KEY``."""
+
+import base64
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+
+class UndecryptableError(Exception):
+    """The value was encrypted under a secret that is not configured here."""
+
+
+class Encryption:
+    """Encrypts with the newest secret and decrypts with any, so that secrets can be rotated."""
+
+    def __init__(self, secrets: list[str]) -> None:
+        """``secrets`` are the values of ``LATCHKEY_SECRET_KEY``, newest first."""
+        self._fernet = MultiFernet([Fernet(_derive(secret)) for secret in secrets])
+
+    def encrypt(self, plain: bytes) -> str:
+        """``plain`` encrypted and authenticated, as text."""
+        return self._fernet.encrypt(plain).decode()
+
+    def decrypt(self, encrypted: str) -> bytes:
+        """The plain bytes. Raises :class:`UndecryptableError`."""
+        try:
+            return self._fernet.decrypt(encrypted)
+        except InvalidToken:
+            raise UndecryptableError from None
+
+
+def _derive(secret: str) -> bytes:
+    # The info string keeps this key apart from others that are derived from the same secret.
+    key = HKDF(SHA256(), length=32, salt=None, info=b"latchkey encryption at rest")
+    return base64.urlsafe_b64encode(key.derive(secret.encode()))

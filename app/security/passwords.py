@@ -1,0 +1,120 @@
+"""Passwords: NFKC, then Argon2id, in threads of their own (NIST SP 800-63B-4, section 3.1.1.2).
+
+The only module that knows passlib (the maintained distribution is ``libpass``).
+"""
+
+import asyncio
+import os
+import threading
+import unicodedata
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, TypeVarTuple, Unpack
+
+from passlib.context import CryptContext
+
+MAX_LENGTH = 1024
+"""Characters, as typed. Longer ones are refused before any work is done."""
+
+_HASHED_MAX_LENGTH = 4096  # passlib's own limit; normalisation can lengthen a password
+
+LOWEST_PRIORITY = 19
+
+Result = TypeVar("Result")
+Arguments = TypeVarTuple("Arguments")
+
+
+class QueueFullError(Exception):
+    """More logins wait for the hash than this worker lets wait."""
+
+
+class UnacceptablePasswordError(ValueError):
+    """The password may not be used. The text says why, and never repeats it."""
+
+
+def check_new_password(password: str, username: str, min_length: int) -> None:
+    """Raise :class:`UnacceptablePasswordError` unless ``password`` may be set for ``username``.
+
+    Length is counted in characters; there are no composition rules (NIST SP 800-63B-4,
+    section 3.1.1.2).
+    """
+    if len(password) < min_length:
+        raise UnacceptablePasswordError(f"a password has at least {min_length} characters")
+    if len(password) > MAX_LENGTH:
+        raise UnacceptablePasswordError(f"a password has at most {MAX_LENGTH} characters")
+    if "\x00" in password:
+        raise UnacceptablePasswordError("a password cannot contain the NUL character")
+    if password.casefold() == username.casefold():
+        raise UnacceptablePasswordError("a password must differ from the user name")
+
+
+def _run_at_lowest_priority() -> None:
+    # On Linux a thread has a priority of its own: the event loop always runs first, and
+    # hashing takes what is left. Elsewhere it would lower the whole process.
+    if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
+
+
+class PasswordHasher:
+    """Hashes and verifies passwords off the event loop, as many at once as there are cores."""
+
+    def __init__(self, memory_kib: int, time_cost: int, parallelism: int, queue: int) -> None:
+        """Take the cost of Argon2id, and how many calls may wait for a thread."""
+        self._context = CryptContext(
+            schemes=["argon2", "bcrypt"],
+            deprecated="auto",
+            argon2__type="id",
+            argon2__memory_cost=memory_kib,
+            argon2__time_cost=time_cost,
+            argon2__parallelism=parallelism,
+        )
+        threads = os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(threads, "password", _run_at_lowest_priority)
+        self._limit = threads + queue
+        self._pending = 0
+        # The hash that unknown users are verified against is made now, so that the first of
+        # them does not take twice the time.
+        self._dummy = self._pool.submit(self._context.hash, os.urandom(16).hex())
+
+    async def hash(self, password: str) -> str:
+        """The hash to store. Raises :class:`QueueFullError`."""
+        return await self._run(self.hash_now, password)
+
+    def hash_now(self, password: str) -> str:
+        """The hash to store, made in the calling thread (command line, demo data)."""
+        return self._context.hash(unicodedata.normalize("NFKC", password))
+
+    async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
+        """Whether ``password`` matches, and a new hash to store if the stored one is outdated.
+
+        ``stored`` is None for a user who does not exist or has no password: the answer is then
+        False, after the same work. Raises :class:`QueueFullError`.
+        """
+        if len(password) > MAX_LENGTH:
+            return False, None
+        normalised = unicodedata.normalize("NFKC", password)
+        if len(normalised) > _HASHED_MAX_LENGTH:
+            return False, None
+        return await self._run(self._verify, normalised, stored)
+
+    def _verify(self, normalised: str, stored: str | None) -> tuple[bool, str | None]:
+        try:
+            matches, outdated = self._context.verify_and_update(
+                normalised, stored or self._dummy.result()
+            )
+        except ValueError:  # unknown hash format, or over the 72 bytes of bcrypt
+            return False, None
+        return (matches, outdated) if stored else (False, None)
+
+    async def _run(self, work: Callable[[Unpack[Arguments]], Result], *args: *Arguments) -> Result:
+        if self._pending >= self._limit:
+            raise QueueFullError
+        self._pending += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)
+        finally:
+            self._pending -= 1
+
+    def close(self) -> None:
+        """Stop the threads, after what they are doing."""
+        self._pool.shutdown()

@@ -1,0 +1,86 @@
+"""What one worker holds for all its requests, and the aliases by which routes ask for it."""
+
+from collections.abc import AsyncGenerator
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import Clock
+from app.database import Database, schema_state
+from app.security.encryption import Encryption
+from app.security.passwords import PasswordHasher
+from app.services.access_tokens import AccessTokens
+from app.services.clients import Clients
+from app.services.keys import KeyRing, ensure_signing_key
+from app.services.scopes import Scopes
+from app.settings import Settings, SettingsError
+
+
+class Server:
+    """Settings, clock, database, and what is kept in memory. Nothing here is the only copy."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Open nothing yet: see :meth:`start`."""
+        self.settings = settings
+        self.clock = clock
+        self.database = Database(settings.database_url)
+        self.encryption = Encryption(settings.secret_keys)
+        self.passwords = PasswordHasher(
+            settings.password_hash_memory_kib,
+            settings.password_hash_time,
+            settings.password_hash_parallelism,
+            settings.login_queue,
+        )
+        self.keys = KeyRing(self.database, self.encryption, clock)
+        self.access_tokens = AccessTokens(settings, self.keys, clock)
+        self.clients = Clients(self.database, clock)
+        self.scopes = Scopes(self.database, clock)
+
+    async def start(self) -> None:
+        """Check what must be true before the first request; make the first signing key.
+
+        Raises :class:`SettingsError` with one line that says what to do.
+        """
+        async with self.database.read() as connection:
+            if await schema_state(connection) in ("missing", "older"):
+                raise SettingsError("the database is not migrated: run `latchkey db upgrade`")
+        await ensure_signing_key(
+            self.database, self.encryption, self.settings.access_token_alg, self.clock
+        )
+        default = self.settings.default_client_id
+        client = await self.clients.find(default) if default else None
+        if client is not None and not client.is_public:
+            raise SettingsError("LATCHKEY_DEFAULT_CLIENT_ID takes the id of a public client")
+
+    async def close(self) -> None:
+        """Let go of connections and threads."""
+        self.passwords.close()
+        await self.database.close()
+
+
+async def current_server(request: Request) -> Server:
+    """The server of the running application."""
+    return cast(Server, request.app.state.server)
+
+
+CurrentServer = Annotated[Server, Depends(current_server)]
+
+
+async def _transaction(server: CurrentServer) -> AsyncGenerator[AsyncConnection]:
+    async with server.database.transaction() as connection:
+        yield connection
+
+
+async def _reading(server: CurrentServer) -> AsyncGenerator[AsyncConnection]:
+    async with server.database.read() as connection:
+        yield connection
+
+
+# The scope "function" ends the block before the answer is sent: nobody is told of work that is
+# not committed yet.
+Transaction = Annotated[AsyncConnection, Depends(_transaction, scope="function")]
+"""One transaction for the request; committed before the answer, rolled back by any error."""
+
+Reading = Annotated[AsyncConnection, Depends(_reading, scope="function")]
+"""A connection for queries."""

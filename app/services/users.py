@@ -1,0 +1,139 @@
+"""Users: creating them, and finding them by name."""
+
+import unicodedata
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import ConflictError, InvalidError
+from app.models import User, UserScope
+from app.services.scopes import require_known
+
+USERNAME_MAX_LENGTH = 128
+EMAIL_MAX_LENGTH = 320
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a login needs to know of a user."""
+
+    id: uuid.UUID
+    username: str
+    password_hash: str | None
+    enabled: bool
+    scopes: frozenset[str]
+
+
+def username_key(username: str) -> str:
+    """The form in which user names are compared: NFKC, then case folding."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
+
+
+_SCOPES_OF_USER = (
+    select(func.aggregate_strings(UserScope.scope, " "))
+    .where(UserScope.user_id == User.id)
+    .scalar_subquery()
+)
+
+_FIND_ACCOUNT = select(
+    User.id,
+    User.username,
+    User.password_hash,
+    User.disabled_at,
+    _SCOPES_OF_USER.label("scopes"),
+)
+
+
+async def find_account(connection: AsyncConnection, username: str) -> Account | None:
+    """The user of that name, compared as :func:`username_key` says."""
+    if len(username) > USERNAME_MAX_LENGTH:
+        return None
+    row = (
+        await connection.execute(_FIND_ACCOUNT.where(User.username_key == username_key(username)))
+    ).one_or_none()
+    if row is None:
+        return None
+    return Account(
+        id=row.id,
+        username=row.username,
+        password_hash=row.password_hash,
+        enabled=row.disabled_at is None,
+        scopes=frozenset((row.scopes or "").split()),
+    )
+
+
+def check_username(username: str) -> None:
+    """Raise :class:`InvalidError` unless this can be a user's name."""
+    if not 1 <= len(username) <= USERNAME_MAX_LENGTH or len(username_key(username)) > 1024:
+        raise InvalidError(f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
+    if username != username.strip() or any(
+        unicodedata.category(character).startswith("C") for character in username
+    ):
+        raise InvalidError("a user name has no control characters and no space at its ends")
+
+
+def check_email(email: str) -> None:
+    """Raise :class:`InvalidError` unless this looks like an address; only a mail proves it."""
+    local, at, domain = email.rpartition("@")
+    blank = any(character.isspace() or not character.isprintable() for character in email)
+    if not (local and at and domain) or blank or len(email) > EMAIL_MAX_LENGTH:
+        raise InvalidError("an e-mail address has the form name@domain")
+
+
+async def create_user(
+    connection: AsyncConnection,
+    *,
+    username: str,
+    email: str | None = None,
+    password_hash: str | None,
+    scopes: Sequence[str],
+    now: datetime,
+) -> uuid.UUID:
+    """Add a user and return the id. Raises :class:`InvalidError` or :class:`ConflictError`."""
+    check_username(username)
+    if email is not None:
+        check_email(email)
+    scopes = await require_known(connection, scopes)
+    key = username_key(username)
+    if await connection.scalar(select(exists().where(User.username_key == key))):
+        raise ConflictError(f"a user named {username!r} exists already")
+    user_id = uuid.uuid4()
+    await connection.execute(
+        insert(User).values(
+            id=user_id,
+            username=username,
+            username_key=key,
+            email=email,
+            email_verified=False,
+            password_hash=password_hash,
+            created_at=now,
+            updated_at=now,
+        )
+    )
+    if scopes:
+        await connection.execute(
+            insert(UserScope), [{"user_id": user_id, "scope": scope} for scope in scopes]
+        )
+    return user_id
+
+
+async def store_password_hash(
+    connection: AsyncConnection, user_id: uuid.UUID, password_hash: str
+) -> None:
+    """Replace a user's hash by one of the same password, at the cost that is now configured."""
+    await connection.execute(
+        update(User).where(User.id == user_id).values(password_hash=password_hash)
+    )
+
+
+async def find_scopes(connection: AsyncConnection, user_id: uuid.UUID) -> list[str]:
+    """The scopes of a user, by name."""
+    return list(
+        await connection.scalars(
+            select(UserScope.scope).where(UserScope.user_id == user_id).order_by(UserScope.scope)
+        )
+    )

@@ -1,0 +1,155 @@
+"""Settings: environment variables with the prefix ``LATCHKEY_``, or a ``.env`` file.
+
+Every setting is described in ``.env.example`` and in the README. A bad or unknown one stops the
+start with one line (:class:`SettingsError`).
+"""
+
+import os
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "LATCHKEY_"
+DOTENV = ".env"
+
+INJECTED_BY_KUBERNETES = ("LATCHKEY_PORT", "LATCHKEY_SERVICE_")
+
+DEVELOPMENT_SECRET_KEY = "latchkey-development-secret-key-do-not-deploy"
+
+PUBLISHED_SECRET_KEYS = {
+    DEVELOPMENT_SECRET_KEY,
+    # The HS256 key printed in FastAPI's tutorial.
+    "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7",
+}
+
+SECRET_KEY_MIN_BYTES = 32
+
+
+class SettingsError(ValueError):
+    """One line that names a setting and says what it accepts."""
+
+
+def _split_commas(value: object) -> object:
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
+CommaSeparatedSecrets = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_commas)]
+Seconds = Annotated[int, Field(ge=1)]
+Limit = Annotated[int, Field(ge=0)]
+
+
+class Settings(BaseSettings):
+    """What a deployment decides. Names are those of the environment, without the prefix."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, extra="ignore")
+
+    environment: Literal["development", "production"] = "production"
+    database_url: Annotated[str, Field(pattern=r"^(sqlite|postgresql)://")] = (
+        "sqlite:///./latchkey.db"
+    )
+    secret_key: CommaSeparatedSecrets = []
+    issuer: str = ""
+    audience: str = ""
+    posture: Literal["standard", "oauth21"] = "standard"
+
+    access_token_ttl: Seconds = 900
+    access_token_alg: Literal["ES256", "RS256", "EdDSA"] = "ES256"
+    strict_password_form: bool = True
+    default_client_id: str | None = None
+
+    password_hash_memory_kib: Annotated[int, Field(ge=8)] = 19456
+    password_hash_time: Annotated[int, Field(ge=1)] = 2
+    password_hash_parallelism: Annotated[int, Field(ge=1, le=16)] = 1
+    password_min_length: Annotated[int, Field(ge=8, le=64)] = 15
+    login_queue: Limit = 64
+    request_body_limit: Annotated[int, Field(ge=1024)] = 65536
+
+    realm: Annotated[str, Field(pattern=r'^[^"\\\x00-\x1f\x7f-\uffff]+$')] = "latchkey"
+    log_format: Literal["json", "text"] | None = None
+    forwarded_allow_ips: str = "127.0.0.1"
+    docs: bool | None = None
+    docs_client_id: str = "swagger-ui"
+    allow_demo_on_network: bool = False
+
+    @property
+    def development(self) -> bool:
+        """Whether demo data, the built-in secret and http issuers are permitted."""
+        return self.environment == "development"
+
+    @property
+    def secret_keys(self) -> list[str]:
+        """The secrets that encrypt keys at rest, newest first."""
+        return [secret.get_secret_value() for secret in self.secret_key]
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Fill what depends on the environment and refuse what production must not run with."""
+        if self.development:
+            self.secret_key = self.secret_key or [SecretStr(DEVELOPMENT_SECRET_KEY)]
+            self.issuer = self.issuer or "http://127.0.0.1:8000"
+            if self.default_client_id is None:
+                self.default_client_id = "first-party"
+        _check_secret_keys(self)
+        _check_issuer(self)
+        self.audience = self.audience or self.issuer
+        self.default_client_id = self.default_client_id or ""
+        self.docs = self.development if self.docs is None else self.docs
+        self.log_format = self.log_format or ("text" if self.development else "json")
+        return self
+
+
+def _check_secret_keys(settings: Settings) -> None:
+    if not settings.secret_key:
+        raise SettingsError("LATCHKEY_SECRET_KEY is required: 32 random bytes or more")
+    for key in settings.secret_keys:
+        if len(key.encode()) < SECRET_KEY_MIN_BYTES:
+            raise SettingsError("LATCHKEY_SECRET_KEY is too short: it takes 32 bytes or more")
+        if key in PUBLISHED_SECRET_KEYS and not settings.development:
+            raise SettingsError("LATCHKEY_SECRET_KEY is a published one: make 32 random bytes")
+
+
+def _check_issuer(settings: Settings) -> None:
+    """RFC 8414, section 2: an https URL without query or fragment."""
+    if not settings.issuer:
+        raise SettingsError("LATCHKEY_ISSUER is required: the https URL of this server")
+    parts = urlsplit(settings.issuer)
+    schemes = ("http", "https") if settings.development else ("https",)
+    if parts.scheme not in schemes or not parts.hostname:
+        raise SettingsError(f"LATCHKEY_ISSUER takes a URL that begins with {schemes[-1]}://")
+    if parts.query or parts.fragment or parts.username or settings.issuer.endswith("/"):
+        raise SettingsError(
+            "LATCHKEY_ISSUER takes a URL without user, query, fragment or final slash"
+        )
+
+
+def _refuse_unknown_names() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in [*os.environ, *dotenv_values(DOTENV)]:
+        if (
+            name.startswith(PREFIX)
+            and name not in known
+            and not name.startswith(INJECTED_BY_KUBERNETES)
+        ):
+            raise SettingsError(f"{name} is not a setting of Latchkey: see .env.example")
+
+
+def load_settings() -> Settings:
+    """Read the settings of this process.
+
+    Raises :class:`SettingsError`, whose text is one line that never repeats a value.
+    """
+    _refuse_unknown_names()
+    try:
+        return Settings()
+    except ValidationError as invalid:
+        error = invalid.errors(include_url=False, include_input=False)[0]
+        if isinstance(cause := error.get("ctx", {}).get("error"), SettingsError):
+            raise cause from None
+        name = PREFIX + str(error["loc"][0]).upper()
+        raise SettingsError(f"{name} is not accepted: {error['msg']}") from None

