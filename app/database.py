@@ -1,19 +1,19 @@
 """The database: two engines on one URL, and the migrations.
 
 ``read()`` gives a connection in autocommit: each statement stands alone, no BEGIN or COMMIT
-travels. ``transaction()`` gives one that commits at the end of its block and rolls back when the
-block raises. Work is written as SQLAlchemy Core statements on the mapped classes of
-:mod:`app.models`: columns, not entities.
+travels. ``statement()`` is the same for a single statement that writes. ``transaction()`` gives
+one that commits at the end of its block and rolls back when the block raises. Work is written as
+SQLAlchemy Core statements on the mapped classes of :mod:`app.models`: columns, not entities.
 
 SQLite lets one connection write at a time. Its transactions begin with BEGIN IMMEDIATE, and its
 writing engine has a single connection, so that the writers of one process queue here, in order,
 instead of busy-waiting on the file's lock.
 """
 
-import re
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
@@ -22,6 +22,8 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+Result = TypeVar("Result")
 
 ROOT = Path(__file__).parent.parent
 
@@ -72,8 +74,15 @@ class Database:
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A connection in autocommit: for queries, and for writes of a single statement."""
+        """A connection in autocommit, for queries."""
         return self._reader.connect()
+
+    def statement(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection for one statement that writes, which needs no BEGIN and COMMIT around it.
+
+        On SQLite it is a transaction all the same, to stand in line with the other writers.
+        """
+        return self._writer.begin() if self.is_sqlite else self._reader.connect()
 
     def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection whose work is committed at the end of the block, or not at all."""
@@ -101,6 +110,25 @@ def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})
+ATTEMPTS = 4
+
+
+async def retry_conflicts(work: Callable[[], Awaitable[Result]]) -> Result:
+    """Do ``work``, and again if the database undid its transaction in favour of another one.
+
+    PostgreSQL reports a serialization failure or a deadlock; nothing of the transaction is left
+    then, so that doing it again is safe. Past :data:`ATTEMPTS` the error is raised.
+    """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return await work()
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in SERIALIZATION_FAILURES:
+                raise
+    return await work()
+
+
 async def lock(connection: AsyncConnection, name: str) -> None:
     """Hold the application lock ``name`` until the transaction ends, across all processes.
 
@@ -110,11 +138,6 @@ async def lock(connection: AsyncConnection, name: str) -> None:
         await connection.execute(
             text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name}
         )
-
-
-def violated_constraint(error: DBAPIError, *names: str) -> bool:
-    """Whether ``error`` tells of one of these constraints (PostgreSQL) or columns (SQLite)."""
-    return any(re.search(rf"\b{re.escape(name)}\b", str(error.orig)) for name in names)
 
 
 # Migrations

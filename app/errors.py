@@ -2,9 +2,11 @@
 
     LatchkeyError
     ├── Problem                   the JSON API and the command line      RFC 9457
+    │   ├── ForbiddenError        403
     │   ├── NotFoundError         404
     │   ├── ConflictError         409
-    │   └── InvalidError          422
+    │   ├── InvalidError          422
+    │   └── UnavailableError      503, with Retry-After
     ├── OAuth2Error               /token, /revoke, /introspect           RFC 6749, section 5.2
     │   ├── InvalidRequestError   400
     │   ├── InvalidClientError    401, with a challenge
@@ -70,6 +72,12 @@ class Problem(LatchkeyError):
         }
 
 
+class ForbiddenError(Problem):
+    """Whoever asks may not do this."""
+
+    status = 403
+
+
 class NotFoundError(Problem):
     """There is no such thing, or it belongs to somebody else."""
 
@@ -86,6 +94,16 @@ class InvalidError(Problem):
     """A value breaks a rule."""
 
     status = 422
+
+
+class UnavailableError(Problem):
+    """Not now; soon."""
+
+    status = 503
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """With ``Retry-After``, in seconds."""
+        return {"Retry-After": str(RETRY_AFTER)}
 
 
 class OAuth2Error(LatchkeyError):

@@ -9,11 +9,11 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app.errors import (
-    RETRY_AFTER,
     InvalidRequestError,
     LatchkeyError,
     Problem,
     TemporarilyUnavailableError,
+    UnavailableError,
 )
 from app.middleware import PROTOCOL_PATHS
 
@@ -62,12 +62,8 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
         log.error("the database does not answer", kind=type(error).__name__)
         if request.url.path in PROTOCOL_PATHS:
             return await answer(request, TemporarilyUnavailableError())
-        problem = Problem("The database does not answer. Try again in a moment.", 503)
-        return JSONResponse(
-            problem.content(),
-            503,
-            {"Retry-After": str(RETRY_AFTER)},
-            media_type=problem.media_type,
+        return await answer(
+            request, UnavailableError("The database does not answer. Try again in a moment.")
         )
 
     for outage in (DBAPIError, PoolTimeoutError, ConnectionError, TimeoutError):

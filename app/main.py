@@ -8,9 +8,12 @@ from fastapi import FastAPI
 from app import health
 from app.api import me
 from app.clock import Clock
+from app.cors import CrossOrigin
 from app.handlers import add_error_handlers
 from app.items import router as items_router
 from app.middleware import Surroundings
+from app.oauth2 import introspection, jwks, revocation
+from app.oauth2.metadata import metadata_router
 from app.oauth2.token import token_router
 from app.pages import docs, landing
 from app.server import Server
@@ -45,6 +48,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.server = server
+    app.add_middleware(CrossOrigin, server=server)
     app.add_middleware(
         Surroundings,
         body_limit=settings.request_body_limit,
@@ -53,6 +57,10 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     add_error_handlers(app, settings.realm)
 
     app.include_router(token_router(settings))
+    app.include_router(revocation.router)
+    app.include_router(introspection.router)
+    app.include_router(metadata_router(settings))
+    app.include_router(jwks.router)
     app.include_router(me.router)
     app.include_router(items_router.router)
     app.include_router(health.router)

@@ -8,11 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.database import Database, schema_state
-from app.security.encryption import Encryption
+from app.security.encryption import Encryption, UndecryptableError
 from app.security.passwords import PasswordHasher
 from app.services.access_tokens import AccessTokens
 from app.services.clients import Clients
-from app.services.keys import KeyRing, ensure_signing_key
+from app.services.key_rotation import ensure_signing_key, renew_encryption
+from app.services.keys import KeyRing
 from app.services.scopes import Scopes
 from app.settings import Settings, SettingsError
 
@@ -45,6 +46,13 @@ class Server:
         async with self.database.read() as connection:
             if await schema_state(connection) in ("missing", "older"):
                 raise SettingsError("the database is not migrated: run `latchkey db upgrade`")
+        try:
+            await renew_encryption(self.database, self.encryption)
+        except UndecryptableError:
+            raise SettingsError(
+                "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
+                "add the older one behind a comma"
+            ) from None
         await ensure_signing_key(
             self.database, self.encryption, self.settings.access_token_alg, self.clock
         )

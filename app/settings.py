@@ -59,6 +59,8 @@ class Settings(BaseSettings):
     posture: Literal["standard", "oauth21"] = "standard"
 
     access_token_ttl: Seconds = 900
+    refresh_token_ttl: Seconds = 2_592_000
+    refresh_reuse_grace: Limit = 0
     access_token_alg: Literal["ES256", "RS256", "EdDSA"] = "ES256"
     strict_password_form: bool = True
     default_client_id: str | None = None
@@ -73,6 +75,7 @@ class Settings(BaseSettings):
     realm: Annotated[str, Field(pattern=r'^[^"\\\x00-\x1f\x7f-\uffff]+$')] = "latchkey"
     log_format: Literal["json", "text"] | None = None
     forwarded_allow_ips: str = "127.0.0.1"
+    cors_origins: CommaSeparated = []
     docs: bool | None = None
     docs_client_id: str = "swagger-ui"
     allow_demo_on_network: bool = False
@@ -97,6 +100,7 @@ class Settings(BaseSettings):
                 self.default_client_id = "first-party"
         _check_secret_keys(self)
         _check_issuer(self)
+        _check_cors_origins(self)
         self.audience = self.audience or self.issuer
         self.default_client_id = self.default_client_id or ""
         self.docs = self.development if self.docs is None else self.docs
@@ -126,6 +130,14 @@ def _check_issuer(settings: Settings) -> None:
         raise SettingsError(
             "LATCHKEY_ISSUER takes a URL without user, query, fragment or final slash"
         )
+
+
+def _check_cors_origins(settings: Settings) -> None:
+    """RFC 6454, section 6.2: scheme, host and port. No wildcard: name who may call."""
+    for origin in settings.cors_origins:
+        parts = urlsplit(origin)
+        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+            raise SettingsError("LATCHKEY_CORS_ORIGINS takes origins such as https://app.example")
 
 
 def _refuse_unknown_names() -> None:

@@ -1,19 +1,29 @@
-"""The account of whoever asks."""
+"""The account of whoever asks: who they are, their password, their sessions."""
 
 import uuid
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Security
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app.api.problems import PROBLEM_RESPONSES
+from app.api.problems import BODY_RESPONSES, PROBLEM_RESPONSES, problem
+from app.errors import ForbiddenError, InvalidError, UnavailableError
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
-from app.server import Reading
-from app.services.users import find_scopes
+from app.security.passwords import (
+    QueueFullError,
+    UnacceptablePasswordError,
+    check_new_password,
+)
+from app.server import CurrentServer, Reading, Server, Transaction
+from app.services import logins, users
 
 router = APIRouter(
     prefix="/users/me", tags=["account"], responses={**BEARER_RESPONSES, **PROBLEM_RESPONSES}
 )
+
+Self = Annotated[CurrentUser, Security(current_user, scopes=["profile"])]
+AccountOwner = Annotated[CurrentUser, Security(current_user, scopes=["account"])]
 
 
 class Me(BaseModel):
@@ -26,15 +36,128 @@ class Me(BaseModel):
     scopes: list[str]
 
 
+class AccountChanges(BaseModel):
+    """A change to one's account, which takes the current password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str | None = Field(max_length=users.EMAIL_MAX_LENGTH, examples=["me@example.com"])
+    current_password: SecretStr
+
+
+class PasswordChange(BaseModel):
+    """A new password, and the current one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    current_password: SecretStr
+    new_password: SecretStr
+
+
+class Session(BaseModel):
+    """A login that goes on, through one client."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: uuid.UUID
+    client_id: str
+    client_name: str
+    created_at: datetime
+    last_refreshed_at: datetime | None
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
+    current: bool = Field(default=False, description="The one that this request is made with.")
+
+
 @router.get("", operation_id="get_me")
-async def get_me(
-    user: Annotated[CurrentUser, Security(current_user, scopes=["profile"])], reading: Reading
-) -> Me:
+async def get_me(user: Self, reading: Reading) -> Me:
     """Who the access token speaks for, and the scopes that this user has."""
+    return await _me(user.id, user.username, user.email, user.email_verified, reading)
+
+
+@router.patch(
+    "",
+    operation_id="update_me",
+    responses={**BODY_RESPONSES, 403: problem("The password is wrong, or the scope is missing.")},
+)
+async def update_me(user: AccountOwner, server: CurrentServer, changes: AccountChanges) -> Me:
+    """Change the e-mail address, which is unverified then."""
+    await _check_password(server, user, changes.current_password)
+    # Opened only now: a transaction must not wait for a password hash.
+    async with server.database.transaction() as transaction:
+        await users.change_email(transaction, user.id, changes.email, server.clock.now())
+        return await _me(user.id, user.username, changes.email, False, transaction)
+
+
+@router.post(
+    "/password",
+    status_code=204,
+    operation_id="change_password",
+    responses={**BODY_RESPONSES, 403: problem("The password is wrong, or the scope is missing.")},
+)
+async def change_password(
+    user: AccountOwner, server: CurrentServer, change: PasswordChange
+) -> None:
+    """Change the password. Every other session of the user ends."""
+    await _check_password(server, user, change.current_password)
+    new_password = change.new_password.get_secret_value()
+    try:
+        check_new_password(new_password, user.username, server.settings.password_min_length)
+        password_hash = await server.passwords.hash(new_password)
+    except UnacceptablePasswordError as refusal:
+        raise InvalidError(str(refusal)) from None
+    except QueueFullError:
+        raise UnavailableError("Too many log in at the moment.") from None
+    now = server.clock.now()
+    async with server.database.transaction() as transaction:
+        await users.change_password(transaction, user.id, password_hash, now)
+        await logins.end_other_logins(transaction, user.id, user.login_id, now)
+
+
+@router.get("/sessions", operation_id="list_sessions")
+async def list_sessions(
+    user: AccountOwner, server: CurrentServer, reading: Reading
+) -> list[Session]:
+    """Where the user is logged in, newest first."""
+    live = await logins.list_logins(reading, user.id, server.clock.now())
+    return [
+        Session.model_validate(login).model_copy(update={"current": login.id == user.login_id})
+        for login in live
+    ]
+
+
+@router.delete(
+    "/sessions/{session_id}",
+    status_code=204,
+    operation_id="end_session",
+    responses={**BODY_RESPONSES, 404: problem("The user has no such session.")},
+)
+async def end_session(
+    user: AccountOwner, server: CurrentServer, transaction: Transaction, session_id: uuid.UUID
+) -> None:
+    """End a session: its access and refresh tokens stop working at once."""
+    await logins.end_own_login(transaction, user.id, session_id, server.clock.now())
+
+
+async def _check_password(server: Server, user: CurrentUser, password: SecretStr) -> None:
+    async with server.database.read() as connection:
+        stored = await users.find_password_hash(connection, user.id)
+    try:
+        matches, _ = await server.passwords.verify(password.get_secret_value(), stored)
+    except QueueFullError:
+        raise UnavailableError("Too many log in at the moment.") from None
+    if not matches:
+        raise ForbiddenError("The current password is wrong.")
+
+
+async def _me(
+    user_id: uuid.UUID, username: str, email: str | None, email_verified: bool, reading: Reading
+) -> Me:
     return Me(
-        id=user.id,
-        username=user.username,
-        email=user.email,
-        email_verified=user.email_verified,
-        scopes=await find_scopes(reading, user.id),
+        id=user_id,
+        username=username,
+        email=email,
+        email_verified=email_verified,
+        scopes=await users.find_scopes(reading, user_id),
     )

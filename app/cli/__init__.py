@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import clients, db, seed_demo, serve, users
+from app.cli import clients, db, keys, purge, seed_demo, serve, users
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -12,9 +12,11 @@ cli = typer.Typer(
 )
 cli.command("serve")(serve.serve)
 cli.command("seed-demo")(seed_demo.seed_demo_data)
+cli.command("purge")(purge.purge_expired)
 cli.add_typer(db.cli, name="db")
 cli.add_typer(users.cli, name="users")
 cli.add_typer(clients.cli, name="clients")
+cli.add_typer(keys.cli, name="keys")
 
 
 def main() -> None:

@@ -3,8 +3,9 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -82,12 +83,36 @@ def read_stdin() -> str:
 def show(record: Mapping[str, Any], as_json: bool, note: str = "") -> None:
     """Print one record: as JSON, or as a table of its fields with ``note`` under it."""
     if as_json:
-        print(json.dumps(record))
+        print(json.dumps(record, default=_plain))
         return
     table = Table(show_header=False)
     for name, value in record.items():
-        table.add_row(name, " ".join(value) if isinstance(value, list) else str(value))
-    console = Console(soft_wrap=True)
-    console.print(table)
-    if note:
-        console.print(note)
+        table.add_row(name, _cell(value))
+    _print(table, note)
+
+
+def show_list(records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
+    """Print records: as a JSON list, or as a table with a line for each."""
+    if as_json:
+        print(json.dumps(records, default=_plain))
+        return
+    table = Table(*(records[0] if records else []))
+    for record in records:
+        table.add_row(*(_cell(value) for value in record.values()))
+    _print(table)
+
+
+def _print(*parts: object) -> None:
+    # A pipe has no width: a value must never be cut in the middle of a line that is parsed.
+    console = Console(width=None if sys.stdout.isatty() else 500)
+    console.print(*(part for part in parts if part), sep="\n")
+
+
+def _plain(value: object) -> str:
+    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return " ".join(value) if isinstance(value, list) else _plain(value)

@@ -4,6 +4,8 @@ from app.models.base import Base
 from app.models.client import Client, ClientScope, ClientSecret
 from app.models.item import Item
 from app.models.login import Login
+from app.models.refresh_token import RefreshToken
+from app.models.revoked_token import RevokedToken
 from app.models.scope import Scope
 from app.models.signing_key import SigningKey
 from app.models.user import User, UserScope
@@ -15,6 +17,8 @@ __all__ = [
     "ClientSecret",
     "Item",
     "Login",
+    "RefreshToken",
+    "RevokedToken",
     "Scope",
     "SigningKey",
     "User",

@@ -4,6 +4,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
+from app.oauth2.form import FORM
+
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
 
@@ -13,6 +15,9 @@ class TokenResponse(BaseModel):
     access_token: str = Field(description="A signed JWT (RFC 9068).")
     token_type: Literal["Bearer"]
     expires_in: int = Field(description="Seconds.", examples=[900])
+    refresh_token: str | None = Field(
+        default=None, description="Good for one use; absent unless the client may refresh."
+    )
     scope: str = Field(description="What was granted.", examples=["profile email items:read"])
 
 
@@ -43,3 +48,17 @@ TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": TokenResponse, "description": "Tokens."},
     **PROTOCOL_ERRORS,
 }
+
+
+def form_body(parameters: dict[str, str]) -> dict[str, Any]:
+    """A form whose ``parameters`` are required, with those that name a client."""
+    properties = {
+        name: {"type": "string", "description": description}
+        for name, description in parameters.items()
+    } | {
+        "token_type_hint": {"type": "string", "enum": ["access_token", "refresh_token"]},
+        "client_id": {"type": "string"},
+        "client_secret": {"type": "string", "format": "password"},
+    }
+    schema = {"type": "object", "properties": properties, "required": list(parameters)}
+    return {"required": True, "content": {FORM: {"schema": schema}}}

@@ -9,21 +9,35 @@ from app.services.scopes import SCOPE_TOKEN
 MAX_SCOPES = 100
 
 
+def _split(scope: str) -> list[str]:
+    names = list(dict.fromkeys(name for name in scope.split(" ") if name))
+    if len(names) > MAX_SCOPES or not all(SCOPE_TOKEN.fullmatch(name) for name in names):
+        raise InvalidScopeError("the scope parameter is malformed")
+    return names
+
+
 def requested_scopes(scope: str, client: RegisteredClient) -> list[str]:
     """What ``client`` asks for, each scope once: its defaults when it does not say.
 
     Raises :class:`InvalidScopeError` for a scope that is malformed, unknown, or not allowed to
     the client: dropping one in silence would surprise client libraries.
     """
-    if not scope:
-        if not client.default_scopes:
-            raise InvalidScopeError(description="Ask for a scope: this client has no default.")
-        return list(client.default_scopes)
-    names = list(dict.fromkeys(name for name in scope.split(" ") if name))
-    if len(names) > MAX_SCOPES or not all(SCOPE_TOKEN.fullmatch(name) for name in names):
-        raise InvalidScopeError("the scope parameter is malformed")
+    names = _split(scope) or list(client.default_scopes)
+    if not names:
+        raise InvalidScopeError(description="Ask for a scope: this client has no default.")
     if not client.scopes.issuperset(names):
         raise InvalidScopeError("a scope is not allowed to this client")
+    return names
+
+
+def narrowed_scopes(scope: str, granted: str) -> list[str]:
+    """What a refresh asks for: all that was ``granted``, or less (RFC 6749, section 6).
+
+    Raises :class:`InvalidScopeError` for a scope that is malformed or was not granted.
+    """
+    names = _split(scope) or granted.split()
+    if not set(granted.split()).issuperset(names):
+        raise InvalidScopeError(description="A requested scope was not granted at login.")
     return names
 
 

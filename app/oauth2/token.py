@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
+from app.database import retry_conflicts
 from app.errors import (
     InvalidRequestError,
     UnauthorizedClientError,
@@ -48,7 +49,8 @@ def token_router(settings: Settings) -> APIRouter:
         client = await authenticate_client(request, form, server)
         if grant.grant_type not in client.grant_types:
             raise UnauthorizedClientError(f"{grant.grant_type} for {client.client_id}")
-        answer = await grant.exchange(TokenRequest(form, client, _origin(request), server))
+        token_request = TokenRequest(form, client, _origin(request), server)
+        answer = await retry_conflicts(lambda: grant.exchange(token_request))
         return JSONResponse(answer, headers=NO_STORE)
 
     return router

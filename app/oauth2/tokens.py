@@ -6,6 +6,7 @@ from typing import Any
 from app.oauth2.grant import TokenRequest
 from app.server import Server
 from app.services.logins import start_login
+from app.services.refresh_tokens import issue_refresh_token
 from app.services.users import Account, store_password_hash
 
 
@@ -17,7 +18,11 @@ async def log_in(
     ``new_hash`` replaces the stored password hash in the same transaction.
     """
     server = request.server
+    refreshable = "refresh_token" in request.client.grant_types
+    settings = server.settings
+    lifetime = settings.refresh_token_ttl if refreshable else settings.access_token_ttl
     now = server.clock.now()
+    refresh_token = None
     async with server.database.transaction() as connection:
         login_id = await start_login(
             connection,
@@ -26,8 +31,10 @@ async def log_in(
             scope=scope,
             origin=request.origin,
             now=now,
-            expires_at=now + timedelta(seconds=server.settings.access_token_ttl),
+            expires_at=now + timedelta(seconds=lifetime),
         )
+        if refreshable:
+            refresh_token = await issue_refresh_token(connection, login_id, now)
         if new_hash is not None:
             await store_password_hash(connection, account.id, new_hash)
     access_token = await server.access_tokens.sign(
@@ -36,14 +43,19 @@ async def log_in(
         scope=scope,
         login_id=login_id,
     )
-    return token_response(server, access_token, scope)
+    return token_response(server, access_token, scope, refresh_token)
 
 
-def token_response(server: Server, access_token: str, scope: str) -> dict[str, Any]:
+def token_response(
+    server: Server, access_token: str, scope: str, refresh_token: str | None = None
+) -> dict[str, Any]:
     """RFC 6749, section 5.1. The scope is always told, also when it is what was asked for."""
-    return {
+    answer = {
         "access_token": access_token,
         "token_type": "Bearer",
         "expires_in": server.settings.access_token_ttl,
         "scope": scope,
     }
+    if refresh_token is not None:
+        answer["refresh_token"] = refresh_token
+    return answer

@@ -16,7 +16,9 @@ class Encryption:
 
     def __init__(self, secrets: list[str]) -> None:
         """``secrets`` are the values of ``LATCHKEY_SECRET_KEY``, newest first."""
-        self._fernet = MultiFernet([Fernet(_derive(secret)) for secret in secrets])
+        fernets = [Fernet(_derive(secret)) for secret in secrets]
+        self._newest = fernets[0]
+        self._fernet = MultiFernet(fernets)
 
     def encrypt(self, plain: bytes) -> str:
         """``plain`` encrypted and authenticated, as text."""
@@ -28,6 +30,14 @@ class Encryption:
             return self._fernet.decrypt(encrypted)
         except InvalidToken:
             raise UndecryptableError from None
+
+    def is_newest(self, encrypted: str) -> bool:
+        """Whether the newest secret alone decrypts this, so that the others may go."""
+        try:
+            self._newest.decrypt(encrypted)
+        except InvalidToken:
+            return False
+        return True
 
 
 def _derive(secret: str) -> bytes:

@@ -48,6 +48,7 @@ class RegisteredClient:
     auth_methods: frozenset[str]
     scopes: frozenset[str]
     default_scopes: tuple[str, ...]
+    introspect: str
     enabled: bool
     secrets: tuple[StoredSecret, ...]
 
@@ -68,6 +69,7 @@ class Clients:
         """Nothing is read yet."""
         self._database = database
         self._recent: Recent[str, RegisteredClient | None] = Recent(self._load, clock)
+        self._origins: Recent[str, frozenset[str]] = Recent(self._load_origins, clock)
 
     async def _load(self, client_id: str) -> RegisteredClient | None:
         async with self._database.read() as connection:
@@ -77,6 +79,22 @@ class Clients:
         """The enabled client of that id, at most two seconds old, or None."""
         client = await self._recent.get(client_id)
         return client if client is not None and client.enabled else None
+
+    async def _load_origins(self, _key: str) -> frozenset[str]:
+        async with self._database.read() as connection:
+            registered = await connection.scalars(
+                select(Client.redirect_uris).where(Client.is_public, Client.disabled_at.is_(None))
+            )
+            return frozenset(_origin(uri) for uris in registered for uri in uris)
+
+    async def browser_origins(self) -> frozenset[str]:
+        """The origins of the redirect URIs of public clients: where their pages run."""
+        return await self._origins.get("all")
+
+
+def _origin(uri: str) -> str:
+    parts = urlsplit(uri)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 async def find_client(connection: AsyncConnection, client_id: str) -> RegisteredClient | None:
@@ -89,6 +107,7 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
                 Client.is_public,
                 Client.grant_types,
                 Client.auth_methods,
+                Client.introspect,
                 Client.disabled_at,
             ).where(Client.client_id == client_id)
         )
@@ -115,6 +134,7 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
         auth_methods=frozenset(row.auth_methods),
         scopes=frozenset(scope.scope for scope in scopes),
         default_scopes=tuple(scope.scope for scope in scopes if scope.is_default),
+        introspect=row.introspect,
         enabled=row.disabled_at is None,
         secrets=tuple(StoredSecret(*secret) for secret in secrets),
     )

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import ColumnElement, or_, select
 
 from app.clock import Clock
-from app.database import Database, lock
+from app.database import Database
 from app.models import SigningKey
 from app.recent import Recent
 from app.security.encryption import Encryption
@@ -16,7 +15,6 @@ from app.security.jwt import (
     Algorithm,
     PrivateKey,
     PublicKey,
-    generate_private_key,
     parse_private_key,
     parse_public_key,
 )
@@ -24,6 +22,11 @@ from app.security.jwt import (
 
 class NoSigningKeyError(Exception):
     """No key may sign with this algorithm now."""
+
+
+def is_published(now: datetime) -> ColumnElement[bool]:
+    """In a query on signing keys: those that tokens may be verified with."""
+    return or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > now)
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,7 @@ class KeyRing:
                         SigningKey.private_key,
                         SigningKey.active_from,
                     )
-                    .where(
-                        or_(
-                            SigningKey.retired_at.is_(None),
-                            SigningKey.retired_at > self._clock.now(),
-                        )
-                    )
+                    .where(is_published(self._clock.now()))
                     .order_by(SigningKey.active_from.desc(), SigningKey.kid)
                 )
             ).all()
@@ -82,45 +80,3 @@ class KeyRing:
             if key.alg == alg and active_from <= now:
                 return key
         raise NoSigningKeyError(alg)
-
-
-async def create_key(
-    connection: AsyncConnection,
-    encryption: Encryption,
-    alg: Algorithm,
-    *,
-    now: datetime,
-    active_from: datetime,
-) -> str:
-    """Make and store a key; return its ``kid``."""
-    pem = generate_private_key(alg)
-    key, jwk = parse_private_key(pem)
-    await connection.execute(
-        insert(SigningKey).values(
-            kid=key.kid,
-            alg=alg,
-            public_jwk=jwk,
-            private_key=encryption.encrypt(pem),
-            created_at=now,
-            active_from=active_from,
-        )
-    )
-    return key.kid
-
-
-async def ensure_signing_key(
-    database: Database, encryption: Encryption, alg: Algorithm, clock: Clock
-) -> None:
-    """Make the first key for ``alg`` if there is none. Several workers may start at once."""
-    async with database.transaction() as connection:
-        await lock(connection, "signing_keys")
-        now = clock.now()
-        found = await connection.scalar(
-            select(SigningKey.kid).where(
-                SigningKey.alg == alg,
-                SigningKey.active_from <= now,
-                or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > now),
-            )
-        )
-        if found is None:
-            await create_key(connection, encryption, alg, now=now, active_from=now)

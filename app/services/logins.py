@@ -4,10 +4,11 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.models import Login, User
+from app.errors import NotFoundError
+from app.models import Client, Login, RefreshToken, User
 
 USER_AGENT_MAX_LENGTH = 255
 
@@ -53,6 +54,81 @@ async def end_login(connection: AsyncConnection, login_id: uuid.UUID, now: datet
     await connection.execute(
         update(Login).where(Login.id == login_id, Login.ended_at.is_(None)).values(ended_at=now)
     )
+
+
+async def end_own_login(
+    connection: AsyncConnection, user_id: uuid.UUID, login_id: uuid.UUID, now: datetime
+) -> None:
+    """End one of a user's logins. Raises :class:`NotFoundError` if it is not theirs or over."""
+    ended = await connection.execute(
+        update(Login)
+        .where(
+            Login.id == login_id,
+            Login.user_id == user_id,
+            Login.ended_at.is_(None),
+            Login.expires_at > now,
+        )
+        .values(ended_at=now)
+        .returning(Login.id)
+    )
+    if ended.one_or_none() is None:
+        raise NotFoundError("There is no such session.")
+
+
+async def end_other_logins(
+    connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID, now: datetime
+) -> None:
+    """End every login of a user but one."""
+    await connection.execute(
+        update(Login)
+        .where(Login.user_id == user_id, Login.id != kept, Login.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+
+
+@dataclass(frozen=True)
+class LiveLogin:
+    """A login that goes on, as its user sees it."""
+
+    id: uuid.UUID
+    client_id: str
+    client_name: str
+    created_at: datetime
+    last_refreshed_at: datetime | None
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
+
+
+async def list_logins(
+    connection: AsyncConnection, user_id: uuid.UUID, now: datetime
+) -> list[LiveLogin]:
+    """The logins of a user that go on, newest first.
+
+    When one was refreshed last is when its newest refresh token was issued, so that no request
+    has to write it down.
+    """
+    last_refreshed = (
+        select(func.max(RefreshToken.issued_at))
+        .where(RefreshToken.login_id == Login.id, RefreshToken.parent_hash.is_not(None))
+        .scalar_subquery()
+    )
+    rows = await connection.execute(
+        select(
+            Login.id,
+            Login.client_id,
+            Client.name,
+            Login.created_at,
+            last_refreshed,
+            Login.expires_at,
+            Login.address,
+            Login.user_agent,
+        )
+        .join(Client, Client.client_id == Login.client_id)
+        .where(Login.user_id == user_id, Login.ended_at.is_(None), Login.expires_at > now)
+        .order_by(Login.created_at.desc(), Login.id)
+    )
+    return [LiveLogin(*row) for row in rows]
 
 
 @dataclass(frozen=True)

@@ -33,18 +33,19 @@ def username_key(username: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
-_SCOPES_OF_USER = (
+SCOPES_OF_USER = (
     select(func.aggregate_strings(UserScope.scope, " "))
     .where(UserScope.user_id == User.id)
     .scalar_subquery()
 )
+"""In a query on users: the scopes of each, separated by spaces, or NULL."""
 
 _FIND_ACCOUNT = select(
     User.id,
     User.username,
     User.password_hash,
     User.disabled_at,
-    _SCOPES_OF_USER.label("scopes"),
+    SCOPES_OF_USER.label("scopes"),
 )
 
 
@@ -137,3 +138,30 @@ async def find_scopes(connection: AsyncConnection, user_id: uuid.UUID) -> list[s
             select(UserScope.scope).where(UserScope.user_id == user_id).order_by(UserScope.scope)
         )
     )
+
+
+async def change_password(
+    connection: AsyncConnection, user_id: uuid.UUID, password_hash: str, now: datetime
+) -> None:
+    """Set another password. Which logins go on is for the caller to say."""
+    await connection.execute(
+        update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
+    )
+
+
+async def change_email(
+    connection: AsyncConnection, user_id: uuid.UUID, email: str | None, now: datetime
+) -> None:
+    """Set another address, which is then not verified. Raises :class:`InvalidError`."""
+    if email is not None:
+        check_email(email)
+    await connection.execute(
+        update(User)
+        .where(User.id == user_id)
+        .values(email=email, email_verified=False, updated_at=now)
+    )
+
+
+async def find_password_hash(connection: AsyncConnection, user_id: uuid.UUID) -> str | None:
+    """The stored hash, or None for a user without a password."""
+    return await connection.scalar(select(User.password_hash).where(User.id == user_id))

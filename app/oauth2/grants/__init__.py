@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 
 from app.oauth2.grant import Grant
-from app.oauth2.grants import password
+from app.oauth2.grants import client_credentials, password, refresh_token
 from app.settings import Settings
 
 GRANTS: Mapping[str, Grant] = {
     grant.grant_type: grant
     for grant in [
         password.GRANT,
+        refresh_token.GRANT,
+        client_credentials.GRANT,
     ]
 }
 

@@ -1,0 +1,111 @@
+"""``latchkey keys``: the keys that sign tokens."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.command import Json, run, show, show_list
+from app.errors import Problem
+from app.server import Server
+from app.services.key_rotation import (
+    Succession,
+    import_key,
+    list_keys,
+    plan_succession,
+    retire_key,
+    rotate_key,
+)
+
+cli = typer.Typer(no_args_is_help=True, help="List, rotate, retire and import signing keys.")
+
+
+@cli.command("list")
+def show_keys(json: Json = False) -> None:
+    """List every key: pending, signing, published (it still verifies) or retired."""
+
+    async def work(server: Server) -> list[dict[str, Any]]:
+        async with server.database.read() as connection:
+            return [asdict(key) for key in await list_keys(connection, server.clock.now())]
+
+    show_list(run(work), json)
+
+
+@cli.command("rotate")
+def rotate(
+    now: Annotated[
+        bool, typer.Option("--now", help="Sign with it in two seconds, not in ten minutes.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Make a new key: published now, signing once verifiers can know it.
+
+    The old one stays published until its last token has expired. Running workers follow.
+    """
+
+    async def work(server: Server) -> dict[str, Any]:
+        succession = _succession(server, now)
+        async with server.database.transaction() as connection:
+            kid = await rotate_key(
+                connection,
+                server.encryption,
+                server.settings.access_token_alg,
+                succession,
+                server.clock.now(),
+            )
+        return {"kid": kid, **_told(succession)}
+
+    show(run(work), json)
+
+
+@cli.command("retire")
+def retire(
+    kid: Annotated[str, typer.Argument(help="From `keys list`.")], json: Json = False
+) -> None:
+    """Stop publishing a key at once: every token that it signed is refused from then on."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.transaction() as connection:
+            await retire_key(connection, kid, server.clock.now())
+        return {"kid": kid, "state": "retired"}
+
+    show(run(work), json)
+
+
+@cli.command("import")
+def import_pem(
+    file: Annotated[Path, typer.Argument(help="An unencrypted private key in PEM.")],
+    activate: Annotated[
+        bool, typer.Option("--activate", help="Sign with it in two seconds, not in ten minutes.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Bring a key of your own: RSA of 2048 bits or more, P-256, or Ed25519."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        try:
+            pem = file.read_bytes()
+        except OSError as error:
+            raise Problem(f"{file} cannot be read: {error.strerror}") from None
+        succession = _succession(server, activate)
+        async with server.database.transaction() as connection:
+            kid = await import_key(
+                connection, server.encryption, pem, succession, server.clock.now()
+            )
+        return {"kid": kid, **_told(succession)}
+
+    show(run(work), json)
+
+
+def _succession(server: Server, at_once: bool) -> Succession:
+    return plan_succession(
+        server.clock.now(), at_once=at_once, token_ttl=server.settings.access_token_ttl
+    )
+
+
+def _told(succession: Succession) -> dict[str, Any]:
+    return {
+        "active_from": succession.active_from,
+        "older_keys_retire_at": succession.old_retires_at,
+    }

@@ -1,0 +1,48 @@
+"""Deleting what has expired, in small batches that no request has to wait for."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.models import Login, RevokedToken, SigningKey
+from app.server import Server
+
+BATCH = 500
+"""Rows in one transaction."""
+
+
+async def purge(server: Server) -> Mapping[str, int]:
+    """Delete expired rows; return how many of each kind.
+
+    A login stays until every token issued from it is over, so that a used refresh token is known
+    as used for as long as it could be presented.
+    """
+    now = server.clock.now()
+    over = now - timedelta(seconds=server.settings.access_token_ttl)
+    return {
+        "logins": await _delete(server, Login.id, Login.expires_at < over),
+        "revoked_tokens": await _delete(
+            server, RevokedToken.token_id, RevokedToken.expires_at < now
+        ),
+        "signing_keys": await _delete(server, SigningKey.kid, _long_retired(now)),
+    }
+
+
+def _long_retired(now: datetime) -> ColumnElement[bool]:
+    return SigningKey.retired_at < now - timedelta(days=90)
+
+
+async def _delete(
+    server: Server, key: InstrumentedAttribute[Any], expired: ColumnElement[bool]
+) -> int:
+    batch = delete(key.class_).where(key.in_(select(key).where(expired).limit(BATCH)))
+    deleted = 0
+    while True:
+        async with server.database.transaction() as connection:
+            count = (await connection.execute(batch)).rowcount
+        deleted += count
+        if count < BATCH:
+            return deleted

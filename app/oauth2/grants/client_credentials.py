@@ -1,0 +1,43 @@
+"""The client credentials grant: RFC 6749, section 4.4. A client acts for itself."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from app.errors import InvalidScopeError, UnauthorizedClientError
+from app.oauth2.grant import Grant, TokenRequest
+from app.oauth2.scope import requested_scopes
+from app.oauth2.tokens import token_response
+from app.services.scopes import SPEAK_OF_A_USER
+from app.settings import Settings
+
+
+def parameters(_settings: Settings) -> Mapping[str, Any]:
+    """Beside the client's own, a scope."""
+    return {"scope": {"type": "string", "description": "Scopes, separated by spaces."}}
+
+
+async def exchange(request: TokenRequest) -> dict[str, Any]:
+    """An access token whose ``sub`` is the client; no refresh token (section 4.4.3).
+
+    The scopes that speak of a user are never granted. Raises an
+    :class:`~app.errors.OAuth2Error`.
+    """
+    client = request.client
+    if client.is_public:
+        raise UnauthorizedClientError("client_credentials for a public client")
+    own = replace(
+        client,
+        scopes=client.scopes.difference(SPEAK_OF_A_USER),
+        default_scopes=tuple(s for s in client.default_scopes if s not in SPEAK_OF_A_USER),
+    )
+    scope = " ".join(requested_scopes(request.form.get("scope", ""), own))
+    if not scope:
+        raise InvalidScopeError("nothing is left to grant")
+    access_token = await request.server.access_tokens.sign(
+        subject=client.client_id, client_id=client.client_id, scope=scope, login_id=None
+    )
+    return token_response(request.server, access_token, scope)
+
+
+GRANT = Grant("client_credentials", parameters, exchange)

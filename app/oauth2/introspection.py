@@ -1,0 +1,126 @@
+"""Token introspection: RFC 7662."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+
+from app.errors import InvalidClientError
+from app.oauth2.client_auth import authenticate_client
+from app.oauth2.form import read_form
+from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
+from app.oauth2.revocation import is_access_token, required_token
+from app.security.jwt import InvalidTokenError
+from app.server import CurrentServer, Server
+from app.services.clients import RegisteredClient
+from app.services.logins import find_live_user
+from app.services.refresh_tokens import find_refresh_token
+from app.services.revoked_tokens import is_revoked
+
+router = APIRouter(tags=["oauth2"])
+
+INACTIVE: dict[str, Any] = {"active": False}
+"""All that is ever said of a token that is not good, or not for the caller to see."""
+
+
+class Introspection(BaseModel):
+    """RFC 7662, section 2.2. Only `active` is there unless it is true."""
+
+    active: bool
+    scope: str | None = Field(default=None, examples=["profile email"])
+    client_id: str | None = None
+    username: str | None = Field(default=None, description="Absent for a client's own token.")
+    token_type: str | None = Field(default=None, examples=["Bearer"])
+    exp: int | None = None
+    iat: int | None = None
+    nbf: int | None = None
+    sub: str | None = None
+    aud: str | None = None
+    iss: str | None = None
+    jti: str | None = None
+
+
+@router.post(
+    "/introspect",
+    operation_id="introspect",
+    summary="Ask whether a token is good",
+    responses={
+        200: {"model": Introspection, "description": "What the token is."},
+        **PROTOCOL_ERRORS,
+    },
+    openapi_extra={"requestBody": form_body({"token": "An access or a refresh token."})},
+)
+async def introspect(request: Request, server: CurrentServer) -> Response:
+    """The state of a token at this moment (RFC 7662), for confidential clients.
+
+    A client sees its own tokens; one that was registered with `introspect: any` sees every
+    client's access tokens. Of anything else the answer is that it is not active.
+    """
+    form = await read_form(request)
+    client = await authenticate_client(request, form, server)
+    if client.is_public:
+        raise InvalidClientError("introspection by a public client")
+    token = required_token(form)
+    look = _access_token if is_access_token(token) else _refresh_token
+    return JSONResponse(await look(server, token, client), headers=NO_STORE)
+
+
+async def _access_token(server: Server, token: str, caller: RegisteredClient) -> dict[str, Any]:
+    try:
+        access_token = await server.access_tokens.verify(token)
+    except InvalidTokenError:
+        return INACTIVE
+    if caller.introspect != "any" and access_token.client_id != caller.client_id:
+        return INACTIVE
+    if await server.clients.find(access_token.client_id) is None:
+        return INACTIVE
+    async with server.database.read() as connection:
+        if access_token.login_id is None:
+            if await is_revoked(connection, access_token.token_id):
+                return INACTIVE
+            username = {}
+        else:
+            user = await find_live_user(connection, access_token.login_id)
+            if user is None or str(user.id) != access_token.subject:
+                return INACTIVE
+            username = {"username": user.username}
+    return {
+        "active": True,
+        "scope": access_token.scope,
+        "client_id": access_token.client_id,
+        **username,
+        "token_type": "Bearer",
+        "exp": access_token.expires_at,
+        "iat": access_token.issued_at,
+        "nbf": access_token.issued_at,
+        "sub": access_token.subject,
+        "aud": server.settings.audience,
+        "iss": server.settings.issuer,
+        "jti": access_token.token_id,
+    }
+
+
+async def _refresh_token(server: Server, token: str, caller: RegisteredClient) -> dict[str, Any]:
+    """Active for the client that it was issued to, whatever that client may otherwise see."""
+    async with server.database.read() as connection:
+        presented = await find_refresh_token(connection, token, server.clock.now())
+    if presented is None or presented.used_at is not None:
+        return INACTIVE
+    family = presented.family
+    if not family.alive or family.client_id != caller.client_id:
+        return INACTIVE
+    issued_at = int(presented.issued_at.timestamp())
+    return {
+        "active": True,
+        "scope": family.scope,
+        "client_id": family.client_id,
+        "username": family.username,
+        "token_type": "refresh_token",
+        "exp": int(family.expires_at.timestamp()),
+        "iat": issued_at,
+        "nbf": issued_at,
+        "sub": str(family.user_id),
+        "aud": server.settings.issuer,
+        "iss": server.settings.issuer,
+    }

@@ -1,0 +1,27 @@
+"""The public keys: RFC 7517."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from app.oauth2.published import publish
+from app.server import CurrentServer
+
+router = APIRouter(tags=["discovery"])
+
+MAX_AGE = 300
+"""Seconds. Half of what lies between publishing a key and signing with it."""
+
+
+class Jwks(BaseModel):
+    """RFC 7517, section 5."""
+
+    keys: list[dict[str, Any]]
+
+
+@router.get("/.well-known/jwks.json", operation_id="get_jwks", response_model=Jwks)
+async def jwks(request: Request, server: CurrentServer) -> Response:
+    """The keys that tokens of this server can be verified with."""
+    keys = [dict(key.jwk) for key in (await server.keys.public()).values()]
+    return publish(request, {"keys": keys}, MAX_AGE)

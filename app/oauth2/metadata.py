@@ -1,0 +1,56 @@
+"""Authorization server metadata: RFC 8414. Lists what works, and nothing else."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, Response
+
+from app.oauth2.grants import supported_grants
+from app.oauth2.published import publish
+from app.server import CurrentServer, Server
+from app.services.clients import SECRET_METHODS
+from app.settings import Settings
+
+WELL_KNOWN = "/.well-known/oauth-authorization-server"
+
+MAX_AGE = 60
+"""Seconds. A scope that is added shows soon."""
+
+
+def metadata_router(settings: Settings) -> APIRouter:
+    """The document at its well-known address.
+
+    For an issuer with a path the address is the well-known one with that path behind it
+    (section 3.1); the plain one serves proxies that strip the path.
+    """
+    router = APIRouter(tags=["discovery"])
+
+    async def metadata(request: Request, server: CurrentServer) -> Response:
+        """What this server can do, for client libraries (RFC 8414)."""
+        return publish(request, await describe(server), MAX_AGE)
+
+    for path in dict.fromkeys([WELL_KNOWN, WELL_KNOWN + urlsplit(settings.issuer).path]):
+        router.get(
+            path,
+            operation_id="get_metadata",
+            include_in_schema=path == WELL_KNOWN,
+            response_model=dict[str, Any],
+        )(metadata)
+    return router
+
+
+async def describe(server: Server) -> dict[str, Any]:
+    """The members of RFC 8414, section 2."""
+    issuer = server.settings.issuer
+    return {
+        "issuer": issuer,
+        "token_endpoint": f"{issuer}/token",
+        "token_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],
+        "grant_types_supported": list(supported_grants(server.settings)),
+        "scopes_supported": list(await server.scopes.all()),
+        "revocation_endpoint": f"{issuer}/revoke",
+        "revocation_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],
+        "introspection_endpoint": f"{issuer}/introspect",
+        "introspection_endpoint_auth_methods_supported": list(SECRET_METHODS),
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+    }

@@ -1,0 +1,22 @@
+"""How a document that anybody may read is sent: cacheable, with an ETag, to every origin."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import Request, Response
+
+
+def publish(request: Request, document: Mapping[str, Any], max_age: int) -> Response:
+    """``document`` as JSON, good for ``max_age`` seconds; 304 if the caller has it already."""
+    body = json.dumps(document).encode()
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {
+        "Cache-Control": f"public, max-age={max_age}",
+        "ETag": etag,
+        "Access-Control-Allow-Origin": "*",
+    }
+    if request.headers.get("if-none-match") == etag:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)

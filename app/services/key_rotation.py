@@ -1,0 +1,219 @@
+"""Making, rotating, importing and retiring signing keys.
+
+A new key is published first and signs later, when every verifier can know it; the old one stays
+published until the last token that it signed is over.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import exists, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import Clock
+from app.database import Database, lock
+from app.errors import ConflictError, InvalidError, NotFoundError
+from app.models import SigningKey
+from app.security.encryption import Encryption
+from app.security.jwt import Algorithm, generate_private_key, parse_private_key
+from app.services.keys import is_published
+
+PROPAGATION = 600
+"""Seconds from publishing a key to signing with it: longer than verifiers keep the JWKS."""
+
+KNOWN_EVERYWHERE = 2
+"""Seconds in which every worker has learned of a change."""
+
+KEYS_LOCK = "signing_keys"
+
+
+async def add_key(
+    connection: AsyncConnection,
+    encryption: Encryption,
+    pem: bytes,
+    *,
+    now: datetime,
+    active_from: datetime,
+) -> tuple[str, Algorithm]:
+    """Store a private key; return its ``kid`` and algorithm.
+
+    Raises :class:`InvalidError` for a key that cannot sign here, :class:`ConflictError` for one
+    that is here already.
+    """
+    try:
+        key, jwk = parse_private_key(pem)
+    except ValueError as error:
+        raise InvalidError(f"the key cannot be used: {error}") from None
+    if await connection.scalar(select(exists().where(SigningKey.kid == key.kid))):
+        raise ConflictError(f"the key {key.kid} is here already")
+    await connection.execute(
+        insert(SigningKey).values(
+            kid=key.kid,
+            alg=key.alg,
+            public_jwk=jwk,
+            private_key=encryption.encrypt(pem),
+            created_at=now,
+            active_from=active_from,
+        )
+    )
+    return key.kid, key.alg
+
+
+async def retire_older_keys(
+    connection: AsyncConnection, alg: Algorithm, kid: str, retired_at: datetime
+) -> None:
+    """Stop publishing the other keys of ``alg`` at ``retired_at``, unless that is said already."""
+    await connection.execute(
+        update(SigningKey)
+        .where(SigningKey.alg == alg, SigningKey.kid != kid, SigningKey.retired_at.is_(None))
+        .values(retired_at=retired_at)
+    )
+
+
+@dataclass(frozen=True)
+class Succession:
+    """When a new key takes over, and when the old one goes."""
+
+    active_from: datetime
+    old_retires_at: datetime
+
+
+def plan_succession(now: datetime, *, at_once: bool, token_ttl: int) -> Succession:
+    """The new key is published before it signs; the old one stays until its last token is over.
+
+    ``token_ttl`` is the longest life of a token, in seconds. At once still means two seconds: in
+    that time every worker has learned of the key and publishes it.
+    """
+    active_from = now + timedelta(seconds=KNOWN_EVERYWHERE if at_once else PROPAGATION)
+    return Succession(active_from, active_from + timedelta(seconds=KNOWN_EVERYWHERE + token_ttl))
+
+
+async def rotate_key(
+    connection: AsyncConnection,
+    encryption: Encryption,
+    alg: Algorithm,
+    succession: Succession,
+    now: datetime,
+) -> str:
+    """Make a key that takes over as ``succession`` says; return its ``kid``."""
+    await lock(connection, KEYS_LOCK)
+    kid, _ = await add_key(
+        connection,
+        encryption,
+        generate_private_key(alg),
+        now=now,
+        active_from=succession.active_from,
+    )
+    await retire_older_keys(connection, alg, kid, succession.old_retires_at)
+    return kid
+
+
+async def import_key(
+    connection: AsyncConnection,
+    encryption: Encryption,
+    pem: bytes,
+    succession: Succession,
+    now: datetime,
+) -> str:
+    """Store a key that was made elsewhere; it takes over as ``succession`` says."""
+    await lock(connection, KEYS_LOCK)
+    kid, alg = await add_key(
+        connection, encryption, pem, now=now, active_from=succession.active_from
+    )
+    await retire_older_keys(connection, alg, kid, succession.old_retires_at)
+    return kid
+
+
+async def retire_key(connection: AsyncConnection, kid: str, now: datetime) -> None:
+    """Stop publishing a key now: every token that it signed is refused from then on.
+
+    Raises :class:`NotFoundError`, or :class:`ConflictError` if no other key could sign.
+    """
+    await lock(connection, KEYS_LOCK)
+    key = (
+        await connection.execute(
+            select(SigningKey.alg).where(SigningKey.kid == kid, is_published(now))
+        )
+    ).one_or_none()
+    if key is None:
+        raise NotFoundError(f"there is no published key {kid}")
+    others = exists().where(
+        SigningKey.alg == key.alg,
+        SigningKey.kid != kid,
+        SigningKey.active_from <= now,
+        is_published(now),
+    )
+    if not await connection.scalar(select(others)):
+        raise ConflictError("no other key could sign: rotate with --now first")
+    await connection.execute(update(SigningKey).where(SigningKey.kid == kid).values(retired_at=now))
+
+
+@dataclass(frozen=True)
+class KeyState:
+    """A key, as an operator sees it."""
+
+    kid: str
+    alg: str
+    state: str
+    """``pending``, ``signing``, ``published`` or ``retired``."""
+    created_at: datetime
+    active_from: datetime
+    retired_at: datetime | None
+
+
+async def list_keys(connection: AsyncConnection, now: datetime) -> list[KeyState]:
+    """Every key, newest first."""
+    rows = await connection.execute(
+        select(
+            SigningKey.kid,
+            SigningKey.alg,
+            SigningKey.created_at,
+            SigningKey.active_from,
+            SigningKey.retired_at,
+        ).order_by(SigningKey.active_from.desc(), SigningKey.kid)
+    )
+    signing: set[str] = set()
+    states = []
+    for row in rows:
+        if row.retired_at is not None and row.retired_at <= now:
+            state = "retired"
+        elif row.active_from > now:
+            state = "pending"
+        else:
+            state = "published" if row.alg in signing else "signing"
+            signing.add(row.alg)
+        states.append(
+            KeyState(row.kid, row.alg, state, row.created_at, row.active_from, row.retired_at)
+        )
+    return states
+
+
+async def ensure_signing_key(
+    database: Database, encryption: Encryption, alg: Algorithm, clock: Clock
+) -> None:
+    """Make the first key for ``alg`` if there is none. Several workers may start at once."""
+    now = clock.now()
+    signing = exists().where(
+        SigningKey.alg == alg, SigningKey.active_from <= now, is_published(now)
+    )
+    async with database.transaction() as connection:
+        await lock(connection, KEYS_LOCK)
+        if not await connection.scalar(select(signing)):
+            pem = generate_private_key(alg)
+            await add_key(connection, encryption, pem, now=now, active_from=now)
+
+
+async def renew_encryption(database: Database, encryption: Encryption) -> None:
+    """Encrypt every key under the newest secret, so that the older ones can be taken away.
+
+    Raises :class:`~app.security.encryption.UndecryptableError` if a key can no longer be read.
+    """
+    async with database.transaction() as connection:
+        await lock(connection, KEYS_LOCK)
+        rows = (await connection.execute(select(SigningKey.kid, SigningKey.private_key))).all()
+        for row in rows:
+            if not encryption.is_newest(row.private_key):
+                renewed = encryption.encrypt(encryption.decrypt(row.private_key))
+                await connection.execute(
+                    update(SigningKey).where(SigningKey.kid == row.kid).values(private_key=renewed)
+                )

@@ -1,0 +1,205 @@
+"""Refresh tokens: rotated at every use, and what happens when a used one comes back.
+
+RFC 6749, section 6; RFC 9700, section 4.14. A token is consumed by one conditional UPDATE, so of
+any number of simultaneous uses, over any number of processes, one succeeds. Whether the family is
+alive is written in one place, its login: revoking it wins against a refresh that runs meanwhile,
+because what that refresh still issues hangs on an ended login.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Update,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
+
+from app.database import Database
+from app.models import Login, RefreshToken, User
+from app.security.opaque import generate_secret, hash_secret
+from app.services.users import SCOPES_OF_USER
+
+MAX_SUCCESSORS = 8
+"""That one token can have while the grace period shields it."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """The login that a refresh token belongs to, and what its user has now."""
+
+    login_id: uuid.UUID
+    client_id: str
+    user_id: uuid.UUID
+    username: str
+    scope: str
+    """What the login was granted; a refresh cannot exceed it."""
+    user_scopes: frozenset[str]
+    started_at: datetime
+    expires_at: datetime
+    alive: bool
+    """Neither ended nor expired, and the user is enabled."""
+
+
+@dataclass(frozen=True)
+class PresentedToken:
+    """A refresh token that was issued here at some time."""
+
+    family: Family
+    issued_at: datetime
+    used_at: datetime | None
+
+
+async def issue_refresh_token(
+    connection: AsyncConnection, login_id: uuid.UUID, now: datetime
+) -> str:
+    """The first refresh token of a login. Only its hash is stored."""
+    token = generate_secret()
+    await connection.execute(
+        insert(RefreshToken).values(token_hash=hash_secret(token), login_id=login_id, issued_at=now)
+    )
+    return token
+
+
+def _family_columns(now: datetime) -> Select[Any]:
+    alive = _login_is_alive(now)
+    return select(
+        Login.id,
+        Login.client_id,
+        User.id.label("user_id"),
+        User.username,
+        Login.scope,
+        SCOPES_OF_USER.label("user_scopes"),
+        Login.created_at,
+        Login.expires_at,
+        alive.label("alive"),
+    ).join_from(Login, User, Login.user_id == User.id)
+
+
+def _login_is_alive(now: datetime) -> ColumnElement[bool]:
+    return Login.ended_at.is_(None) & (Login.expires_at > now) & User.disabled_at.is_(None)
+
+
+def _family(row: Row[Any]) -> Family:
+    return Family(
+        login_id=row.id,
+        client_id=row.client_id,
+        user_id=row.user_id,
+        username=row.username,
+        scope=row.scope,
+        user_scopes=frozenset((row.user_scopes or "").split()),
+        started_at=row.created_at,
+        expires_at=row.expires_at,
+        alive=bool(row.alive),
+    )
+
+
+async def find_refresh_token(
+    connection: AsyncConnection, token: str, now: datetime
+) -> PresentedToken | None:
+    """The token, used or not, with its family, alive or not."""
+    query = (
+        _family_columns(now)
+        .join(RefreshToken, RefreshToken.login_id == Login.id)
+        .where(RefreshToken.token_hash == hash_secret(token))
+        .add_columns(RefreshToken.issued_at, RefreshToken.used_at)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        return None
+    return PresentedToken(_family(row), row.issued_at, row.used_at)
+
+
+def _consume(token_hash: str, client_id: str, now: datetime, grace: timedelta) -> Update:
+    """Take the token, if it is fresh, or shielded as the one that was replaced just now."""
+    alive = (
+        select(Login.id)
+        .join_from(Login, User, Login.user_id == User.id)
+        .where(Login.client_id == client_id, _login_is_alive(now))
+    )
+    takeable: ColumnElement[bool] = RefreshToken.used_at.is_(None)
+    if grace:
+        successor = aliased(RefreshToken)
+        takeable |= (
+            (RefreshToken.used_at > now - grace)
+            & (RefreshToken.successors < MAX_SUCCESSORS)
+            & ~exists().where(successor.parent_hash == token_hash, successor.used_at.is_not(None))
+        )
+    return (
+        update(RefreshToken)
+        .where(RefreshToken.token_hash == token_hash, takeable, RefreshToken.login_id.in_(alive))
+        .values(
+            used_at=func.coalesce(RefreshToken.used_at, now),
+            successors=RefreshToken.successors + 1,
+        )
+        .returning(RefreshToken.login_id)
+    )
+
+
+async def rotate(
+    database: Database, token: str, client_id: str, now: datetime, grace: timedelta
+) -> tuple[Family, str] | None:
+    """Consume ``token`` and issue its successor; None if the token cannot be used.
+
+    ``grace`` is how long a token that was just used may come again, for a client that lost the
+    answer: as long as no successor was used, and only a few times.
+    """
+    token_hash, successor = hash_secret(token), generate_secret()
+    consume = _consume(token_hash, client_id, now, grace)
+    values = {"token_hash": hash_secret(successor), "parent_hash": token_hash, "issued_at": now}
+    if database.is_sqlite:
+        async with database.transaction() as connection:
+            login_id = await connection.scalar(consume)
+            if login_id is None:
+                return None
+            await connection.execute(insert(RefreshToken).values(login_id=login_id, **values))
+            row = (await connection.execute(_family_columns(now).where(Login.id == login_id))).one()
+        return _family(row), successor
+    # On PostgreSQL all of it is one statement: one round trip instead of five.
+    consumed = consume.cte("consumed")
+    issued = (
+        insert(RefreshToken)
+        .from_select(
+            ["login_id", "successors", *values],
+            select(
+                consumed.c.login_id,
+                literal(0),
+                *(
+                    literal(value, RefreshToken.__table__.c[name].type)
+                    for name, value in values.items()
+                ),
+            ),
+        )
+        .cte("issued")
+    )
+    query = _family_columns(now).join(consumed, consumed.c.login_id == Login.id).add_cte(issued)
+    async with database.statement() as connection:
+        found = (await connection.execute(query)).one_or_none()
+    return None if found is None else (_family(found), successor)
+
+
+async def revoke_family(
+    connection: AsyncConnection, token: str, client_id: str, now: datetime
+) -> None:
+    """End the login of a refresh token, used or not, if it was issued to that client."""
+    login_id = (
+        select(RefreshToken.login_id)
+        .where(RefreshToken.token_hash == hash_secret(token))
+        .scalar_subquery()
+    )
+    await connection.execute(
+        update(Login)
+        .where(Login.id == login_id, Login.client_id == client_id, Login.ended_at.is_(None))
+        .values(ended_at=now)
+    )
