@@ -21,7 +21,12 @@ class Health(BaseModel):
     signing_key: str | None = None
 
 
-@router.get("/healthz", operation_id="get_liveness", response_model_exclude_none=True)
+@router.get(
+    "/healthz",
+    operation_id="get_liveness",
+    summary="Does the process live",
+    response_model_exclude_none=True,
+)
 async def healthz() -> Health:
     """Whether the process answers; says nothing of the database."""
     return Health(status="alive")
@@ -30,6 +35,7 @@ async def healthz() -> Health:
 @router.get(
     "/readyz",
     operation_id="get_readiness",
+    summary="May it get traffic",
     response_model=Health,
     responses={503: {"model": Health, "description": "Not ready for traffic."}},
 )

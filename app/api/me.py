@@ -70,7 +70,7 @@ class Session(BaseModel):
     current: bool = Field(default=False, description="The one that this request is made with.")
 
 
-@router.get("", operation_id="get_me")
+@router.get("", operation_id="get_me", summary="Who am I")
 async def get_me(user: Self, reading: Reading) -> Me:
     """Who the access token speaks for, and the scopes that this user has."""
     return await _me(user.id, user.username, user.email, user.email_verified, reading)
@@ -79,6 +79,7 @@ async def get_me(user: Self, reading: Reading) -> Me:
 @router.patch(
     "",
     operation_id="update_me",
+    summary="Change my e-mail address",
     responses={**BODY_RESPONSES, 403: problem("The password is wrong, or the scope is missing.")},
 )
 async def update_me(user: AccountOwner, server: CurrentServer, changes: AccountChanges) -> Me:
@@ -94,6 +95,7 @@ async def update_me(user: AccountOwner, server: CurrentServer, changes: AccountC
     "/password",
     status_code=204,
     operation_id="change_password",
+    summary="Change my password",
     responses={**BODY_RESPONSES, 403: problem("The password is wrong, or the scope is missing.")},
 )
 async def change_password(
@@ -115,7 +117,7 @@ async def change_password(
         await logins.end_other_logins(transaction, user.id, user.login_id, now)
 
 
-@router.get("/sessions", operation_id="list_sessions")
+@router.get("/sessions", operation_id="list_sessions", summary="Where am I logged in")
 async def list_sessions(
     user: AccountOwner, server: CurrentServer, reading: Reading
 ) -> list[Session]:
@@ -131,6 +133,7 @@ async def list_sessions(
     "/sessions/{session_id}",
     status_code=204,
     operation_id="end_session",
+    summary="End a session",
     responses={**BODY_RESPONSES, 404: problem("The user has no such session.")},
 )
 async def end_session(

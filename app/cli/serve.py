@@ -1,6 +1,8 @@
 """``latchkey serve``: the server, with as many workers as you like."""
 
 import os
+import signal
+import sys
 from typing import Annotated
 
 import typer
@@ -40,6 +42,8 @@ def serve(
     demo = run(check)
     if configured.docs:
         _greet(configured.issuer, demo)
+    # uvicorn finishes what is under way and then raises the signal again: that was a good end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with failing_in_one_line():
         uvicorn.run(
             "app.main:create_app",

@@ -23,7 +23,7 @@ Writer = Annotated[CurrentUser, Security(current_user, scopes=["items:write"])]
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("The user has no such item.")}
 
 
-@router.get("", operation_id="list_items", responses=NOT_FOUND)
+@router.get("", operation_id="list_items", summary="List my items", responses=NOT_FOUND)
 async def list_items(
     user: Reader,
     reading: Reading,
@@ -36,7 +36,7 @@ async def list_items(
     return ItemPage(items=items, next_cursor=items[-1].id if len(rows) > limit else None)
 
 
-@router.post("", status_code=201, operation_id="create_item")
+@router.post("", status_code=201, operation_id="create_item", summary="Add an item")
 async def create_item(
     user: Writer, transaction: Transaction, server: CurrentServer, item: NewItem, response: Response
 ) -> ItemOut:
@@ -52,13 +52,15 @@ async def create_item(
     return ItemOut.model_validate(row)
 
 
-@router.get("/{item_id}", operation_id="get_item", responses=NOT_FOUND)
+@router.get("/{item_id}", operation_id="get_item", summary="Read an item", responses=NOT_FOUND)
 async def get_item(user: Reader, reading: Reading, item_id: uuid.UUID) -> ItemOut:
     """One of the user's items."""
     return ItemOut.model_validate(await service.get_item(reading, user.id, item_id))
 
 
-@router.patch("/{item_id}", operation_id="update_item", responses=NOT_FOUND)
+@router.patch(
+    "/{item_id}", operation_id="update_item", summary="Change an item", responses=NOT_FOUND
+)
 async def update_item(
     user: Writer, transaction: Transaction, item_id: uuid.UUID, changes: ItemChanges
 ) -> ItemOut:
@@ -69,7 +71,13 @@ async def update_item(
     return ItemOut.model_validate(row)
 
 
-@router.delete("/{item_id}", status_code=204, operation_id="delete_item", responses=NOT_FOUND)
+@router.delete(
+    "/{item_id}",
+    status_code=204,
+    operation_id="delete_item",
+    summary="Delete an item",
+    responses=NOT_FOUND,
+)
 async def delete_item(user: Writer, transaction: Transaction, item_id: uuid.UUID) -> None:
     """Delete an item."""
     await service.delete_item(transaction, user.id, item_id)

@@ -53,8 +53,8 @@ class BearerToken(OAuth2PasswordBearer):
 password_bearer = BearerToken(
     tokenUrl="token",
     scheme_name="OAuth2PasswordBearer",
-    description="Log in with a user's name and password. In development: "
-    "`alice` with `alice-in-wonderland`.",
+    refreshUrl="token",
+    description="Log in with a user's name and password.",
 )
 
 

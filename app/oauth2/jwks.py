@@ -20,7 +20,9 @@ class Jwks(BaseModel):
     keys: list[dict[str, Any]]
 
 
-@router.get("/.well-known/jwks.json", operation_id="get_jwks", response_model=Jwks)
+@router.get(
+    "/.well-known/jwks.json", operation_id="get_jwks", summary="Public keys", response_model=Jwks
+)
 async def jwks(request: Request, server: CurrentServer) -> Response:
     """The keys that tokens of this server can be verified with."""
     keys = [dict(key.jwk) for key in (await server.keys.public()).values()]

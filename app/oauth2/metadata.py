@@ -33,6 +33,7 @@ def metadata_router(settings: Settings) -> APIRouter:
         router.get(
             path,
             operation_id="get_metadata",
+            summary="What this server can do",
             include_in_schema=path == WELL_KNOWN,
             response_model=dict[str, Any],
         )(metadata)

@@ -19,6 +19,8 @@ router = APIRouter(include_in_schema=False)
 # Swagger UI logs in through a popup that must reach its opener.
 DOCS_HEADERS = {**PAGE_HEADERS, "Cross-Origin-Opener-Policy": "unsafe-none"}
 
+DEVELOPMENT_HINT = " With the demo data: `alice` and `alice-in-wonderland`."
+
 ASSET_HEADERS = {"Cache-Control": "public, max-age=3600"}
 
 
@@ -58,6 +60,8 @@ async def openapi(request: Request, server: CurrentServer) -> Response:
     """The OpenAPI document, with the scopes that the database has now."""
     document = copy.deepcopy(_document(request))
     for scheme in document["components"]["securitySchemes"].values():
+        if server.settings.development and "password" in scheme.get("flows", {}):
+            scheme["description"] += DEVELOPMENT_HINT
         for flow in scheme.get("flows", {}).values():
             flow["scopes"] = dict(await server.scopes.all())
     return Response(json.dumps(document), media_type="application/json")

@@ -7,7 +7,7 @@ published until the last token that it signed is over.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import exists, insert, select, update
+from sqlalchemy import Row, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
@@ -25,49 +25,6 @@ KNOWN_EVERYWHERE = 2
 """Seconds in which every worker has learned of a change."""
 
 KEYS_LOCK = "signing_keys"
-
-
-async def add_key(
-    connection: AsyncConnection,
-    encryption: Encryption,
-    pem: bytes,
-    *,
-    now: datetime,
-    active_from: datetime,
-) -> tuple[str, Algorithm]:
-    """Store a private key; return its ``kid`` and algorithm.
-
-    Raises :class:`InvalidError` for a key that cannot sign here, :class:`ConflictError` for one
-    that is here already.
-    """
-    try:
-        key, jwk = parse_private_key(pem)
-    except ValueError as error:
-        raise InvalidError(f"the key cannot be used: {error}") from None
-    if await connection.scalar(select(exists().where(SigningKey.kid == key.kid))):
-        raise ConflictError(f"the key {key.kid} is here already")
-    await connection.execute(
-        insert(SigningKey).values(
-            kid=key.kid,
-            alg=key.alg,
-            public_jwk=jwk,
-            private_key=encryption.encrypt(pem),
-            created_at=now,
-            active_from=active_from,
-        )
-    )
-    return key.kid, key.alg
-
-
-async def retire_older_keys(
-    connection: AsyncConnection, alg: Algorithm, kid: str, retired_at: datetime
-) -> None:
-    """Stop publishing the other keys of ``alg`` at ``retired_at``, unless that is said already."""
-    await connection.execute(
-        update(SigningKey)
-        .where(SigningKey.alg == alg, SigningKey.kid != kid, SigningKey.retired_at.is_(None))
-        .values(retired_at=retired_at)
-    )
 
 
 @dataclass(frozen=True)
@@ -95,16 +52,26 @@ async def rotate_key(
     succession: Succession,
     now: datetime,
 ) -> str:
-    """Make a key that takes over as ``succession`` says; return its ``kid``."""
+    """Make a key that takes over as ``succession`` says; return its ``kid``.
+
+    A key that waits for its time already is not replaced, but takes over sooner if
+    ``succession`` says so. Raises :class:`ConflictError` if it does not.
+    """
     await lock(connection, KEYS_LOCK)
-    kid, _ = await add_key(
-        connection,
-        encryption,
-        generate_private_key(alg),
-        now=now,
-        active_from=succession.active_from,
-    )
-    await retire_older_keys(connection, alg, kid, succession.old_retires_at)
+    waiting = await _find_waiting(connection, alg, now)
+    if waiting is None:
+        pem = generate_private_key(alg)
+        kid, _ = await _add(connection, encryption, pem, now, succession.active_from)
+    elif succession.active_from < waiting.active_from:
+        kid = waiting.kid
+        await connection.execute(
+            update(SigningKey)
+            .where(SigningKey.kid == kid)
+            .values(active_from=succession.active_from)
+        )
+    else:
+        raise ConflictError(_WAITING.format(waiting.kid))
+    await _retire_older(connection, alg, kid, succession.old_retires_at)
     return kid
 
 
@@ -115,19 +82,79 @@ async def import_key(
     succession: Succession,
     now: datetime,
 ) -> str:
-    """Store a key that was made elsewhere; it takes over as ``succession`` says."""
+    """Store a key that was made elsewhere; it takes over as ``succession`` says.
+
+    Raises :class:`InvalidError` for a key that cannot sign here, :class:`ConflictError` for one
+    that is here already, or while another one waits.
+    """
     await lock(connection, KEYS_LOCK)
-    kid, alg = await add_key(
-        connection, encryption, pem, now=now, active_from=succession.active_from
-    )
-    await retire_older_keys(connection, alg, kid, succession.old_retires_at)
+    kid, alg = await _add(connection, encryption, pem, now, succession.active_from)
+    if waiting := await _find_waiting(connection, alg, now, other_than=kid):
+        raise ConflictError(_WAITING.format(waiting.kid))
+    await _retire_older(connection, alg, kid, succession.old_retires_at)
     return kid
+
+
+_WAITING = "the key {} waits for its time already: `keys rotate --now` lets it sign at once"
+
+
+async def _add(
+    connection: AsyncConnection,
+    encryption: Encryption,
+    pem: bytes,
+    now: datetime,
+    active_from: datetime,
+) -> tuple[str, Algorithm]:
+    try:
+        key, jwk = parse_private_key(pem)
+    except ValueError as error:
+        raise InvalidError(f"the key cannot be used: {error}") from None
+    if await connection.scalar(select(exists().where(SigningKey.kid == key.kid))):
+        raise ConflictError(f"the key {key.kid} is here already")
+    await connection.execute(
+        insert(SigningKey).values(
+            kid=key.kid,
+            alg=key.alg,
+            public_jwk=jwk,
+            private_key=encryption.encrypt(pem),
+            created_at=now,
+            active_from=active_from,
+        )
+    )
+    return key.kid, key.alg
+
+
+async def _find_waiting(
+    connection: AsyncConnection, alg: Algorithm, now: datetime, other_than: str = ""
+) -> Row[str, datetime] | None:
+    return (
+        await connection.execute(
+            select(SigningKey.kid, SigningKey.active_from).where(
+                SigningKey.alg == alg,
+                SigningKey.kid != other_than,
+                SigningKey.active_from > now,
+                is_published(now),
+            )
+        )
+    ).first()
+
+
+async def _retire_older(
+    connection: AsyncConnection, alg: Algorithm, kid: str, retired_at: datetime
+) -> None:
+    """Stop publishing the other keys of ``alg`` then, unless they stop sooner anyway."""
+    later = or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > retired_at)
+    await connection.execute(
+        update(SigningKey)
+        .where(SigningKey.alg == alg, SigningKey.kid != kid, later)
+        .values(retired_at=retired_at)
+    )
 
 
 async def retire_key(connection: AsyncConnection, kid: str, now: datetime) -> None:
     """Stop publishing a key now: every token that it signed is refused from then on.
 
-    Raises :class:`NotFoundError`, or :class:`ConflictError` if no other key could sign.
+    Raises :class:`NotFoundError`, or :class:`ConflictError` if no other key would go on signing.
     """
     await lock(connection, KEYS_LOCK)
     key = (
@@ -141,10 +168,10 @@ async def retire_key(connection: AsyncConnection, kid: str, now: datetime) -> No
         SigningKey.alg == key.alg,
         SigningKey.kid != kid,
         SigningKey.active_from <= now,
-        is_published(now),
+        SigningKey.retired_at.is_(None),
     )
     if not await connection.scalar(select(others)):
-        raise ConflictError("no other key could sign: rotate with --now first")
+        raise ConflictError("no other key would sign: run `keys rotate --now` first")
     await connection.execute(update(SigningKey).where(SigningKey.kid == kid).values(retired_at=now))
 
 
@@ -200,7 +227,7 @@ async def ensure_signing_key(
         await lock(connection, KEYS_LOCK)
         if not await connection.scalar(select(signing)):
             pem = generate_private_key(alg)
-            await add_key(connection, encryption, pem, now=now, active_from=now)
+            await _add(connection, encryption, pem, now, now)
 
 
 async def renew_encryption(database: Database, encryption: Encryption) -> None:

@@ -11,3 +11,9 @@ const ui = SwaggerUIBundle({
 });
 
 ui.initOAuth({ clientId, scopes, usePkceWithAuthorizationCodeGrant: true });
+
+// Swagger UI has a dark mode and no eye for what the reader prefers.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", follow);
+follow();
