@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, Dialect, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 Result = TypeVar("Result")
@@ -72,6 +72,9 @@ class Database:
             _prepare_sqlite(self._reader)
             _prepare_sqlite(self._writer)
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+        else:
+            _prepare_postgresql(self._reader)
+            _prepare_postgresql(self._writer)
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection in autocommit, for queries."""
@@ -104,6 +107,24 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
         cursor.execute("PRAGMA synchronous = NORMAL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.close()
+
+
+def _prepare_postgresql(engine: AsyncEngine) -> None:
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def connect(
+        dialect: Dialect, _record: object, arguments: list[Any], parameters: dict[str, Any]
+    ) -> DBAPIConnection:
+        # A server that starts, stops or is full is an outage like one that is not there.
+        try:
+            return dialect.connect(*arguments, **parameters)
+        except dialect.loaded_dbapi.Error as error:
+            raise ConnectionError(type(error).__name__) from None
+
+    @event.listens_for(engine.sync_engine.pool, "checkout")
+    def replace_closed(connection: DBAPIConnection, _record: object, _proxy: object) -> None:
+        # What a ping would find out with a round trip, the driver knows already.
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError
 
 
 def _begin_immediate(connection: Connection) -> None:

@@ -1,6 +1,5 @@
 """From an error to its answer."""
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -15,9 +14,10 @@ from app.errors import (
     TemporarilyUnavailableError,
     UnavailableError,
 )
+from app.log import get_logger
 from app.middleware import PROTOCOL_PATHS
 
-log = structlog.get_logger("latchkey")
+log = get_logger("latchkey")
 
 
 def add_error_handlers(app: FastAPI, realm: str) -> None:

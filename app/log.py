@@ -1,4 +1,8 @@
-"""Logs: one line an event, as JSON or as text, for the application and for uvicorn alike."""
+"""Logs: one line an event, as JSON or as text, for the application and for uvicorn alike.
+
+Importing this module configures structlog, so that whoever starts the application, nothing but
+these processors sees an event. A traceback never shows the values of variables.
+"""
 
 import sys
 from typing import Any, Literal
@@ -6,32 +10,39 @@ from typing import Any, Literal
 import structlog
 from structlog.types import Processor
 
+_SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+structlog.configure(
+    processors=[
+        structlog.stdlib.filter_by_level,
+        *_SHARED,
+        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+    ],
+    logger_factory=structlog.stdlib.LoggerFactory(),
+    wrapper_class=structlog.stdlib.BoundLogger,
+    cache_logger_on_first_use=True,
+)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The logger of that name."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger
+
 
 def log_config(log_format: Literal["json", "text"], access_log: bool) -> dict[str, Any]:
     """The configuration that uvicorn hands to :func:`logging.config.dictConfig` in each worker."""
-    shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
     renderers: list[Processor] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if log_format == "json"
         else [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(),
-                # Plain, without the values of variables: they may be credentials.
                 exception_formatter=structlog.dev.plain_traceback,
             )
         ]
@@ -42,7 +53,7 @@ def log_config(log_format: Literal["json", "text"], access_log: bool) -> dict[st
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "foreign_pre_chain": shared,
+                "foreign_pre_chain": _SHARED,
                 "processors": [
                     structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                     *renderers,
@@ -52,6 +63,7 @@ def log_config(log_format: Literal["json", "text"], access_log: bool) -> dict[st
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
+            "alembic": {"level": "WARNING"},
             "latchkey.access": {"level": "INFO" if access_log else "WARNING"},
             "uvicorn.access": {"level": "CRITICAL", "propagate": False},  # ours has no secrets
         },

@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         version="0.1.0",
         description=DESCRIPTION,
         lifespan=lifespan,
+        redirect_slashes=False,  # a 307 would send a password on, to whatever Host says
         openapi_url=None,  # app.pages.docs serves it, with the scopes of the database
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )

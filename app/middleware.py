@@ -16,9 +16,10 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Problem
+from app.log import get_logger
 
-log = structlog.get_logger("latchkey")
-access_log = structlog.get_logger("latchkey.access")
+log = get_logger("latchkey")
+access_log = get_logger("latchkey.access")
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

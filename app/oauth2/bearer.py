@@ -40,7 +40,7 @@ class BearerToken(OAuth2PasswordBearer):
         :class:`InvalidTokenError` for something that cannot be a token.
         """
         headers = request.headers.getlist("authorization")
-        if not headers or headers[0].partition(" ")[0].lower() != "bearer":
+        if not any(header.partition(" ")[0].lower() == "bearer" for header in headers):
             raise MissingTokenError
         if len(headers) > 1:
             raise MalformedRequestError("two Authorization headers")

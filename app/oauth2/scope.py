@@ -7,11 +7,17 @@ from app.services.clients import RegisteredClient
 from app.services.scopes import SCOPE_TOKEN
 
 MAX_SCOPES = 100
+MAX_LENGTH = 2000
+"""Characters of all scopes together: they travel in every access token."""
 
 
 def _split(scope: str) -> list[str]:
     names = list(dict.fromkeys(name for name in scope.split(" ") if name))
-    if len(names) > MAX_SCOPES or not all(SCOPE_TOKEN.fullmatch(name) for name in names):
+    if (
+        len(names) > MAX_SCOPES
+        or len(scope) > MAX_LENGTH
+        or not all(SCOPE_TOKEN.fullmatch(name) for name in names)
+    ):
         raise InvalidScopeError("the scope parameter is malformed")
     return names
 

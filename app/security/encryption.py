@@ -28,7 +28,7 @@ class Encryption:
         """The plain bytes. Raises :class:`UndecryptableError`."""
         try:
             return self._fernet.decrypt(encrypted)
-        except InvalidToken:
+        except (InvalidToken, ValueError):
             raise UndecryptableError from None
 
     def is_newest(self, encrypted: str) -> bool:

@@ -9,6 +9,7 @@ import threading
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from passlib.context import CryptContext
@@ -19,6 +20,8 @@ MAX_LENGTH = 1024
 _HASHED_MAX_LENGTH = 4096  # passlib's own limit; normalisation can lengthen a password
 
 LOWEST_PRIORITY = 19
+
+SERVICE_NAME = "latchkey"
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -35,17 +38,41 @@ class UnacceptablePasswordError(ValueError):
 def check_new_password(password: str, username: str, min_length: int) -> None:
     """Raise :class:`UnacceptablePasswordError` unless ``password`` may be set for ``username``.
 
-    Length is counted in characters; there are no composition rules (NIST SP 800-63B-4,
-    section 3.1.1.2).
+    Length is counted in characters; there are no composition rules; the whole password is
+    compared, never a part of it (NIST SP 800-63B-4, section 3.1.1.2).
     """
     if len(password) < min_length:
         raise UnacceptablePasswordError(f"a password has at least {min_length} characters")
-    if len(password) > MAX_LENGTH:
+    if len(password) > MAX_LENGTH or len(_normalise(password)) > _HASHED_MAX_LENGTH:
         raise UnacceptablePasswordError(f"a password has at most {MAX_LENGTH} characters")
     if "\x00" in password:
         raise UnacceptablePasswordError("a password cannot contain the NUL character")
-    if password.casefold() == username.casefold():
+    if any("\ud800" <= character <= "\udfff" for character in password):
+        raise UnacceptablePasswordError("a password consists of Unicode characters")
+    compared = _comparable(password)
+    if compared == _comparable(username):
         raise UnacceptablePasswordError("a password must differ from the user name")
+    if compared == SERVICE_NAME:
+        raise UnacceptablePasswordError("a password must differ from the name of the service")
+    if compared in _common_passwords():
+        raise UnacceptablePasswordError("this password is among those that everybody tries first")
+
+
+def _normalise(password: str) -> str:
+    """NFKC: the same password typed on another keyboard becomes the same."""
+    return unicodedata.normalize("NFKC", password)
+
+
+def _comparable(text: str) -> str:
+    return _normalise(_normalise(text).casefold())
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    # Imported at the first new password: the list is large, and serving does not need it.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"])
 
 
 def _run_at_lowest_priority() -> None:
@@ -82,7 +109,7 @@ class PasswordHasher:
 
     def hash_now(self, password: str) -> str:
         """The hash to store, made in the calling thread (command line, demo data)."""
-        return self._context.hash(unicodedata.normalize("NFKC", password))
+        return self._context.hash(_normalise(password))
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         """Whether ``password`` matches, and a new hash to store if the stored one is outdated.
@@ -92,7 +119,7 @@ class PasswordHasher:
         """
         if len(password) > MAX_LENGTH:
             return False, None
-        normalised = unicodedata.normalize("NFKC", password)
+        normalised = _normalise(password)
         if len(normalised) > _HASHED_MAX_LENGTH:
             return False, None
         return await self._run(self._verify, normalised, stored)
@@ -102,7 +129,9 @@ class PasswordHasher:
             matches, outdated = self._context.verify_and_update(
                 normalised, stored or self._dummy.result()
             )
-        except ValueError:  # unknown hash format, or over the 72 bytes of bcrypt
+        except ValueError:
+            # An unknown hash format, or over the 72 bytes of bcrypt: at the cost of any other.
+            self._context.verify("unreadable", self._dummy.result())
             return False, None
         return (matches, outdated) if stored else (False, None)
 

@@ -119,5 +119,5 @@ def _read(verified: jwt.Verified) -> AccessToken:
             issued_at=int(claims["iat"]),
             expires_at=int(claims["exp"]),
         )
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         raise InvalidTokenError("a claim has another type") from None

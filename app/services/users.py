@@ -3,7 +3,7 @@
 import unicodedata
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import exists, func, insert, select, update
@@ -23,7 +23,7 @@ class Account:
 
     id: uuid.UUID
     username: str
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
     enabled: bool
     scopes: frozenset[str]
 

@@ -15,7 +15,7 @@ from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, requested_scopes
 from app.oauth2.tokens import log_in
 from app.security.passwords import QueueFullError
-from app.services.users import Account, find_account
+from app.services.authentication import AuthenticationError, authenticate
 from app.settings import Settings
 
 
@@ -63,29 +63,20 @@ def parameters(settings: Settings) -> Mapping[str, Any]:
 async def exchange(request: TokenRequest) -> dict[str, Any]:
     """Tokens for a user's name and password.
 
-    Unknown, disabled and passwordless users cost the same hash and get the same answer as a
-    wrong password. Raises an :class:`~app.errors.OAuth2Error`.
+    Unknown, disabled and passwordless users get the same answer as a wrong password, after the
+    same time. Raises an :class:`~app.errors.OAuth2Error`.
     """
     server = request.server
     form = password_form(request.form, server.settings)
     requested = requested_scopes(request.form.get("scope", ""), request.client)
-    async with server.database.read() as connection:
-        account = await find_account(connection, form.username)
     try:
-        matches, new_hash = await server.passwords.verify(
-            form.password, account.password_hash if account else None
-        )
+        user = await authenticate(server.database, server.passwords, form.username, form.password)
     except QueueFullError:
         raise TemporarilyUnavailableError("the login queue is full") from None
-    if account is None or not matches or not account.enabled:
-        raise InvalidGrantError(_reason(account, matches))
-    return await log_in(request, account, grant_scopes(requested, account.scopes), new_hash)
-
-
-def _reason(account: Account | None, matches: bool) -> str:
-    if account is None:
-        return "unknown user"
-    return "disabled user" if matches else "wrong password"
+    except AuthenticationError as error:
+        raise InvalidGrantError(str(error)) from None
+    scope = grant_scopes(requested, user.account.scopes)
+    return await log_in(request, user.account, scope, user.new_hash)
 
 
 GRANT = Grant("password", parameters, exchange)

@@ -1,0 +1,378 @@
+"""Passwords: which may be set, how they are hashed, and how many at once."""
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Generator
+
+import pytest
+from anyio.lowlevel import checkpoint
+from passlib.context import CryptContext
+from passlib.hash import bcrypt
+
+from app.security.passwords import (
+    LOWEST_PRIORITY,
+    MAX_LENGTH,
+    PasswordHasher,
+    QueueFullError,
+    UnacceptablePasswordError,
+    check_new_password,
+)
+
+PASSWORD = "correct horse battery staple"
+BCRYPT = bcrypt.using(rounds=4)
+SHA512_CRYPT = (  # of the same password
+    "$6$rounds=1000$wLDNi44zsVbl8u2U$B56PSAU.rOWE7DNDWuQJNQ5zfLl8"
+    "2/U6KjLa0zLQsIsXepfLgAODuPNOoAofSYm5N8CEJKZRru1o3srnEjDBb1"
+)
+
+
+@pytest.fixture
+def hasher() -> Generator[PasswordHasher]:
+    """The cheapest hasher there is."""
+    made = PasswordHasher(8, 1, 1, queue=8)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hashes that passwords were verified against: the work that was done."""
+    done: list[str] = []
+    verify_and_update = CryptContext.verify_and_update
+
+    def spy(self: CryptContext, secret: str, hash: str) -> tuple[bool, str | None]:
+        done.append(hash)
+        return verify_and_update(self, secret, hash)
+
+    monkeypatch.setattr(CryptContext, "verify_and_update", spy)
+    return done
+
+
+# Which passwords may be set
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        pytest.param("a" * 15, id="the_fewest_characters"),
+        pytest.param("x" * 64, id="64_characters"),
+        pytest.param("x" * MAX_LENGTH, id="the_most_characters"),
+        pytest.param("only small letters", id="no_composition_rule"),
+        pytest.param(" spaces at the ends ", id="spaces"),
+        pytest.param("".join(map(chr, range(0x20, 0x7F))), id="all_printing_ascii"),
+        pytest.param("пароль密码🔑☃ пароль", id="unicode"),
+        pytest.param("alice-in-wonderland", id="contains_the_user_name"),
+    ],
+)
+def test_a_password_may_be_set(password: str) -> None:
+    check_new_password(password, "alice", 15)
+
+
+@pytest.mark.parametrize("min_length", [8, 15, 20])
+def test_a_password_with_too_few_characters_is_refused(min_length: int) -> None:
+    with pytest.raises(UnacceptablePasswordError) as refused:
+        check_new_password("x" * (min_length - 1), "alice", min_length)
+    assert str(refused.value) == f"a password has at least {min_length} characters"
+
+
+def test_length_is_counted_in_characters_and_not_in_bytes() -> None:
+    with pytest.raises(UnacceptablePasswordError):
+        check_new_password("é" * 14, "alice", 15)
+
+
+def test_a_password_with_too_many_characters_is_refused() -> None:
+    with pytest.raises(UnacceptablePasswordError) as refused:
+        check_new_password("x" * (MAX_LENGTH + 1), "alice", 15)
+    assert str(refused.value) == f"a password has at most {MAX_LENGTH} characters"
+
+
+def test_a_password_with_a_nul_is_refused() -> None:
+    with pytest.raises(UnacceptablePasswordError) as refused:
+        check_new_password("correct horse\x00battery staple", "alice", 15)
+    assert str(refused.value) == "a password cannot contain the NUL character"
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        pytest.param("alice@wonderland.example", id="the_same"),
+        pytest.param("ALICE@Wonderland.example", id="another_case"),
+        pytest.param("\uff41lice@wonderland.example", id="another_unicode_form"),
+    ],
+)
+def test_a_password_that_is_the_user_name_is_refused(password: str) -> None:
+    with pytest.raises(UnacceptablePasswordError) as refused:
+        check_new_password(password, "alice@wonderland.example", 15)
+    assert str(refused.value) == "a password must differ from the user name"
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        pytest.param("password1", id="breached"),
+        pytest.param("PassWord1", id="breached_in_another_case"),
+        pytest.param("1q2w3e4r5t", id="a_walk_on_the_keyboard"),
+        pytest.param("latchkey", id="the_name_of_the_service"),
+    ],
+)
+def test_a_password_that_everybody_tries_first_is_refused(password: str) -> None:
+    with pytest.raises(UnacceptablePasswordError):
+        check_new_password(password, "alice", 8)
+
+
+def test_a_password_that_contains_a_breached_one_may_be_set() -> None:
+    check_new_password("password1 is what I never use", "alice", 8)
+
+
+def test_a_password_that_cannot_be_encoded_is_refused() -> None:
+    with pytest.raises(UnacceptablePasswordError):
+        check_new_password("a lone surrogate: \udcff", "alice", 15)
+
+
+def test_a_password_that_normalisation_makes_too_long_is_refused() -> None:
+    with pytest.raises(UnacceptablePasswordError):
+        check_new_password("\ufdfa" * MAX_LENGTH, "alice", 15)  # NFKC makes 18 characters of each
+
+
+def test_a_refusal_never_repeats_the_password() -> None:
+    for password in ("hunter2", "hunter2" * 200, "hunter2 hunter2 hunter2\x00"):
+        with pytest.raises(UnacceptablePasswordError) as refused:
+            check_new_password(password, "alice", 15)
+        assert "hunter2" not in str(refused.value)
+
+
+# How they are hashed
+
+
+async def test_a_password_is_hashed_with_argon2id_at_the_given_cost() -> None:
+    hasher = PasswordHasher(16, 2, 1, queue=0)
+    assert (await hasher.hash(PASSWORD)).startswith("$argon2id$v=19$m=16,t=2,p=1$")
+    hasher.close()
+
+
+async def test_the_same_password_is_never_hashed_the_same_way_twice(
+    hasher: PasswordHasher,
+) -> None:
+    assert await hasher.hash(PASSWORD) != await hasher.hash(PASSWORD)
+
+
+async def test_the_right_password_matches_and_its_hash_is_kept(hasher: PasswordHasher) -> None:
+    assert await hasher.verify(PASSWORD, await hasher.hash(PASSWORD)) == (True, None)
+
+
+async def test_a_hash_made_in_the_calling_thread_is_as_good(hasher: PasswordHasher) -> None:
+    assert await hasher.verify(PASSWORD, hasher.hash_now(PASSWORD)) == (True, None)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        pytest.param("wrong", id="another"),
+        pytest.param("", id="empty"),
+        pytest.param(PASSWORD.upper(), id="another_case"),
+        pytest.param(PASSWORD + " ", id="a_space_at_the_end"),
+        pytest.param(PASSWORD[:-1], id="cut"),
+    ],
+)
+async def test_a_wrong_password_does_not_match(hasher: PasswordHasher, password: str) -> None:
+    assert await hasher.verify(password, hasher.hash_now(PASSWORD)) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("stored", "typed"),
+    [
+        pytest.param("caf\u00e9 with two accents \u00e9", "cafe\u0301 with two accents e\u0301"),
+        pytest.param("\ufb01ne words of a password", "fine words of a password"),
+        pytest.param("\uff46ullwidth password", "fullwidth password"),
+    ],
+    ids=["decomposed", "ligature", "fullwidth"],
+)
+async def test_two_unicode_forms_of_a_password_are_one(
+    hasher: PasswordHasher, stored: str, typed: str
+) -> None:
+    assert await hasher.verify(typed, hasher.hash_now(stored)) == (True, None)
+    assert await hasher.verify(stored, hasher.hash_now(typed)) == (True, None)
+
+
+async def test_nothing_of_a_long_password_is_cut_off(hasher: PasswordHasher) -> None:
+    stored = hasher.hash_now("x" * MAX_LENGTH)
+    assert await hasher.verify("x" * MAX_LENGTH, stored) == (True, None)
+    assert await hasher.verify("x" * (MAX_LENGTH - 1) + "y", stored) == (False, None)
+
+
+async def test_a_bcrypt_hash_is_accepted_and_replaced_by_argon2id(hasher: PasswordHasher) -> None:
+    matches, new_hash = await hasher.verify(PASSWORD, BCRYPT.hash(PASSWORD))
+    assert matches
+    assert new_hash is not None
+    assert new_hash.startswith("$argon2id$")
+    assert await hasher.verify(PASSWORD, new_hash) == (True, None)
+
+
+async def test_a_wrong_password_replaces_no_hash(hasher: PasswordHasher) -> None:
+    assert await hasher.verify("wrong", BCRYPT.hash(PASSWORD)) == (False, None)
+
+
+async def test_72_bytes_match_a_bcrypt_hash(hasher: PasswordHasher) -> None:
+    matches, _ = await hasher.verify("x" * 72, BCRYPT.hash("x" * 72))
+    assert matches
+
+
+async def test_bytes_after_the_72nd_are_not_ignored_for_a_bcrypt_hash(
+    hasher: PasswordHasher,
+) -> None:
+    assert await hasher.verify("x" * 72 + "y", BCRYPT.hash("x" * 72)) == (False, None)
+
+
+@pytest.mark.parametrize(
+    ("memory", "time"), [(16, 1), (8, 2)], ids=["another_memory_cost", "another_time_cost"]
+)
+async def test_a_hash_of_another_cost_is_replaced(
+    hasher: PasswordHasher, memory: int, time: int
+) -> None:
+    other = PasswordHasher(memory, time, 1, queue=0)
+    matches, new_hash = await hasher.verify(PASSWORD, other.hash_now(PASSWORD))
+    other.close()
+    assert matches
+    assert new_hash is not None
+    assert "$m=8,t=1,p=1$" in new_hash
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pytest.param(PASSWORD, id="the_password_itself"),
+        pytest.param("", id="empty"),
+        pytest.param("*", id="locked"),
+        pytest.param(SHA512_CRYPT, id="sha512_crypt"),
+        pytest.param("$argon2id$v=19$m=8,t=1,p=1$", id="argon2_cut_off"),
+        pytest.param("$argon2id$v=19$m=8,t=1,p=1$!!!$!!!", id="argon2_not_base64"),
+        pytest.param("$2b$04$tooshort", id="bcrypt_cut_off"),
+    ],
+)
+async def test_a_hash_that_cannot_be_read_matches_nothing(
+    hasher: PasswordHasher, stored: str
+) -> None:
+    assert await hasher.verify(PASSWORD, stored) == (False, None)
+
+
+async def test_a_password_that_cannot_be_encoded_matches_nothing(hasher: PasswordHasher) -> None:
+    assert await hasher.verify("\udcff", hasher.hash_now(PASSWORD)) == (False, None)
+
+
+@pytest.mark.parametrize("stored", [None, ""], ids=["no_hash", "empty_hash"])
+@pytest.mark.parametrize("password", ["", PASSWORD], ids=["empty_password", "some_password"])
+async def test_without_a_hash_no_password_matches(
+    hasher: PasswordHasher, password: str, stored: str | None
+) -> None:
+    assert await hasher.verify(password, stored) == (False, None)
+
+
+async def test_without_a_hash_the_same_work_is_done(
+    hasher: PasswordHasher, verifications: list[str]
+) -> None:
+    await hasher.verify(PASSWORD, None)
+    (dummy,) = verifications
+    assert dummy.startswith("$argon2id$v=19$m=8,t=1,p=1$")
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        pytest.param("x" * (MAX_LENGTH + 1), id="as_typed"),
+        pytest.param("\ufdfa" * MAX_LENGTH, id="after_nfkc"),
+        pytest.param("x" * 10_000_000, id="ten_million_characters"),
+    ],
+)
+async def test_a_password_that_is_too_long_is_refused_without_work(
+    hasher: PasswordHasher, verifications: list[str], password: str
+) -> None:
+    assert await hasher.verify(password, hasher.hash_now(PASSWORD)) == (False, None)
+    assert verifications == []
+
+
+# How many at once, and in which threads
+
+
+class Blocked:
+    """A hasher of one thread whose every hash waits until it is let go."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, queue: int) -> None:
+        monkeypatch.setattr(os, "cpu_count", lambda: 1)
+        self.hasher = PasswordHasher(8, 1, 1, queue)
+        self.go_on = threading.Event()
+        monkeypatch.setattr(self.hasher, "hash_now", self._wait)
+
+    def _wait(self, _password: str) -> str:
+        assert self.go_on.wait(timeout=30)
+        return "hash"
+
+    async def start(self, count: int) -> list[asyncio.Task[str]]:
+        tasks = [asyncio.create_task(self.hasher.hash(PASSWORD)) for _ in range(count)]
+        await checkpoint()
+        return tasks
+
+
+@pytest.mark.parametrize("queue", [0, 2])
+async def test_no_more_wait_than_the_queue_holds(
+    monkeypatch: pytest.MonkeyPatch, queue: int
+) -> None:
+    blocked = Blocked(monkeypatch, queue)
+    tasks = await blocked.start(1 + queue)
+    with pytest.raises(QueueFullError):
+        await blocked.hasher.verify(PASSWORD, None)
+    blocked.go_on.set()
+    assert await asyncio.gather(*tasks) == ["hash"] * (1 + queue)
+    blocked.hasher.close()
+
+
+async def test_a_queue_that_has_emptied_takes_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocked = Blocked(monkeypatch, 0)
+    tasks = await blocked.start(1)
+    blocked.go_on.set()
+    await asyncio.gather(*tasks)
+    assert await blocked.hasher.verify(PASSWORD, None) == (False, None)
+    blocked.hasher.close()
+
+
+async def test_a_failed_hash_gives_its_place_back(
+    monkeypatch: pytest.MonkeyPatch, hasher: PasswordHasher
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    small = PasswordHasher(8, 1, 1, queue=0)
+    with pytest.raises(UnicodeEncodeError):
+        await small.hash("\udcff")
+    assert await small.verify(PASSWORD, hasher.hash_now(PASSWORD)) == (True, None)
+    small.close()
+
+
+async def test_the_event_loop_goes_on_while_a_password_is_hashed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    blocked = Blocked(monkeypatch, 0)
+    (task,) = await blocked.start(1)
+    assert not task.done()
+    blocked.go_on.set()
+    assert await task == "hash"
+    blocked.hasher.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: threads have priorities there")
+async def test_on_linux_passwords_are_hashed_at_the_lowest_priority(
+    monkeypatch: pytest.MonkeyPatch, hasher: PasswordHasher
+) -> None:
+    def own_priority(_password: str) -> str:
+        return str(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+
+    monkeypatch.setattr(hasher, "hash_now", own_priority)
+    before = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    assert await hasher.hash(PASSWORD) == str(LOWEST_PRIORITY)
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
+
+
+def test_closing_ends_the_threads() -> None:
+    before = threading.active_count()
+    hasher = PasswordHasher(8, 1, 1, queue=0)
+    hasher.close()
+    assert threading.active_count() == before
