@@ -7,7 +7,14 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.models import Login, RevokedToken, SigningKey
+from app.models import (
+    AuthorizationCode,
+    BrowserSession,
+    Login,
+    PendingAuthorization,
+    RevokedToken,
+    SigningKey,
+)
 from app.server import Server
 
 BATCH = 500
@@ -23,6 +30,15 @@ async def purge(server: Server) -> Mapping[str, int]:
     now = server.clock.now()
     over = now - timedelta(seconds=server.settings.access_token_ttl)
     return {
+        "pending_authorizations": await _delete(
+            server, PendingAuthorization.key_hash, PendingAuthorization.expires_at < now
+        ),
+        "authorization_codes": await _delete(
+            server, AuthorizationCode.code_hash, AuthorizationCode.expires_at < over
+        ),
+        "browser_sessions": await _delete(
+            server, BrowserSession.id, BrowserSession.expires_at < over
+        ),
         "logins": await _delete(server, Login.id, Login.expires_at < over),
         "revoked_tokens": await _delete(
             server, RevokedToken.token_id, RevokedToken.expires_at < now

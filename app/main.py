@@ -15,7 +15,10 @@ from app.middleware import Surroundings
 from app.oauth2 import introspection, jwks, revocation
 from app.oauth2.metadata import metadata_router
 from app.oauth2.token import token_router
-from app.pages import docs, landing
+from app.oidc import userinfo
+from app.oidc.discovery import discovery_router
+from app.pages import account, assets, authorize, consent, docs, landing, login, logout
+from app.pages.errors import add_page_error_handler
 from app.server import Server
 from app.settings import Settings, load_settings
 
@@ -56,12 +59,17 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         https=settings.issuer.startswith("https:"),
     )
     add_error_handlers(app, settings.realm)
+    add_page_error_handler(app)
 
     app.include_router(token_router(settings))
     app.include_router(revocation.router)
     app.include_router(introspection.router)
     app.include_router(metadata_router(settings))
     app.include_router(jwks.router)
+    app.include_router(userinfo.router)
+    app.include_router(discovery_router(settings))
+    for page in (authorize, login, consent, logout, account, assets):
+        app.include_router(page.router)
     app.include_router(me.router)
     app.include_router(items_router.router)
     app.include_router(health.router)

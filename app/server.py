@@ -9,9 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import Clock
 from app.database import Database, schema_state
 from app.security.encryption import Encryption, UndecryptableError
+from app.security.form_tokens import FormTokens
 from app.security.passwords import PasswordHasher
 from app.services.access_tokens import AccessTokens
 from app.services.clients import Clients
+from app.services.id_tokens import DEFAULT_ALGORITHM, IdTokens
 from app.services.key_rotation import ensure_signing_key, renew_encryption
 from app.services.keys import KeyRing
 from app.services.scopes import Scopes
@@ -27,6 +29,7 @@ class Server:
         self.clock = clock
         self.database = Database(settings.database_url)
         self.encryption = Encryption(settings.secret_keys)
+        self.form_tokens = FormTokens(settings.secret_keys)
         self.passwords = PasswordHasher(
             settings.password_hash_memory_kib,
             settings.password_hash_time,
@@ -35,6 +38,7 @@ class Server:
         )
         self.keys = KeyRing(self.database, self.encryption, clock)
         self.access_tokens = AccessTokens(settings, self.keys, clock)
+        self.id_tokens = IdTokens(settings, self.database, self.encryption, self.keys, clock)
         self.clients = Clients(self.database, clock)
         self.scopes = Scopes(self.database, clock)
 
@@ -53,9 +57,8 @@ class Server:
                 "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
                 "add the older one behind a comma"
             ) from None
-        await ensure_signing_key(
-            self.database, self.encryption, self.settings.access_token_alg, self.clock
-        )
+        for alg in dict.fromkeys([self.settings.access_token_alg, DEFAULT_ALGORITHM]):
+            await ensure_signing_key(self.database, self.encryption, alg, self.clock)
         default = self.settings.default_client_id
         client = await self.clients.find(default) if default else None
         if client is not None and not client.is_public:

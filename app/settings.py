@@ -59,8 +59,11 @@ class Settings(BaseSettings):
     posture: Literal["standard", "oauth21"] = "standard"
 
     access_token_ttl: Seconds = 900
+    id_token_ttl: Seconds = 900
     refresh_token_ttl: Seconds = 2_592_000
     refresh_reuse_grace: Limit = 0
+    authorization_code_ttl: Annotated[int, Field(ge=1, le=600)] = 60
+    session_ttl: Seconds = 28_800
     access_token_alg: Literal["ES256", "RS256", "EdDSA"] = "ES256"
     strict_password_form: bool = True
     default_client_id: str | None = None

@@ -1,6 +1,7 @@
 """How Alembic reaches the database: one transaction, one process at a time."""
 
 import asyncio
+import sys
 from typing import Any, Literal
 
 from alembic import context
@@ -12,7 +13,7 @@ from sqlalchemy.pool import NullPool
 from app.database import driver_url
 from app.models import Base
 from app.models.base import UtcDateTime
-from app.settings import load_settings
+from app.settings import SettingsError, load_settings
 
 LOCK = 7_236_544  # any number that every migrating process agrees on
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
@@ -45,8 +46,18 @@ def migrate(connection: Connection) -> None:
             raise RuntimeError("the migration left rows that refer to nothing")
 
 
+def database_url() -> str:
+    """The database of the caller, or of the settings when Alembic's own command line is used."""
+    if given := context.config.attributes.get("url"):
+        return str(given)
+    try:
+        return driver_url(load_settings().database_url)
+    except SettingsError as error:
+        sys.exit(f"alembic: {error}")
+
+
 async def main() -> None:
-    url = context.config.attributes.get("url") or driver_url(load_settings().database_url)
+    url = database_url()
     engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
     if engine.dialect.name == "sqlite":
 

@@ -16,7 +16,7 @@ from app.security.passwords import (
     check_new_password,
 )
 from app.server import CurrentServer, Reading, Server, Transaction
-from app.services import logins, users
+from app.services import logins, sessions, users
 
 router = APIRouter(
     prefix="/users/me", tags=["account"], responses={**BEARER_RESPONSES, **PROBLEM_RESPONSES}
@@ -115,6 +115,8 @@ async def change_password(
     async with server.database.transaction() as transaction:
         await users.change_password(transaction, user.id, password_hash, now)
         await logins.end_other_logins(transaction, user.id, user.login_id, now)
+        own_session = await logins.find_session_of(transaction, user.login_id)
+        await sessions.end_other_sessions(transaction, user.id, own_session, now)
 
 
 @router.get("/sessions", operation_id="list_sessions", summary="Where am I logged in")

@@ -1,6 +1,8 @@
 """The tables, one file each. Alembic sees exactly what is imported here: add your own."""
 
+from app.models.authorization import AuthorizationCode, Consent, PendingAuthorization
 from app.models.base import Base
+from app.models.browser_session import BrowserSession
 from app.models.client import Client, ClientScope, ClientSecret
 from app.models.item import Item
 from app.models.login import Login
@@ -11,12 +13,16 @@ from app.models.signing_key import SigningKey
 from app.models.user import User, UserScope
 
 __all__ = [
+    "AuthorizationCode",
     "Base",
+    "BrowserSession",
     "Client",
     "ClientScope",
     "ClientSecret",
+    "Consent",
     "Item",
     "Login",
+    "PendingAuthorization",
     "RefreshToken",
     "RevokedToken",
     "Scope",

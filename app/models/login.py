@@ -24,6 +24,12 @@ class Login(Base):
     client_id: Mapped[str] = mapped_column(
         ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
     )
+    session_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("browser_sessions.id", ondelete="SET NULL"), index=True
+    )
+    """The browser session that it came through; None for the password grant."""
+    auth_time: Mapped[datetime | None]
+    """When that session's user typed the password: what an ID token says."""
     scope: Mapped[str] = mapped_column(Text)
     """What was granted at the start; a refresh can never exceed it."""
     created_at: Mapped[datetime]

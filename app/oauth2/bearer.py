@@ -7,6 +7,7 @@ async def reports(user: Annotated[CurrentUser, Security(current_user, scopes=["r
 
 import re
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -103,10 +104,15 @@ async def current_user(
     :class:`InvalidTokenError`, or :class:`InsufficientScopeError` also for the token of a
     client that acts for itself.
     """
-    if not token.scopes.issuperset(security_scopes.scopes):
-        raise InsufficientScopeError(security_scopes.scopes)
+    return await identify(server, token, security_scopes.scopes)
+
+
+async def identify(server: Server, token: AccessToken, scopes: Sequence[str]) -> CurrentUser:
+    """The user of ``token``, which must have ``scopes``: see :func:`current_user`."""
+    if not token.scopes.issuperset(scopes):
+        raise InsufficientScopeError(scopes)
     if token.login_id is None:
-        raise InsufficientScopeError(security_scopes.scopes, "a client's token, not a user's")
+        raise InsufficientScopeError(scopes, "a client's token, not a user's")
     async with server.database.read() as connection:
         user = await find_live_user(connection, token.login_id)
     if user is None or str(user.id) != token.subject:

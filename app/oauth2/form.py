@@ -1,6 +1,6 @@
 """The body of a protocol request: RFC 6749, section 3.2 and appendix B."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -22,23 +22,32 @@ async def read_form(request: Request) -> Mapping[str, str]:
     Raises :class:`InvalidRequestError` for another content type, text that is not UTF-8, a NUL,
     a repeated parameter, too many of them, and for credentials in the address.
     """
-    content_type = request.headers.get("content-type", "")
-    if content_type.partition(";")[0].strip().lower() != FORM:
-        raise InvalidRequestError(description=f"The body must be {FORM}.")
     if request.url.query and not BELONG_IN_THE_BODY.isdisjoint(request.query_params):
         raise InvalidRequestError(description="Credentials belong in the body, not in the address.")
-    body = await request.body()
-    try:
-        pairs = parse_qsl(
-            body.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
-        )
-    except UnicodeDecodeError:
-        raise InvalidRequestError(description="The body must be UTF-8.") from None
-    except ValueError:
-        raise InvalidRequestError(description="The body has too many parameters.") from None
+    pairs = await read_pairs(request)
     form = dict(pairs)
     if len(form) != len(pairs):
         raise InvalidRequestError(description="A parameter is repeated.")
     if any("\x00" in name or "\x00" in value for name, value in pairs):
         raise InvalidRequestError(description="The body contains a NUL character.")
     return {name: value for name, value in pairs if value}
+
+
+async def read_pairs(request: Request) -> Sequence[tuple[str, str]]:
+    """The parameters of the body as they came. Raises :class:`InvalidRequestError`."""
+    content_type = request.headers.get("content-type", "")
+    if content_type.partition(";")[0].strip().lower() != FORM:
+        raise InvalidRequestError(description=f"The body must be {FORM}.")
+    return parse_pairs(await request.body())
+
+
+def parse_pairs(encoded: bytes) -> Sequence[tuple[str, str]]:
+    """The parameters of a body or a query, strictly. Raises :class:`InvalidRequestError`."""
+    try:
+        return parse_qsl(
+            encoded.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+        )
+    except UnicodeDecodeError:
+        raise InvalidRequestError(description="The body must be UTF-8.") from None
+    except ValueError:
+        raise InvalidRequestError(description="The body has too many parameters.") from None

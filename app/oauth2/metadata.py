@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 
+from app.oauth2.authorization_request import RESPONSE_MODES
 from app.oauth2.grants import supported_grants
 from app.oauth2.published import publish
 from app.server import CurrentServer, Server
@@ -45,6 +46,11 @@ async def describe(server: Server) -> dict[str, Any]:
     issuer = server.settings.issuer
     return {
         "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "response_types_supported": ["code"],
+        "response_modes_supported": list(RESPONSE_MODES),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
         "token_endpoint": f"{issuer}/token",
         "token_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],
         "grant_types_supported": list(supported_grants(server.settings)),

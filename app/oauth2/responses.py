@@ -18,6 +18,9 @@ class TokenResponse(BaseModel):
     refresh_token: str | None = Field(
         default=None, description="Good for one use; absent unless the client may refresh."
     )
+    id_token: str | None = Field(
+        default=None, description="With `openid`, in the code flow and its refreshes."
+    )
     scope: str = Field(description="What was granted.", examples=["profile email items:read"])
 
 

@@ -20,9 +20,9 @@ from app.oauth2.client_auth import authenticate_client
 from app.oauth2.form import FORM, read_form
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.grants import supported_grants
+from app.oauth2.origin import origin_of
 from app.oauth2.responses import NO_STORE, TOKEN_RESPONSES
 from app.server import CurrentServer, Server
-from app.services.logins import Origin
 from app.settings import Settings
 
 
@@ -49,7 +49,7 @@ def token_router(settings: Settings) -> APIRouter:
         client = await authenticate_client(request, form, server)
         if grant.grant_type not in client.grant_types:
             raise UnauthorizedClientError(f"{grant.grant_type} for {client.client_id}")
-        token_request = TokenRequest(form, client, _origin(request), server)
+        token_request = TokenRequest(form, client, origin_of(request), server)
         answer = await retry_conflicts(lambda: grant.exchange(token_request))
         return JSONResponse(answer, headers=NO_STORE)
 
@@ -65,11 +65,6 @@ def _choose(grants: Mapping[str, Grant], form: Mapping[str, str], server: Server
     if grant_type not in grants:
         raise UnsupportedGrantTypeError
     return grants[grant_type]
-
-
-def _origin(request: Request) -> Origin:
-    address = request.client.host if request.client else None
-    return Origin(address, request.headers.get("user-agent"))
 
 
 def _request_body(grants: Mapping[str, Grant], settings: Settings) -> dict[str, Any]:

@@ -1,61 +1,96 @@
-"""Issuing tokens: the answer of RFC 6749, section 5.1, for the grants that log a user in."""
+"""Issuing a user's tokens: the answer of RFC 6749, section 5.1."""
 
-from datetime import timedelta
+import uuid
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.oauth2.grant import TokenRequest
 from app.server import Server
 from app.services.logins import start_login
 from app.services.refresh_tokens import issue_refresh_token
-from app.services.users import Account, store_password_hash
 
 
-async def log_in(
-    request: TokenRequest, account: Account, scope: str, new_hash: str | None
-) -> dict[str, Any]:
-    """Record that ``account`` logged in through the request's client, and issue its tokens.
+@dataclass(frozen=True)
+class NewLogin:
+    """A login that was just recorded, and its first refresh token if its client may refresh."""
 
-    ``new_hash`` replaces the stored password hash in the same transaction.
-    """
-    server = request.server
+    id: uuid.UUID
+    refresh_token: str | None = field(repr=False)
+
+
+async def begin_login(
+    connection: AsyncConnection,
+    request: TokenRequest,
+    user_id: uuid.UUID,
+    scope: str,
+    *,
+    session_id: uuid.UUID | None = None,
+    auth_time: datetime | None = None,
+) -> NewLogin:
+    """Record that a user logged in through the request's client."""
+    settings = request.server.settings
     refreshable = "refresh_token" in request.client.grant_types
-    settings = server.settings
     lifetime = settings.refresh_token_ttl if refreshable else settings.access_token_ttl
-    now = server.clock.now()
-    refresh_token = None
-    async with server.database.transaction() as connection:
-        login_id = await start_login(
-            connection,
-            user_id=account.id,
-            client_id=request.client.client_id,
-            scope=scope,
-            origin=request.origin,
-            now=now,
-            expires_at=now + timedelta(seconds=lifetime),
-        )
-        if refreshable:
-            refresh_token = await issue_refresh_token(connection, login_id, now)
-        if new_hash is not None:
-            await store_password_hash(connection, account.id, new_hash)
-    access_token = await server.access_tokens.sign(
-        subject=str(account.id),
+    now = request.server.clock.now()
+    login_id = await start_login(
+        connection,
+        user_id=user_id,
         client_id=request.client.client_id,
         scope=scope,
-        login_id=login_id,
+        origin=request.origin,
+        now=now,
+        expires_at=now + timedelta(seconds=lifetime),
+        session_id=session_id,
+        auth_time=auth_time,
     )
-    return token_response(server, access_token, scope, refresh_token)
+    if not refreshable:
+        return NewLogin(login_id, None)
+    return NewLogin(login_id, await issue_refresh_token(connection, login_id, now))
 
 
-def token_response(
-    server: Server, access_token: str, scope: str, refresh_token: str | None = None
+async def user_tokens(
+    request: TokenRequest,
+    *,
+    user_id: uuid.UUID,
+    login_id: uuid.UUID,
+    scope: str,
+    refresh_token: str | None,
+    auth_time: datetime | None = None,
+    nonce: str | None = None,
 ) -> dict[str, Any]:
+    """The answer for a login that is committed.
+
+    With an ID token if ``openid`` was granted and the user logged in with a browser, at
+    ``auth_time``.
+    """
+    server, client = request.server, request.client
+    access_token = await server.access_tokens.sign(
+        subject=str(user_id), client_id=client.client_id, scope=scope, login_id=login_id
+    )
+    answer = token_response(server, access_token, scope)
+    if refresh_token is not None:
+        answer["refresh_token"] = refresh_token
+    if auth_time is not None and "openid" in scope.split():
+        answer["id_token"] = await server.id_tokens.sign(
+            alg=client.id_token_alg,
+            subject=str(user_id),
+            client_id=client.client_id,
+            login_id=login_id,
+            access_token=access_token,
+            auth_time=auth_time,
+            nonce=nonce,
+        )
+    return answer
+
+
+def token_response(server: Server, access_token: str, scope: str) -> dict[str, Any]:
     """RFC 6749, section 5.1. The scope is always told, also when it is what was asked for."""
-    answer = {
+    return {
         "access_token": access_token,
         "token_type": "Bearer",
         "expires_in": server.settings.access_token_ttl,
         "scope": scope,
     }
-    if refresh_token is not None:
-        answer["refresh_token"] = refresh_token
-    return answer

@@ -1,58 +1,64 @@
 """Swagger UI at ``/docs``, from this application alone, and the OpenAPI document behind it."""
 
+import base64
 import copy
+import hashlib
 import json
+import re
 from collections.abc import Mapping
-from functools import lru_cache
-from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.openapi.docs import get_swagger_ui_oauth2_redirect_html
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import HTMLResponse
 
-from app.pages import HERE, PAGE_HEADERS, templates
+from app.oauth2.redirect_uris import DOCS_REDIRECT
+from app.pages.assets import serve
+from app.pages.rendering import POPUP_HEADERS, render
 from app.server import CurrentServer
 
 router = APIRouter(include_in_schema=False)
 
-# Swagger UI logs in through a popup that must reach its opener.
-DOCS_HEADERS = {**PAGE_HEADERS, "Cross-Origin-Opener-Policy": "unsafe-none"}
-
 DEVELOPMENT_HINT = " With the demo data: `alice` and `alice-in-wonderland`."
-
-ASSET_HEADERS = {"Cache-Control": "public, max-age=3600"}
 
 
 @router.get("/docs")
 async def docs(server: CurrentServer) -> Response:
     """The page. What to pre-fill stands in it as data, for ``docs.js`` to read."""
     client = await server.clients.find(server.settings.docs_client_id)
-    page = templates.get_template("docs.html").render(
+    return render(
+        "docs.html",
+        popup=True,
         client_id=client.client_id if client else "",
         scopes=" ".join(client.default_scopes) if client else "",
     )
-    return HTMLResponse(page, headers=DOCS_HEADERS)
 
 
-@lru_cache
-def _asset(name: str) -> bytes:
-    if name.startswith("swagger-ui") or name.startswith("favicon"):
-        return (files("fastapi_swagger") / "resources" / name).read_bytes()
-    return (HERE / "static" / name).read_bytes()
+SWAGGER_UI = "fastapi_swagger.resources"
+
+serve(router, "/docs/swagger-ui-bundle.js", SWAGGER_UI, "swagger-ui-bundle.js", "text/javascript")
+serve(router, "/docs/swagger-ui.css", SWAGGER_UI, "swagger-ui.css", "text/css")
+serve(router, "/docs/docs.js", "app.pages", "static/docs.js", "text/javascript")
 
 
-def _serve(name: str, media_type: str) -> None:
-    @router.get(f"/docs/{name}")
-    async def asset() -> Response:
-        return Response(_asset(name), media_type=media_type, headers=ASSET_HEADERS)
+def _redirect_page() -> tuple[str, Mapping[str, str]]:
+    """FastAPI's page, whose one inline script the policy allows by its hash."""
+    page = bytes(get_swagger_ui_oauth2_redirect_html().body).decode()
+    script = re.search(r"<script>(.*?)</script>", page, re.DOTALL)
+    assert script is not None, "the page has its script"  # noqa: S101
+    digest = base64.b64encode(hashlib.sha256(script[1].encode()).digest()).decode()
+    policy = f"default-src 'none'; script-src 'sha256-{digest}'; frame-ancestors 'none'"
+    return page, {"Content-Security-Policy": policy, **POPUP_HEADERS}
 
 
-_serve("swagger-ui-bundle.js", "text/javascript")
-_serve("swagger-ui.css", "text/css")
-_serve("favicon-32x32.png", "image/png")
-_serve("docs.js", "text/javascript")
-_serve("page.css", "text/css")
+_REDIRECT_PAGE, _REDIRECT_HEADERS = _redirect_page()
+
+
+@router.get(DOCS_REDIRECT)
+async def oauth2_redirect() -> Response:
+    """Where a login in the popup ends: it hands the code to Swagger UI."""
+    return HTMLResponse(_REDIRECT_PAGE, headers=_REDIRECT_HEADERS)
 
 
 @router.get("/openapi.json")

@@ -1,10 +1,9 @@
 """The page at ``/`` in development: what is here, who may log in, commands to copy."""
 
 from fastapi import APIRouter, Response
-from fastapi.responses import HTMLResponse
 
 from app.demo import DEMO_CLIENTS, DEMO_USERS, demo_is_present
-from app.pages import PAGE_HEADERS, templates
+from app.pages.rendering import render
 from app.server import CurrentServer, Reading
 
 router = APIRouter(include_in_schema=False)
@@ -13,10 +12,10 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 async def landing(server: CurrentServer, reading: Reading) -> Response:
     """Shows the demo accounts only while they are in the database."""
-    page = templates.get_template("landing.html").render(
+    return render(
+        "landing.html",
         issuer=server.settings.issuer,
         demo=await demo_is_present(reading, server.passwords),
         users=DEMO_USERS,
         clients=DEMO_CLIENTS,
     )
-    return HTMLResponse(page, headers=PAGE_HEADERS)

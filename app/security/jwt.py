@@ -126,13 +126,14 @@ def verify(
     *,
     typ: str,
     issuer: str,
-    audience: str,
+    audience: str | None,
     required: Sequence[str],
 ) -> Verified:
     """The claims of ``token``, whose ``exp`` the caller still compares with its clock.
 
     The ``kid`` only picks one of ``keys``, and that key alone says which algorithm is right
-    (RFC 8725, sections 3.1 and 3.10). Raises :class:`InvalidTokenError`.
+    (RFC 8725, sections 3.1 and 3.10). ``audience`` None leaves ``aud`` for the caller to compare
+    as well. Raises :class:`InvalidTokenError`.
     """
     if len(token) > MAX_LENGTH or not token.isascii():
         raise InvalidTokenError("too long, or not ASCII")
@@ -149,6 +150,7 @@ def verify(
             audience=audience,
             options={
                 "require": list(required),
+                "verify_aud": audience is not None,
                 "verify_exp": False,
                 "verify_iat": False,
                 "verify_nbf": False,

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import cast
 from urllib.parse import urlsplit
 
 from sqlalchemy import exists, insert, select
@@ -15,6 +16,7 @@ from app.database import Database
 from app.errors import ConflictError, InvalidError
 from app.models import Client, ClientScope, ClientSecret, User
 from app.recent import Recent
+from app.security.jwt import Algorithm
 from app.security.opaque import generate_secret, hash_secret, matches
 from app.services.scopes import require_known
 
@@ -48,6 +50,10 @@ class RegisteredClient:
     auth_methods: frozenset[str]
     scopes: frozenset[str]
     default_scopes: tuple[str, ...]
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    id_token_alg: Algorithm
+    require_pkce: bool
     introspect: str
     enabled: bool
     secrets: tuple[StoredSecret, ...]
@@ -107,6 +113,10 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
                 Client.is_public,
                 Client.grant_types,
                 Client.auth_methods,
+                Client.redirect_uris,
+                Client.post_logout_redirect_uris,
+                Client.id_token_alg,
+                Client.require_pkce,
                 Client.introspect,
                 Client.disabled_at,
             ).where(Client.client_id == client_id)
@@ -134,6 +144,10 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
         auth_methods=frozenset(row.auth_methods),
         scopes=frozenset(scope.scope for scope in scopes),
         default_scopes=tuple(scope.scope for scope in scopes if scope.is_default),
+        redirect_uris=tuple(row.redirect_uris),
+        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+        id_token_alg=cast(Algorithm, row.id_token_alg),
+        require_pkce=row.require_pkce,
         introspect=row.introspect,
         enabled=row.disabled_at is None,
         secrets=tuple(StoredSecret(*secret) for secret in secrets),

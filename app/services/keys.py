@@ -80,3 +80,7 @@ class KeyRing:
             if key.alg == alg and active_from <= now:
                 return key
         raise NoSigningKeyError(alg)
+
+    def forget(self) -> None:
+        """Read the keys anew at the next use, after this very worker has made one."""
+        self._recent.forget()

@@ -30,8 +30,13 @@ async def start_login(
     origin: Origin,
     now: datetime,
     expires_at: datetime,
+    session_id: uuid.UUID | None = None,
+    auth_time: datetime | None = None,
 ) -> uuid.UUID:
-    """Record a login and return its id, the ``sid`` of its tokens."""
+    """Record a login and return its id, the ``sid`` of its tokens.
+
+    ``session_id`` and ``auth_time`` are those of the browser session that it came through.
+    """
     login_id = uuid.uuid4()
     agent = origin.user_agent
     await connection.execute(
@@ -39,6 +44,8 @@ async def start_login(
             id=login_id,
             user_id=user_id,
             client_id=client_id,
+            session_id=session_id,
+            auth_time=auth_time,
             scope=scope,
             created_at=now,
             expires_at=expires_at,
@@ -82,6 +89,26 @@ async def end_other_logins(
     await connection.execute(
         update(Login)
         .where(Login.user_id == user_id, Login.id != kept, Login.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+
+
+async def find_session_of(connection: AsyncConnection, login_id: uuid.UUID) -> uuid.UUID | None:
+    """The browser session that a login came through, if it did."""
+    return await connection.scalar(select(Login.session_id).where(Login.id == login_id))
+
+
+async def end_logins_outside(
+    connection: AsyncConnection, user_id: uuid.UUID, session_id: uuid.UUID, now: datetime
+) -> None:
+    """End every login of a user that did not come through this browser session."""
+    await connection.execute(
+        update(Login)
+        .where(
+            Login.user_id == user_id,
+            Login.session_id.is_distinct_from(session_id),
+            Login.ended_at.is_(None),
+        )
         .values(ended_at=now)
     )
 

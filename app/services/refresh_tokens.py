@@ -46,7 +46,8 @@ class Family:
     scope: str
     """What the login was granted; a refresh cannot exceed it."""
     user_scopes: frozenset[str]
-    started_at: datetime
+    auth_time: datetime | None
+    """When the password was typed, for the ID tokens of the code flow; else None."""
     expires_at: datetime
     alive: bool
     """Neither ended nor expired, and the user is enabled."""
@@ -81,7 +82,7 @@ def _family_columns(now: datetime) -> Select[Any]:
         User.username,
         Login.scope,
         SCOPES_OF_USER.label("user_scopes"),
-        Login.created_at,
+        Login.auth_time,
         Login.expires_at,
         alive.label("alive"),
     ).join_from(Login, User, Login.user_id == User.id)
@@ -99,7 +100,7 @@ def _family(row: Row[Any]) -> Family:
         username=row.username,
         scope=row.scope,
         user_scopes=frozenset((row.user_scopes or "").split()),
-        started_at=row.created_at,
+        auth_time=row.auth_time,
         expires_at=row.expires_at,
         alive=bool(row.alive),
     )

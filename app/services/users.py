@@ -165,3 +165,14 @@ async def change_email(
 async def find_password_hash(connection: AsyncConnection, user_id: uuid.UUID) -> str | None:
     """The stored hash, or None for a user without a password."""
     return await connection.scalar(select(User.password_hash).where(User.id == user_id))
+
+
+async def find_enabled_scopes(connection: AsyncConnection, user_id: uuid.UUID) -> frozenset[str]:
+    """The scopes of a user; none if the user is disabled."""
+    return frozenset(
+        await connection.scalars(
+            select(UserScope.scope)
+            .join(User, User.id == UserScope.user_id)
+            .where(UserScope.user_id == user_id, User.disabled_at.is_(None))
+        )
+    )

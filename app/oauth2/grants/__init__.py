@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from app.oauth2.grant import Grant
-from app.oauth2.grants import client_credentials, password, refresh_token
+from app.oauth2.grants import authorization_code, client_credentials, password, refresh_token
 from app.settings import Settings
 
 GRANTS: Mapping[str, Grant] = {
@@ -12,6 +12,7 @@ GRANTS: Mapping[str, Grant] = {
         password.GRANT,
         refresh_token.GRANT,
         client_credentials.GRANT,
+        authorization_code.GRANT,
     ]
 }
 

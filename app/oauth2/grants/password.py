@@ -13,9 +13,10 @@ from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFor
 from app.errors import InvalidGrantError, InvalidRequestError, TemporarilyUnavailableError
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, requested_scopes
-from app.oauth2.tokens import log_in
+from app.oauth2.tokens import begin_login, user_tokens
 from app.security.passwords import QueueFullError
 from app.services.authentication import AuthenticationError, authenticate
+from app.services.users import store_password_hash
 from app.settings import Settings
 
 
@@ -76,7 +77,17 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     except AuthenticationError as error:
         raise InvalidGrantError(str(error)) from None
     scope = grant_scopes(requested, user.account.scopes)
-    return await log_in(request, user.account, scope, user.new_hash)
+    async with server.database.transaction() as connection:
+        login = await begin_login(connection, request, user.account.id, scope)
+        if user.new_hash is not None:
+            await store_password_hash(connection, user.account.id, user.new_hash)
+    return await user_tokens(
+        request,
+        user_id=user.account.id,
+        login_id=login.id,
+        scope=scope,
+        refresh_token=login.refresh_token,
+    )
 
 
 GRANT = Grant("password", parameters, exchange)

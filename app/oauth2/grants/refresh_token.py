@@ -7,7 +7,7 @@ from typing import Any
 from app.errors import InvalidGrantError, InvalidRequestError
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, narrowed_scopes
-from app.oauth2.tokens import token_response
+from app.oauth2.tokens import user_tokens
 from app.services.logins import end_login
 from app.services.refresh_tokens import find_refresh_token, rotate
 from app.settings import Settings
@@ -49,10 +49,14 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     scope = grant_scopes(
         narrowed_scopes(asked, family.scope), family.user_scopes & request.client.scopes
     )
-    access_token = await server.access_tokens.sign(
-        subject=str(family.user_id), client_id=client_id, scope=scope, login_id=family.login_id
+    return await user_tokens(
+        request,
+        user_id=family.user_id,
+        login_id=family.login_id,
+        scope=scope,
+        refresh_token=successor,
+        auth_time=family.auth_time,
     )
-    return token_response(server, access_token, scope, refresh_token=successor)
 
 
 async def _refuse(request: TokenRequest, token: str) -> str:

@@ -1,0 +1,70 @@
+"""The code flow between its first request and its tokens (RFC 6749, section 4.1)."""
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import JSON, ForeignKey, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.models.base import Base
+
+
+class PendingAuthorization(Base):
+    """An authorization request while its user logs in and consents.
+
+    It is validated once and kept here; the browser holds nothing but the key to it.
+    """
+
+    __tablename__ = "pending_authorizations"
+
+    key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
+    )
+    request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class AuthorizationCode(Base):
+    """An authorization code, as its hash. A used one stays until it has expired."""
+
+    __tablename__ = "authorization_codes"
+
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
+    )
+    user_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), index=True
+    )
+    session_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("browser_sessions.id", ondelete="CASCADE"), index=True
+    )
+    redirect_uri: Mapped[str | None] = mapped_column(Text)
+    """As it was in the request; None if the request had none."""
+    scope: Mapped[str] = mapped_column(Text)
+    code_challenge: Mapped[str | None] = mapped_column(String(43))
+    nonce: Mapped[str | None] = mapped_column(Text)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+    login_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("logins.id", ondelete="CASCADE"), index=True
+    )
+    """What the first use issued, to be ended by a second."""
+
+
+class Consent(Base):
+    """A scope that a user has allowed to a client."""
+
+    __tablename__ = "consents"
+
+    user_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
+    )
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+    scope: Mapped[str] = mapped_column(String(128), primary_key=True)
+    granted_at: Mapped[datetime]

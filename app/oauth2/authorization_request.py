@@ -1,0 +1,178 @@
+"""Reading an authorization request: RFC 6749, section 4.1.1; OpenID Connect Core, 3.1.2.1.
+
+Until the client and its redirect URI are known to be good, an error is told to the person at the
+browser (:class:`UnsafeRequestError`); from then on it goes to the client
+(:class:`AuthorizationError`).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from app.oauth2.redirect_uris import may_redirect_to, registered_uris
+from app.server import Server
+from app.services.authorizations import AuthorizationRequest
+from app.services.clients import RegisteredClient
+from app.services.scopes import SCOPE_TOKEN
+
+MAX_VALUE_LENGTH = 4096
+"""Characters of a parameter. The state comes back in an address, which has limits of its own."""
+
+MAX_AGE_LIMIT = 2**31
+
+RESPONSE_MODES = ("query", "form_post")
+PROMPTS = ("none", "login", "consent", "select_account")
+
+_CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}")  # SHA-256 in base64url, RFC 7636, section 4.2
+
+
+class UnsafeRequestError(Exception):
+    """The person has to be told: there is nobody whom it would be safe to send them to."""
+
+
+class AuthorizationError(Exception):
+    """An error of RFC 6749, section 4.1.2.1, for the client at ``redirect_uri``."""
+
+    def __init__(
+        self,
+        error: str,
+        description: str,
+        *,
+        redirect_uri: str,
+        state: str | None,
+        response_mode: str = "query",
+    ) -> None:
+        """``description`` must not contain input."""
+        super().__init__(description)
+        self.error = error
+        self.description = description
+        self.redirect_uri = redirect_uri
+        self.state = state
+        self.response_mode = response_mode
+
+
+async def read_authorization_request(
+    pairs: Sequence[tuple[str, str]], server: Server
+) -> tuple[AuthorizationRequest, RegisteredClient]:
+    """The request in ``pairs`` of parameters, and its client.
+
+    Raises :class:`UnsafeRequestError` or :class:`AuthorizationError`.
+    """
+    # A parameter with an empty value counts as left out (RFC 6749, section 3.1).
+    counts = Counter(name for name, value in pairs if value)
+    parameters = {name: value for name, value in pairs if value}
+    client = await _client(parameters, counts, server)
+    redirect_uri, given = _redirect_uri(parameters, counts, client, server)
+    state = parameters.get("state") if counts["state"] == 1 else None
+    mode = parameters.get("response_mode", "query")
+
+    def refuse(error: str, description: str) -> AuthorizationError:
+        known_mode = mode if mode in RESPONSE_MODES else "query"
+        return AuthorizationError(
+            error, description, redirect_uri=redirect_uri, state=state, response_mode=known_mode
+        )
+
+    if any(count > 1 for count in counts.values()):
+        raise refuse("invalid_request", "A parameter is repeated.")
+    if any("\x00" in value or len(value) > MAX_VALUE_LENGTH for value in parameters.values()):
+        raise refuse("invalid_request", "A parameter is too long or contains NUL.")
+    for name in ("request", "request_uri", "registration"):
+        if name in parameters:
+            raise refuse(f"{name}_not_supported", f"The parameter {name} is not supported.")
+    if "response_type" not in parameters:
+        raise refuse("invalid_request", "The request needs a response_type.")
+    if parameters["response_type"] != "code":
+        raise refuse("unsupported_response_type", "The only response_type is code.")
+    if mode not in RESPONSE_MODES:
+        raise refuse("invalid_request", "The response_mode is query or form_post.")
+    if "authorization_code" not in client.grant_types:
+        raise refuse("unauthorized_client", "This client may not use this flow.")
+    if problem := _pkce_problem(parameters, client, server):
+        raise refuse("invalid_request", problem)
+    scopes = _scopes(parameters, client)
+    if scopes is None:
+        raise refuse("invalid_scope", "A requested scope is unknown or not allowed.")
+    prompt = parameters.get("prompt", "").split()
+    if not set(prompt).issubset(PROMPTS) or ("none" in prompt and len(prompt) > 1):
+        raise refuse("invalid_request", "The prompt is none, or of login, consent, select_account.")
+    max_age = parameters.get("max_age")
+    if max_age is not None and not (
+        max_age.isascii() and max_age.isdigit() and int(max_age) < MAX_AGE_LIMIT
+    ):
+        raise refuse("invalid_request", "The max_age is a number of seconds.")
+    if "openid" in scopes and not given:
+        raise refuse("invalid_request", "With openid the request needs its redirect_uri.")
+    hint = await server.id_tokens.read_hint(parameters.get("id_token_hint", ""))
+    request = AuthorizationRequest(
+        client_id=client.client_id,
+        redirect_uri=redirect_uri,
+        redirect_uri_given=given,
+        scopes=scopes,
+        state=state,
+        nonce=parameters.get("nonce"),
+        code_challenge=parameters.get("code_challenge"),
+        response_mode=mode,
+        prompt=prompt,
+        max_age=None if max_age is None else int(max_age),
+        login_hint=parameters.get("login_hint", ""),
+        hinted_user=hint[0] if hint else None,
+    )
+    return request, client
+
+
+async def _client(
+    parameters: Mapping[str, str], counts: Counter[str], server: Server
+) -> RegisteredClient:
+    if counts["client_id"] != 1:
+        raise UnsafeRequestError("The request does not name one application.")
+    client_id = parameters["client_id"]
+    client = None if "\x00" in client_id else await server.clients.find(client_id)
+    if client is None:
+        raise UnsafeRequestError("The application is not known here, or was switched off.")
+    return client
+
+
+def _redirect_uri(
+    parameters: Mapping[str, str], counts: Counter[str], client: RegisteredClient, server: Server
+) -> tuple[str, bool]:
+    """The redirect URI, and whether the request had it (RFC 6749, section 3.1.2.3)."""
+    if counts["redirect_uri"] > 1:
+        raise UnsafeRequestError("The request names two addresses to return to.")
+    registered = registered_uris(client, server.settings)
+    if "redirect_uri" not in parameters:
+        if len(registered) != 1:
+            raise UnsafeRequestError("The request does not say which address to return to.")
+        return registered[0], False
+    if not may_redirect_to(client, parameters["redirect_uri"], server.settings):
+        raise UnsafeRequestError("The address to return to is not registered for the application.")
+    return parameters["redirect_uri"], True
+
+
+def _pkce_problem(
+    parameters: Mapping[str, str], client: RegisteredClient, server: Server
+) -> str | None:
+    """RFC 7636, section 4.3: S256, and no silent falling back to plain."""
+    challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method")
+    if challenge is None:
+        optional = not client.is_public and not client.require_pkce
+        if optional and method is None and server.settings.posture == "standard":
+            return None
+        return "The request needs a code_challenge (PKCE)."
+    if method != "S256":
+        return "The code_challenge_method must be S256."
+    return None if _CHALLENGE.fullmatch(challenge) else "The code_challenge is malformed."
+
+
+def _scopes(parameters: Mapping[str, str], client: RegisteredClient) -> list[str] | None:
+    """The scopes to ask the user for; None if one is not allowed.
+
+    With ``openid`` unknown ones are ignored, as OpenID Connect Core wants; without it they are
+    errors, as at ``/token``.
+    """
+    names = list(dict.fromkeys(name for name in parameters.get("scope", "").split(" ") if name))
+    names = names or list(client.default_scopes)
+    if "openid" in names:
+        names = [name for name in names if name in client.scopes]
+    if not names or not client.scopes.issuperset(names):
+        return None
+    return names if all(SCOPE_TOKEN.fullmatch(name) for name in names) else None

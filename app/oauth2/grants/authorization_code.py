@@ -1,0 +1,122 @@
+"""The authorization code grant: RFC 6749, section 4.1.3, with PKCE (RFC 7636, section 4.6)."""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import InvalidGrantError, InvalidRequestError
+from app.oauth2.grant import Grant, TokenRequest
+from app.oauth2.tokens import NewLogin, begin_login, user_tokens
+from app.services.authorizations import (
+    Code,
+    consume_code,
+    find_login_of_code,
+    record_login_of_code,
+)
+from app.services.logins import end_login
+from app.services.users import find_enabled_scopes
+from app.settings import Settings
+
+REFUSED = "The authorization code is expired, used, invalid or not for this request."
+
+_VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
+
+
+def parameters(_settings: Settings) -> Mapping[str, Any]:
+    """Beside these, the client's own."""
+    return {
+        "code": {"type": "string", "description": "For the grant authorization_code."},
+        "redirect_uri": {"type": "string", "description": "As in the authorization request."},
+        "code_verifier": {"type": "string", "description": "Behind its code_challenge."},
+    }
+
+
+async def exchange(request: TokenRequest) -> dict[str, Any]:
+    """Tokens for a code, which is used up by the first attempt of its client.
+
+    A second attempt ends what the first one issued. Another client's attempt changes nothing.
+    Raises an :class:`~app.errors.OAuth2Error`.
+    """
+    server = request.server
+    code = request.form.get("code")
+    if code is None:
+        raise InvalidRequestError(description="The request needs a code.")
+    async with server.database.transaction() as connection:
+        outcome = await _redeem(connection, request, code)
+    # Raised outside: the code is used up, and what it issued is ended, whatever the answer.
+    if isinstance(outcome, str):
+        raise InvalidGrantError(outcome, REFUSED)
+    return await user_tokens(
+        request,
+        user_id=outcome.code.user_id,
+        login_id=outcome.login.id,
+        scope=outcome.scope,
+        refresh_token=outcome.login.refresh_token,
+        auth_time=outcome.code.auth_time,
+        nonce=outcome.code.nonce,
+    )
+
+
+@dataclass(frozen=True)
+class _Redeemed:
+    code: Code
+    login: NewLogin
+    scope: str
+
+
+async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str) -> _Redeemed | str:
+    """The login that the code stands for, or why there is none."""
+    client, now = request.client, request.server.clock.now()
+    used = await consume_code(connection, code, client.client_id, now)
+    if used is None:
+        issued = await find_login_of_code(connection, code, client.client_id)
+        if issued is not None:
+            await end_login(connection, issued, now)
+        return "the code is unknown, another client's, or used"
+    if mismatch := _mismatch(request, used):
+        return mismatch
+    allowed = client.scopes & await find_enabled_scopes(connection, used.user_id)
+    scope = " ".join(name for name in used.scope.split() if name in allowed)
+    if not scope:
+        return "the user is disabled, or nothing that was allowed is left"
+    login = await begin_login(
+        connection,
+        request,
+        used.user_id,
+        scope,
+        session_id=used.session_id,
+        auth_time=used.auth_time,
+    )
+    await record_login_of_code(connection, code, login.id)
+    return _Redeemed(used, login, scope)
+
+
+def _mismatch(request: TokenRequest, code: Code) -> str | None:
+    """What about the request does not fit the code."""
+    if request.server.clock.now() >= code.expires_at:
+        return "the code has expired"
+    if code.session_ended:
+        return "the user has logged out"
+    if code.redirect_uri is not None and request.form.get("redirect_uri") != code.redirect_uri:
+        return "the redirect URI is another one"
+    verifier = request.form.get("code_verifier")
+    if code.code_challenge is None:
+        # A verifier without a challenge: somebody took the challenge out of the request
+        # (RFC 9700, section 4.8.2).
+        return None if verifier is None else "a verifier for a code without a challenge"
+    if verifier is None or not _VERIFIER.fullmatch(verifier):
+        return "the code verifier is missing or malformed"
+    digest = hashlib.sha256(verifier.encode()).digest()
+    challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    if not hmac.compare_digest(challenge, code.code_challenge):
+        return "the code verifier is wrong"
+    return None
+
+
+GRANT = Grant("authorization_code", parameters, exchange)

@@ -1,0 +1,1 @@
+"""OpenID Connect on top of the protocol: who the user is."""

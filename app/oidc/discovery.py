@@ -1,0 +1,56 @@
+"""OpenID Connect Discovery 1.0."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, Response
+
+from app.oauth2.metadata import MAX_AGE, describe
+from app.oauth2.published import publish
+from app.oidc.userinfo import CLAIMS
+from app.server import CurrentServer
+from app.services.clients import ID_TOKEN_ALGORITHMS
+from app.settings import Settings
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+
+
+def discovery_router(settings: Settings) -> APIRouter:
+    """The document at its well-known address.
+
+    For an issuer with a path, OpenID Connect puts the address behind that path, where a proxy
+    that strips the path finds the plain one; RFC 8414 puts it in front. All are served.
+    """
+    router = APIRouter(tags=["discovery"])
+    path = urlsplit(settings.issuer).path
+
+    async def configuration(request: Request, server: CurrentServer) -> Response:
+        """What this OpenID Connect provider can do, for client libraries."""
+        return publish(request, await _describe(server), MAX_AGE)
+
+    for address in dict.fromkeys([WELL_KNOWN, WELL_KNOWN + path, path + WELL_KNOWN]):
+        router.get(
+            address,
+            operation_id="get_openid_configuration",
+            summary="What this provider can do",
+            include_in_schema=address == WELL_KNOWN,
+            response_model=dict[str, Any],
+        )(configuration)
+    return router
+
+
+async def _describe(server: CurrentServer) -> dict[str, Any]:
+    """The members of section 3, beside those of RFC 8414."""
+    issuer = server.settings.issuer
+    return {
+        **await describe(server),
+        "userinfo_endpoint": f"{issuer}/userinfo",
+        "end_session_endpoint": f"{issuer}/logout",
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
+        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", *CLAIMS],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }

@@ -1,0 +1,92 @@
+"""The UserInfo endpoint: OpenID Connect Core 1.0, section 5.3."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Request, Response, Security
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+
+from app.api.problems import PROBLEM_RESPONSES
+from app.errors import InvalidRequestError, MalformedRequestError
+from app.oauth2.bearer import (
+    BEARER_RESPONSES,
+    CurrentUser,
+    current_user,
+    identify,
+    password_bearer,
+    verify,
+)
+from app.oauth2.form import FORM, read_form
+from app.server import CurrentServer
+
+router = APIRouter(
+    prefix="/userinfo", tags=["openid"], responses={**BEARER_RESPONSES, **PROBLEM_RESPONSES}
+)
+
+SCOPE = "openid"
+
+CLAIMS = ("preferred_username", "email", "email_verified")
+
+
+class UserInfo(BaseModel):
+    """Claims about the user; one without a value is left out."""
+
+    sub: str
+    preferred_username: str | None = None
+    email: str | None = None
+    email_verified: bool | None = None
+
+
+@router.get("", operation_id="get_userinfo", summary="Who logged in", response_model=UserInfo)
+async def get_userinfo(
+    user: Annotated[CurrentUser, Security(current_user, scopes=[SCOPE])],
+) -> Response:
+    """What the access token's scopes say about its user."""
+    return _claims(user)
+
+
+@router.post(
+    "",
+    operation_id="post_userinfo",
+    summary="Who logged in",
+    response_model=UserInfo,
+    openapi_extra={
+        "security": [{password_bearer.scheme_name: [SCOPE]}],
+        "requestBody": {
+            "content": {
+                FORM: {
+                    "schema": {"type": "object", "properties": {"access_token": {"type": "string"}}}
+                }
+            }
+        },
+    },
+)
+async def post_userinfo(request: Request, server: CurrentServer) -> Response:
+    """The same by POST; the token may be in the form instead of the header (RFC 6750, 2.2)."""
+    token = await _token(request)
+    return _claims(await identify(server, await verify(server, token), [SCOPE]))
+
+
+async def _token(request: Request) -> str:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type != FORM:
+        return await password_bearer(request)
+    try:
+        in_form = (await read_form(request)).get("access_token")
+    except InvalidRequestError as error:
+        raise MalformedRequestError(error.told) from None
+    if in_form is None:
+        return await password_bearer(request)
+    if "authorization" in request.headers:
+        raise MalformedRequestError("a token in the header and in the form")
+    return in_form
+
+
+def _claims(user: CurrentUser) -> Response:
+    """OpenID Connect Core, section 5.4: claims by scope."""
+    claims: dict[str, Any] = {"sub": str(user.id)}
+    if "profile" in user.scopes:
+        claims["preferred_username"] = user.username
+    if "email" in user.scopes and user.email is not None:
+        claims |= {"email": user.email, "email_verified": user.email_verified}
+    return JSONResponse(claims, headers={"Cache-Control": "no-store"})

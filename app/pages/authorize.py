@@ -1,0 +1,213 @@
+"""The authorization endpoint: RFC 6749, section 4.1.1, and what follows until the code.
+
+A valid request is stored, and from then on the browser carries only its key: through the login,
+through the consent, to the redirect. :func:`proceed` decides each time what is next.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.errors import InvalidRequestError
+from app.oauth2.authorization_request import (
+    AuthorizationError,
+    UnsafeRequestError,
+    read_authorization_request,
+)
+from app.oauth2.form import parse_pairs, read_pairs
+from app.oauth2.redirect_uris import csp_source, is_remembering_safe, with_parameters
+from app.pages.browser import Browser, CurrentBrowser
+from app.pages.errors import PageError
+from app.pages.rendering import POPUP_HEADERS, render
+from app.server import CurrentServer, Server
+from app.services.authorizations import (
+    AuthorizationRequest,
+    Pending,
+    find_pending,
+    finish_pending,
+    issue_code,
+    store_pending,
+)
+from app.services.clients import RegisteredClient
+from app.services.consents import remembered_scopes
+from app.services.sessions import Session
+from app.services.users import find_enabled_scopes
+
+router = APIRouter(include_in_schema=False)
+
+START_AGAIN = "Go back to the application, and log in from there again."
+
+
+@router.get("/authorize")
+async def authorize(request: Request, server: CurrentServer, browser: CurrentBrowser) -> Response:
+    """Validate a request and take its user to the next step."""
+    pending = await _receive(_query(request), server)
+    return pending if isinstance(pending, Response) else await proceed(browser, pending)
+
+
+@router.post("/authorize")
+async def authorize_by_form(request: Request, server: CurrentServer) -> Response:
+    """The same for a form (OpenID Connect Core, section 3.1.2.1).
+
+    It comes from another site, so the browser has sent no cookies: a redirect asks for them.
+    """
+    try:
+        pairs = await read_pairs(request)
+    except InvalidRequestError as error:
+        raise PageError("This request cannot be read", START_AGAIN) from error
+    pending = await _receive(pairs, server)
+    if isinstance(pending, Response):
+        return pending
+    return redirect(f"{server.settings.issuer}/login", {"request": pending.key})
+
+
+def _query(request: Request) -> Sequence[tuple[str, str]]:
+    try:
+        return parse_pairs(request.scope["query_string"])
+    except InvalidRequestError as error:
+        raise PageError("This request cannot be read", START_AGAIN) from error
+
+
+async def _receive(pairs: Sequence[tuple[str, str]], server: Server) -> Pending | Response:
+    try:
+        request, _client = await read_authorization_request(pairs, server)
+    except UnsafeRequestError as error:
+        raise PageError(str(error), "Tell the makers of the application, or try again.") from error
+    except AuthorizationError as error:
+        return answer(
+            server,
+            error.redirect_uri,
+            error.response_mode,
+            {"error": error.error, "error_description": error.description},
+            error.state,
+        )
+    async with server.database.transaction() as connection:
+        return await store_pending(connection, request, server.clock.now())
+
+
+async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredClient]:
+    """The stored request and its client. Raises :class:`PageError`."""
+    async with server.database.read() as connection:
+        pending = await find_pending(connection, key, server.clock.now())
+    client = await server.clients.find(pending.request.client_id) if pending else None
+    if pending is None or client is None:
+        raise PageError("This login has expired, or is finished already", START_AGAIN)
+    return pending, client
+
+
+async def proceed(browser: Browser, pending: Pending) -> Response:
+    """The next step: the login page, the consent page, or the client with a code or an error."""
+    server, session, request = browser.server, browser.session, pending.request
+    silent = "none" in request.prompt
+    if session is None or must_log_in(browser, pending):
+        if silent:
+            return await refuse(server, pending, "login_required", "The user must log in.")
+        return redirect(f"{server.settings.issuer}/login", {"request": pending.key})
+    if request.hinted_user is not None and request.hinted_user != str(session.user_id):
+        return await refuse(server, pending, "login_required", "Another user is logged in.")
+    scopes = await grantable_scopes(server, session, request)
+    if not scopes:
+        return await refuse(server, pending, "access_denied", "The user has none of the scopes.")
+    if await _must_consent(server, session, request, scopes):
+        if silent:
+            return await refuse(server, pending, "consent_required", "The user must consent.")
+        return redirect(f"{server.settings.issuer}/consent", {"request": pending.key})
+    return await grant(server, session, pending, scopes)
+
+
+def must_log_in(browser: Browser, pending: Pending) -> bool:
+    """Whether the password has to be typed for this request, although there is a session."""
+    session, request = browser.session, pending.request
+    if session is None:
+        return True
+    if session.authenticated_at >= pending.created_at:
+        return False
+    if {"login", "select_account"}.intersection(request.prompt):
+        return True
+    if request.hinted_user is not None and request.hinted_user != str(session.user_id):
+        return True
+    age = browser.server.clock.now() - session.authenticated_at
+    return request.max_age is not None and age > timedelta(seconds=request.max_age)
+
+
+async def grantable_scopes(
+    server: Server, session: Session, request: AuthorizationRequest
+) -> list[str]:
+    """Those of the requested scopes that the user has."""
+    async with server.database.read() as connection:
+        allowed = await find_enabled_scopes(connection, session.user_id)
+    return [name for name in request.scopes if name in allowed]
+
+
+async def _must_consent(
+    server: Server, session: Session, request: AuthorizationRequest, scopes: list[str]
+) -> bool:
+    client = await server.clients.find(request.client_id)
+    if client is None or "consent" in request.prompt:
+        return True
+    if not is_remembering_safe(client, request.redirect_uri):
+        return True
+    async with server.database.read() as connection:
+        remembered = await remembered_scopes(connection, session.user_id, request.client_id)
+    return not remembered.issuperset(scopes)
+
+
+async def grant(
+    server: Server, session: Session, pending: Pending, scopes: Sequence[str]
+) -> Response:
+    """Send the user back with a code."""
+    request = pending.request
+    expires_at = server.clock.now() + timedelta(seconds=server.settings.authorization_code_ttl)
+    async with server.database.transaction() as connection:
+        if not await finish_pending(connection, pending.key):
+            raise PageError("This login is finished already", START_AGAIN)
+        code = await issue_code(
+            connection,
+            request,
+            user_id=session.user_id,
+            session_id=session.id,
+            scope=" ".join(scopes),
+            expires_at=expires_at,
+        )
+    return answer(
+        server, request.redirect_uri, request.response_mode, {"code": code}, request.state
+    )
+
+
+async def refuse(server: Server, pending: Pending, error: str, description: str) -> Response:
+    """Send the user back with an error."""
+    async with server.database.transaction() as connection:
+        if not await finish_pending(connection, pending.key):
+            raise PageError("This login is finished already", START_AGAIN)
+    request = pending.request
+    parameters = {"error": error, "error_description": description}
+    return answer(server, request.redirect_uri, request.response_mode, parameters, request.state)
+
+
+def answer(
+    server: Server,
+    redirect_uri: str,
+    response_mode: str,
+    parameters: Mapping[str, str],
+    state: str | None,
+) -> Response:
+    """The authorization response (RFC 6749, section 4.1.2) with ``iss`` (RFC 9207)."""
+    parameters = {**parameters, "iss": server.settings.issuer}
+    if state is not None:
+        parameters["state"] = state
+    if response_mode == "query":
+        return redirect(redirect_uri, parameters)
+    return render(
+        "form_post.html",
+        popup=True,
+        form_targets=[csp_source(redirect_uri)],
+        redirect_uri=redirect_uri,
+        parameters=parameters,
+    )
+
+
+def redirect(uri: str, parameters: Mapping[str, str]) -> Response:
+    """303: whatever the method was, the browser comes with GET, and without the body."""
+    return RedirectResponse(with_parameters(uri, parameters), 303, POPUP_HEADERS)

@@ -1,0 +1,126 @@
+"""The browser behind a request: its cookies, its session, the forms that it sends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+
+from app.errors import InvalidRequestError
+from app.oauth2.form import read_form
+from app.oauth2.origin import origin_of
+from app.pages.errors import PageError
+from app.security.opaque import generate_secret
+from app.server import CurrentServer, Server
+from app.services.sessions import Session, end_session, find_session, start_session
+from app.services.users import Account
+
+BROWSER_COOKIE_LIFETIME = 400 * 24 * 3600
+"""Seconds. What browsers grant at most."""
+
+
+@dataclass(frozen=True)
+class Browser:
+    """A browser: known by one cookie, logged in by another."""
+
+    server: Server
+    request: Request
+    key: str
+    """The value of the cookie that its forms are bound to."""
+    is_new: bool
+    session: Session | None
+
+    def form_token(self, purpose: str) -> str:
+        """The hidden field of a form that is shown to this browser, for this user."""
+        return self.server.form_tokens.issue(self.key, self._bound(purpose))
+
+    def _bound(self, purpose: str) -> str:
+        return f"{purpose} {self.session.id if self.session else '-'}"
+
+    async def read_form(self, purpose: str) -> Mapping[str, str]:
+        """The fields of a form that was shown to this browser. Raises :class:`PageError`."""
+        try:
+            form = await read_form(self.request)
+        except InvalidRequestError:
+            raise PageError("This form could not be read", "Go back, and try again.") from None
+        site = self.request.headers.get("sec-fetch-site", "same-origin")
+        token = form.get("form_token", "")
+        good = self.server.form_tokens.check(token, self.key, self._bound(purpose))
+        if site != "same-origin" or self.is_new or not good:
+            raise PageError(
+                "This form is no longer valid",
+                "You may have logged in or out in another tab, or your browser refuses cookies. "
+                "Go back to the application, and start again.",
+            )
+        return form
+
+    async def log_in(self, account: Account) -> tuple["Browser", str]:
+        """Begin a session under a new cookie; the one that was there ends."""
+        now = self.server.clock.now()
+        lifetime = timedelta(seconds=self.server.settings.session_ttl)
+        async with self.server.database.transaction() as connection:
+            if self.session is not None:
+                await end_session(connection, self.session.id, now)
+            secret = await start_session(
+                connection,
+                user_id=account.id,
+                origin=origin_of(self.request),
+                now=now,
+                expires_at=now + lifetime,
+            )
+            session = await find_session(connection, secret, now)
+        return replace(self, session=session), secret
+
+    def remember(self, response: Response) -> Response:
+        """Give the browser the cookie that forms are bound to, if it has none."""
+        if self.is_new:
+            self._set(response, _browser_cookie(self.server), self.key, BROWSER_COOKIE_LIFETIME)
+        return response
+
+    def set_session(self, response: Response, secret: str) -> Response:
+        """Give the browser the cookie of a session."""
+        cookie = _session_cookie(self.server)
+        self._set(response, cookie, secret, self.server.settings.session_ttl)
+        return response
+
+    def forget_session(self, response: Response) -> Response:
+        """Take the cookie of the session away."""
+        response.delete_cookie(
+            _session_cookie(self.server),
+            httponly=True,
+            secure=_is_https(self.server),
+            samesite="lax",
+        )
+        return response
+
+    def _set(self, response: Response, name: str, value: str, max_age: int) -> None:
+        response.set_cookie(
+            name, value, max_age, httponly=True, secure=_is_https(self.server), samesite="lax"
+        )
+
+
+def _is_https(server: Server) -> bool:
+    return server.settings.issuer.startswith("https:")
+
+
+def _session_cookie(server: Server) -> str:
+    # The prefix makes the browser insist on https, on this very host, on the whole path.
+    return "__Host-latchkey_session" if _is_https(server) else "latchkey_session"
+
+
+def _browser_cookie(server: Server) -> str:
+    return "__Host-latchkey_browser" if _is_https(server) else "latchkey_browser"
+
+
+async def _current_browser(request: Request, server: CurrentServer) -> Browser:
+    key = request.cookies.get(_browser_cookie(server), "")
+    secret = request.cookies.get(_session_cookie(server), "")
+    session = None
+    if secret:
+        async with server.database.read() as connection:
+            session = await find_session(connection, secret, server.clock.now())
+    return Browser(server, request, key or generate_secret(), not key, session)
+
+
+CurrentBrowser = Annotated[Browser, Depends(_current_browser)]

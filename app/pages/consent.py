@@ -1,0 +1,71 @@
+"""The consent page: what an application wants, in words, and a button for yes and for no."""
+
+from fastapi import APIRouter, Response
+
+from app.oauth2.redirect_uris import csp_source, is_remembering_safe
+from app.pages.authorize import (
+    grant,
+    grantable_scopes,
+    load_pending,
+    must_log_in,
+    proceed,
+    refuse,
+)
+from app.pages.browser import CurrentBrowser
+from app.pages.login import RequestKey
+from app.pages.rendering import render
+from app.server import CurrentServer
+from app.services.consents import remember
+
+router = APIRouter(include_in_schema=False)
+
+PURPOSE = "consent"
+
+
+@router.get("/consent")
+async def consent_page(
+    server: CurrentServer, browser: CurrentBrowser, key: RequestKey = ""
+) -> Response:
+    """Show what the application asks for. Only its scopes that the user has are shown."""
+    pending, client = await load_pending(server, key)
+    session = browser.session
+    if session is None or must_log_in(browser, pending):
+        return browser.remember(await proceed(browser, pending))
+    names = await grantable_scopes(server, session, pending.request)
+    if not names:
+        return await proceed(browser, pending)
+    described = await server.scopes.all()
+    page = render(
+        "consent.html",
+        popup=True,
+        form_targets=[csp_source(pending.request.redirect_uri)],
+        form_token=browser.form_token(PURPOSE),
+        request_key=pending.key,
+        client_name=client.name,
+        username=session.username,
+        target=csp_source(pending.request.redirect_uri),
+        scopes=[described.get(name, name) for name in names],
+        remembered=is_remembering_safe(client, pending.request.redirect_uri),
+    )
+    return browser.remember(page)
+
+
+@router.post("/consent")
+async def decide(server: CurrentServer, browser: CurrentBrowser) -> Response:
+    """Take the answer back to the application."""
+    form = await browser.read_form(PURPOSE)
+    pending, client = await load_pending(server, form.get("request", ""))
+    session = browser.session
+    if session is None or must_log_in(browser, pending):
+        return await proceed(browser, pending)
+    if form.get("decision") != "allow":
+        return await refuse(server, pending, "access_denied", "The user said no.")
+    scopes = await grantable_scopes(server, session, pending.request)
+    if not scopes:
+        return await proceed(browser, pending)
+    if is_remembering_safe(client, pending.request.redirect_uri):
+        async with server.database.transaction() as connection:
+            await remember(
+                connection, session.user_id, client.client_id, scopes, server.clock.now()
+            )
+    return await grant(server, session, pending, scopes)

@@ -1,0 +1,92 @@
+"""The login page."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import RedirectResponse
+
+from app.oauth2.redirect_uris import csp_source
+from app.pages.authorize import load_pending, must_log_in, proceed
+from app.pages.browser import Browser, CurrentBrowser
+from app.pages.rendering import render
+from app.security.passwords import QueueFullError
+from app.server import CurrentServer
+from app.services.authentication import AuthenticationError, authenticate
+from app.services.authorizations import Pending
+from app.services.clients import RegisteredClient
+from app.services.users import store_password_hash
+
+router = APIRouter(include_in_schema=False)
+
+PURPOSE = "login"
+
+WRONG = "The user name or the password is wrong."
+BUSY = "Many people log in at the moment. Try again in a few seconds."
+
+RequestKey = Annotated[str, Query(alias="request", max_length=100)]
+
+
+@router.get("/login")
+async def login_page(
+    server: CurrentServer, browser: CurrentBrowser, key: RequestKey = ""
+) -> Response:
+    """Ask for name and password, for a pending request or for the account page."""
+    if not key:
+        if browser.session is not None:
+            return RedirectResponse(f"{server.settings.issuer}/account", 303)
+        return _page(browser, None, None)
+    pending, client = await load_pending(server, key)
+    silent = "none" in pending.request.prompt
+    if silent or not must_log_in(browser, pending):
+        return browser.remember(await proceed(browser, pending))
+    return _page(browser, pending, client, username=pending.request.login_hint)
+
+
+@router.post("/login")
+async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
+    """Check name and password; go on with the pending request, or to the account page."""
+    form = await browser.read_form(PURPOSE)
+    pending, client = None, None
+    if "request" in form:
+        pending, client = await load_pending(server, form["request"])
+    username = form.get("username", "")
+    try:
+        user = await authenticate(
+            server.database, server.passwords, username, form.get("password", "")
+        )
+    except AuthenticationError:
+        return _page(browser, pending, client, username=username, error=WRONG, status=400)
+    except QueueFullError:
+        return _page(browser, pending, client, username=username, error=BUSY, status=503)
+    if user.new_hash is not None:
+        async with server.database.transaction() as connection:
+            await store_password_hash(connection, user.account.id, user.new_hash)
+    logged_in, secret = await browser.log_in(user.account)
+    if pending is None:
+        response: Response = RedirectResponse(f"{server.settings.issuer}/account", 303)
+    else:
+        response = await proceed(logged_in, pending)
+    return browser.set_session(response, secret)
+
+
+def _page(
+    browser: Browser,
+    pending: Pending | None,
+    client: RegisteredClient | None,
+    *,
+    username: str = "",
+    error: str = "",
+    status: int = 200,
+) -> Response:
+    page = render(
+        "login.html",
+        status=status,
+        popup=True,
+        form_targets=[csp_source(pending.request.redirect_uri)] if pending else (),
+        form_token=browser.form_token(PURPOSE),
+        request_key=pending.key if pending else "",
+        client_name=client.name if client else "",
+        username=username,
+        error=error,
+    )
+    return browser.remember(page)

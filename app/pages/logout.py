@@ -1,0 +1,102 @@
+"""Logging out: OpenID Connect RP-Initiated Logout 1.0."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from app.errors import InvalidRequestError
+from app.oauth2.form import parse_pairs, read_pairs
+from app.oauth2.redirect_uris import csp_source
+from app.pages.authorize import redirect
+from app.pages.browser import Browser, CurrentBrowser
+from app.pages.errors import PageError
+from app.pages.rendering import render
+from app.server import CurrentServer, Server
+from app.services.sessions import end_session
+
+router = APIRouter(include_in_schema=False)
+
+PURPOSE = "logout"
+
+PASSED_ON = ("post_logout_redirect_uri", "state", "client_id", "id_token_hint")
+
+
+@dataclass(frozen=True)
+class LogoutRequest:
+    """What a client wants, as far as it may be believed."""
+
+    parameters: Mapping[str, str]
+    hinted_user: str | None
+    """The ``sub`` of a valid ``id_token_hint``."""
+    return_uri: str | None
+    """Where the client registered that its users may be sent."""
+
+    @property
+    def return_parameters(self) -> Mapping[str, str]:
+        """What goes along."""
+        return {"state": self.parameters["state"]} if "state" in self.parameters else {}
+
+
+@router.get("/logout")
+async def logout_page(request: Request, server: CurrentServer, browser: CurrentBrowser) -> Response:
+    """Log out at once if a hint names the user who is logged in; else ask them first."""
+    try:
+        parameters = dict(parse_pairs(request.scope["query_string"]))
+    except InvalidRequestError:
+        parameters = {}
+    wanted = await _read(server, parameters)
+    if browser.session is None:
+        return _done(wanted)
+    if wanted.hinted_user == str(browser.session.user_id):
+        return await _end(server, browser, wanted)
+    page = render(
+        "logout.html",
+        form_targets=[csp_source(wanted.return_uri)] if wanted.return_uri else (),
+        form_token=browser.form_token(PURPOSE),
+        username=browser.session.username,
+        parameters={name: parameters[name] for name in PASSED_ON if name in parameters},
+    )
+    return browser.remember(page)
+
+
+@router.post("/logout")
+async def log_out(request: Request, server: CurrentServer, browser: CurrentBrowser) -> Response:
+    """The answer to that question; or a client's own form, which is asked like a GET.
+
+    A client's form comes from another site, so the browser has sent no cookies with it.
+    """
+    try:
+        pairs = dict(await read_pairs(request))
+    except InvalidRequestError:
+        raise PageError("This form could not be read", "Go back, and try again.") from None
+    if "form_token" not in pairs:
+        parameters = {name: pairs[name] for name in PASSED_ON if name in pairs}
+        return redirect(f"{server.settings.issuer}/logout", parameters)
+    form = await browser.read_form(PURPOSE)
+    return await _end(server, browser, await _read(server, form))
+
+
+async def _read(server: Server, parameters: Mapping[str, str]) -> LogoutRequest:
+    hint = await server.id_tokens.read_hint(parameters.get("id_token_hint", ""))
+    client_id = parameters.get("client_id") or (hint[1] if hint else "")
+    client = await server.clients.find(client_id) if client_id.isprintable() else None
+    agreed = client is not None and (hint is None or hint[1] == client_id)
+    uri = parameters.get("post_logout_redirect_uri")
+    registered = client is not None and uri in client.post_logout_redirect_uris
+    return LogoutRequest(
+        parameters, hint[0] if hint else None, uri if agreed and registered else None
+    )
+
+
+async def _end(server: Server, browser: Browser, wanted: LogoutRequest) -> Response:
+    if browser.session is not None:
+        async with server.database.transaction() as connection:
+            await end_session(connection, browser.session.id, server.clock.now())
+    return browser.forget_session(_done(wanted))
+
+
+def _done(wanted: LogoutRequest) -> Response:
+    if wanted.return_uri is not None:
+        return redirect(wanted.return_uri, wanted.return_parameters)
+    return render("logged_out.html")

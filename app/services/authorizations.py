@@ -1,0 +1,182 @@
+"""Authorization requests that wait for their user, and the codes that come of them."""
+
+import uuid
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.models import AuthorizationCode, BrowserSession, PendingAuthorization
+from app.security.opaque import generate_secret, hash_secret
+
+PENDING_LIFETIME = timedelta(minutes=30)
+"""In which a person has logged in and decided."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorizationRequest:
+    """A valid authorization request (RFC 6749, section 4.1.1; OpenID Connect Core, 3.1.2.1)."""
+
+    client_id: str
+    redirect_uri: str
+    redirect_uri_given: bool
+    """Whether the request had it: then the token request must repeat it."""
+    scopes: list[str]
+    state: str | None
+    nonce: str | None
+    code_challenge: str | None
+    response_mode: str
+    prompt: list[str]
+    max_age: int | None
+    login_hint: str
+    hinted_user: str | None
+    """The ``sub`` of a valid ``id_token_hint``."""
+
+
+@dataclass(frozen=True)
+class Pending:
+    """An authorization request that waits."""
+
+    key: str
+    request: AuthorizationRequest
+    created_at: datetime
+
+
+async def store_pending(
+    connection: AsyncConnection, request: AuthorizationRequest, now: datetime
+) -> Pending:
+    """Keep a request while its user logs in and consents."""
+    key = generate_secret()
+    await connection.execute(
+        insert(PendingAuthorization).values(
+            key_hash=hash_secret(key),
+            client_id=request.client_id,
+            request=asdict(request),
+            created_at=now,
+            expires_at=now + PENDING_LIFETIME,
+        )
+    )
+    return Pending(key, request, now)
+
+
+async def find_pending(connection: AsyncConnection, key: str, now: datetime) -> Pending | None:
+    """The request of that key, unless it has expired or was finished."""
+    row = (
+        await connection.execute(
+            select(PendingAuthorization.request, PendingAuthorization.created_at).where(
+                PendingAuthorization.key_hash == hash_secret(key),
+                PendingAuthorization.expires_at > now,
+            )
+        )
+    ).one_or_none()
+    return None if row is None else Pending(key, AuthorizationRequest(**row[0]), row[1])
+
+
+async def finish_pending(connection: AsyncConnection, key: str) -> bool:
+    """Take the request away; False if it was gone already, for a code is issued only once."""
+    gone = await connection.execute(
+        delete(PendingAuthorization)
+        .where(PendingAuthorization.key_hash == hash_secret(key))
+        .returning(PendingAuthorization.client_id)
+    )
+    return gone.one_or_none() is not None
+
+
+async def issue_code(
+    connection: AsyncConnection,
+    request: AuthorizationRequest,
+    *,
+    user_id: uuid.UUID,
+    session_id: uuid.UUID,
+    scope: str,
+    expires_at: datetime,
+) -> str:
+    """A code for what the user allowed. Only its hash is stored."""
+    code = generate_secret()
+    await connection.execute(
+        insert(AuthorizationCode).values(
+            code_hash=hash_secret(code),
+            client_id=request.client_id,
+            user_id=user_id,
+            session_id=session_id,
+            redirect_uri=request.redirect_uri if request.redirect_uri_given else None,
+            scope=scope,
+            code_challenge=request.code_challenge,
+            nonce=request.nonce,
+            expires_at=expires_at,
+        )
+    )
+    return code
+
+
+@dataclass(frozen=True)
+class Code:
+    """A code that was used just now, for the first time."""
+
+    user_id: uuid.UUID
+    session_id: uuid.UUID
+    redirect_uri: str | None
+    scope: str
+    code_challenge: str | None
+    nonce: str | None
+    expires_at: datetime
+    auth_time: datetime
+    session_ended: bool
+
+
+async def consume_code(
+    connection: AsyncConnection, code: str, client_id: str, now: datetime
+) -> Code | None:
+    """Use the client's code up: of any number of simultaneous uses one succeeds."""
+    row = (
+        await connection.execute(
+            update(AuthorizationCode)
+            .where(
+                AuthorizationCode.code_hash == hash_secret(code),
+                AuthorizationCode.client_id == client_id,
+                AuthorizationCode.used_at.is_(None),
+            )
+            .values(used_at=now)
+            .returning(
+                AuthorizationCode.user_id,
+                AuthorizationCode.session_id,
+                AuthorizationCode.redirect_uri,
+                AuthorizationCode.scope,
+                AuthorizationCode.code_challenge,
+                AuthorizationCode.nonce,
+                AuthorizationCode.expires_at,
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    session = (
+        await connection.execute(
+            select(BrowserSession.created_at, BrowserSession.ended_at).where(
+                BrowserSession.id == row.session_id
+            )
+        )
+    ).one()
+    return Code(*row, session.created_at, session.ended_at is not None)
+
+
+async def record_login_of_code(connection: AsyncConnection, code: str, login_id: uuid.UUID) -> None:
+    """Note what the code issued."""
+    await connection.execute(
+        update(AuthorizationCode)
+        .where(AuthorizationCode.code_hash == hash_secret(code))
+        .values(login_id=login_id)
+    )
+
+
+async def find_login_of_code(
+    connection: AsyncConnection, code: str, client_id: str
+) -> uuid.UUID | None:
+    """What the client's code issued when it was used."""
+    return await connection.scalar(
+        select(AuthorizationCode.login_id).where(
+            AuthorizationCode.code_hash == hash_secret(code),
+            AuthorizationCode.client_id == client_id,
+        )
+    )

@@ -1,0 +1,95 @@
+"""Browser sessions: who is logged in at this server's own pages."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.models import BrowserSession, Login, User
+from app.security.opaque import generate_secret, hash_secret
+from app.services.logins import USER_AGENT_MAX_LENGTH, Origin
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session that goes on, and its user."""
+
+    id: uuid.UUID
+    user_id: uuid.UUID
+    username: str
+    authenticated_at: datetime
+
+
+async def start_session(
+    connection: AsyncConnection,
+    *,
+    user_id: uuid.UUID,
+    origin: Origin,
+    now: datetime,
+    expires_at: datetime,
+) -> str:
+    """Begin a session; return the secret for its cookie, which is never one that was there."""
+    secret = generate_secret()
+    agent = origin.user_agent
+    await connection.execute(
+        insert(BrowserSession).values(
+            secret_hash=hash_secret(secret),
+            user_id=user_id,
+            created_at=now,
+            expires_at=expires_at,
+            address=origin.address,
+            user_agent=agent[:USER_AGENT_MAX_LENGTH] if agent else None,
+        )
+    )
+    return secret
+
+
+async def find_session(connection: AsyncConnection, secret: str, now: datetime) -> Session | None:
+    """The session of a cookie, unless it is over or its user disabled."""
+    row = (
+        await connection.execute(
+            select(
+                BrowserSession.id,
+                User.id.label("user_id"),
+                User.username,
+                BrowserSession.created_at,
+            )
+            .join(User, User.id == BrowserSession.user_id)
+            .where(
+                BrowserSession.secret_hash == hash_secret(secret),
+                BrowserSession.ended_at.is_(None),
+                BrowserSession.expires_at > now,
+                User.disabled_at.is_(None),
+            )
+        )
+    ).one_or_none()
+    return None if row is None else Session(*row)
+
+
+async def end_session(connection: AsyncConnection, session_id: uuid.UUID, now: datetime) -> None:
+    """End a session, and the logins through it that were not granted ``offline_access``."""
+    await connection.execute(
+        update(BrowserSession)
+        .where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+    online = ~(" " + Login.scope + " ").contains(" offline_access ")
+    await connection.execute(
+        update(Login)
+        .where(Login.session_id == session_id, Login.ended_at.is_(None), online)
+        .values(ended_at=now)
+    )
+
+
+async def end_other_sessions(
+    connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID | None, now: datetime
+) -> None:
+    """End every browser session of a user but one; their logins are for the caller to end."""
+    query = update(BrowserSession).where(
+        BrowserSession.user_id == user_id, BrowserSession.ended_at.is_(None)
+    )
+    if kept is not None:
+        query = query.where(BrowserSession.id != kept)
+    await connection.execute(query.values(ended_at=now))
