@@ -5,6 +5,7 @@ what it read for :data:`MAX_AGE` seconds, so a change reaches every worker withi
 without any message between them.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
@@ -28,20 +29,32 @@ class Recent(Generic[Key, Value]):
         self._load = load
         self._clock = clock
         self._kept: dict[Key, tuple[float, Value]] = {}
+        self._loading: dict[Key, asyncio.Task[Value]] = {}
 
     async def get(self, key: Key) -> Value:
         """The value of ``key``, loaded now unless a recent one is kept."""
         kept = self._kept.get(key)
-        now = self._clock.monotonic()
-        if kept is not None and now - kept[0] < MAX_AGE:
+        if kept is not None and self._clock.monotonic() - kept[0] < MAX_AGE:
             return kept[1]
-        value = await self._load(key)
-        if value is not None:
+        loading = self._loading.get(key)
+        if loading is None:
+            # One request loads for all that wait; that it is cancelled is no reason to stop.
+            loading = asyncio.create_task(self._reload(key))
+            self._loading[key] = loading
+        return await asyncio.shield(loading)
+
+    async def _reload(self, key: Key) -> Value:
+        started = self._clock.monotonic()
+        try:
+            value = await self._load(key)
+        finally:
+            del self._loading[key]
+        if value is None:
+            self._kept.pop(key, None)
+        else:
             if len(self._kept) >= MAX_SIZE:
                 self._kept.clear()
-            self._kept[key] = (now, value)
-        else:
-            self._kept.pop(key, None)
+            self._kept[key] = (started, value)
         return value
 
     def forget(self) -> None:

@@ -16,6 +16,7 @@ from app.services.clients import Clients
 from app.services.id_tokens import DEFAULT_ALGORITHM, IdTokens
 from app.services.key_rotation import ensure_signing_key, renew_encryption
 from app.services.keys import KeyRing
+from app.services.logins import LiveLogins
 from app.services.scopes import Scopes
 from app.settings import Settings, SettingsError
 
@@ -39,6 +40,7 @@ class Server:
         self.keys = KeyRing(self.database, self.encryption, clock)
         self.access_tokens = AccessTokens(settings, self.keys, clock)
         self.id_tokens = IdTokens(settings, self.database, self.encryption, self.keys, clock)
+        self.live_logins = LiveLogins(self.database)
         self.clients = Clients(self.database, clock)
         self.scopes = Scopes(self.database, clock)
 

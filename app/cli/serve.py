@@ -46,7 +46,7 @@ def serve(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with failing_in_one_line():
         uvicorn.run(
-            "app.main:create_app",
+            "app.main:create_worker",
             factory=True,
             host=host,
             port=port,

@@ -25,7 +25,6 @@ from app.errors import (
 from app.security import jwt
 from app.server import CurrentServer, Server
 from app.services.access_tokens import AccessToken
-from app.services.logins import find_live_user
 
 _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 """RFC 6750, section 2.1; scheme names know no case (RFC 9110, section 11.1)."""
@@ -91,6 +90,9 @@ class CurrentUser:
     login_id: uuid.UUID
     client_id: str
     scopes: frozenset[str]
+    """What the token permits and the user still has."""
+    all_scopes: frozenset[str]
+    """What the user has, whether or not this token permits it."""
 
 
 async def current_user(
@@ -100,7 +102,8 @@ async def current_user(
 ) -> CurrentUser:
     """The user of the access token, asked of the database at every request.
 
-    A login that was ended and a user who was disabled stop at once. Raises
+    A login that was ended, a user who was disabled and a scope that was taken from them stop at
+    once. Raises
     :class:`InvalidTokenError`, or :class:`InsufficientScopeError` also for the token of a
     client that acts for itself.
     """
@@ -113,10 +116,11 @@ async def identify(server: Server, token: AccessToken, scopes: Sequence[str]) ->
         raise InsufficientScopeError(scopes)
     if token.login_id is None:
         raise InsufficientScopeError(scopes, "a client's token, not a user's")
-    async with server.database.read() as connection:
-        user = await find_live_user(connection, token.login_id)
+    user = await server.live_logins.find(token.login_id)
     if user is None or str(user.id) != token.subject:
         raise InvalidTokenError("the login has ended, or the user is disabled")
+    if not user.scopes.issuperset(scopes):
+        raise InsufficientScopeError(scopes, "the user has lost a scope")
     return CurrentUser(
         id=user.id,
         username=user.username,
@@ -124,7 +128,8 @@ async def identify(server: Server, token: AccessToken, scopes: Sequence[str]) ->
         email_verified=user.email_verified,
         login_id=token.login_id,
         client_id=token.client_id,
-        scopes=token.scopes,
+        scopes=token.scopes & user.scopes,
+        all_scopes=user.scopes,
     )
 
 

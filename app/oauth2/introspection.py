@@ -14,7 +14,6 @@ from app.oauth2.revocation import is_access_token, required_token
 from app.security.jwt import InvalidTokenError
 from app.server import CurrentServer, Server
 from app.services.clients import RegisteredClient
-from app.services.logins import find_live_user
 from app.services.refresh_tokens import find_refresh_token
 from app.services.revoked_tokens import is_revoked
 
@@ -75,16 +74,16 @@ async def _access_token(server: Server, token: str, caller: RegisteredClient) ->
         return INACTIVE
     if await server.clients.find(access_token.client_id) is None:
         return INACTIVE
-    async with server.database.read() as connection:
-        if access_token.login_id is None:
+    if access_token.login_id is None:
+        async with server.database.read() as connection:
             if await is_revoked(connection, access_token.token_id):
                 return INACTIVE
-            username = {}
-        else:
-            user = await find_live_user(connection, access_token.login_id)
-            if user is None or str(user.id) != access_token.subject:
-                return INACTIVE
-            username = {"username": user.username}
+        username = {}
+    else:
+        user = await server.live_logins.find(access_token.login_id)
+        if user is None or str(user.id) != access_token.subject:
+            return INACTIVE
+        username = {"username": user.username}
     return {
         "active": True,
         "scope": access_token.scope,

@@ -1,14 +1,18 @@
 """Logins: the row behind a token's ``sid``, which ends all that was issued from it."""
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.batched import Batched
+from app.database import Database
 from app.errors import NotFoundError
 from app.models import Client, Login, RefreshToken, User
+from app.services.users import SCOPES_OF_USER
 
 USER_AGENT_MAX_LENGTH = 255
 
@@ -166,20 +170,45 @@ class LiveUser:
     username: str
     email: str | None
     email_verified: bool
+    scopes: frozenset[str]
 
 
-_LIVE_USER = (
-    select(User.id, User.username, User.email, User.email_verified)
+_LIVE_USERS = (
+    select(
+        Login.id.label("login_id"),
+        User.id,
+        User.username,
+        User.email,
+        User.email_verified,
+        SCOPES_OF_USER.label("scopes"),
+    )
     .join_from(Login, User, Login.user_id == User.id)
     .where(
-        Login.id == bindparam("login_id"),
+        Login.id.in_(bindparam("login_ids", expanding=True)),
         Login.ended_at.is_(None),
         User.disabled_at.is_(None),
     )
 )
 
 
-async def find_live_user(connection: AsyncConnection, login_id: uuid.UUID) -> LiveUser | None:
-    """The user of that login, unless the login has ended or the user is disabled or gone."""
-    row = (await connection.execute(_LIVE_USER, {"login_id": login_id})).one_or_none()
-    return None if row is None else LiveUser(*row)
+class LiveLogins:
+    """Which logins go on, and whose they are, at this moment: nothing is kept."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is read yet."""
+        self._database = database
+        self._batched: Batched[uuid.UUID, LiveUser] = Batched(self._load)
+
+    async def find(self, login_id: uuid.UUID) -> LiveUser | None:
+        """The user of that login, unless the login has ended or the user is disabled or gone."""
+        return await self._batched.get(login_id)
+
+    async def _load(self, login_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, LiveUser]:
+        async with self._database.read() as connection:
+            rows = (await connection.execute(_LIVE_USERS, {"login_ids": login_ids})).all()
+        return {
+            login_id: LiveUser(
+                user_id, username, email, email_verified, frozenset((scopes or "").split())
+            )
+            for login_id, user_id, username, email, email_verified, scopes in rows
+        }

@@ -131,15 +131,6 @@ async def store_password_hash(
     )
 
 
-async def find_scopes(connection: AsyncConnection, user_id: uuid.UUID) -> list[str]:
-    """The scopes of a user, by name."""
-    return list(
-        await connection.scalars(
-            select(UserScope.scope).where(UserScope.user_id == user_id).order_by(UserScope.scope)
-        )
-    )
-
-
 async def change_password(
     connection: AsyncConnection, user_id: uuid.UUID, password_hash: str, now: datetime
 ) -> None:

@@ -1,0 +1,145 @@
+"""Run the scenarios in rounds, each next to its baseline, and print one table of ratios."""
+
+import argparse
+import gc
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from statistics import median
+
+from scripts.bench.load import Sample
+from scripts.bench.scenarios import SCENARIOS, Context, Scenario
+from scripts.bench.servers import Server, hello, latchkey
+from tests.databases import Backend, postgresql, sqlite
+
+ROUNDS = 3
+
+Pair = tuple[Sample, Sample]
+Row = tuple[Scenario, str]
+
+HEADINGS = (
+    *("row", "database", "ours", "against", "ratio", "(of rounds)", "goal", ""),
+    *("CPU ms", "against", "ratio", "p50 ms", "p99 ms", "errors"),
+)
+
+
+class _Fleet:
+    """The servers, each started when a scenario first needs it."""
+
+    def __init__(self, stack: ExitStack, folder: Path) -> None:
+        self._stack = stack
+        self._folder = folder
+        self._servers: dict[object, Server] = {}
+        self._backends: dict[str, Backend] = {}
+        self.hello = stack.enter_context(hello(folder))
+
+    def server(self, scenario: Scenario, database: str) -> Server:
+        key = database, *sorted(scenario.settings.items())
+        if key not in self._servers:
+            backend = self._backend(database)
+            url = backend.migrated()
+            self._stack.callback(backend.drop, url)
+            self._servers[key] = self._stack.enter_context(
+                latchkey(url, scenario.settings, self._folder)
+            )
+        return self._servers[key]
+
+    def _backend(self, database: str) -> Backend:
+        if database not in self._backends:
+            opened: AbstractContextManager[Backend] = (
+                sqlite(self._folder) if database == "sqlite" else postgresql()
+            )
+            self._backends[database] = self._stack.enter_context(opened)
+        return self._backends[database]
+
+
+def _measure(rows: Sequence[Row], fleet: _Fleet, seconds: float) -> dict[Row, list[Pair]]:
+    measured: dict[Row, list[Pair]] = {row: [] for row in rows}
+    for number in range(ROUNDS):
+        for scenario, database in rows:
+            print(f"round {number + 1}: {scenario.name} {database} ", end="\r", file=sys.stderr)
+            context = Context(fleet.server(scenario, database), fleet.hello, seconds)
+            baseline = scenario.baseline(context)
+            measured[scenario, database].append((scenario.ours(context), baseline))
+    return measured
+
+
+def _cells(scenario: Scenario, database: str, pairs: Sequence[Pair]) -> tuple[str, ...]:
+    def ours(value: Callable[[Sample], float]) -> float:
+        return median(value(sample) for sample, _ in pairs)
+
+    def base(value: Callable[[Sample], float]) -> float:
+        return median(value(sample) for _, sample in pairs)
+
+    ratios = sorted(scenario.ratio(*pair) for pair in pairs)
+    ratio = median(ratios)
+    if scenario.by_p99:
+        compared = f"p99 {ours(lambda s: s.p99):.1f}", f"{base(lambda s: s.p99):.1f}"
+        cpu = "", "", ""
+    else:
+        compared = f"{ours(lambda s: s.rate):,.0f}/s", f"{base(lambda s: s.rate):,.0f}/s"
+        own, other = ours(lambda s: s.cpu_ms), base(lambda s: s.cpu_ms)
+        cpu = f"{own:.3f}", f"{other:.3f}", f"{other / own:.2f}" if own else ""
+    return (
+        scenario.name,
+        database,
+        compared[0],
+        f"{scenario.against} {compared[1]}",
+        f"{ratio:.2f}",
+        f"({ratios[0]:.2f}-{ratios[-1]:.2f})",
+        f"{'<=' if scenario.by_p99 else '>='} {scenario.goal}",
+        "" if scenario.reached(ratio) else "MISSED",
+        *cpu,
+        f"{ours(lambda s: s.p50):.1f}",
+        f"{ours(lambda s: s.p99):.1f}",
+        str(sum(len(s.errors) for pair in pairs for s in pair)),
+    )
+
+
+def _print(table: Sequence[Sequence[str]]) -> None:
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = (
+            cell.ljust(width) if index < 2 else cell.rjust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        print("  ".join(cells).rstrip())
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("make bench ARGS=…", description=__doc__)
+    names = [scenario.name for scenario in SCENARIOS]
+    parser.add_argument("--only", metavar="NAME", action="append", choices=names, help=f"{names}")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
+    parser.add_argument("--database", choices=["sqlite", "postgresql"])
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Exit code 1 if anything was answered with an error."""
+    options = _options()
+    databases = [options.database] if options.database else ["sqlite", "postgresql"]
+    rows = [
+        (scenario, database)
+        for scenario in SCENARIOS
+        for database in databases
+        if options.only is None or scenario.name in options.only
+    ]
+    gc.disable()  # its pauses would be taken for the server's
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
+        measured = _measure(rows, _Fleet(stack, folder), options.seconds)
+    _print([HEADINGS, *(_cells(*row, pairs) for row, pairs in measured.items())])
+    samples = [sample for pairs in measured.values() for pair in pairs for sample in pair]
+    busiest = max(sample.generator for sample in samples)
+    print(f"\nMedians of {ROUNDS} rounds. The load generator took at most {busiest:.0%} of a core.")
+    errors = [error for sample in samples for error in sample.errors]
+    for error in sorted(set(errors))[:5]:
+        print(f"error: {error}", file=sys.stderr)
+    return 1 if errors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,156 @@
+"""What is measured, against what, and the goal: the rows of the table.
+
+A row is an entry of :data:`SCENARIOS`. A route takes one line: its clients, by :func:`clients`,
+against :func:`hello`. What needs another server, a chain of requests or another baseline takes a
+function from :class:`Context` to :class:`Sample`, and a :data:`~scripts.bench.load.Client` that
+reads answers::
+
+    def refreshing(server: Server) -> list[Client]:
+        def client(token: str) -> Client:
+            while True:
+                form = {"grant_type": "refresh_token", "refresh_token": token}
+                token = json.loads((yield request("POST", "/token", form=form)))["refresh_token"]
+
+        return [client(token) for token in ...]
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from passlib.hash import argon2
+
+from app.settings import Settings
+from scripts.bench.load import WARM_UP, Client, Sample, closed_loop, open_loop, repeat, request
+from scripts.bench.servers import LOGIN, Server
+
+CONNECTIONS = 32
+PROBE_RATE = 100.0
+
+
+@dataclass(frozen=True)
+class Context:
+    """The servers that a measurement may use, and how long it takes."""
+
+    server: Server
+    hello: Server
+    seconds: float
+
+
+Measure = Callable[[Context], Sample]
+
+
+@dataclass(frozen=True, eq=False)
+class Scenario:
+    """One row of the table."""
+
+    name: str
+    ours: Measure
+    against: str
+    baseline: Measure
+    goal: float
+    by_p99: bool = False
+    """Compare p99, where less is better, instead of the rate, where more is."""
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """What the server is started with beyond the defaults, without the prefix."""
+
+    def ratio(self, ours: Sample, baseline: Sample) -> float:
+        """Ours to the baseline, in what the row compares."""
+        if self.by_p99:
+            return ours.p99 / baseline.p99 if baseline.p99 else 0.0
+        return ours.rate / baseline.rate if baseline.rate else 0.0
+
+    def reached(self, ratio: float) -> bool:
+        """Whether ``ratio`` is as good as the goal."""
+        return ratio <= self.goal if self.by_p99 else ratio >= self.goal
+
+
+# Clients
+
+
+def logins(count: int) -> list[Client]:
+    """Clients that log alice in again and again."""
+    return [repeat(request("POST", "/token", form=LOGIN)) for _ in range(count)]
+
+
+def bearers(server: Server) -> list[Client]:
+    """Clients that ask who they are, each with a token of its own."""
+    return [repeat(request("GET", "/users/me", bearer=token)) for token in server.tokens]
+
+
+# Measurements
+
+
+def clients(make: Callable[[Server], list[Client]]) -> Measure:
+    """The clients of ``make`` in a closed loop on Latchkey."""
+
+    def measure(context: Context) -> Sample:
+        server = context.server
+        return closed_loop(server.port, make(server), context.seconds, server.cpu)
+
+    return measure
+
+
+def hello(context: Context) -> Sample:
+    """The bare FastAPI application, as many connections."""
+    everybody = [repeat(request("GET", "/")) for _ in range(CONNECTIONS)]
+    return closed_loop(context.hello.port, everybody, context.seconds, context.hello.cpu)
+
+
+def probe(storm: int) -> Measure:
+    """The bearer route at a fixed rate while ``storm`` clients log in without pause."""
+
+    def measure(context: Context) -> Sample:
+        server = context.server
+        asking = request("GET", "/users/me", bearer=server.tokens[0])
+        # Twice as long: a p99 needs the samples.
+        seconds = 2 * context.seconds
+        return open_loop(server.port, asking, PROBE_RATE, seconds, server.cpu, logins(storm))
+
+    return measure
+
+
+def bare_hash(context: Context) -> Sample:
+    """Verify a password on as many threads as cores, with the default cost and nothing around it.
+
+    At the priority of the server's own hashing threads, so that neighbours disturb both alike.
+    """
+    cost = Settings.model_fields
+    hasher = argon2.using(  # type: ignore[no-untyped-call]
+        type="id",
+        memory_cost=cost["password_hash_memory_kib"].default,
+        time_cost=cost["password_hash_time"].default,
+        parallelism=cost["password_hash_parallelism"].default,
+    )
+    stored = hasher.hash(LOGIN["password"])
+    threads = os.cpu_count() or 1
+    counts = [0] * threads
+    stop = threading.Event()
+
+    def work(thread: int) -> None:
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        while not stop.is_set():
+            hasher.verify(LOGIN["password"], stored)
+            counts[thread] += 1
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    time.sleep(WARM_UP)
+    before, cpu, started = sum(counts), time.process_time(), time.perf_counter()
+    time.sleep(context.seconds)
+    done, used = sum(counts) - before, time.process_time() - cpu
+    elapsed = time.perf_counter() - started
+    stop.set()
+    for worker in workers:
+        worker.join()
+    return Sample(rate=done / elapsed, cpu_ms=used * 1000 / max(done, 1), p50=0.0, p99=0.0)
+
+
+SCENARIOS = [
+    Scenario("password", clients(lambda _: logins(16)), "bare hash", bare_hash, 0.95),
+    Scenario("bearer", clients(bearers), "hello", hello, 0.22),
+    Scenario("storm", probe(CONNECTIONS), "idle", probe(0), 1.5, by_p99=True),
+]

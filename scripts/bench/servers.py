@@ -1,0 +1,133 @@
+"""The servers under test: processes on free loopback ports, ended by their pid."""
+
+import http.client
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from urllib.parse import urlencode
+
+ROOT = Path(__file__).parent.parent.parent
+
+START_TIMEOUT = 30.0
+
+LOGIN = {
+    "grant_type": "password",
+    "client_id": "first-party",
+    "username": "alice",
+    "password": "alice-in-wonderland",
+    "scope": "profile",
+}
+"""A login of the demo data, as a form."""
+
+TOKENS = 32
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """A running server process."""
+
+    def __init__(self, port: int, pid: int) -> None:
+        """It listens on ``port`` of the loopback interface."""
+        self.port = port
+        self._pid = pid
+
+    def cpu(self) -> float:
+        """The CPU seconds of all its threads so far."""
+        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """Access tokens, each of a login of its own."""
+        return [self.post("/token", LOGIN)["access_token"] for _ in range(TOKENS)]
+
+    def post(self, path: str, form: Mapping[str, str]) -> dict[str, str]:
+        """The JSON answer to a form, for preparing what is measured."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_TIMEOUT)
+        content_type = {"Content-Type": "application/x-www-form-urlencoded"}
+        connection.request("POST", path, urlencode(form), content_type)
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        if answer.status != 200:
+            raise RuntimeError(f"POST {path}: {answer.status} {body.decode(errors='replace')}")
+        return dict(json.loads(body))
+
+
+def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+    return {**kept, **settings, "PYTHONPATH": str(ROOT)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _running(arguments: list[str], port: int, env: dict[str, str], cwd: Path) -> Generator[Server]:
+    log = cwd / f"{port}.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments], env=env, cwd=cwd, stdout=output, stderr=output
+        )
+    try:
+        if not _listens(process, port):
+            raise RuntimeError(f"{' '.join(arguments)} did not start:\n{log.read_text()}")
+        yield Server(port, process.pid)
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return True
+        except OSError:
+            time.sleep(0.05)
+    return False
+
+
+@contextmanager
+def hello(folder: Path) -> Generator[Server]:
+    """The bare FastAPI application."""
+    port = _free_port()
+    arguments = ["scripts.bench.hello", str(port)]
+    with _running(arguments, port, _environment({}), folder) as server:
+        yield server
+
+
+@contextmanager
+def latchkey(url: str, settings: Mapping[str, str], folder: Path) -> Generator[Server]:
+    """Latchkey with one worker, no access log, and demo data, on the migrated database ``url``."""
+    env = _environment(
+        {
+            "LATCHKEY_ENVIRONMENT": "development",
+            "LATCHKEY_DATABASE_URL": url,
+            "LATCHKEY_ACCESS_TOKEN_TTL": "86400",
+            **{f"LATCHKEY_{name}": value for name, value in settings.items()},
+        }
+    )
+    # The folder has no .env, which the servers would read.
+    seed = [sys.executable, "-m", "app", "seed-demo"]
+    subprocess.run(seed, env=env, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    port = _free_port()
+    arguments = ["app", "serve", "--no-access-log", "--port", str(port)]
+    with _running(arguments, port, env, folder) as server:
+        yield server
