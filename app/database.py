@@ -15,10 +15,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Dialect, event, text
+from sqlalchemy import Connection, Dialect, ExceptionContext, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -110,6 +111,8 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
 
 
 def _prepare_postgresql(engine: AsyncEngine) -> None:
+    event.listen(engine.sync_engine, "handle_error", _forget_rows)
+
     @event.listens_for(engine.sync_engine, "do_connect")
     def connect(
         dialect: Dialect, _record: object, arguments: list[Any], parameters: dict[str, Any]
@@ -125,6 +128,16 @@ def _prepare_postgresql(engine: AsyncEngine) -> None:
         # What a ping would find out with a round trip, the driver knows already.
         if connection.driver_connection.is_closed():
             raise DisconnectionError
+
+
+def _forget_rows(context: ExceptionContext) -> None:
+    """PostgreSQL shows the row that it refused, with all that is in it: the log must not."""
+    driver_error = context.original_exception.__cause__
+    if isinstance(driver_error, asyncpg.PostgresError):
+        driver_error.detail = None
+    for error in (context.original_exception, context.sqlalchemy_exception):
+        if error is not None:
+            error.args = tuple(str(part).partition("\nDETAIL:")[0] for part in error.args)
 
 
 def _begin_immediate(connection: Connection) -> None:

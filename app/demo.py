@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 
 from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -137,8 +138,7 @@ async def demo_is_present(connection: AsyncConnection, passwords: PasswordHasher
 async def refuse_demo_data(server: Server, host: str) -> None:
     """Raise :class:`Problem` if demo data is there and ``host`` or the environment forbids it."""
     settings = server.settings
-    loopback = host in ("localhost", "::1") or host.startswith("127.")
-    if settings.development and (loopback or settings.allow_demo_on_network):
+    if settings.development and (_is_loopback(host) or settings.allow_demo_on_network):
         return
     async with server.database.read() as connection:
         if not await demo_is_present(connection, server.passwords):
@@ -149,3 +149,10 @@ async def refuse_demo_data(server: Server, host: str) -> None:
             "it may log in. Set LATCHKEY_ALLOW_DEMO_ON_NETWORK=true if that is meant"
         )
     raise Problem("the demo data is in the database: its passwords are public. Delete it")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -2,8 +2,10 @@
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -44,13 +46,15 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        headers = dict(error.headers or {})
+        # Pairs, not a dictionary: a Digest answer has two challenges.
+        pairs = (error.headers or {}).items()
+        headers = MutableHeaders(raw=[(n.lower().encode(), v.encode()) for n, v in pairs])
+        if error.status_code == 405:
+            headers["Allow"] = ", ".join(sorted(_methods_of(request)))
         if request.url.path in PROTOCOL_PATHS:
             protocol_error = InvalidRequestError(description=_SENTENCES.get(error.status_code))
-            content = protocol_error.content()
-            return JSONResponse(
-                content, error.status_code, {**headers, **protocol_error.headers(realm)}
-            )
+            headers.update(protocol_error.headers(realm))
+            return JSONResponse(protocol_error.content(), error.status_code, headers)
         problem = Problem(_SENTENCES.get(error.status_code, str(error.detail)), error.status_code)
         return JSONResponse(
             problem.content(), problem.status, headers, media_type=problem.media_type
@@ -68,6 +72,15 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
 
     for outage in (DBAPIError, PoolTimeoutError, ConnectionError, TimeoutError):
         app.add_exception_handler(outage, database_error)
+
+
+def _methods_of(request: Request) -> set[str]:
+    """What the address answers (RFC 9110, section 15.5.6): of all its routes, not of the first."""
+    allowed: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path_regex.match(request.url.path):
+            allowed |= route.methods or set()
+    return allowed
 
 
 _SENTENCES = {

@@ -6,6 +6,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import schema_state
+from app.security.encryption import UndecryptableError
 from app.server import CurrentServer, Server
 from app.services.keys import NoSigningKeyError
 
@@ -57,6 +58,6 @@ async def _look(server: Server) -> Health:
         return health
     try:
         await server.keys.signing(server.settings.access_token_alg)
-    except NoSigningKeyError:
+    except (NoSigningKeyError, UndecryptableError):
         return health.model_copy(update={"signing_key": "missing"})
     return health.model_copy(update={"status": "ready", "signing_key": "active"})

@@ -5,11 +5,19 @@ start with one line (:class:`SettingsError`).
 """
 
 import os
+import re
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PREFIX = "LATCHKEY_"
@@ -18,6 +26,8 @@ DOTENV = ".env"
 INJECTED_BY_KUBERNETES = ("LATCHKEY_PORT", "LATCHKEY_SERVICE_")
 
 DEVELOPMENT_SECRET_KEY = "latchkey-development-secret-key-do-not-deploy"
+
+DEVELOPMENT_ISSUER = "http://127.0.0.1:8000"
 
 PUBLISHED_SECRET_KEYS = {
     DEVELOPMENT_SECRET_KEY,
@@ -75,13 +85,20 @@ class Settings(BaseSettings):
     login_queue: Limit = 64
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
 
-    realm: Annotated[str, Field(pattern=r'^[^"\\\x00-\x1f\x7f-\uffff]+$')] = "latchkey"
+    realm: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$")] = "latchkey"
     log_format: Literal["json", "text"] | None = None
     forwarded_allow_ips: str = "127.0.0.1"
     cors_origins: CommaSeparated = []
     docs: bool | None = None
     docs_client_id: str = "swagger-ui"
     allow_demo_on_network: bool = False
+
+    _issuer_given: bool = PrivateAttr(True)
+
+    @property
+    def issuer_given(self) -> bool:
+        """Whether somebody named the issuer; else it is made up, in development."""
+        return self._issuer_given
 
     @property
     def development(self) -> bool:
@@ -98,7 +115,8 @@ class Settings(BaseSettings):
         """Fill what depends on the environment and refuse what production must not run with."""
         if self.development:
             self.secret_key = self.secret_key or [SecretStr(DEVELOPMENT_SECRET_KEY)]
-            self.issuer = self.issuer or "http://127.0.0.1:8000"
+            self._issuer_given = bool(self.issuer)
+            self.issuer = self.issuer or DEVELOPMENT_ISSUER
             if self.default_client_id is None:
                 self.default_client_id = "first-party"
         _check_secret_keys(self)
@@ -121,25 +139,35 @@ def _check_secret_keys(settings: Settings) -> None:
             raise SettingsError("LATCHKEY_SECRET_KEY is a published one: make 32 random bytes")
 
 
+def _split_url(url: str) -> SplitResult | None:
+    """The parts of an http or https URL of printable ASCII, without user; None if it is none."""
+    if not re.fullmatch(r"[\x21-\x7e]+", url) or re.search(r"[\"'<>\\^`{|}*@]", url):
+        return None
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises for what is no port
+    except ValueError:
+        return None
+    return parts if parts.scheme in ("http", "https") and parts.hostname else None
+
+
 def _check_issuer(settings: Settings) -> None:
     """RFC 8414, section 2: an https URL without query or fragment."""
     if not settings.issuer:
         raise SettingsError("LATCHKEY_ISSUER is required: the https URL of this server")
-    parts = urlsplit(settings.issuer)
+    parts = _split_url(settings.issuer)
     schemes = ("http", "https") if settings.development else ("https",)
-    if parts.scheme not in schemes or not parts.hostname:
-        raise SettingsError(f"LATCHKEY_ISSUER takes a URL that begins with {schemes[-1]}://")
-    if parts.query or parts.fragment or parts.username or settings.issuer.endswith("/"):
-        raise SettingsError(
-            "LATCHKEY_ISSUER takes a URL without user, query, fragment or final slash"
-        )
+    if parts is None or parts.scheme not in schemes:
+        raise SettingsError("LATCHKEY_ISSUER takes a URL that begins with https://")
+    if "?" in settings.issuer or "#" in settings.issuer or settings.issuer.endswith("/"):
+        raise SettingsError("LATCHKEY_ISSUER takes a URL without query, fragment or final slash")
 
 
 def _check_cors_origins(settings: Settings) -> None:
     """RFC 6454, section 6.2: scheme, host and port. No wildcard: name who may call."""
     for origin in settings.cors_origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or origin != f"{parts.scheme}://{parts.netloc}":
+        parts = _split_url(origin)
+        if parts is None or origin != f"{parts.scheme}://{parts.netloc}":
             raise SettingsError("LATCHKEY_CORS_ORIGINS takes origins such as https://app.example")
 
 
@@ -166,5 +194,5 @@ def load_settings() -> Settings:
         error = invalid.errors(include_url=False, include_input=False)[0]
         if isinstance(cause := error.get("ctx", {}).get("error"), SettingsError):
             raise cause from None
-        name = PREFIX + str(error["loc"][0]).upper()
+        name = PREFIX + "_".join(str(part) for part in error["loc"][:1]).upper()
         raise SettingsError(f"{name} is not accepted: {error['msg']}") from None

@@ -27,9 +27,11 @@ def serve(
 
     In development the issuer is http://127.0.0.1:PORT unless LATCHKEY_ISSUER says otherwise.
     """
-    if os.environ.get("LATCHKEY_ENVIRONMENT") == "development":
-        os.environ.setdefault("LATCHKEY_ISSUER", f"http://127.0.0.1:{port}")
     configured = settings()
+    if not configured.issuer_given:
+        # Through the environment, for the workers to read as well.
+        os.environ["LATCHKEY_ISSUER"] = f"http://127.0.0.1:{port}"
+        configured = settings()
 
     async def check(server: Server) -> bool:
         await server.start()

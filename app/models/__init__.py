@@ -1,9 +1,11 @@
 """The tables, one file each. Alembic sees exactly what is imported here: add your own."""
 
+from app.models.api_key import ApiKey, ApiKeyScope
 from app.models.authorization import AuthorizationCode, Consent, PendingAuthorization
 from app.models.base import Base
 from app.models.browser_session import BrowserSession
 from app.models.client import Client, ClientScope, ClientSecret
+from app.models.digest import DigestCredential, DigestNonce
 from app.models.item import Item
 from app.models.login import Login
 from app.models.refresh_token import RefreshToken
@@ -13,6 +15,8 @@ from app.models.signing_key import SigningKey
 from app.models.user import User, UserScope
 
 __all__ = [
+    "ApiKey",
+    "ApiKeyScope",
     "AuthorizationCode",
     "Base",
     "BrowserSession",
@@ -20,6 +24,8 @@ __all__ = [
     "ClientScope",
     "ClientSecret",
     "Consent",
+    "DigestCredential",
+    "DigestNonce",
     "Item",
     "Login",
     "PendingAuthorization",

@@ -183,9 +183,10 @@ def check_redirect_uri(uri: str) -> None:
     try:
         parts = urlsplit(uri)
         host = parts.hostname
+        parts.port  # noqa: B018 - raises for what is no port
     except ValueError:
         raise InvalidError("a redirect URI is an absolute URI") from None
-    if not parts.scheme or not (host or parts.path) or re.search(r"[\x00-\x20\x7f-\uffff\\*]", uri):
+    if not parts.scheme or not (host or parts.path) or re.search(r"[^\x21-\x7e]|[\\*]", uri):
         raise InvalidError("a redirect URI is an absolute URI, exact, without wildcards")
     if "#" in uri:
         raise InvalidError("a redirect URI has no fragment")

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -37,46 +37,104 @@ def _environment(database_url: str, extra: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **CHEAP_DEVELOPMENT, **server, **extra}
 
 
-def seed_demo(database_url: str) -> None:
-    """Load the demo data into a migrated database."""
+def latchkey(
+    database_url: str, *arguments: str, environment: Mapping[str, str] | None = None
+) -> str:
+    """What an operator's command prints when it succeeds."""
     with tempfile.TemporaryDirectory() as folder:  # without anybody's .env
-        seeding = subprocess.run(
-            [sys.executable, "-m", "app", "seed-demo"],
-            env=_environment(database_url, {}),
+        finished = subprocess.run(
+            [sys.executable, "-m", "app", *arguments],
+            env=_environment(database_url, environment or {}),
             cwd=folder,
             capture_output=True,
             text=True,
             timeout=START_TIMEOUT,
             check=False,
         )
-    assert seeding.returncode == 0, seeding.stderr
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
 
 
-@contextmanager
-def serving(database_url: str, environment: Mapping[str, str] | None = None) -> Generator[str]:
-    """Serve a migrated database on a free port of the loopback address. Yields the base URL.
+def seed_demo(database_url: str) -> None:
+    """Load the demo data into a migrated database."""
+    latchkey(database_url, "seed-demo")
 
-    ``environment`` adds settings. The issuer is the base URL unless it says otherwise.
-    """
-    port = _free_port()
-    url = f"http://127.0.0.1:{port}"
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "app", "serve", "--port", str(port)],
-                env=_environment(database_url, environment or {}),
-                cwd=folder,
+
+class LiveServer:
+    """A server that can be killed, and started again at the same address."""
+
+    def __init__(self, database_url: str, environment: Mapping[str, str], folder: Path) -> None:
+        """Nothing is started yet."""
+        self._port = _free_port()
+        self._environment = _environment(database_url, environment)
+        self._folder = folder
+        self._log = folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Return when it answers."""
+        with self._log.open("ab") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "app", "serve", "--port", str(self._port)],
+                env=self._environment,
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
+        _wait_until_alive(self._process, self.url, self._log)
+
+    def kill(self) -> None:
+        """``kill -9``: it has no time to finish anything."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
+    def stop(self) -> None:
+        """End it in an orderly way, if it runs."""
+        if self._process is None:
+            return
+        _stop(self._process)
+        assert self._process.returncode == 0, self._log.read_text()
+
+
+@contextmanager
+def live_server(
+    database_url: str, environment: Mapping[str, str] | None = None
+) -> Generator[LiveServer]:
+    """A started server on a migrated database, at a free port of the loopback address.
+
+    ``environment`` adds settings. The issuer is the base URL unless it says otherwise.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        server = LiveServer(database_url, environment or {}, Path(folder))
         try:
-            _wait_until_alive(process, url, log)
-            yield url
-        finally:
-            _stop(process)
-        assert process.returncode == 0, log.read_text()
+            server.start()
+            yield server
+        except BaseException:
+            with suppress(AssertionError):
+                server.stop()
+            raise
+        server.stop()
+
+
+@contextmanager
+def serving(database_url: str, environment: Mapping[str, str] | None = None) -> Generator[str]:
+    """Serve as :func:`live_server` does. Yields the base URL."""
+    with live_server(database_url, environment) as server:
+        yield server.url
+
+
+@contextmanager
+def serving_twice(database_url: str) -> Generator[tuple[str, str]]:
+    """Two servers on one migrated database and with one issuer. Yields their base URLs."""
+    with (
+        serving(database_url) as first,
+        serving(database_url, {"LATCHKEY_ISSUER": first}) as second,
+    ):
+        yield first, second
 
 
 def _free_port() -> int:

@@ -154,9 +154,7 @@ async def test_a_scope_that_is_added_shows_within_two_seconds(
 ) -> None:
     assert (await read(http))["scopes_supported"] == SCOPES
     async with server.database.transaction() as connection:
-        await create_scope(
-            connection, name="reports", description="Read reports", now=clock.now()
-        )
+        await create_scope(connection, name="reports", description="Read reports", now=clock.now())
     clock.advance(2)
     assert (await read(http))["scopes_supported"] == sorted([*SCOPES, "reports"])
 
@@ -273,9 +271,7 @@ async def test_the_etag_changes_with_the_document(
 ) -> None:
     first = await http.get(WELL_KNOWN)
     async with server.database.transaction() as connection:
-        await create_scope(
-            connection, name="reports", description="Read reports", now=clock.now()
-        )
+        await create_scope(connection, name="reports", description="Read reports", now=clock.now())
     clock.advance(2)
     again = await http.get(WELL_KNOWN, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.headers["etag"] == first.headers["etag"]) == (200, False)

@@ -207,9 +207,7 @@ async def test_the_default_client_revokes_its_tokens_without_a_name(
 async def test_a_client_may_authenticate_with_basic(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
-    response = await http.post(
-        "/revoke", data={"token": first["refresh_token"]}, auth=shop.basic
-    )
+    response = await http.post("/revoke", data={"token": first["refresh_token"]}, auth=shop.basic)
     assert response.status_code == 200
     await assert_dead(http, shop, first)
 
@@ -383,9 +381,7 @@ async def test_a_token_in_the_address_is_an_invalid_request_and_is_not_revoked(
 async def test_a_json_body_is_an_invalid_request(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
-    response = await http.post(
-        "/revoke", json={"token": first["refresh_token"]}, auth=shop.basic
-    )
+    response = await http.post("/revoke", json={"token": first["refresh_token"]}, auth=shop.basic)
     assert_oauth2_error(response, "invalid_request")
 
 

@@ -1,0 +1,419 @@
+"""Settings: section 2 of the contract."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.database import ROOT
+from app.settings import DEVELOPMENT_SECRET_KEY, Settings, SettingsError, load_settings
+
+ISSUER = "https://auth.example.com"
+SECRET = "a-secret-key-that-nobody-has-published"
+TUTORIAL_KEY = "09d25e094faa6ca2556c818166b7a9563b93f7099f6f0f4caa6cf63b88e8d3e7"
+
+PRODUCTION = {"LATCHKEY_SECRET_KEY": SECRET, "LATCHKEY_ISSUER": ISSUER}
+DEVELOPMENT = {"LATCHKEY_ENVIRONMENT": "development"}
+
+Environment = pytest.MonkeyPatch
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Environment:
+    """No setting, and no .env file, but those of the test."""
+    for name in list(os.environ):
+        if name.upper().startswith("LATCHKEY_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+def load(environment: Environment, /, *variables: dict[str, str], **more: str) -> Settings:
+    """The settings of the given variables; ``more`` are named without the prefix."""
+    for name, value in [pair for each in variables for pair in each.items()]:
+        environment.setenv(name, value)
+    for name, value in more.items():
+        environment.setenv("LATCHKEY_" + name.upper(), value)
+    return load_settings()
+
+
+def refusal(environment: Environment, /, *variables: dict[str, str], **more: str) -> str:
+    """The line that the start stops with."""
+    with pytest.raises(SettingsError) as refused:
+        load(environment, *variables, **more)
+    line = str(refused.value)
+    assert line
+    assert "\n" not in line
+    return line
+
+
+# Defaults
+
+DEFAULTS: dict[str, object] = {
+    "environment": "production",
+    "database_url": "sqlite:///./latchkey.db",
+    "issuer": ISSUER,
+    "audience": ISSUER,
+    "posture": "standard",
+    "access_token_ttl": 900,
+    "refresh_token_ttl": 2_592_000,
+    "refresh_reuse_grace": 0,
+    "id_token_ttl": 900,
+    "authorization_code_ttl": 60,
+    "session_ttl": 28_800,
+    "access_token_alg": "ES256",
+    "strict_password_form": True,
+    "default_client_id": "",
+    "password_hash_memory_kib": 19456,
+    "password_hash_time": 2,
+    "password_hash_parallelism": 1,
+    "password_min_length": 15,
+    "login_queue": 64,
+    "request_body_limit": 65536,
+    "realm": "latchkey",
+    "log_format": "json",
+    "forwarded_allow_ips": "127.0.0.1",
+    "cors_origins": [],
+    "docs": False,
+    "docs_client_id": "swagger-ui",
+    "allow_demo_on_network": False,
+}
+
+DEVELOPMENT_DEFAULTS: dict[str, object] = {
+    "environment": "development",
+    "issuer": "http://127.0.0.1:8000",
+    "audience": "http://127.0.0.1:8000",
+    "default_client_id": "first-party",
+    "log_format": "text",
+    "docs": True,
+    "secret_keys": [DEVELOPMENT_SECRET_KEY],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), DEFAULTS.items(), ids=DEFAULTS)
+def test_a_setting_has_the_default_of_the_contract(
+    environment: Environment, name: str, value: object
+) -> None:
+    assert getattr(load(environment, PRODUCTION), name) == value
+
+
+@pytest.mark.parametrize(("name", "value"), DEVELOPMENT_DEFAULTS.items(), ids=DEVELOPMENT_DEFAULTS)
+def test_development_has_defaults_of_its_own(
+    environment: Environment, name: str, value: object
+) -> None:
+    assert getattr(load(environment, DEVELOPMENT), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("database_url", "postgresql://user:pw@host/db", "postgresql://user:pw@host/db"),
+        ("audience", "https://api.example.com", "https://api.example.com"),
+        ("posture", "oauth21", "oauth21"),
+        ("access_token_ttl", "60", 60),
+        ("access_token_alg", "EdDSA", "EdDSA"),
+        ("strict_password_form", "false", False),
+        ("default_client_id", "app", "app"),
+        ("password_min_length", "8", 8),
+        ("login_queue", "0", 0),
+        ("realm", "my realm", "my realm"),
+        ("log_format", "text", "text"),
+        ("docs", "true", True),
+        ("cors_origins", "https://a.example", ["https://a.example"]),
+        (
+            "cors_origins",
+            " https://a.example,,http://b.example:8080 ,",
+            ["https://a.example", "http://b.example:8080"],
+        ),
+    ],
+)
+def test_a_setting_is_read_from_the_environment(
+    environment: Environment, name: str, given: str, value: object
+) -> None:
+    assert getattr(load(environment, PRODUCTION, **{name: given}), name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [("default_client_id", "", ""), ("docs", "false", False), ("log_format", "json", "json")],
+)
+def test_a_default_of_development_can_be_switched_off(
+    environment: Environment, name: str, given: str, value: object
+) -> None:
+    assert getattr(load(environment, DEVELOPMENT, **{name: given}), name) == value
+
+
+def test_a_setting_is_read_from_a_dotenv_file(environment: Environment) -> None:
+    Path(".env").write_text("LATCHKEY_REALM=from the file\n")
+    assert load(environment, PRODUCTION).realm == "from the file"
+
+
+def test_the_environment_wins_over_the_dotenv_file(environment: Environment) -> None:
+    Path(".env").write_text("LATCHKEY_REALM=from the file\n")
+    assert load(environment, PRODUCTION, realm="from outside").realm == "from outside"
+
+
+# Names
+
+
+@pytest.mark.parametrize("name", ["LATCHKEY_ISUER", "LATCHKEY_", "LATCHKEY_REALM_", "LATCHKEY_X"])
+def test_an_unknown_name_in_the_environment_stops_the_start(
+    environment: Environment, name: str
+) -> None:
+    line = refusal(environment, PRODUCTION, {name: "a-value"})
+    assert line == f"{name} is not a setting of Latchkey: see .env.example"
+
+
+def test_an_unknown_name_in_the_dotenv_file_stops_the_start(environment: Environment) -> None:
+    Path(".env").write_text("LATCHKEY_ISUER=a-value\n")
+    line = refusal(environment, PRODUCTION)
+    assert line == "LATCHKEY_ISUER is not a setting of Latchkey: see .env.example"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LATCHKEY_PORT",
+        "LATCHKEY_PORT_8000_TCP",
+        "LATCHKEY_PORT_8000_TCP_ADDR",
+        "LATCHKEY_SERVICE_HOST",
+        "LATCHKEY_SERVICE_PORT_HTTP",
+    ],
+)
+def test_names_that_kubernetes_injects_are_left_alone(environment: Environment, name: str) -> None:
+    assert load(environment, PRODUCTION, {name: "tcp://10.0.0.1:8000"}).issuer == ISSUER
+
+
+@pytest.mark.parametrize("name", ["OTHER_SETTING", "XLATCHKEY_REALM", "REALM"])
+def test_names_of_other_programs_are_left_alone(environment: Environment, name: str) -> None:
+    Path(".env").write_text(f"{name}=a-value\n")
+    assert load(environment, PRODUCTION, {name: "a-value"}).realm == "latchkey"
+
+
+# Values
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("environment", "sentinel"),
+        ("database_url", "sentinel"),
+        ("database_url", "mysql://sentinel"),
+        ("posture", "sentinel"),
+        ("access_token_ttl", "sentinel"),
+        ("access_token_ttl", "0"),
+        ("access_token_ttl", "-17"),
+        ("access_token_ttl", "1.5"),
+        ("access_token_alg", "HS256"),
+        ("access_token_alg", "none"),
+        ("strict_password_form", "sentinel"),
+        ("password_hash_memory_kib", "7"),
+        ("password_hash_time", "0"),
+        ("password_hash_parallelism", "17"),
+        ("password_min_length", "7"),
+        ("password_min_length", "65"),
+        ("login_queue", "-1"),
+        ("request_body_limit", "1023"),
+        ("realm", ""),
+        ("realm", 'sentinel"'),
+        ("realm", "sentinel\\"),
+        ("realm", "sentinel\n"),
+        ("realm", "sentinel é"),
+        ("realm", "sentinel 🔑"),
+        ("log_format", "sentinel"),
+        ("docs", "sentinel"),
+    ],
+)
+def test_a_bad_value_stops_the_start_with_a_line_that_names_the_setting_alone(
+    environment: Environment, name: str, value: str
+) -> None:
+    line = refusal(environment, PRODUCTION, **{name: value})
+    assert re.match(rf"LATCHKEY_{name.upper()} is not accepted: \S", line)
+    assert "sentinel" not in line
+
+
+def test_the_line_says_what_is_accepted(environment: Environment) -> None:
+    line = refusal(environment, PRODUCTION, access_token_alg="HS256")
+    assert line == (
+        "LATCHKEY_ACCESS_TOKEN_ALG is not accepted: Input should be 'ES256', 'RS256' or 'EdDSA'"
+    )
+
+
+def test_a_secret_is_not_shown_when_settings_are_printed(environment: Environment) -> None:
+    settings = load(environment, PRODUCTION)
+    assert SECRET not in f"{settings!r} {settings}"
+
+
+# The secret key
+
+
+def test_production_needs_a_secret_key(environment: Environment) -> None:
+    line = refusal(environment, issuer=ISSUER)
+    assert line == "LATCHKEY_SECRET_KEY is required: 32 random bytes or more"
+
+
+@pytest.mark.parametrize("keys", ["", " ", ",", " , "])
+def test_an_empty_secret_key_counts_as_none(environment: Environment, keys: str) -> None:
+    line = refusal(environment, issuer=ISSUER, secret_key=keys)
+    assert line == "LATCHKEY_SECRET_KEY is required: 32 random bytes or more"
+
+
+@pytest.mark.parametrize("published", [DEVELOPMENT_SECRET_KEY, TUTORIAL_KEY])
+@pytest.mark.parametrize("keys", ["{}", SECRET + ",{}"], ids=["alone", "after a good one"])
+def test_production_refuses_published_secret_keys(
+    environment: Environment, published: str, keys: str
+) -> None:
+    line = refusal(environment, issuer=ISSUER, secret_key=keys.format(published))
+    assert line == "LATCHKEY_SECRET_KEY is a published one: make 32 random bytes"
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        pytest.param("x" * 31, id="31 bytes"),
+        pytest.param("é" * 15, id="30 bytes of UTF-8"),
+        pytest.param(SECRET + "," + "x" * 31, id="second of two"),
+    ],
+)
+@pytest.mark.parametrize("place", ["production", "development"])
+def test_a_short_secret_key_is_refused(environment: Environment, place: str, keys: str) -> None:
+    line = refusal(environment, environment=place, issuer=ISSUER, secret_key=keys)
+    assert line == "LATCHKEY_SECRET_KEY is too short: it takes 32 bytes or more"
+
+
+@pytest.mark.parametrize("key", ["x" * 32, "é" * 16], ids=["ASCII", "UTF-8"])
+def test_a_secret_key_of_32_bytes_is_accepted(environment: Environment, key: str) -> None:
+    assert load(environment, issuer=ISSUER, secret_key=key).secret_keys == [key]
+
+
+def test_several_secret_keys_are_separated_by_commas_newest_first(
+    environment: Environment,
+) -> None:
+    settings = load(environment, issuer=ISSUER, secret_key=f" {SECRET}-2 , {SECRET}-1,")
+    assert settings.secret_keys == [f"{SECRET}-2", f"{SECRET}-1"]
+
+
+# The issuer
+
+
+def test_production_needs_an_issuer(environment: Environment) -> None:
+    line = refusal(environment, secret_key=SECRET)
+    assert line == "LATCHKEY_ISSUER is required: the https URL of this server"
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        "https://auth.example.com",
+        "https://auth.example.com:8443",
+        "https://auth.example.com/tenant/one",
+        "https://[2001:db8::1]:8443",
+    ],
+)
+def test_an_https_url_is_an_issuer(environment: Environment, issuer: str) -> None:
+    assert load(environment, secret_key=SECRET, issuer=issuer).issuer == issuer
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        pytest.param("http://auth.example.com", id="http"),
+        pytest.param("http://127.0.0.1:8000", id="http on loopback"),
+        pytest.param("auth.example.com", id="no scheme"),
+        pytest.param("//auth.example.com", id="no scheme but slashes"),
+        pytest.param("https://", id="no host"),
+        pytest.param("https:///path", id="path only"),
+        pytest.param("https://[::1", id="bracket not closed"),
+        pytest.param("https://auth.example.com:port", id="port is a word"),
+        pytest.param("https://auth.example.com:99999", id="port out of range"),
+        pytest.param("ftp://auth.example.com", id="ftp"),
+        pytest.param("https://auth.example.com/", id="final slash"),
+        pytest.param("https://auth.example.com/tenant/", id="path with a final slash"),
+        pytest.param("https://auth.example.com?tenant=1", id="query"),
+        pytest.param("https://auth.example.com?", id="empty query"),
+        pytest.param("https://auth.example.com#part", id="fragment"),
+        pytest.param("https://auth.example.com#", id="empty fragment"),
+        pytest.param("https://user@auth.example.com", id="user"),
+        pytest.param("https://user:pw@auth.example.com", id="password"),
+        pytest.param("https://@auth.example.com", id="empty user"),
+        pytest.param("https://auth example.com", id="space"),
+        pytest.param("https://auth.example.com/\n", id="newline"),
+        pytest.param('https://auth.example.com/"', id="quote"),
+        pytest.param("https://auth.example.com/é", id="not ASCII"),
+    ],
+)
+def test_what_is_no_https_url_of_a_server_is_no_issuer(
+    environment: Environment, issuer: str
+) -> None:
+    line = refusal(environment, secret_key=SECRET, issuer=issuer)
+    assert line.startswith("LATCHKEY_ISSUER takes a URL ")
+    assert "auth" not in line
+
+
+@pytest.mark.parametrize("issuer", ["http://127.0.0.1:9000", "http://localhost:8000", ISSUER])
+def test_development_takes_an_http_issuer_too(environment: Environment, issuer: str) -> None:
+    assert load(environment, DEVELOPMENT, issuer=issuer).issuer == issuer
+
+
+@pytest.mark.parametrize("issuer", ["ftp://127.0.0.1", "http://127.0.0.1/", "127.0.0.1:8000"])
+def test_development_takes_no_other_issuer(environment: Environment, issuer: str) -> None:
+    line = refusal(environment, DEVELOPMENT, issuer=issuer)
+    assert line.startswith("LATCHKEY_ISSUER takes a URL ")
+
+
+# Origins of browsers
+
+
+@pytest.mark.parametrize(
+    "origins",
+    [
+        pytest.param("*", id="wildcard"),
+        pytest.param("https://*", id="wildcard host"),
+        pytest.param("null", id="null"),
+        pytest.param("app.example", id="no scheme"),
+        pytest.param("https://", id="no host"),
+        pytest.param("https://app.example/", id="path"),
+        pytest.param("https://app.example?", id="query"),
+        pytest.param("https://user@app.example", id="user"),
+        pytest.param("https://[::1", id="bracket not closed"),
+        pytest.param("chrome-extension://abc", id="another scheme"),
+        pytest.param("https://good.example,app.example", id="second of two"),
+    ],
+)
+def test_what_is_no_origin_is_refused(environment: Environment, origins: str) -> None:
+    line = refusal(environment, PRODUCTION, cors_origins=origins)
+    assert line == "LATCHKEY_CORS_ORIGINS takes origins such as https://app.example"
+
+
+# The example file
+
+
+def documented() -> dict[str, str]:
+    """Names and values of ``.env.example``, whether they are commented out or not."""
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    found = [re.fullmatch(r"#?\s*(LATCHKEY_[A-Z_]+)=(.*)", line) for line in lines]
+    return {match[1]: match[2] for match in found if match}
+
+
+def test_the_example_file_names_every_setting_and_nothing_else() -> None:
+    assert sorted(documented()) == sorted("LATCHKEY_" + n.upper() for n in Settings.model_fields)
+
+
+def as_written(default: Any) -> str:
+    if default in (None, []):
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_the_example_file_gives_the_default_of_production(name: str) -> None:
+    default = Settings.model_fields[name].get_default()
+    completed = DEFAULTS.get(name, default) if default is None else default
+    assert documented().get("LATCHKEY_" + name.upper()) == as_written(completed)
+
+
+def test_the_example_file_can_be_copied_as_it_is(environment: Environment) -> None:
+    Path(".env").write_text((ROOT / ".env.example").read_text())
+    assert load(environment, PRODUCTION).issuer == ISSUER
