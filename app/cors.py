@@ -8,6 +8,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.server import Server
+from app.services.clients import web_origin
 
 PATHS = frozenset({"/token", "/revoke", "/userinfo"})
 
@@ -56,8 +57,8 @@ class CrossOrigin:
         else:
             await self._app(scope, receive, send_marked)
 
-    async def _origins(self) -> Collection[str]:
-        named = set(self._server.settings.cors_origins)
+    async def _origins(self) -> Collection[str | None]:
+        named = {web_origin(origin) for origin in self._server.settings.cors_origins}
         try:
             return named | await self._server.clients.browser_origins()
         except (SQLAlchemyError, OSError):

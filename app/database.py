@@ -20,6 +20,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Dialect, ExceptionContext, event, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -117,10 +118,11 @@ def _prepare_postgresql(engine: AsyncEngine) -> None:
     def connect(
         dialect: Dialect, _record: object, arguments: list[Any], parameters: dict[str, Any]
     ) -> DBAPIConnection:
-        # A server that starts, stops or is full is an outage like one that is not there.
+        # A server that starts, stops or is full is an outage like one that is not there, and
+        # not every way of not being there is a ConnectionError by itself.
         try:
             return dialect.connect(*arguments, **parameters)
-        except dialect.loaded_dbapi.Error as error:
+        except (dialect.loaded_dbapi.Error, OSError) as error:
             raise ConnectionError(type(error).__name__) from None
 
     @event.listens_for(engine.sync_engine.pool, "checkout")
@@ -142,6 +144,15 @@ def _forget_rows(context: ExceptionContext) -> None:
 
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def insert_unless(
+    connection: AsyncConnection, table: type[Any]
+) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that can say what to do when the row is there already."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
 
 
 SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})

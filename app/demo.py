@@ -8,11 +8,13 @@ from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Problem
-from app.models import Client, ClientSecret, User
+from app.models import ApiKey, Client, ClientSecret, User
 from app.security.opaque import hash_secret
 from app.security.passwords import PasswordHasher
 from app.server import Server
+from app.services.api_keys import create_api_key
 from app.services.clients import Registration, create_client
+from app.services.digest import set_digest_credential
 from app.services.scopes import list_scopes
 from app.services.users import create_user, find_account
 
@@ -92,6 +94,9 @@ DEMO_CLIENTS = (
     ),
 )
 
+DEMO_API_KEY = "lk_demo_alice_development_only"
+DEMO_DIGEST_PASSWORD = "alice-digest-in-development"
+
 _EVERY_SCOPE = ("first-party", "swagger-ui")
 
 
@@ -111,6 +116,8 @@ async def seed_demo(connection: AsyncConnection, server: Server) -> None:
                 scopes=user.scopes or every_scope,
                 now=now,
             )
+            if user.username == "alice":
+                await _give_alice_more(connection, server)
             if user.disabled:
                 await connection.execute(
                     update(User).where(User.id == user_id).values(disabled_at=now)
@@ -122,8 +129,37 @@ async def seed_demo(connection: AsyncConnection, server: Server) -> None:
             await create_client(connection, replace(client, scopes=scopes), now)
 
 
+async def _give_alice_more(connection: AsyncConnection, server: Server) -> None:
+    """An API key and a Digest credential."""
+    now, realm = server.clock.now(), server.settings.realm
+    alice = await find_account(connection, "alice")
+    assert alice is not None, "she was just added"  # noqa: S101
+    await create_api_key(
+        connection,
+        owner=alice,
+        name="demo",
+        scopes=("items:read", "items:write"),
+        now=now,
+        key=DEMO_API_KEY,
+    )
+    await set_digest_credential(
+        connection,
+        server.encryption,
+        user_id=alice.id,
+        username=alice.username,
+        password=DEMO_DIGEST_PASSWORD,
+        realm=realm,
+        now=now,
+    )
+
+
 async def demo_is_present(connection: AsyncConnection, passwords: PasswordHasher) -> bool:
     """Whether a secret or a password that the documents print opens something here."""
+    known_key = exists().where(
+        ApiKey.key_hash == hash_secret(DEMO_API_KEY), ApiKey.revoked_at.is_(None)
+    )
+    if await connection.scalar(select(known_key)):
+        return True
     printed = [hash_secret(c.client_secret) for c in DEMO_CLIENTS if c.client_secret]
     known = select(exists().where(ClientSecret.secret_hash.in_(printed)))
     if await connection.scalar(known):

@@ -90,5 +90,12 @@ _SENTENCES = {
 }
 
 
+OUTAGES = ("08", "40", "53", "55P03", "57")
+"""Beginnings of SQLSTATE: connection lost, conflicts that last, no room, a lock that is not given
+up, and a server that stops or that had no time."""
+
+
 def _is_outage(error: DBAPIError) -> bool:
-    return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    state = getattr(error.orig, "sqlstate", None) or ""
+    named = isinstance(error, (OperationalError, InterfaceError))
+    return error.connection_invalidated or named or state.startswith(OUTAGES)

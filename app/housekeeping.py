@@ -10,6 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.models import (
     AuthorizationCode,
     BrowserSession,
+    DigestNonce,
     Login,
     PendingAuthorization,
     RevokedToken,
@@ -40,6 +41,9 @@ async def purge(server: Server) -> Mapping[str, int]:
             server, BrowserSession.id, BrowserSession.expires_at < over
         ),
         "logins": await _delete(server, Login.id, Login.expires_at < over),
+        "digest_nonces": await _delete(
+            server, DigestNonce.nonce_hash, DigestNonce.expires_at < now
+        ),
         "revoked_tokens": await _delete(
             server, RevokedToken.token_id, RevokedToken.expires_at < now
         ),

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import health
-from app.api import me
+from app.api import api_keys, me
 from app.clock import Clock
 from app.cors import CrossOrigin
 from app.handlers import add_error_handlers
@@ -20,6 +20,7 @@ from app.oidc import userinfo
 from app.oidc.discovery import discovery_router
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
 from app.pages.errors import add_page_error_handler
+from app.schemes import scheme_routers
 from app.server import Server
 from app.settings import Settings, load_settings
 
@@ -73,8 +74,12 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     app.include_router(discovery_router(settings))
     for page in (authorize, login, consent, logout, account, assets):
         app.include_router(page.router)
+    app.include_router(api_keys.router)
     app.include_router(items_router.router)
     app.include_router(health.router)
+    if settings.demo_routes:
+        for router in scheme_routers(server):
+            app.include_router(router)
     if settings.docs:
         app.include_router(docs.router)
     if settings.development:

@@ -10,6 +10,7 @@ from app.clock import Clock
 from app.database import Database, schema_state
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.form_tokens import FormTokens
+from app.security.jwt import Algorithm
 from app.security.passwords import PasswordHasher
 from app.services.access_tokens import AccessTokens
 from app.services.clients import Clients
@@ -59,12 +60,17 @@ class Server:
                 "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
                 "add the older one behind a comma"
             ) from None
-        for alg in dict.fromkeys([self.settings.access_token_alg, DEFAULT_ALGORITHM]):
+        for alg in self.signing_algorithms:
             await ensure_signing_key(self.database, self.encryption, alg, self.clock)
         default = self.settings.default_client_id
         client = await self.clients.find(default) if default else None
         if client is not None and not client.is_public:
             raise SettingsError("LATCHKEY_DEFAULT_CLIENT_ID takes the id of a public client")
+
+    @property
+    def signing_algorithms(self) -> frozenset[Algorithm]:
+        """What this server cannot do without a key for."""
+        return frozenset({self.settings.access_token_alg, DEFAULT_ALGORITHM})
 
     async def close(self) -> None:
         """Let go of connections and threads."""

@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     password_hash_parallelism: Annotated[int, Field(ge=1, le=16)] = 1
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 15
     login_queue: Limit = 64
+    digest_nonce_ttl: Seconds = 300
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
 
     realm: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$")] = "latchkey"
@@ -91,6 +92,7 @@ class Settings(BaseSettings):
     cors_origins: CommaSeparated = []
     docs: bool | None = None
     docs_client_id: str = "swagger-ui"
+    demo_routes: bool | None = None
     allow_demo_on_network: bool = False
 
     _issuer_given: bool = PrivateAttr(True)
@@ -104,6 +106,11 @@ class Settings(BaseSettings):
     def development(self) -> bool:
         """Whether demo data, the built-in secret and http issuers are permitted."""
         return self.environment == "development"
+
+    @property
+    def longest_token_ttl(self) -> int:
+        """Seconds after which no signed token is good any more."""
+        return max(self.access_token_ttl, self.id_token_ttl)
 
     @property
     def secret_keys(self) -> list[str]:
@@ -125,6 +132,7 @@ class Settings(BaseSettings):
         self.audience = self.audience or self.issuer
         self.default_client_id = self.default_client_id or ""
         self.docs = self.development if self.docs is None else self.docs
+        self.demo_routes = self.development if self.demo_routes is None else self.demo_routes
         self.log_format = self.log_format or ("text" if self.development else "json")
         return self
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from app.cli import clients, db, keys, purge, seed_demo, serve, users
+from app.cli import api_keys, clients, db, keys, purge, seed_demo, serve, users
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ cli.add_typer(db.cli, name="db")
 cli.add_typer(users.cli, name="users")
 cli.add_typer(clients.cli, name="clients")
 cli.add_typer(keys.cli, name="keys")
+cli.add_typer(api_keys.cli, name="api-keys")
 
 
 def main() -> None:

@@ -13,7 +13,6 @@ from app.services.key_rotation import (
     Succession,
     import_key,
     list_keys,
-    plan_succession,
     retire_key,
     rotate_key,
 )
@@ -41,18 +40,19 @@ def rotate(
 ) -> None:
     """Make a new key: published now, signing once verifiers can know it.
 
-    The old one stays published until its last token has expired. Running workers follow.
+    The old one stays published until its last token has expired. Running workers follow. Some
+    verifiers look for an unknown key only every half minute: --now is for a key that has leaked.
     """
 
     async def work(server: Server) -> dict[str, Any]:
-        succession = _succession(server, now)
         async with server.database.transaction() as connection:
-            kid = await rotate_key(
+            kid, succession = await rotate_key(
                 connection,
                 server.encryption,
                 server.settings.access_token_alg,
-                succession,
-                server.clock.now(),
+                server.clock,
+                at_once=now,
+                token_ttl=server.settings.longest_token_ttl,
             )
         return {"kid": kid, **_told(succession)}
 
@@ -67,7 +67,7 @@ def retire(
 
     async def work(server: Server) -> dict[str, Any]:
         async with server.database.transaction() as connection:
-            await retire_key(connection, kid, server.clock.now())
+            await retire_key(connection, kid, server.clock.now(), server.signing_algorithms)
         return {"kid": kid, "state": "retired"}
 
     show(run(work), json)
@@ -88,20 +88,18 @@ def import_pem(
             pem = file.read_bytes()
         except OSError as error:
             raise Problem(f"{file} cannot be read: {error.strerror}") from None
-        succession = _succession(server, activate)
         async with server.database.transaction() as connection:
-            kid = await import_key(
-                connection, server.encryption, pem, succession, server.clock.now()
+            kid, succession = await import_key(
+                connection,
+                server.encryption,
+                pem,
+                server.clock,
+                at_once=activate,
+                token_ttl=server.settings.longest_token_ttl,
             )
         return {"kid": kid, **_told(succession)}
 
     show(run(work), json)
-
-
-def _succession(server: Server, at_once: bool) -> Succession:
-    return plan_succession(
-        server.clock.now(), at_once=at_once, token_ttl=server.settings.access_token_ttl
-    )
 
 
 def _told(succession: Succession) -> dict[str, Any]:

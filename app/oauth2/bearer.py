@@ -30,24 +30,29 @@ _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 """RFC 6750, section 2.1; scheme names know no case (RFC 9110, section 11.1)."""
 
 
+def bearer_token(request: HTTPConnection) -> str:
+    """The token of the ``Authorization`` header; the address is never looked at.
+
+    Raises :class:`MissingTokenError`, :class:`MalformedRequestError`, or
+    :class:`InvalidTokenError` for something that cannot be a token.
+    """
+    headers = request.headers.getlist("authorization")
+    if not any(header.partition(" ")[0].lower() == "bearer" for header in headers):
+        raise MissingTokenError
+    if len(headers) > 1:
+        raise MalformedRequestError("two Authorization headers")
+    credentials = _CREDENTIALS.fullmatch(headers[0])
+    if credentials is None:
+        raise InvalidTokenError("not the form of a bearer token")
+    return credentials[1]
+
+
 class BearerToken(OAuth2PasswordBearer):
     """FastAPI's ``OAuth2PasswordBearer`` with the errors of RFC 6750, section 3.1."""
 
     async def __call__(self, request: HTTPConnection) -> str:
-        """The token of the ``Authorization`` header; the address is never looked at.
-
-        Raises :class:`MissingTokenError`, :class:`MalformedRequestError`, or
-        :class:`InvalidTokenError` for something that cannot be a token.
-        """
-        headers = request.headers.getlist("authorization")
-        if not any(header.partition(" ")[0].lower() == "bearer" for header in headers):
-            raise MissingTokenError
-        if len(headers) > 1:
-            raise MalformedRequestError("two Authorization headers")
-        credentials = _CREDENTIALS.fullmatch(headers[0])
-        if credentials is None:
-            raise InvalidTokenError("not the form of a bearer token")
-        return credentials[1]
+        """The token. Raises a :class:`~app.errors.BearerError`."""
+        return bearer_token(request)
 
 
 password_bearer = BearerToken(

@@ -7,7 +7,6 @@ from typing import Any
 from app.server import Server
 from app.services.clients import RegisteredClient
 from app.services.logins import Origin
-from app.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class Grant:
     """A way to get tokens (RFC 6749, section 4)."""
 
     grant_type: str
-    parameters: Callable[[Settings], Mapping[str, Any]]
-    """The JSON schema of its form, for OpenAPI."""
+    parameters: Mapping[str, Any]
+    """The JSON schemas of its form's fields, for OpenAPI."""
     exchange: Callable[[TokenRequest], Awaitable[dict[str, Any]]]
     """The answer of RFC 6749, section 5.1. Raises an :class:`~app.errors.OAuth2Error`."""

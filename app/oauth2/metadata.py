@@ -42,9 +42,9 @@ def metadata_router(settings: Settings) -> APIRouter:
 
 
 async def describe(server: Server) -> dict[str, Any]:
-    """The members of RFC 8414, section 2."""
+    """The members of RFC 8414, section 2. One without elements is left out (section 3.2)."""
     issuer = server.settings.issuer
-    return {
+    document = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "response_types_supported": ["code"],
@@ -61,3 +61,4 @@ async def describe(server: Server) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": list(SECRET_METHODS),
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
     }
+    return {name: value for name, value in document.items() if value != []}

@@ -17,6 +17,8 @@ def publish(request: Request, document: Mapping[str, Any], max_age: int) -> Resp
         "ETag": etag,
         "Access-Control-Allow-Origin": "*",
     }
-    if request.headers.get("if-none-match") == etag:
+    known = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
+    # A proxy that compresses makes the tag a weak one (RFC 9110, section 13.1.2).
+    if {etag, f"W/{etag}", "*"}.intersection(known):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)

@@ -4,7 +4,7 @@ Read the form, choose the grant, authenticate the client, exchange, answer. What
 and decides is in its own file in :mod:`app.oauth2.grants`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -36,7 +36,9 @@ def token_router(settings: Settings) -> APIRouter:
         operation_id="token",
         summary="Get tokens",
         responses=TOKEN_RESPONSES,
-        openapi_extra={"requestBody": _request_body(grants, settings)},
+        openapi_extra={
+            "requestBody": request_body(grants.values(), strict=settings.strict_password_form)
+        },
     )
     async def token(request: Request, server: CurrentServer) -> Response:
         """Exchange a grant for an access token (RFC 6749, section 3.2).
@@ -44,22 +46,33 @@ def token_router(settings: Settings) -> APIRouter:
         A client authenticates with HTTP Basic or in the body; a public one sends its
         `client_id`. The parameters depend on the `grant_type`.
         """
-        form = await read_form(request)
-        grant = _choose(grants, form, server)
-        client = await authenticate_client(request, form, server)
-        if grant.grant_type not in client.grant_types:
-            raise UnauthorizedClientError(f"{grant.grant_type} for {client.client_id}")
-        token_request = TokenRequest(form, client, origin_of(request), server)
-        answer = await retry_conflicts(lambda: grant.exchange(token_request))
-        return JSONResponse(answer, headers=NO_STORE)
+        return await answer_token_request(
+            request, server, grants, strict=settings.strict_password_form
+        )
 
     return router
 
 
-def _choose(grants: Mapping[str, Grant], form: Mapping[str, str], server: Server) -> Grant:
-    grant_type = form.get("grant_type")
-    if grant_type is None and not server.settings.strict_password_form:
-        grant_type = "password"  # as OAuth2PasswordRequestForm has it
+async def answer_token_request(
+    request: Request, server: Server, grants: Mapping[str, Grant], *, strict: bool
+) -> Response:
+    """Tokens for the grant of the request, which is one of ``grants``.
+
+    Unless ``strict``, a request that names none means ``password``. Raises an
+    :class:`~app.errors.OAuth2Error`.
+    """
+    form = await read_form(request)
+    grant = _choose(grants, form, strict)
+    client = await authenticate_client(request, form, server)
+    if grant.grant_type not in client.grant_types:
+        raise UnauthorizedClientError(f"{grant.grant_type} for {client.client_id}")
+    token_request = TokenRequest(form, client, origin_of(request), server)
+    answer = await retry_conflicts(lambda: grant.exchange(token_request))
+    return JSONResponse(answer, headers=NO_STORE)
+
+
+def _choose(grants: Mapping[str, Grant], form: Mapping[str, str], strict: bool) -> Grant:
+    grant_type = form.get("grant_type") if strict else form.get("grant_type", "password")
     if grant_type is None:
         raise InvalidRequestError(description="The request needs a grant_type.")
     if grant_type not in grants:
@@ -67,11 +80,16 @@ def _choose(grants: Mapping[str, Grant], form: Mapping[str, str], server: Server
     return grants[grant_type]
 
 
-def _request_body(grants: Mapping[str, Grant], settings: Settings) -> dict[str, Any]:
+def request_body(grants: Iterable[Grant], *, strict: bool) -> dict[str, Any]:
+    """The form of ``grants`` as OpenAPI has it: the fields of all of them."""
+    grants = list(grants)
     properties: dict[str, Any] = {}
-    for grant in grants.values():
-        properties |= grant.parameters(settings)
-    properties["grant_type"] = {"type": "string", "enum": list(grants)}
-    required = ["grant_type"] if settings.strict_password_form else []
-    schema = {"type": "object", "properties": properties, "required": required}
+    for grant in grants:
+        properties |= grant.parameters
+    properties["grant_type"] = {"type": "string", "enum": [grant.grant_type for grant in grants]}
+    schema = {
+        "type": "object",
+        "properties": properties,
+        "required": ["grant_type"] if strict else [],
+    }
     return {"required": True, "content": {FORM: {"schema": schema}}}

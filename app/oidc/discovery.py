@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request, Response
 from app.oauth2.metadata import MAX_AGE, describe
 from app.oauth2.published import publish
 from app.oidc.userinfo import CLAIMS
-from app.server import CurrentServer
+from app.server import CurrentServer, Server
 from app.services.clients import ID_TOKEN_ALGORITHMS
 from app.settings import Settings
 
@@ -24,9 +24,9 @@ def discovery_router(settings: Settings) -> APIRouter:
     router = APIRouter(tags=["discovery"])
     path = urlsplit(settings.issuer).path
 
-    async def configuration(request: Request, server: CurrentServer) -> Response:
+    async def openid_configuration(request: Request, server: CurrentServer) -> Response:
         """What this OpenID Connect provider can do, for client libraries."""
-        return publish(request, await _describe(server), MAX_AGE)
+        return publish(request, await configuration(server), MAX_AGE)
 
     for address in dict.fromkeys([WELL_KNOWN, WELL_KNOWN + path, path + WELL_KNOWN]):
         router.get(
@@ -35,11 +35,11 @@ def discovery_router(settings: Settings) -> APIRouter:
             summary="What this provider can do",
             include_in_schema=address == WELL_KNOWN,
             response_model=dict[str, Any],
-        )(configuration)
+        )(openid_configuration)
     return router
 
 
-async def _describe(server: CurrentServer) -> dict[str, Any]:
+async def configuration(server: Server) -> dict[str, Any]:
     """The members of section 3, beside those of RFC 8414."""
     issuer = server.settings.issuer
     return {

@@ -20,7 +20,19 @@ from app.server import CurrentServer
 
 router = APIRouter(include_in_schema=False)
 
-DEVELOPMENT_HINT = " With the demo data: `alice` and `alice-in-wonderland`."
+DEMO_HINTS = {
+    "OAuth2PasswordBearer": "`alice` and `alice-in-wonderland`",
+    "OAuth2AuthorizationCodeBearer": "`alice` and `alice-in-wonderland`",
+    "OAuth2": "`alice` and `alice-in-wonderland`, or the client `demo-service` and "
+    "`demo-service-secret-for-development-only`",
+    "OpenIdConnect": "`alice` and `alice-in-wonderland`",
+    "HTTPBasic": "`alice` and `alice-in-wonderland`",
+    "HTTPDigest": "`alice` and `alice-digest-in-development`",
+    "APIKeyHeader": "`lk_demo_alice_development_only`",
+    "APIKeyQuery": "`lk_demo_alice_development_only`",
+    "APIKeyCookie": "`lk_demo_alice_development_only`",
+}
+"""What to type into each form, in development, while the demo data is there."""
 
 
 @router.get("/docs")
@@ -65,11 +77,12 @@ async def oauth2_redirect() -> Response:
 async def openapi(request: Request, server: CurrentServer) -> Response:
     """The OpenAPI document, with the scopes that the database has now."""
     document = copy.deepcopy(_document(request))
-    for scheme in document["components"]["securitySchemes"].values():
-        if server.settings.development and "password" in scheme.get("flows", {}):
-            scheme["description"] += DEVELOPMENT_HINT
+    scopes = dict(await server.scopes.all())
+    for name, scheme in document["components"]["securitySchemes"].items():
+        if server.settings.development and name in DEMO_HINTS:
+            scheme["description"] += f" With the demo data: {DEMO_HINTS[name]}."
         for flow in scheme.get("flows", {}).values():
-            flow["scopes"] = dict(await server.scopes.all())
+            flow["scopes"] = scopes
     return Response(json.dumps(document), media_type="application/json")
 
 

@@ -28,6 +28,7 @@ SECRET_MIN_LENGTH = 32
 _CLIENT_ID = re.compile(r"[\x21-\x7E]{1,255}")  # RFC 6749, appendix A.1, without the space
 _SECRET = re.compile(r"[\x21-\x7E]+")
 _UNSAFE_SCHEMES = {"javascript", "data", "vbscript", "file", "blob", "about"}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -91,16 +92,25 @@ class Clients:
             registered = await connection.scalars(
                 select(Client.redirect_uris).where(Client.is_public, Client.disabled_at.is_(None))
             )
-            return frozenset(_origin(uri) for uris in registered for uri in uris)
+            origins = {web_origin(uri) for uris in registered for uri in uris}
+        return frozenset(origin for origin in origins if origin is not None)
 
     async def browser_origins(self) -> frozenset[str]:
         """The origins of the redirect URIs of public clients: where their pages run."""
         return await self._origins.get("all")
 
 
-def _origin(uri: str) -> str:
+def web_origin(uri: str) -> str | None:
+    """The origin of a page at ``uri``, as browsers write it (RFC 6454, section 6.2).
+
+    None for the private scheme of an application, which has no pages.
+    """
     parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme not in DEFAULT_PORTS or parts.hostname is None:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
 
 
 async def find_client(connection: AsyncConnection, client_id: str) -> RegisteredClient | None:

@@ -5,9 +5,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.database import insert_unless
 from app.models import Client, Consent, Login
 
 
@@ -30,14 +31,13 @@ async def remember(
     now: datetime,
 ) -> None:
     """Remember that the user allowed these scopes, beside those that they allowed before."""
-    known = await remembered_scopes(connection, user_id, client_id)
-    added = [
+    allowed = [
         {"user_id": user_id, "client_id": client_id, "scope": scope, "granted_at": now}
         for scope in scopes
-        if scope not in known
     ]
-    if added:
-        await connection.execute(insert(Consent), added)
+    await connection.execute(
+        insert_unless(connection, Consent).values(allowed).on_conflict_do_nothing()
+    )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ A new key is published first and signs later, when every verifier can know it; t
 published until the last token that it signed is over.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from app.clock import Clock
 from app.database import Database, lock
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import SigningKey
-from app.security.encryption import Encryption
+from app.security.encryption import Encryption, UndecryptableError
 from app.security.jwt import Algorithm, generate_private_key, parse_private_key
 from app.services.keys import is_published
 
@@ -49,15 +50,19 @@ async def rotate_key(
     connection: AsyncConnection,
     encryption: Encryption,
     alg: Algorithm,
-    succession: Succession,
-    now: datetime,
-) -> str:
-    """Make a key that takes over as ``succession`` says; return its ``kid``.
+    clock: Clock,
+    *,
+    at_once: bool,
+    token_ttl: int,
+) -> tuple[str, Succession]:
+    """Make a key that takes over as :func:`plan_succession` says; return its ``kid`` and when.
 
-    A key that waits for its time already is not replaced, but takes over sooner if
-    ``succession`` says so. Raises :class:`ConflictError` if it does not.
+    A key that waits for its time already is not replaced, but takes over sooner if it can.
+    Raises :class:`ConflictError` if it cannot.
     """
-    await lock(connection, KEYS_LOCK)
+    await _lock(connection, encryption)
+    now = clock.now()  # only now: waiting for the lock must not use up the time that workers need
+    succession = plan_succession(now, at_once=at_once, token_ttl=token_ttl)
     waiting = await _find_waiting(connection, alg, now)
     if waiting is None:
         pem = generate_private_key(alg)
@@ -72,27 +77,46 @@ async def rotate_key(
     else:
         raise ConflictError(_WAITING.format(waiting.kid))
     await _retire_older(connection, alg, kid, succession.old_retires_at)
-    return kid
+    return kid, succession
 
 
 async def import_key(
     connection: AsyncConnection,
     encryption: Encryption,
     pem: bytes,
-    succession: Succession,
-    now: datetime,
-) -> str:
-    """Store a key that was made elsewhere; it takes over as ``succession`` says.
+    clock: Clock,
+    *,
+    at_once: bool,
+    token_ttl: int,
+) -> tuple[str, Succession]:
+    """Store a key that was made elsewhere; it takes over as :func:`plan_succession` says.
 
-    Raises :class:`InvalidError` for a key that cannot sign here, :class:`ConflictError` for one
-    that is here already, or while another one waits.
+    Returns its ``kid`` and when. Raises :class:`InvalidError` for a key that cannot sign here,
+    :class:`ConflictError` for one that is here already, or while another one waits.
     """
-    await lock(connection, KEYS_LOCK)
+    await _lock(connection, encryption)
+    now = clock.now()
+    succession = plan_succession(now, at_once=at_once, token_ttl=token_ttl)
     kid, alg = await _add(connection, encryption, pem, now, succession.active_from)
     if waiting := await _find_waiting(connection, alg, now, other_than=kid):
         raise ConflictError(_WAITING.format(waiting.kid))
     await _retire_older(connection, alg, kid, succession.old_retires_at)
-    return kid
+    return kid, succession
+
+
+async def _lock(connection: AsyncConnection, encryption: Encryption) -> None:
+    """Lock the keys, and make sure that the workers will be able to read what is added.
+
+    Raises :class:`ConflictError` if the secret in use here is not theirs.
+    """
+    await lock(connection, KEYS_LOCK)
+    try:
+        for encrypted in await connection.scalars(select(SigningKey.private_key)):
+            encryption.decrypt(encrypted)
+    except UndecryptableError:
+        raise ConflictError(
+            "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with"
+        ) from None
 
 
 _WAITING = "the key {} waits for its time already: `keys rotate --now` lets it sign at once"
@@ -151,10 +175,13 @@ async def _retire_older(
     )
 
 
-async def retire_key(connection: AsyncConnection, kid: str, now: datetime) -> None:
+async def retire_key(
+    connection: AsyncConnection, kid: str, now: datetime, needed: Collection[str]
+) -> None:
     """Stop publishing a key now: every token that it signed is refused from then on.
 
-    Raises :class:`NotFoundError`, or :class:`ConflictError` if no other key would go on signing.
+    Raises :class:`NotFoundError`, or :class:`ConflictError` if its algorithm is ``needed`` and no
+    other key would go on signing.
     """
     await lock(connection, KEYS_LOCK)
     key = (
@@ -170,7 +197,7 @@ async def retire_key(connection: AsyncConnection, kid: str, now: datetime) -> No
         SigningKey.active_from <= now,
         SigningKey.retired_at.is_(None),
     )
-    if not await connection.scalar(select(others)):
+    if key.alg in needed and not await connection.scalar(select(others)):
         raise ConflictError("no other key would sign: run `keys rotate --now` first")
     await connection.execute(update(SigningKey).where(SigningKey.kid == kid).values(retired_at=now))
 
@@ -225,7 +252,13 @@ async def ensure_signing_key(
     )
     async with database.transaction() as connection:
         await lock(connection, KEYS_LOCK)
-        if not await connection.scalar(select(signing)):
+        if await connection.scalar(select(signing)):
+            return
+        if waiting := await _find_waiting(connection, alg, now):
+            await connection.execute(
+                update(SigningKey).where(SigningKey.kid == waiting.kid).values(active_from=now)
+            )
+        else:
             pem = generate_private_key(alg)
             await _add(connection, encryption, pem, now, now)
 

@@ -8,9 +8,10 @@ from sqlalchemy import ColumnElement, or_, select
 
 from app.clock import Clock
 from app.database import Database
+from app.log import get_logger
 from app.models import SigningKey
 from app.recent import Recent
-from app.security.encryption import Encryption
+from app.security.encryption import Encryption, UndecryptableError
 from app.security.jwt import (
     Algorithm,
     PrivateKey,
@@ -18,6 +19,8 @@ from app.security.jwt import (
     parse_private_key,
     parse_public_key,
 )
+
+log = get_logger("latchkey")
 
 
 class NoSigningKeyError(Exception):
@@ -44,7 +47,8 @@ class KeyRing:
         self._encryption = encryption
         self._clock = clock
         self._recent: Recent[str, _KeySet] = Recent(self._load, clock)
-        self._parsed: dict[str, tuple[PublicKey, PrivateKey]] = {}
+        self._public_keys: dict[str, PublicKey] = {}
+        self._private_keys: dict[str, PrivateKey] = {}
 
     async def _load(self, _key: str) -> _KeySet:
         async with self._database.read() as connection:
@@ -60,14 +64,32 @@ class KeyRing:
                     .order_by(SigningKey.active_from.desc(), SigningKey.kid)
                 )
             ).all()
-        for row in rows:
-            if row.kid not in self._parsed:
-                pem = self._encryption.decrypt(row.private_key)
-                self._parsed[row.kid] = parse_public_key(row.public_jwk), parse_private_key(pem)[0]
+        private = {row.kid: self._private(row.kid, row.private_key) for row in rows}
         return _KeySet(
-            public={row.kid: self._parsed[row.kid][0] for row in rows},
-            signing=tuple((row.active_from, self._parsed[row.kid][1]) for row in rows),
+            public={row.kid: self._public(row.kid, row.public_jwk) for row in rows},
+            signing=tuple(
+                (row.active_from, key) for row in rows if (key := private[row.kid]) is not None
+            ),
         )
+
+    def _public(self, kid: str, jwk: Mapping[str, str]) -> PublicKey:
+        if kid not in self._public_keys:
+            self._public_keys[kid] = parse_public_key(jwk)
+        return self._public_keys[kid]
+
+    def _private(self, kid: str, encrypted: str) -> PrivateKey | None:
+        """The key, parsed once; None if it was encrypted under a secret that is not known here.
+
+        Then others sign, and what it signed elsewhere can still be verified.
+        """
+        if kid not in self._private_keys:
+            try:
+                pem = self._encryption.decrypt(encrypted)
+            except UndecryptableError:
+                log.error("a signing key cannot be decrypted with LATCHKEY_SECRET_KEY", kid=kid)
+                return None
+            self._private_keys[kid] = parse_private_key(pem)[0]
+        return self._private_keys[kid]
 
     async def public(self) -> Mapping[str, PublicKey]:
         """Every published key by its ``kid``: what a token may be verified with."""

@@ -7,6 +7,7 @@ because what that refresh still issues hangs on an ended login.
 """
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,9 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Select,
-    Update,
+    SQLColumnExpression,
+    String,
+    and_,
     exists,
     func,
     insert,
@@ -25,14 +28,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.functions import _FunctionGenerator
 
 from app.database import Database
-from app.models import Login, RefreshToken, User
+from app.models import ClientScope, Login, RefreshToken, User, UserScope
 from app.security.opaque import generate_secret, hash_secret
 from app.services.users import SCOPES_OF_USER
 
 MAX_SUCCESSORS = 8
 """That one token can have while the grace period shields it."""
+
+NO_GRACE = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -59,7 +65,8 @@ class PresentedToken:
 
     family: Family
     issued_at: datetime
-    used_at: datetime | None
+    takeable: bool
+    """Fresh, or shielded by the grace period."""
 
 
 async def issue_refresh_token(
@@ -107,57 +114,97 @@ def _family(row: Row[Any]) -> Family:
 
 
 async def find_refresh_token(
-    connection: AsyncConnection, token: str, now: datetime
+    connection: AsyncConnection, token: str, now: datetime, grace: timedelta = NO_GRACE
 ) -> PresentedToken | None:
     """The token, used or not, with its family, alive or not."""
+    token_hash = hash_secret(token)
     query = (
         _family_columns(now)
         .join(RefreshToken, RefreshToken.login_id == Login.id)
-        .where(RefreshToken.token_hash == hash_secret(token))
-        .add_columns(RefreshToken.issued_at, RefreshToken.used_at)
+        .where(RefreshToken.token_hash == token_hash)
+        .add_columns(RefreshToken.issued_at, _takeable(token_hash, now, grace).label("takeable"))
     )
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
-    return PresentedToken(_family(row), row.issued_at, row.used_at)
+    return PresentedToken(_family(row), row.issued_at, bool(row.takeable))
 
 
-def _consume(token_hash: str, client_id: str, now: datetime, grace: timedelta) -> Update:
-    """Take the token, if it is fresh, or shielded as the one that was replaced just now."""
+def _takeable(token_hash: str, now: datetime, grace: timedelta) -> ColumnElement[bool]:
+    """Fresh, or shielded as the one that was replaced just now."""
+    fresh = RefreshToken.used_at.is_(None)
+    if not grace:
+        return fresh
+    successor = aliased(RefreshToken)
+    successor_used = exists().where(
+        successor.parent_hash == token_hash, successor.used_at.is_not(None)
+    )
+    return fresh | (
+        (RefreshToken.used_at > now - grace)
+        & (RefreshToken.successors < MAX_SUCCESSORS)
+        & ~successor_used
+    )
+
+
+def _grantable(scopes: Sequence[str], position: _FunctionGenerator) -> ColumnElement[bool]:
+    """Whether a refresh for ``scopes``, or for all, would get anything.
+
+    All that is asked for was granted at login, and of that, user and client still have some.
+    """
+
+    def was_granted(name: SQLColumnExpression[str]) -> ColumnElement[bool]:
+        in_spaces = literal(" ", String) + name + " "
+        found: ColumnElement[bool] = position(" " + Login.scope + " ", in_spaces) > 0
+        return found
+
+    left = (
+        select(UserScope.scope)
+        .join(ClientScope, ClientScope.scope == UserScope.scope)
+        .where(
+            UserScope.user_id == Login.user_id,
+            ClientScope.client_id == Login.client_id,
+            was_granted(UserScope.scope),
+        )
+    )
+    if scopes:
+        left = left.where(UserScope.scope.in_(scopes))
+    return and_(*(was_granted(literal(name, String)) for name in scopes), left.exists())
+
+
+async def rotate(
+    database: Database,
+    token: str,
+    client_id: str,
+    scopes: Sequence[str],
+    now: datetime,
+    grace: timedelta,
+) -> tuple[Family, str] | None:
+    """Consume ``token`` and issue its successor; None if that cannot be.
+
+    ``scopes`` are what is asked for, empty for all: a token is never used up for nothing.
+    ``grace`` is how long a token that was just used may come again, for a client that lost the
+    answer: as long as no successor was used, and only a few times.
+    """
+    token_hash, successor = hash_secret(token), generate_secret()
+    position = func.instr if database.is_sqlite else func.strpos
     alive = (
         select(Login.id)
         .join_from(Login, User, Login.user_id == User.id)
-        .where(Login.client_id == client_id, _login_is_alive(now))
+        .where(Login.client_id == client_id, _login_is_alive(now), _grantable(scopes, position))
     )
-    takeable: ColumnElement[bool] = RefreshToken.used_at.is_(None)
-    if grace:
-        successor = aliased(RefreshToken)
-        takeable |= (
-            (RefreshToken.used_at > now - grace)
-            & (RefreshToken.successors < MAX_SUCCESSORS)
-            & ~exists().where(successor.parent_hash == token_hash, successor.used_at.is_not(None))
-        )
-    return (
+    consume = (
         update(RefreshToken)
-        .where(RefreshToken.token_hash == token_hash, takeable, RefreshToken.login_id.in_(alive))
+        .where(
+            RefreshToken.token_hash == token_hash,
+            _takeable(token_hash, now, grace),
+            RefreshToken.login_id.in_(alive),
+        )
         .values(
             used_at=func.coalesce(RefreshToken.used_at, now),
             successors=RefreshToken.successors + 1,
         )
         .returning(RefreshToken.login_id)
     )
-
-
-async def rotate(
-    database: Database, token: str, client_id: str, now: datetime, grace: timedelta
-) -> tuple[Family, str] | None:
-    """Consume ``token`` and issue its successor; None if the token cannot be used.
-
-    ``grace`` is how long a token that was just used may come again, for a client that lost the
-    answer: as long as no successor was used, and only a few times.
-    """
-    token_hash, successor = hash_secret(token), generate_secret()
-    consume = _consume(token_hash, client_id, now, grace)
     values = {"token_hash": hash_secret(successor), "parent_hash": token_hash, "issued_at": now}
     if database.is_sqlite:
         async with database.transaction() as connection:

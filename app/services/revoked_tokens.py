@@ -2,18 +2,20 @@
 
 from datetime import datetime
 
-from sqlalchemy import exists, insert, select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.database import insert_unless
 from app.models import RevokedToken
 
 
 async def revoke_token(connection: AsyncConnection, token_id: str, expires_at: datetime) -> None:
-    """Revoke the access token with this ``jti``; does nothing if it is revoked already."""
-    if not await is_revoked(connection, token_id):
-        await connection.execute(
-            insert(RevokedToken).values(token_id=token_id, expires_at=expires_at)
-        )
+    """Revoke the access token with this ``jti``, if it is not revoked already."""
+    await connection.execute(
+        insert_unless(connection, RevokedToken)
+        .values(token_id=token_id, expires_at=expires_at)
+        .on_conflict_do_nothing()
+    )
 
 
 async def is_revoked(connection: AsyncConnection, token_id: str) -> bool:

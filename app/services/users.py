@@ -5,11 +5,12 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import exists, func, insert, select, update
+from sqlalchemy import Row, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import ConflictError, InvalidError
+from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import User, UserScope
 from app.services.scopes import require_known
 
@@ -53,11 +54,20 @@ async def find_account(connection: AsyncConnection, username: str) -> Account | 
     """The user of that name, compared as :func:`username_key` says."""
     if len(username) > USERNAME_MAX_LENGTH:
         return None
-    row = (
-        await connection.execute(_FIND_ACCOUNT.where(User.username_key == username_key(username)))
-    ).one_or_none()
+    query = _FIND_ACCOUNT.where(User.username_key == username_key(username))
+    row = (await connection.execute(query)).one_or_none()
+    return None if row is None else _account(row)
+
+
+async def get_account(connection: AsyncConnection, user_id: uuid.UUID) -> Account:
+    """The user of that id. Raises :class:`NotFoundError`."""
+    row = (await connection.execute(_FIND_ACCOUNT.where(User.id == user_id))).one_or_none()
     if row is None:
-        return None
+        raise NotFoundError("There is no such user.")
+    return _account(row)
+
+
+def _account(row: Row[Any]) -> Account:
     return Account(
         id=row.id,
         username=row.username,

@@ -3,22 +3,17 @@
 from collections.abc import Mapping
 
 from app.oauth2.grant import Grant
-from app.oauth2.grants import authorization_code, client_credentials, password, refresh_token
+from app.oauth2.grants import authorization_code, client_credentials, refresh_token
+from app.oauth2.grants.password import form_class, password_grant
 from app.settings import Settings
-
-GRANTS: Mapping[str, Grant] = {
-    grant.grant_type: grant
-    for grant in [
-        password.GRANT,
-        refresh_token.GRANT,
-        client_credentials.GRANT,
-        authorization_code.GRANT,
-    ]
-}
 
 
 def supported_grants(settings: Settings) -> Mapping[str, Grant]:
-    """The grants that this deployment's posture permits (OAuth 2.1 has no password grant)."""
-    if settings.posture == "oauth21":
-        return {name: grant for name, grant in GRANTS.items() if name != "password"}
-    return GRANTS
+    """The grants of this deployment by their ``grant_type``.
+
+    OAuth 2.1 has no password grant, so the posture ``oauth21`` has none either.
+    """
+    grants = [refresh_token.GRANT, client_credentials.GRANT, authorization_code.GRANT]
+    if settings.posture == "standard":
+        grants.insert(0, password_grant(form_class(settings)))
+    return {grant.grant_type: grant for grant in grants}

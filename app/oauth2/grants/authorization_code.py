@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,20 +20,17 @@ from app.services.authorizations import (
 )
 from app.services.logins import end_login
 from app.services.users import find_enabled_scopes
-from app.settings import Settings
 
 REFUSED = "The authorization code is expired, used, invalid or not for this request."
 
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
 
-def parameters(_settings: Settings) -> Mapping[str, Any]:
-    """Beside these, the client's own."""
-    return {
-        "code": {"type": "string", "description": "For the grant authorization_code."},
-        "redirect_uri": {"type": "string", "description": "As in the authorization request."},
-        "code_verifier": {"type": "string", "description": "Behind its code_challenge."},
-    }
+PARAMETERS = {
+    "code": {"type": "string", "description": "For the grant authorization_code."},
+    "redirect_uri": {"type": "string", "description": "As in the authorization request."},
+    "code_verifier": {"type": "string", "description": "Behind its code_challenge."},
+}
 
 
 async def exchange(request: TokenRequest) -> dict[str, Any]:
@@ -119,4 +115,4 @@ def _mismatch(request: TokenRequest, code: Code) -> str | None:
     return None
 
 
-GRANT = Grant("authorization_code", parameters, exchange)
+GRANT = Grant("authorization_code", PARAMETERS, exchange)

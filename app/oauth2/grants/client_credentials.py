@@ -1,6 +1,5 @@
 """The client credentials grant: RFC 6749, section 4.4. A client acts for itself."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,12 +8,8 @@ from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import requested_scopes
 from app.oauth2.tokens import token_response
 from app.services.scopes import SPEAK_OF_A_USER
-from app.settings import Settings
 
-
-def parameters(_settings: Settings) -> Mapping[str, Any]:
-    """Beside the client's own, a scope."""
-    return {"scope": {"type": "string", "description": "Scopes, separated by spaces."}}
+PARAMETERS = {"scope": {"type": "string", "description": "Scopes, separated by spaces."}}
 
 
 async def exchange(request: TokenRequest) -> dict[str, Any]:
@@ -40,4 +35,4 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     return token_response(request.server, access_token, scope)
 
 
-GRANT = Grant("client_credentials", parameters, exchange)
+GRANT = Grant("client_credentials", PARAMETERS, exchange)

@@ -27,14 +27,25 @@ def form_class(settings: Settings) -> type[OAuth2PasswordRequestForm]:
     return OAuth2PasswordRequestForm
 
 
-def password_form(fields: Mapping[str, str], settings: Settings) -> OAuth2PasswordRequestForm:
+def password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:
+    """The grant, with one of FastAPI's two forms."""
+
+    async def exchange_form(request: TokenRequest) -> dict[str, Any]:
+        return await exchange(request, build_form(form_class, request.form))
+
+    return Grant("password", form_properties(form_class), exchange_form)
+
+
+def build_form(
+    form_class: type[OAuth2PasswordRequestForm], fields: Mapping[str, str]
+) -> OAuth2PasswordRequestForm:
     """FastAPI's form object, built from the parsed body.
 
     Raises :class:`InvalidRequestError` when the name or the password is missing.
     """
     if "username" not in fields or "password" not in fields:
         raise InvalidRequestError(description="The request needs username and password.")
-    return form_class(settings)(
+    return form_class(
         grant_type=fields.get("grant_type", "password"),
         username=fields["username"],
         password=fields["password"],
@@ -44,31 +55,29 @@ def password_form(fields: Mapping[str, str], settings: Settings) -> OAuth2Passwo
     )
 
 
-def parameters(settings: Settings) -> Mapping[str, Any]:
-    """The schema that FastAPI itself publishes for :func:`form_class`."""
+def form_properties(form_class: type[OAuth2PasswordRequestForm]) -> Mapping[str, Any]:
+    """The schemas that FastAPI itself publishes for the fields of ``form_class``."""
     probe = FastAPI()
 
     @probe.post("/")
-    async def read(
-        form: Annotated[OAuth2PasswordRequestForm, Depends(form_class(settings))],
-    ) -> None: ...
+    async def read(form: Annotated[OAuth2PasswordRequestForm, Depends(form_class)]) -> None: ...
 
     (schema,) = (
         schema
         for name, schema in probe.openapi()["components"]["schemas"].items()
         if name.startswith("Body")
     )
+    # The strict form forgets to say so, and Swagger UI would show the password.
     return {**schema["properties"], "password": {"type": "string", "format": "password"}}
 
 
-async def exchange(request: TokenRequest) -> dict[str, Any]:
+async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> dict[str, Any]:
     """Tokens for a user's name and password.
 
     Unknown, disabled and passwordless users get the same answer as a wrong password, after the
     same time. Raises an :class:`~app.errors.OAuth2Error`.
     """
     server = request.server
-    form = password_form(request.form, server.settings)
     requested = requested_scopes(request.form.get("scope", ""), request.client)
     try:
         user = await authenticate(server.database, server.passwords, form.username, form.password)
@@ -88,6 +97,3 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         scope=scope,
         refresh_token=login.refresh_token,
     )
-
-
-GRANT = Grant("password", parameters, exchange)

@@ -1,0 +1,112 @@
+"""One's own API keys."""
+
+import uuid
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Response, Security
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.api.problems import BODY_RESPONSES, PROBLEM_RESPONSES, problem
+from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
+from app.server import CurrentServer, Reading, Transaction
+from app.services import api_keys, users
+
+router = APIRouter(
+    prefix="/api-keys",
+    tags=["api-keys"],
+    responses={**BEARER_RESPONSES, **PROBLEM_RESPONSES, **BODY_RESPONSES},
+)
+
+Reader = Annotated[CurrentUser, Security(current_user, scopes=["api-keys:read"])]
+Writer = Annotated[CurrentUser, Security(current_user, scopes=["api-keys:write"])]
+
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("The user has no such key.")}
+
+TEN_YEARS = 10 * 365 * 24 * 3600
+
+
+class NewApiKey(BaseModel):
+    """A key to make."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=api_keys.NAME_MAX_LENGTH, examples=["backup"])
+    scopes: list[str] = Field(max_length=100, examples=[["items:read"]])
+    expires_in: int | None = Field(
+        default=None, ge=1, le=TEN_YEARS, description="Seconds; without it the key stays."
+    )
+
+
+class ApiKeyOut(BaseModel):
+    """A key, as it can be seen again and again."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: uuid.UUID
+    name: str
+    prefix: str = Field(description="The beginning of the key.")
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+    revoked_at: datetime | None
+
+
+class CreatedApiKey(ApiKeyOut):
+    """With the key itself, this once."""
+
+    key: str
+
+
+@router.post("", status_code=201, operation_id="create_api_key", summary="Make an API key")
+async def create_api_key(
+    user: Writer,
+    server: CurrentServer,
+    transaction: Transaction,
+    wanted: NewApiKey,
+    response: Response,
+) -> CreatedApiKey:
+    """Make a key and show it once. Its scopes are at most one's own."""
+    now = server.clock.now()
+    expires_at = None if wanted.expires_in is None else now + timedelta(seconds=wanted.expires_in)
+    record, key = await api_keys.create_api_key(
+        transaction,
+        owner=await users.get_account(transaction, user.id),
+        name=wanted.name,
+        scopes=wanted.scopes,
+        now=now,
+        expires_at=expires_at,
+    )
+    response.headers["Location"] = f"{server.settings.issuer}/api-keys/{record.id}"
+    shown = ApiKeyOut.model_validate(record)
+    return CreatedApiKey(**shown.model_dump(), key=key)
+
+
+@router.get("", operation_id="list_api_keys", summary="List my API keys")
+async def list_api_keys(user: Reader, reading: Reading) -> list[ApiKeyOut]:
+    """One's own keys, newest first, revoked ones among them."""
+    records = await api_keys.list_api_keys(reading, user.id)
+    return [ApiKeyOut.model_validate(record) for record in records]
+
+
+@router.get(
+    "/{key_id}", operation_id="get_api_key", summary="Look at an API key", responses=NOT_FOUND
+)
+async def get_api_key(user: Reader, reading: Reading, key_id: uuid.UUID) -> ApiKeyOut:
+    """One of one's own keys."""
+    return ApiKeyOut.model_validate(await api_keys.get_api_key(reading, user.id, key_id))
+
+
+@router.delete(
+    "/{key_id}",
+    status_code=204,
+    operation_id="revoke_api_key",
+    summary="Revoke an API key",
+    responses=NOT_FOUND,
+)
+async def revoke_api_key(
+    user: Writer, server: CurrentServer, transaction: Transaction, key_id: uuid.UUID
+) -> None:
+    """Make a key useless, at once."""
+    await api_keys.revoke_api_key(transaction, user.id, key_id, server.clock.now())

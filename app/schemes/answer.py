@@ -1,0 +1,86 @@
+"""What every sample route answers, and the API key and password checks that several share."""
+
+from collections.abc import Collection
+from typing import Any
+
+from fastapi.security import HTTPBasicCredentials
+from pydantic import BaseModel, Field
+
+from app.api.problems import PROBLEM_RESPONSES, problem
+from app.errors import LatchkeyError, Problem, UnavailableError
+from app.oauth2.bearer import CurrentUser
+from app.security.passwords import QueueFullError
+from app.server import Server
+from app.services.api_keys import KeyHolder, find_key_holder
+from app.services.authentication import AuthenticationError, authenticate
+from app.services.users import Account, store_password_hash
+
+TAG = "schemes"
+
+
+class SchemeAnswer(BaseModel):
+    """Who was recognised, and how."""
+
+    scheme: str = Field(examples=["HTTPBasic"])
+    subject: str | None = Field(description="The id of the user; null for the anonymous.")
+    scopes: list[str]
+
+
+def answer_for(scheme: str, who: CurrentUser | Account | KeyHolder) -> SchemeAnswer:
+    """The answer for a user who was recognised."""
+    subject = who.user_id if isinstance(who, KeyHolder) else who.id
+    return make_answer(scheme, str(subject), who.scopes)
+
+
+def make_answer(scheme: str, subject: str | None, scopes: Collection[str]) -> SchemeAnswer:
+    """The answer for anybody."""
+    return SchemeAnswer(scheme=scheme, subject=subject, scopes=sorted(scopes))
+
+
+def challenge_responses(challenge: str) -> dict[int | str, dict[str, Any]]:
+    """What a route behind a scheme of that challenge can answer, for its ``responses``."""
+    header = {"schema": {"type": "string"}, "example": challenge}
+    unauthorized = problem("Nobody was recognised.")
+    return {**PROBLEM_RESPONSES, 401: {**unauthorized, "headers": {"WWW-Authenticate": header}}}
+
+
+class InvalidApiKeyError(LatchkeyError):
+    """No API key, or one that is not good. ``APIKey`` is no registered scheme; FastAPI's word."""
+
+    status = 401
+    media_type = "application/problem+json"
+
+    def content(self) -> dict[str, Any]:
+        """The same for every reason."""
+        return Problem("A valid API key is needed.", 401).content()
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """The challenge."""
+        return {"WWW-Authenticate": f'APIKey realm="{realm}"'}
+
+
+API_KEY_RESPONSES = challenge_responses('APIKey realm="latchkey"')
+
+
+async def check_api_key(server: Server, key: str | None) -> KeyHolder:
+    """The holder of ``key``. Raises :class:`InvalidApiKeyError`."""
+    holder = await find_key_holder(server.database, key, server.clock.now()) if key else None
+    if holder is None:
+        raise InvalidApiKeyError("no API key" if key is None else "an API key that is not good")
+    return holder
+
+
+async def check_password(server: Server, credentials: HTTPBasicCredentials) -> Account | None:
+    """The user with that name and login password, or None."""
+    try:
+        user = await authenticate(
+            server.database, server.passwords, credentials.username, credentials.password
+        )
+    except AuthenticationError:
+        return None
+    except QueueFullError:
+        raise UnavailableError("Too many log in at the moment.") from None
+    if user.new_hash is not None:
+        async with server.database.transaction() as connection:
+            await store_password_hash(connection, user.account.id, user.new_hash)
+    return user.account

@@ -1,0 +1,72 @@
+"""Several schemes with ``auto_error=False``: whichever credential comes.
+
+The first that is presented decides, in the order bearer token, API key, Basic; if it is bad the
+answer is 401, whatever else was sent. In OpenAPI the three are alternatives.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Security
+from fastapi.security import HTTPBasicCredentials, HTTPBearer
+from fastapi.security.http import HTTPAuthorizationCredentials
+
+from app.oauth2.bearer import bearer_token, identify, verify
+from app.schemes import http_basic
+from app.schemes.answer import (
+    TAG,
+    SchemeAnswer,
+    answer_for,
+    challenge_responses,
+    check_api_key,
+    check_password,
+)
+from app.schemes.api_key_header import header
+from app.schemes.dropin.basic import Utf8HTTPBasic
+from app.schemes.http_bearer import http_bearer
+from app.server import CurrentServer
+from app.settings import Settings
+
+
+def make_router(settings: Settings) -> APIRouter:
+    """The sample route."""
+    router = APIRouter(tags=[TAG])
+    # Under the names of the other samples, and described alike: one login serves them all.
+    bearer = HTTPBearer(
+        bearerFormat="JWT",
+        scheme_name=http_bearer.scheme_name,
+        description=http_bearer.model.description,
+        auto_error=False,
+    )
+    basic = Utf8HTTPBasic(
+        realm=settings.realm,
+        scheme_name="HTTPBasic",
+        description=http_basic.DESCRIPTION,
+        auto_error=False,
+    )
+
+    @router.get(
+        "/schemes/any-of",
+        operation_id="scheme_any_of",
+        summary="Bearer token, API key or Basic",
+        responses=challenge_responses('Bearer realm="latchkey"'),
+    )
+    async def any_of(
+        request: Request,
+        server: CurrentServer,
+        token: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+        key: Annotated[str | None, Security(header)],
+        credentials: Annotated[HTTPBasicCredentials | None, Security(basic)],
+    ) -> SchemeAnswer:
+        """Recognise a user by whichever credential comes."""
+        if key is not None and token is None:
+            return answer_for("APIKeyHeader", await check_api_key(server, key))
+        if credentials is not None and token is None:
+            account = await check_password(server, credentials)
+            if account is None:
+                raise basic.make_not_authenticated_error()
+            return answer_for("HTTPBasic", account)
+        # Also for nothing at all: the challenge then asks for a token.
+        user = await identify(server, await verify(server, bearer_token(request)), [])
+        return answer_for("HTTPBearer", user)
+
+    return router

@@ -1,0 +1,44 @@
+"""``HTTPBasic`` with ``HTTPBasicCredentials``: a user's name and password with each request.
+
+FastAPI's class reads ASCII only; :class:`~app.schemes.dropin.basic.Utf8HTTPBasic` reads UTF-8.
+The password is hashed at every request, which is what Basic costs.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Security
+from fastapi.security import HTTPBasicCredentials
+
+from app.schemes.answer import TAG, SchemeAnswer, answer_for, challenge_responses, check_password
+from app.schemes.dropin.basic import Utf8HTTPBasic
+from app.server import CurrentServer
+from app.settings import Settings
+
+DESCRIPTION = "A user's name and login password."
+
+
+def make_router(settings: Settings) -> APIRouter:
+    """The sample route, with the realm of the settings in its challenge."""
+    router = APIRouter(tags=[TAG])
+    basic = Utf8HTTPBasic(
+        realm=settings.realm,
+        scheme_name="HTTPBasic",
+        description=DESCRIPTION,
+    )
+
+    @router.get(
+        "/schemes/http/basic",
+        operation_id="scheme_http_basic",
+        summary="HTTPBasic",
+        responses=challenge_responses('Basic realm="latchkey", charset="UTF-8"'),
+    )
+    async def http_basic(
+        server: CurrentServer, credentials: Annotated[HTTPBasicCredentials, Security(basic)]
+    ) -> SchemeAnswer:
+        """Check name and password against the database. A browser asks with its own dialog."""
+        account = await check_password(server, credentials)
+        if account is None:
+            raise basic.make_not_authenticated_error()
+        return answer_for("HTTPBasic", account)
+
+    return router

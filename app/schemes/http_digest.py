@@ -1,0 +1,78 @@
+"""``HTTPDigest``, completed: a full RFC 7616 server on the SQL database.
+
+The protocol is in :mod:`app.schemes.dropin.digest`; here is only where the credentials are and
+where nonces are counted. Swagger UI cannot do Digest, but the browser can: execute the operation
+and answer the browser's own dialog.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Security
+
+from app.schemes.answer import TAG, SchemeAnswer, challenge_responses, make_answer
+from app.schemes.dropin.digest import DigestCredentials, DigestServer
+from app.server import CurrentServer, Server
+from app.services.digest import count_nonce, find_digest_user
+from app.services.users import find_enabled_scopes
+
+
+class SqlDigest(DigestServer):
+    """Digest with the credentials of ``latchkey users set-digest``."""
+
+    def __init__(self, server: Server) -> None:
+        """Nonces are protected by ``LATCHKEY_SECRET_KEY``, so that every worker knows them."""
+        super().__init__(
+            realm=server.settings.realm,
+            secrets=server.settings.secret_keys,
+            nonce_lifetime=server.settings.digest_nonce_ttl,
+            now=lambda: server.clock.now().timestamp(),
+            scheme_name="HTTPDigest",
+            description="Swagger UI cannot do Digest, but your browser can: execute the "
+            "operation, and type into the browser's own dialog. The password is not the login "
+            "password; `latchkey users set-digest` makes one.",
+        )
+        self._server = server
+
+    async def find_ha1(self, request: Request, username: str, algorithm: str) -> str | None:
+        """The user's HA1, decrypted for this one comparison."""
+        async with self._server.database.read() as connection:
+            user = await find_digest_user(connection, username, self.realm)
+        if user is None:
+            return None
+        encrypted = user.ha1_sha256 if algorithm == "SHA-256" else user.ha1_md5
+        return self._server.encryption.decrypt(encrypted).decode()
+
+    async def accept_count(
+        self, request: Request, nonce: str, count: int, expires_at: float
+    ) -> bool:
+        """Counted in the database, for all workers."""
+        until = datetime.fromtimestamp(expires_at, UTC)
+        return await count_nonce(self._server.database, nonce, count, until)
+
+
+def make_router(server: Server) -> APIRouter:
+    """The sample route."""
+    router = APIRouter(tags=[TAG])
+    digest = SqlDigest(server)
+
+    @router.get(
+        "/schemes/http/digest",
+        operation_id="scheme_http_digest",
+        summary="HTTPDigest, completed",
+        responses=challenge_responses(
+            'Digest realm="latchkey", qop="auth", algorithm=SHA-256, nonce="…", opaque="…"'
+        ),
+    )
+    async def http_digest(
+        server: CurrentServer, credentials: Annotated[DigestCredentials, Security(digest)]
+    ) -> SchemeAnswer:
+        """Recognise a user by a Digest credential. The browser asks with its own dialog."""
+        async with server.database.read() as connection:
+            user = await find_digest_user(connection, credentials.username, digest.realm)
+            if user is None:
+                raise digest.make_not_authenticated_error()
+            scopes = await find_enabled_scopes(connection, user.user_id)
+        return make_answer("HTTPDigest", str(user.user_id), scopes)
+
+    return router

@@ -1,0 +1,47 @@
+"""``OAuth2PasswordRequestForm`` and ``…Strict``, side by side.
+
+The only difference is ``grant_type``: the strict one insists on it. FastAPI's classes describe the
+forms; the body is read as ``/token`` reads it, so that repeated fields, other content types and
+missing fields are RFC 6749 errors here as well.
+"""
+
+from fastapi import APIRouter, Request, Response
+from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFormStrict
+
+from app.oauth2.grants import supported_grants
+from app.oauth2.grants.password import password_grant
+from app.oauth2.responses import TOKEN_RESPONSES
+from app.oauth2.token import answer_token_request, request_body
+from app.schemes.answer import TAG
+from app.server import CurrentServer
+
+router = APIRouter(tags=[TAG])
+
+LAX = password_grant(OAuth2PasswordRequestForm)
+STRICT = password_grant(OAuth2PasswordRequestFormStrict)
+
+
+@router.post(
+    "/schemes/oauth2/password-form",
+    operation_id="scheme_oauth2_password_form",
+    summary="OAuth2PasswordRequestForm",
+    responses=TOKEN_RESPONSES,
+    openapi_extra={"requestBody": request_body([LAX], strict=False)},
+)
+async def oauth2_password_form(request: Request, server: CurrentServer) -> Response:
+    """A token, with or without `grant_type=password` in the form."""
+    grants = {LAX.grant_type: LAX} if "password" in supported_grants(server.settings) else {}
+    return await answer_token_request(request, server, grants, strict=False)
+
+
+@router.post(
+    "/schemes/oauth2/password-form-strict",
+    operation_id="scheme_oauth2_password_form_strict",
+    summary="OAuth2PasswordRequestFormStrict",
+    responses=TOKEN_RESPONSES,
+    openapi_extra={"requestBody": request_body([STRICT], strict=True)},
+)
+async def oauth2_password_form_strict(request: Request, server: CurrentServer) -> Response:
+    """A token, only with `grant_type=password` in the form."""
+    grants = {STRICT.grant_type: STRICT} if "password" in supported_grants(server.settings) else {}
+    return await answer_token_request(request, server, grants, strict=True)

@@ -1,0 +1,58 @@
+"""``OpenIdConnect``, completed: everything about the issuer comes from its discovery document.
+
+The work is in :mod:`app.schemes.dropin.openid_connect`, which reads the document and the keys over
+HTTP and trusts any issuer that it is told to. Here the issuer is this server itself, so the login
+behind the token is asked for as well.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response, Security
+
+from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
+from app.oauth2.published import publish
+from app.oidc.discovery import configuration
+from app.schemes.answer import TAG, SchemeAnswer, answer_for
+from app.schemes.dropin.openid_connect import Claims, OpenIdConnectBearer
+from app.server import CurrentServer
+from app.settings import Settings
+
+DOCS_DISCOVERY = "/docs/openid-configuration"
+
+SWAGGER_UI_GRANTS = ("password", "authorization_code", "client_credentials")
+"""For each other grant Swagger UI would show a form that does not work."""
+
+
+def make_router(settings: Settings) -> APIRouter:
+    """The sample route, for tokens of this very server."""
+    router = APIRouter(tags=[TAG])
+    oidc = OpenIdConnectBearer(
+        openIdConnectUrl=DOCS_DISCOVERY.removeprefix("/"),
+        issuer=settings.issuer,
+        audience=settings.audience,
+        realm=settings.realm,
+        scheme_name="OpenIdConnect",
+        description="The same logins, found through the discovery document.",
+    )
+
+    @router.get(
+        "/schemes/openid-connect",
+        operation_id="scheme_openid_connect",
+        summary="OpenIdConnect, completed",
+        responses=BEARER_RESPONSES,
+    )
+    async def openid_connect(
+        request: Request, server: CurrentServer, claims: Annotated[Claims, Security(oidc)]
+    ) -> SchemeAnswer:
+        """Validate an access token with what the discovery document says."""
+        user = await identify(server, await verify(server, bearer_token(request)), [])
+        return answer_for("OpenIdConnect", user)
+
+    @router.get(DOCS_DISCOVERY, include_in_schema=False)
+    async def docs_discovery(request: Request, server: CurrentServer) -> Response:
+        """The discovery document for Swagger UI: the grants that it has forms for."""
+        document = await configuration(server)
+        grants = [g for g in document["grant_types_supported"] if g in SWAGGER_UI_GRANTS]
+        return publish(request, {**document, "grant_types_supported": grants}, max_age=60)
+
+    return router

@@ -1,0 +1,45 @@
+"""``auto_error=False``: a route for everybody, which knows who comes with a credential.
+
+Nobody is anonymous by mistake: a token that is presented and bad is 401. FastAPI would publish the
+scheme as required; the empty alternative in ``security`` says that it is not.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Security
+from fastapi.security import OAuth2PasswordBearer
+
+from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, password_bearer, verify
+from app.schemes.answer import TAG, SchemeAnswer, answer_for, make_answer
+from app.server import CurrentServer
+
+router = APIRouter(tags=[TAG])
+
+SCHEME = "OAuth2PasswordBearer (auto_error=False)"
+
+optional_bearer = OAuth2PasswordBearer(
+    tokenUrl="token",
+    refreshUrl="token",
+    scheme_name=password_bearer.scheme_name,  # the same login as everywhere, described alike
+    description=password_bearer.model.description,
+    auto_error=False,
+)
+
+
+@router.get(
+    "/schemes/optional",
+    operation_id="scheme_optional",
+    summary="auto_error=False",
+    responses=BEARER_RESPONSES,
+    openapi_extra={"security": [{}]},
+)
+async def optional(
+    request: Request,
+    server: CurrentServer,
+    presented: Annotated[str | None, Security(optional_bearer)],
+) -> SchemeAnswer:
+    """Recognise whoever comes with an access token, and let everybody else in as nobody."""
+    if presented is None:
+        return make_answer(SCHEME, None, [])
+    user = await identify(server, await verify(server, bearer_token(request)), [])
+    return answer_for(SCHEME, user)

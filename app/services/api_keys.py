@@ -1,0 +1,206 @@
+"""API keys: made once, shown once, checked at every use."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, bindparam, func, insert, or_, select, true, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.database import Database
+from app.errors import InvalidError, NotFoundError
+from app.models import ApiKey, ApiKeyScope, User
+from app.security.opaque import generate_secret, hash_secret
+from app.services.scopes import require_known
+from app.services.users import SCOPES_OF_USER, Account
+
+KEY_PREFIX = "lk_"
+SHOWN_LENGTH = 11
+"""Characters of a key that stay readable, so that its owner recognises it."""
+
+NAME_MAX_LENGTH = 100
+
+LAST_USE_PRECISION = timedelta(minutes=1)
+"""A use is written down when the last one that was is so long ago."""
+
+_SCOPES_OF_KEY = (
+    select(func.aggregate_strings(ApiKeyScope.scope, " "))
+    .where(ApiKeyScope.api_key_id == ApiKey.id)
+    .scalar_subquery()
+)
+
+
+@dataclass(frozen=True)
+class KeyHolder:
+    """The owner of a good key, and what the key permits that they still have."""
+
+    key_id: uuid.UUID
+    user_id: uuid.UUID
+    username: str
+    scopes: frozenset[str]
+
+
+_FIND_HOLDER = (
+    select(
+        ApiKey.id,
+        User.id.label("user_id"),
+        User.username,
+        _SCOPES_OF_KEY.label("key_scopes"),
+        SCOPES_OF_USER.label("user_scopes"),
+        ApiKey.last_used_at,
+    )
+    .join(User, User.id == ApiKey.owner_id)
+    .where(
+        ApiKey.key_hash == bindparam("key_hash"),
+        ApiKey.revoked_at.is_(None),
+        or_(
+            ApiKey.expires_at.is_(None),
+            ApiKey.expires_at > bindparam("now", type_=ApiKey.expires_at.type),
+        ),
+        User.disabled_at.is_(None),
+    )
+)
+
+
+async def find_key_holder(database: Database, key: str, now: datetime) -> KeyHolder | None:
+    """Who holds ``key``; None if it is unknown, expired or revoked, or its owner disabled."""
+    parameters = {"key_hash": hash_secret(key), "now": now}
+    async with database.read() as connection:
+        row = (await connection.execute(_FIND_HOLDER, parameters)).one_or_none()
+    if row is None:
+        return None
+    if row.last_used_at is None or now - row.last_used_at >= LAST_USE_PRECISION:
+        async with database.statement() as connection:
+            await connection.execute(
+                update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now)
+            )
+    scopes = set((row.key_scopes or "").split()) & set((row.user_scopes or "").split())
+    return KeyHolder(row.id, row.user_id, row.username, frozenset(scopes))
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """An API key as its owner sees it again; the key itself is gone."""
+
+    id: uuid.UUID
+    owner: str
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+async def create_api_key(
+    connection: AsyncConnection,
+    *,
+    owner: Account,
+    name: str,
+    scopes: Sequence[str],
+    now: datetime,
+    expires_at: datetime | None = None,
+    key: str | None = None,
+) -> tuple[KeyRecord, str]:
+    """Add a key; return its record and the key, which cannot be shown again.
+
+    ``key`` brings a known one instead of a random one (demo data). Raises :class:`InvalidError`,
+    also for a scope that the owner does not have.
+    """
+    if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH or "\x00" in name:
+        raise InvalidError(f"an API key has a name of 1 to {NAME_MAX_LENGTH} characters")
+    names = await require_known(connection, scopes)
+    for scope in names:
+        if scope not in owner.scopes:
+            raise InvalidError(f"the owner does not have the scope {scope!r}")
+    if expires_at is not None and expires_at <= now:
+        raise InvalidError("an API key expires in the future")
+    key = key or KEY_PREFIX + generate_secret()
+    record = KeyRecord(
+        uuid.uuid4(),
+        owner.username,
+        name,
+        key[:SHOWN_LENGTH],
+        tuple(sorted(names)),
+        now,
+        expires_at,
+        None,
+        None,
+    )
+    await connection.execute(
+        insert(ApiKey).values(
+            id=record.id,
+            owner_id=owner.id,
+            name=name,
+            prefix=record.prefix,
+            key_hash=hash_secret(key),
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+    if names:
+        await connection.execute(
+            insert(ApiKeyScope), [{"api_key_id": record.id, "scope": scope} for scope in names]
+        )
+    return record, key
+
+
+async def _select(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[KeyRecord]:
+    rows = await connection.execute(
+        select(
+            ApiKey.id,
+            User.username,
+            ApiKey.name,
+            ApiKey.prefix,
+            _SCOPES_OF_KEY,
+            ApiKey.created_at,
+            ApiKey.expires_at,
+            ApiKey.last_used_at,
+            ApiKey.revoked_at,
+        )
+        .join(User, User.id == ApiKey.owner_id)
+        .where(*conditions)
+        .order_by(ApiKey.created_at.desc(), ApiKey.id)
+    )
+    return [
+        KeyRecord(key_id, owner, name, prefix, tuple(sorted((scopes or "").split())), *times)
+        for key_id, owner, name, prefix, scopes, *times in rows
+    ]
+
+
+def _belonging_to(owner_id: uuid.UUID | None) -> ColumnElement[bool]:
+    return true() if owner_id is None else ApiKey.owner_id == owner_id
+
+
+async def list_api_keys(connection: AsyncConnection, owner_id: uuid.UUID | None) -> list[KeyRecord]:
+    """The keys of a user, or of all users, newest first, revoked ones among them."""
+    return await _select(connection, _belonging_to(owner_id))
+
+
+async def get_api_key(
+    connection: AsyncConnection, owner_id: uuid.UUID, key_id: uuid.UUID
+) -> KeyRecord:
+    """One key of a user. Raises :class:`NotFoundError`."""
+    found = await _select(connection, ApiKey.owner_id == owner_id, ApiKey.id == key_id)
+    if not found:
+        raise NotFoundError("There is no such API key.")
+    return found[0]
+
+
+async def revoke_api_key(
+    connection: AsyncConnection, owner_id: uuid.UUID | None, key_id: uuid.UUID, now: datetime
+) -> None:
+    """Make a key useless, at once: of that owner, or of anybody.
+
+    Raises :class:`NotFoundError` if it is not there, or useless already.
+    """
+    revoked = await connection.execute(
+        update(ApiKey)
+        .where(_belonging_to(owner_id), ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=now)
+        .returning(ApiKey.id)
+    )
+    if revoked.one_or_none() is None:
+        raise NotFoundError("There is no such API key.")
