@@ -1,4 +1,4 @@
-"""The database: two engines on one URL, and the migrations.
+"""The database: two engines on one URL.
 
 ``read()`` gives a connection in autocommit: each statement stands alone, no BEGIN or COMMIT
 travels. ``statement()`` is the same for a single statement that writes. ``transaction()`` gives
@@ -12,13 +12,9 @@ instead of busy-waiting on the file's lock.
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from pathlib import Path
 from typing import Any, TypeVar
 
 import asyncpg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Dialect, ExceptionContext, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -26,8 +22,6 @@ from sqlalchemy.exc import DBAPIError, DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 Result = TypeVar("Result")
-
-ROOT = Path(__file__).parent.parent
 
 SQLITE_BUSY_TIMEOUT = 5_000
 """Milliseconds that a writer waits for another process."""
@@ -183,39 +177,3 @@ async def lock(connection: AsyncConnection, name: str) -> None:
         await connection.execute(
             text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": name}
         )
-
-
-# Migrations
-
-
-def alembic_config(url: str) -> Config:
-    """Alembic's configuration for the database at ``url``, wherever the process was started."""
-    config = Config(ROOT / "alembic.ini")
-    config.set_main_option("script_location", str(ROOT / "migrations"))
-    config.attributes["url"] = driver_url(url)
-    return config
-
-
-def upgrade(url: str) -> None:
-    """Migrate the database to the newest schema. Not to be called inside an event loop."""
-    command.upgrade(alembic_config(url), "head")
-
-
-async def schema_state(connection: AsyncConnection) -> str:
-    """``current``, ``older`` or ``newer`` than this code, or ``missing``.
-
-    Code runs on a newer schema: migrations expand first and contract a release later.
-    """
-    scripts = ScriptDirectory(str(ROOT / "migrations"))
-    try:
-        revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-    except DBAPIError as error:
-        if "alembic_version" in str(error.orig):
-            return "missing"
-        raise
-    if revision is None:
-        return "missing"
-    if revision == scripts.get_current_head():
-        return "current"
-    known = {script.revision for script in scripts.walk_revisions()}
-    return "older" if revision in known else "newer"

@@ -5,12 +5,13 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.database import schema_state
+from app.problems import problem
+from app.schema import schema_state
 from app.security.encryption import UndecryptableError
 from app.server import CurrentServer, Server
 from app.services.keys import NoSigningKeyError
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], responses={500: problem("An unexpected fault.")})
 
 
 class Health(BaseModel):

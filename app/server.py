@@ -7,7 +7,8 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
-from app.database import Database, schema_state
+from app.database import Database
+from app.schema import schema_state
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.form_tokens import FormTokens
 from app.security.jwt import Algorithm

@@ -12,7 +12,7 @@ from typing import Protocol
 import asyncpg
 import pytest
 
-from app.database import upgrade
+from app.schema import upgrade
 from tests.postgresql import running_cluster
 
 TEMPLATE = "latchkey_template"

@@ -8,8 +8,9 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import text, update
 
-from app.database import Database, alembic_config
+from app.database import Database
 from app.models import SigningKey
+from app.schema import alembic_config
 from app.security.encryption import Encryption
 from app.security.jwt import generate_private_key
 from app.server import Server

@@ -14,7 +14,8 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
-from app.database import ROOT, Database, alembic_config, schema_state, upgrade
+from app.database import Database
+from app.schema import ROOT, alembic_config, schema_state, upgrade
 from app.server import Server
 from app.services.scopes import list_scopes
 from app.settings import SettingsError

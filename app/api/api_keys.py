@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.problems import BODY_RESPONSES, PROBLEM_RESPONSES, problem
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
+from app.problems import BODY_RESPONSES, problem
 from app.server import CurrentServer, Reading, Transaction
 from app.services import api_keys, users
 
 router = APIRouter(
     prefix="/api-keys",
     tags=["api-keys"],
-    responses={**BEARER_RESPONSES, **PROBLEM_RESPONSES, **BODY_RESPONSES},
+    responses={**BEARER_RESPONSES, **BODY_RESPONSES},
 )
 
 Reader = Annotated[CurrentUser, Security(current_user, scopes=["api-keys:read"])]

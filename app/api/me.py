@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app.api.problems import BODY_RESPONSES, PROBLEM_RESPONSES, problem
 from app.errors import ForbiddenError, InvalidError, UnavailableError
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
+from app.problems import BODY_RESPONSES, problem
 from app.security.passwords import (
     QueueFullError,
     UnacceptablePasswordError,
@@ -18,9 +18,7 @@ from app.security.passwords import (
 from app.server import CurrentServer, Reading, Server, Transaction
 from app.services import logins, sessions, users
 
-router = APIRouter(
-    prefix="/users/me", tags=["account"], responses={**BEARER_RESPONSES, **PROBLEM_RESPONSES}
-)
+router = APIRouter(prefix="/users/me", tags=["account"], responses=BEARER_RESPONSES)
 
 Self = Annotated[CurrentUser, Security(current_user, scopes=["profile"])]
 AccountOwner = Annotated[CurrentUser, Security(current_user, scopes=["account"])]

@@ -5,16 +5,16 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response, Security
 
-from app.api.problems import BODY_RESPONSES, PROBLEM_RESPONSES, problem
 from app.items import service
 from app.items.schemas import ItemChanges, ItemOut, ItemPage, NewItem
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
+from app.problems import BODY_RESPONSES, problem
 from app.server import CurrentServer, Reading, Transaction
 
 router = APIRouter(
     prefix="/items",
     tags=["items"],
-    responses={**BEARER_RESPONSES, **PROBLEM_RESPONSES, **BODY_RESPONSES},
+    responses={**BEARER_RESPONSES, **BODY_RESPONSES},
 )
 
 Reader = Annotated[CurrentUser, Security(current_user, scopes=["items:read"])]

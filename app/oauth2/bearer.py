@@ -22,6 +22,7 @@ from app.errors import (
     MalformedRequestError,
     MissingTokenError,
 )
+from app.problems import PROBLEM_RESPONSES
 from app.security import jwt
 from app.server import CurrentServer, Server
 from app.services.access_tokens import AccessToken
@@ -30,15 +31,21 @@ _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 """RFC 6750, section 2.1; scheme names know no case (RFC 9110, section 11.1)."""
 
 
+def presents_bearer(request: HTTPConnection) -> bool:
+    """Whether a bearer token is presented, be it good or not even readable."""
+    headers = request.headers.getlist("authorization")
+    return any(header.partition(" ")[0].lower() == "bearer" for header in headers)
+
+
 def bearer_token(request: HTTPConnection) -> str:
     """The token of the ``Authorization`` header; the address is never looked at.
 
     Raises :class:`MissingTokenError`, :class:`MalformedRequestError`, or
     :class:`InvalidTokenError` for something that cannot be a token.
     """
-    headers = request.headers.getlist("authorization")
-    if not any(header.partition(" ")[0].lower() == "bearer" for header in headers):
+    if not presents_bearer(request):
         raise MissingTokenError
+    headers = request.headers.getlist("authorization")
     if len(headers) > 1:
         raise MalformedRequestError("two Authorization headers")
     credentials = _CREDENTIALS.fullmatch(headers[0])
@@ -156,6 +163,7 @@ def _error(description: str) -> dict[str, Any]:
 
 
 BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **PROBLEM_RESPONSES,
     400: _error("More than one token was sent (`invalid_request`)."),
     401: {
         **_error("No access token, or one that is not good (`invalid_token`)."),

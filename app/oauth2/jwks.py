@@ -6,9 +6,10 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from app.oauth2.published import publish
+from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer
 
-router = APIRouter(tags=["discovery"])
+router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
 
 MAX_AGE = 300
 """Seconds. Half of what lies between publishing a key and signing with it."""

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from app.oauth2.authorization_request import RESPONSE_MODES
 from app.oauth2.grants import supported_grants
 from app.oauth2.published import publish
+from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer, Server
 from app.services.clients import SECRET_METHODS
 from app.settings import Settings
@@ -24,7 +25,7 @@ def metadata_router(settings: Settings) -> APIRouter:
     For an issuer with a path the address is the well-known one with that path behind it
     (section 3.1); the plain one serves proxies that strip the path.
     """
-    router = APIRouter(tags=["discovery"])
+    router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
 
     async def metadata(request: Request, server: CurrentServer) -> Response:
         """What this server can do, for client libraries (RFC 8414)."""

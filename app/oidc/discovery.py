@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 from app.oauth2.metadata import MAX_AGE, describe
 from app.oauth2.published import publish
 from app.oidc.userinfo import CLAIMS
+from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer, Server
 from app.services.clients import ID_TOKEN_ALGORITHMS
 from app.settings import Settings
@@ -21,7 +22,7 @@ def discovery_router(settings: Settings) -> APIRouter:
     For an issuer with a path, OpenID Connect puts the address behind that path, where a proxy
     that strips the path finds the plain one; RFC 8414 puts it in front. All are served.
     """
-    router = APIRouter(tags=["discovery"])
+    router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
     path = urlsplit(settings.issuer).path
 
     async def openid_configuration(request: Request, server: CurrentServer) -> Response:

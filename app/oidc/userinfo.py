@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request, Response, Security
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from app.api.problems import PROBLEM_RESPONSES
 from app.errors import InvalidRequestError, MalformedRequestError
 from app.oauth2.bearer import (
     BEARER_RESPONSES,
@@ -19,9 +18,7 @@ from app.oauth2.bearer import (
 from app.oauth2.form import FORM, read_form
 from app.server import CurrentServer
 
-router = APIRouter(
-    prefix="/userinfo", tags=["openid"], responses={**BEARER_RESPONSES, **PROBLEM_RESPONSES}
-)
+router = APIRouter(prefix="/userinfo", tags=["openid"], responses=BEARER_RESPONSES)
 
 SCOPE = "openid"
 

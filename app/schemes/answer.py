@@ -6,9 +6,9 @@ from typing import Any
 from fastapi.security import HTTPBasicCredentials
 from pydantic import BaseModel, Field
 
-from app.api.problems import PROBLEM_RESPONSES, problem
 from app.errors import LatchkeyError, Problem, UnavailableError
 from app.oauth2.bearer import CurrentUser
+from app.problems import PROBLEM_RESPONSES, problem
 from app.security.passwords import QueueFullError
 from app.server import Server
 from app.services.api_keys import KeyHolder, find_key_holder

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBasicCredentials, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from app.oauth2.bearer import bearer_token, identify, verify
+from app.oauth2.bearer import bearer_token, identify, presents_bearer, verify
 from app.schemes import http_basic
 from app.schemes.answer import (
     TAG,
@@ -58,9 +58,10 @@ def make_router(settings: Settings) -> APIRouter:
         credentials: Annotated[HTTPBasicCredentials | None, Security(basic)],
     ) -> SchemeAnswer:
         """Recognise a user by whichever credential comes."""
-        if key is not None and token is None:
+        bearer_presented = presents_bearer(request)
+        if key is not None and not bearer_presented:
             return answer_for("APIKeyHeader", await check_api_key(server, key))
-        if credentials is not None and token is None:
+        if credentials is not None and not bearer_presented:
             account = await check_password(server, credentials)
             if account is None:
                 raise basic.make_not_authenticated_error()

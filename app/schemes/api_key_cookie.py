@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request, Response, Security
 from fastapi.security import APIKeyCookie
 from pydantic import BaseModel, Field, SecretStr
 
-from app.api.problems import BODY_RESPONSES, problem
 from app.errors import ForbiddenError
+from app.problems import BODY_RESPONSES, problem
 from app.schemes.answer import API_KEY_RESPONSES, TAG, SchemeAnswer, answer_for, check_api_key
 from app.server import CurrentServer
 

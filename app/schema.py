@@ -1,0 +1,47 @@
+"""The schema: its migrations, and whether a database has them. Alembic is known here alone."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.database import driver_url
+
+ROOT = Path(__file__).parent.parent
+
+
+def alembic_config(url: str) -> Config:
+    """Alembic's configuration for the database at ``url``, wherever the process was started."""
+    config = Config(ROOT / "alembic.ini")
+    config.set_main_option("script_location", str(ROOT / "migrations"))
+    config.attributes["url"] = driver_url(url)
+    return config
+
+
+def upgrade(url: str) -> None:
+    """Migrate the database to the newest schema. Not to be called inside an event loop."""
+    command.upgrade(alembic_config(url), "head")
+
+
+async def schema_state(connection: AsyncConnection) -> str:
+    """``current``, ``older`` or ``newer`` than this code, or ``missing``.
+
+    Code runs on a newer schema: migrations expand first and contract a release later.
+    """
+    scripts = ScriptDirectory(str(ROOT / "migrations"))
+    try:
+        revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except DBAPIError as error:
+        if "alembic_version" in str(error.orig):
+            return "missing"
+        raise
+    if revision is None:
+        return "missing"
+    if revision == scripts.get_current_head():
+        return "current"
+    known = {script.revision for script in scripts.walk_revisions()}
+    return "older" if revision in known else "newer"
