@@ -51,6 +51,7 @@ SWAGGER_UI = "fastapi_swagger.resources"
 
 serve(router, "/docs/swagger-ui-bundle.js", SWAGGER_UI, "swagger-ui-bundle.js", "text/javascript")
 serve(router, "/docs/swagger-ui.css", SWAGGER_UI, "swagger-ui.css", "text/css")
+serve(router, "/docs/docs.css", "app.pages", "static/docs.css", "text/css")
 serve(router, "/docs/docs.js", "app.pages", "static/docs.js", "text/javascript")
 
 
