@@ -5,6 +5,7 @@
     │   ├── ForbiddenError        403
     │   ├── NotFoundError         404
     │   ├── ConflictError         409
+    │   ├── PreconditionFailedError   412
     │   ├── InvalidError          422
     │   └── UnavailableError      503, with Retry-After
     ├── OAuth2Error               /token, /revoke, /introspect           RFC 6749, section 5.2
@@ -88,6 +89,12 @@ class ConflictError(Problem):
     """It exists already, or is in use."""
 
     status = 409
+
+
+class PreconditionFailedError(Problem):
+    """It was changed by somebody else meanwhile."""
+
+    status = 412
 
 
 class InvalidError(Problem):

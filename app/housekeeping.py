@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.models import (
+    AuditEvent,
     AuthorizationCode,
     BrowserSession,
     DigestNonce,
@@ -22,15 +23,17 @@ BATCH = 500
 """Rows in one transaction."""
 
 
-async def purge(server: Server) -> Mapping[str, int]:
+async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, int]:
     """Delete expired rows; return how many of each kind.
+
+    Audit events go only when they are older than ``audit_days``, if that is given.
 
     A login stays until every token issued from it is over, so that a used refresh token is known
     as used for as long as it could be presented.
     """
     now = server.clock.now()
     over = now - timedelta(seconds=server.settings.access_token_ttl)
-    return {
+    deleted = {
         "pending_authorizations": await _delete(
             server, PendingAuthorization.key_hash, PendingAuthorization.expires_at < now
         ),
@@ -49,6 +52,10 @@ async def purge(server: Server) -> Mapping[str, int]:
         ),
         "signing_keys": await _delete(server, SigningKey.kid, _long_retired(now)),
     }
+    if audit_days is not None:
+        old = AuditEvent.at < now - timedelta(days=audit_days)
+        deleted["audit_events"] = await _delete(server, AuditEvent.id, old)
+    return deleted
 
 
 def _long_retired(now: datetime) -> ColumnElement[bool]:

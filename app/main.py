@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from app import health
-from app.api import api_keys, me
+from app.api import api_keys, audit, clients, me, scopes, users
 from app.clock import Clock
 from app.cors import CrossOrigin
 from app.handlers import add_error_handlers
@@ -74,7 +74,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     app.include_router(discovery_router(settings))
     for page in (authorize, login, consent, logout, account, assets):
         app.include_router(page.router)
-    app.include_router(api_keys.router)
+    for management in (api_keys, users, clients, scopes, audit):
+        app.include_router(management.router)
     app.include_router(items_router.router)
     app.include_router(health.router)
     if settings.demo_routes:

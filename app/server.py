@@ -14,6 +14,8 @@ from app.security.form_tokens import FormTokens
 from app.security.jwt import Algorithm
 from app.security.passwords import PasswordHasher
 from app.services.access_tokens import AccessTokens
+from app.services.audit_batch import AuditBatch
+from app.services.authentication import Authenticator
 from app.services.clients import Clients
 from app.services.id_tokens import DEFAULT_ALGORITHM, IdTokens
 from app.services.key_rotation import ensure_signing_key, renew_encryption
@@ -42,6 +44,8 @@ class Server:
         self.keys = KeyRing(self.database, self.encryption, clock)
         self.access_tokens = AccessTokens(settings, self.keys, clock)
         self.id_tokens = IdTokens(settings, self.database, self.encryption, self.keys, clock)
+        self.authenticator = Authenticator(self.database, self.passwords, clock)
+        self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)
         self.clients = Clients(self.database, clock)
         self.scopes = Scopes(self.database, clock)
@@ -75,6 +79,7 @@ class Server:
 
     async def close(self) -> None:
         """Let go of connections and threads."""
+        await self.audit_batch.close()
         self.passwords.close()
         await self.database.close()
 

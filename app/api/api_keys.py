@@ -4,13 +4,13 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Response, Security
+from fastapi import APIRouter, Request, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.problems import BODY_RESPONSES, problem
 from app.server import CurrentServer, Reading, Transaction
-from app.services import api_keys, users
+from app.services import api_keys, audit, users
 
 router = APIRouter(
     prefix="/api-keys",
@@ -63,6 +63,7 @@ class CreatedApiKey(ApiKeyOut):
 async def create_api_key(
     user: Writer,
     server: CurrentServer,
+    request: Request,
     transaction: Transaction,
     wanted: NewApiKey,
     response: Response,
@@ -78,6 +79,8 @@ async def create_api_key(
         now=now,
         expires_at=expires_at,
     )
+    created = user.event("api_key.created", request, key=str(record.id), scopes=list(record.scopes))
+    await audit.record(transaction, now, created)
     response.headers["Location"] = f"{server.settings.issuer}/api-keys/{record.id}"
     shown = ApiKeyOut.model_validate(record)
     return CreatedApiKey(**shown.model_dump(), key=key)
@@ -106,7 +109,13 @@ async def get_api_key(user: Reader, reading: Reading, key_id: uuid.UUID) -> ApiK
     responses=NOT_FOUND,
 )
 async def revoke_api_key(
-    user: Writer, server: CurrentServer, transaction: Transaction, key_id: uuid.UUID
+    user: Writer,
+    server: CurrentServer,
+    request: Request,
+    transaction: Transaction,
+    key_id: uuid.UUID,
 ) -> None:
     """Make a key useless, at once."""
-    await api_keys.revoke_api_key(transaction, user.id, key_id, server.clock.now())
+    now = server.clock.now()
+    await api_keys.revoke_api_key(transaction, user.id, key_id, now)
+    await audit.record(transaction, now, user.event("api_key.revoked", request, key=str(key_id)))

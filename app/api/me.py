@@ -4,11 +4,12 @@ import uuid
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Security
+from fastapi import APIRouter, Request, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app.errors import ForbiddenError, InvalidError, UnavailableError
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
+from app.oauth2.origin import origin_of
 from app.problems import BODY_RESPONSES, problem
 from app.security.passwords import (
     QueueFullError,
@@ -17,6 +18,8 @@ from app.security.passwords import (
 )
 from app.server import CurrentServer, Reading, Server, Transaction
 from app.services import logins, sessions, users
+from app.services.audit import record
+from app.services.authentication import AuthenticationError, Door
 
 router = APIRouter(prefix="/users/me", tags=["account"], responses=BEARER_RESPONSES)
 
@@ -80,12 +83,16 @@ async def get_me(user: Self) -> Me:
     summary="Change my e-mail address",
     responses={**BODY_RESPONSES, 403: problem("The password is wrong, or the scope is missing.")},
 )
-async def update_me(user: AccountOwner, server: CurrentServer, changes: AccountChanges) -> Me:
+async def update_me(
+    user: AccountOwner, server: CurrentServer, request: Request, changes: AccountChanges
+) -> Me:
     """Change the e-mail address, which is unverified then."""
-    await _check_password(server, user, changes.current_password)
+    await _check_password(server, user, changes.current_password, request)
     # Opened only now: a transaction must not wait for a password hash.
     async with server.database.transaction() as transaction:
-        await users.change_email(transaction, user.id, changes.email, server.clock.now())
+        now = server.clock.now()
+        await users.change_email(transaction, user.id, changes.email, now)
+        await record(transaction, now, user.event("email.changed", request))
     return _me(user, changes.email, False)
 
 
@@ -97,10 +104,10 @@ async def update_me(user: AccountOwner, server: CurrentServer, changes: AccountC
     responses={**BODY_RESPONSES, 403: problem("The password is wrong, or the scope is missing.")},
 )
 async def change_password(
-    user: AccountOwner, server: CurrentServer, change: PasswordChange
+    user: AccountOwner, server: CurrentServer, request: Request, change: PasswordChange
 ) -> None:
     """Change the password. Every other session of the user ends."""
-    await _check_password(server, user, change.current_password)
+    await _check_password(server, user, change.current_password, request)
     new_password = change.new_password.get_secret_value()
     try:
         check_new_password(new_password, user.username, server.settings.password_min_length)
@@ -115,6 +122,7 @@ async def change_password(
         await logins.end_other_logins(transaction, user.id, user.login_id, now)
         own_session = await logins.find_session_of(transaction, user.login_id)
         await sessions.end_other_sessions(transaction, user.id, own_session, now)
+        await record(transaction, now, user.event("password.changed", request))
 
 
 @router.get("/sessions", operation_id="list_sessions", summary="Where am I logged in")
@@ -137,21 +145,29 @@ async def list_sessions(
     responses={**BODY_RESPONSES, 404: problem("The user has no such session.")},
 )
 async def end_session(
-    user: AccountOwner, server: CurrentServer, transaction: Transaction, session_id: uuid.UUID
+    user: AccountOwner,
+    server: CurrentServer,
+    request: Request,
+    transaction: Transaction,
+    session_id: uuid.UUID,
 ) -> None:
     """End a session: its access and refresh tokens stop working at once."""
-    await logins.end_own_login(transaction, user.id, session_id, server.clock.now())
+    now = server.clock.now()
+    await logins.end_own_login(transaction, user.id, session_id, now)
+    ended = user.event("session.ended", request, session=str(session_id))
+    await record(transaction, now, ended)
 
 
-async def _check_password(server: Server, user: CurrentUser, password: SecretStr) -> None:
-    async with server.database.read() as connection:
-        stored = await users.find_password_hash(connection, user.id)
+async def _check_password(
+    server: Server, user: CurrentUser, password: SecretStr, request: Request
+) -> None:
+    door = Door("account", origin_of(request), user.client_id)
     try:
-        matches, _ = await server.passwords.verify(password.get_secret_value(), stored)
+        await server.authenticator.authenticate(user.username, password.get_secret_value(), door)
+    except AuthenticationError:
+        raise ForbiddenError("The current password is wrong.") from None
     except QueueFullError:
         raise UnavailableError("Too many log in at the moment.") from None
-    if not matches:
-        raise ForbiddenError("The current password is wrong.")
 
 
 def _me(user: CurrentUser, email: str | None, email_verified: bool) -> Me:

@@ -2,7 +2,19 @@
 
 import typer
 
-from app.cli import api_keys, clients, db, keys, purge, seed_demo, serve, users
+from app.cli import (
+    api_keys,
+    audit,
+    clients,
+    db,
+    keys,
+    purge,
+    scopes,
+    seed_demo,
+    serve,
+    transfer,
+    users,
+)
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -13,11 +25,15 @@ cli = typer.Typer(
 cli.command("serve")(serve.serve)
 cli.command("seed-demo")(seed_demo.seed_demo_data)
 cli.command("purge")(purge.purge_expired)
+cli.command("export")(transfer.export_records)
+cli.command("import")(transfer.import_records)
 cli.add_typer(db.cli, name="db")
 cli.add_typer(users.cli, name="users")
 cli.add_typer(clients.cli, name="clients")
+cli.add_typer(scopes.cli, name="scopes")
 cli.add_typer(keys.cli, name="keys")
 cli.add_typer(api_keys.cli, name="api-keys")
+cli.add_typer(audit.cli, name="audit")
 
 
 def main() -> None:

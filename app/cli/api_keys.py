@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, run, show, show_list
+from app.cli.command import Json, note, run, show, show_list
 from app.errors import NotFoundError
 from app.server import Server
 from app.services.api_keys import create_api_key, list_api_keys, revoke_api_key
@@ -44,6 +44,7 @@ def create(
                 now=now,
                 expires_at=None if expires_in is None else now + timedelta(seconds=expires_in),
             )
+            await note(connection, server, "api_key.created", owner.id, key=str(record.id))
         return {**_plain(asdict(record)), "key": key}
 
     show(run(work), json, "The key is shown this once.")
@@ -75,6 +76,7 @@ def revoke(
     async def work(server: Server) -> dict[str, Any]:
         async with server.database.transaction() as connection:
             await revoke_api_key(connection, None, key_id, server.clock.now())
+            await note(connection, server, "api_key.revoked", key=str(key_id))
         return {"id": str(key_id), "revoked": True}
 
     show(run(work), json)

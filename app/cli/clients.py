@@ -1,12 +1,26 @@
 """``latchkey clients``: applications that ask for tokens."""
 
+from dataclasses import asdict
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, read_stdin, run, show
+from app.cli.command import Json, read_stdin, run, show, show_list
 from app.server import Server
-from app.services.clients import GRANT_TYPES, SECRET_METHODS, Registration, create_client
+from app.services.authority import THE_OPERATOR
+from app.services.client_management import (
+    SECRET_OVERLAP,
+    ClientChanges,
+    ClientRecord,
+    change_client,
+    delete_client,
+    get_client,
+    list_clients,
+    register_client,
+    rotate_secret,
+)
+from app.services.clients import GRANT_TYPES, SECRET_METHODS, Registration
 
 cli = typer.Typer(no_args_is_help=True, help="Register and manage clients.")
 
@@ -17,6 +31,10 @@ def clients() -> None:
 
 
 Many = list[str] | None
+
+ClientId = Annotated[str, typer.Argument(help="From `clients list`.")]
+
+PAGE = 200
 
 
 @cli.command("create")
@@ -67,10 +85,157 @@ def create(
 
     async def work(server: Server) -> dict[str, Any]:
         async with server.database.transaction() as connection:
-            new_id, secret = await create_client(connection, registration, server.clock.now())
-        record: dict[str, Any] = {"client_id": new_id}
+            client, secret = await register_client(
+                connection, THE_OPERATOR, registration, server.clock.now()
+            )
+        record: dict[str, Any] = {"client_id": client.client_id}
         if secret is not None:
             record["client_secret"] = secret
-        return record | {"name": name, "public": public, "grants": list(grant or ())}
+        return record | _plain(client)
 
     show(run(work), json, "" if public else "The secret is shown this once.")
+
+
+@cli.command("list")
+def show_clients(
+    disabled: Annotated[
+        bool | None, typer.Option("--disabled/--enabled", help="Only these, or only the others.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List clients, by id."""
+
+    async def work(server: Server) -> list[dict[str, Any]]:
+        clients: list[dict[str, Any]] = []
+        after = None
+        async with server.database.read() as connection:
+            while True:
+                page = await list_clients(connection, limit=PAGE, after=after, disabled=disabled)
+                clients += [_plain(client) for client in page]
+                if len(page) < PAGE:
+                    return clients
+                after = page[-1].client_id
+
+    show_list(run(work), json)
+
+
+@cli.command("show")
+def show_client(client_id: ClientId, json: Json = False) -> None:
+    """Show a client."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.read() as connection:
+            return _plain(await get_client(connection, client_id))
+
+    show(run(work), json)
+
+
+@cli.command("update")
+def update(
+    client_id: ClientId,
+    name: Annotated[str | None, typer.Option(help="Shown to users.")] = None,
+    grant: Annotated[Many, typer.Option(help="One of: " + ", ".join(GRANT_TYPES))] = None,
+    redirect_uri: Annotated[Many, typer.Option(help="Compared exactly; may be repeated.")] = None,
+    post_logout_redirect_uri: Annotated[
+        Many, typer.Option(help="Where to go after logout.")
+    ] = None,
+    scope: Annotated[Many, typer.Option(help="A scope it may ask for; may be repeated.")] = None,
+    default_scope: Annotated[
+        Many, typer.Option(help="A scope it gets when it asks for none; may be repeated.")
+    ] = None,
+    auth_method: Annotated[
+        Many, typer.Option(help="Only this: " + " or ".join(SECRET_METHODS))
+    ] = None,
+    id_token_alg: Annotated[str | None, typer.Option(help="RS256, ES256 or EdDSA.")] = None,
+    pkce: Annotated[
+        bool | None, typer.Option("--pkce/--no-pkce", help="Whether it must send a challenge.")
+    ] = None,
+    introspect: Annotated[str | None, typer.Option(help="Whose access tokens: own or any.")] = None,
+    json: Json = False,
+) -> None:
+    """Change a client. What is named replaces what it had; the rest stays."""
+    changes = ClientChanges(
+        name=name,
+        grant_types=grant,
+        auth_methods=auth_method,
+        redirect_uris=redirect_uri,
+        post_logout_redirect_uris=post_logout_redirect_uri,
+        scopes=scope,
+        default_scopes=default_scope,
+        id_token_alg=id_token_alg,
+        require_pkce=pkce,
+        introspect=introspect,
+    )
+    _change(client_id, changes, json)
+
+
+@cli.command("rotate-secret")
+def rotate(
+    client_id: ClientId,
+    overlap: Annotated[
+        int, typer.Option(min=0, help="Seconds that the old secret stays good; 0 if it leaked.")
+    ] = int(SECRET_OVERLAP.total_seconds()),
+    json: Json = False,
+) -> None:
+    """Give a client another secret, shown once; the old one stays good for a while."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.transaction() as connection:
+            secret, until = await rotate_secret(
+                connection,
+                THE_OPERATOR,
+                client_id,
+                server.clock.now(),
+                timedelta(seconds=overlap),
+            )
+        return {
+            "client_id": client_id,
+            "client_secret": secret,
+            "old_secret_expires_at": until,
+        }
+
+    show(run(work), json, "The secret is shown this once.")
+
+
+@cli.command("disable")
+def disable(client_id: ClientId, json: Json = False) -> None:
+    """Shut a client out: its tokens stop within two seconds."""
+    _change(client_id, ClientChanges(disabled=True), json)
+
+
+@cli.command("enable")
+def enable(client_id: ClientId, json: Json = False) -> None:
+    """Let a disabled client in again."""
+    _change(client_id, ClientChanges(disabled=False), json)
+
+
+@cli.command("delete")
+def delete(client_id: ClientId, json: Json = False) -> None:
+    """Delete a client. Every login through it ends."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.transaction() as connection:
+            await delete_client(connection, THE_OPERATOR, client_id, server.clock.now())
+        return {"client_id": client_id, "deleted": True}
+
+    show(run(work), json)
+
+
+def _change(client_id: str, changes: ClientChanges, json: bool) -> None:
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.transaction() as connection:
+            return _plain(
+                await change_client(
+                    connection, THE_OPERATOR, client_id, changes, server.clock.now()
+                )
+            )
+
+    show(run(work), json)
+
+
+def _plain(client: ClientRecord) -> dict[str, Any]:
+    record = asdict(client)
+    record["public"] = record.pop("is_public")
+    return {
+        name: list(value) if isinstance(value, tuple) else value for name, value in record.items()
+    }

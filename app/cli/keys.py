@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, run, show, show_list
+from app.cli.command import Json, note, run, show, show_list
 from app.errors import Problem
 from app.server import Server
 from app.services.key_rotation import (
@@ -54,6 +54,7 @@ def rotate(
                 at_once=now,
                 token_ttl=server.settings.longest_token_ttl,
             )
+            await note(connection, server, "key.rotated", kid=kid)
         return {"kid": kid, **_told(succession)}
 
     show(run(work), json)
@@ -68,6 +69,7 @@ def retire(
     async def work(server: Server) -> dict[str, Any]:
         async with server.database.transaction() as connection:
             await retire_key(connection, kid, server.clock.now(), server.signing_algorithms)
+            await note(connection, server, "key.retired", kid=kid)
         return {"kid": kid, "state": "retired"}
 
     show(run(work), json)
@@ -97,6 +99,7 @@ def import_pem(
                 at_once=activate,
                 token_ttl=server.settings.longest_token_ttl,
             )
+            await note(connection, server, "key.imported", kid=kid)
         return {"kid": kid, **_told(succession)}
 
     show(run(work), json)

@@ -1,19 +1,36 @@
 """``latchkey users``: people who log in."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, read_stdin, run, show
+from app.cli.command import Json, note, read_stdin, run, show, show_list
 from app.errors import InvalidError, NotFoundError
 from app.security.opaque import generate_secret
 from app.security.passwords import check_new_password
 from app.server import Server
+from app.services.authority import THE_OPERATOR
 from app.services.digest import remove_digest_credential, set_digest_credential
 from app.services.scopes import SPEAK_OF_A_USER
-from app.services.users import create_user, find_account
+from app.services.user_management import (
+    UserChanges,
+    UserRecord,
+    change_user,
+    delete_user,
+    get_user_by_name,
+    list_users,
+    register_user,
+    set_password,
+)
+from app.services.users import find_account
 
 cli = typer.Typer(no_args_is_help=True, help="Create and manage users.")
+
+
+Username = Annotated[str, typer.Argument(help="Compared without regard to case.")]
+
+PAGE = 200
 
 
 @cli.callback()
@@ -45,15 +62,16 @@ def create(
         check_new_password(password, username, server.settings.password_min_length)
         password_hash = server.passwords.hash_now(password)
         async with server.database.transaction() as connection:
-            user_id = await create_user(
+            user = await register_user(
                 connection,
+                THE_OPERATOR,
                 username=username,
                 email=email,
                 password_hash=password_hash,
                 scopes=scopes,
                 now=server.clock.now(),
             )
-        return {"id": str(user_id), "username": username, "email": email, "scopes": scopes}
+        return _plain(user)
 
     record = run(work)
     if given is None:
@@ -61,9 +79,128 @@ def create(
     show(record, json, "" if given else "The password is shown this once.")
 
 
+@cli.command("list")
+def show_users(
+    name: Annotated[str, typer.Option(help="Only names that begin so.")] = "",
+    disabled: Annotated[
+        bool | None, typer.Option("--disabled/--enabled", help="Only these, or only the others.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List users, by name."""
+
+    async def work(server: Server) -> list[dict[str, Any]]:
+        users: list[dict[str, Any]] = []
+        after = None
+        async with server.database.read() as connection:
+            while True:
+                page = await list_users(
+                    connection, limit=PAGE, after=after, name_starts_with=name, disabled=disabled
+                )
+                users += [_plain(user) for user in page]
+                if len(page) < PAGE:
+                    return users
+                after = page[-1].id
+
+    show_list(run(work), json)
+
+
+@cli.command("show")
+def show_user(username: Username, json: Json = False) -> None:
+    """Show a user."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.read() as connection:
+            return _plain(await get_user_by_name(connection, username))
+
+    show(run(work), json)
+
+
+@cli.command("set-password")
+def set_user_password(
+    username: Username,
+    password_stdin: Annotated[
+        bool, typer.Option("--password-stdin", help="Read the password from stdin.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Give a user another password; all their logins end.
+
+    Unless it comes on stdin it is generated and shown once.
+    """
+    given = read_stdin() if password_stdin else None
+    password = generate_secret() if given is None else given
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.read() as connection:
+            user = await get_user_by_name(connection, username)
+        check_new_password(password, user.username, server.settings.password_min_length)
+        password_hash = server.passwords.hash_now(password)
+        async with server.database.transaction() as connection:
+            await set_password(connection, THE_OPERATOR, user.id, password_hash, server.clock.now())
+        return {"id": str(user.id), "username": user.username}
+
+    record = run(work)
+    if given is None:
+        record["password"] = password
+    show(record, json, "" if given else "The password is shown this once.")
+
+
+@cli.command("set-scopes")
+def set_scopes(
+    username: Username,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="All that the user shall have; may be repeated.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Give a user exactly these scopes; without any, none."""
+    _change(username, UserChanges(scopes=scope or []), json)
+
+
+@cli.command("disable")
+def disable(username: Username, json: Json = False) -> None:
+    """Shut a user out at once: logins, tokens, API keys, Basic and Digest."""
+    _change(username, UserChanges(disabled=True), json)
+
+
+@cli.command("enable")
+def enable(username: Username, json: Json = False) -> None:
+    """Let a disabled user in again. Logins that ended stay ended."""
+    _change(username, UserChanges(disabled=False), json)
+
+
+@cli.command("delete")
+def delete(username: Username, json: Json = False) -> None:
+    """Delete a user and all that is theirs. The audit trail stays."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.transaction() as connection:
+            user = await get_user_by_name(connection, username)
+            await delete_user(connection, THE_OPERATOR, user.id, server.clock.now())
+        return {"id": str(user.id), "username": user.username, "deleted": True}
+
+    show(run(work), json)
+
+
+def _change(username: str, changes: UserChanges, json: bool) -> None:
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.transaction() as connection:
+            user = await get_user_by_name(connection, username)
+            return _plain(
+                await change_user(connection, THE_OPERATOR, user.id, changes, server.clock.now())
+            )
+
+    show(run(work), json)
+
+
+def _plain(user: UserRecord) -> dict[str, Any]:
+    return {**asdict(user), "id": str(user.id), "scopes": list(user.scopes)}
+
+
 @cli.command("set-digest")
 def set_digest(
-    username: Annotated[str, typer.Argument(help="Compared without regard to case.")],
+    username: Username,
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read the Digest password from stdin.")
     ] = False,
@@ -86,6 +223,7 @@ def set_digest(
         if remove:
             async with server.database.transaction() as connection:
                 await remove_digest_credential(connection, account.id)
+                await note(connection, server, "digest.removed", account.id)
             return {"username": account.username, "digest": False}
         check_new_password(password, account.username, server.settings.password_min_length)
         if (await server.passwords.verify(password, account.password_hash))[0]:
@@ -100,6 +238,7 @@ def set_digest(
                 realm=server.settings.realm,
                 now=server.clock.now(),
             )
+            await note(connection, server, "digest.set", account.id)
         return {"username": account.username, "digest": True, "realm": server.settings.realm}
 
     record = run(work)

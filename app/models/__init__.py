@@ -1,6 +1,7 @@
 """The tables, one file each. Alembic sees exactly what is imported here: add your own."""
 
 from app.models.api_key import ApiKey, ApiKeyScope
+from app.models.audit_event import AuditEvent
 from app.models.authorization import AuthorizationCode, Consent, PendingAuthorization
 from app.models.base import Base
 from app.models.browser_session import BrowserSession
@@ -17,6 +18,7 @@ from app.models.user import User, UserScope
 __all__ = [
     "ApiKey",
     "ApiKeyScope",
+    "AuditEvent",
     "AuthorizationCode",
     "Base",
     "BrowserSession",

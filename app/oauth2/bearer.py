@@ -22,10 +22,12 @@ from app.errors import (
     MalformedRequestError,
     MissingTokenError,
 )
+from app.oauth2.origin import origin_of
 from app.problems import PROBLEM_RESPONSES
 from app.security import jwt
 from app.server import CurrentServer, Server
 from app.services.access_tokens import AccessToken
+from app.services.audit import Event
 
 _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 """RFC 6750, section 2.1; scheme names know no case (RFC 9110, section 11.1)."""
@@ -105,6 +107,17 @@ class CurrentUser:
     """What the token permits and the user still has."""
     all_scopes: frozenset[str]
     """What the user has, whether or not this token permits it."""
+
+    def event(self, event_type: str, request: HTTPConnection, **details: Any) -> Event:
+        """An event of the audit trail that this user brought about."""
+        return Event(
+            type=event_type,
+            actor=str(self.id),
+            user_id=self.id,
+            client_id=self.client_id,
+            origin=origin_of(request),
+            details=details,
+        )
 
 
 async def current_user(

@@ -13,6 +13,7 @@ from app.services.logins import Origin
 class TokenRequest:
     """A token request whose client is known and may use the grant."""
 
+    grant_type: str
     form: Mapping[str, str] = field(repr=False)
     client: RegisteredClient
     origin: Origin

@@ -9,10 +9,12 @@ from pydantic import BaseModel, Field
 from app.errors import InvalidClientError
 from app.oauth2.client_auth import authenticate_client
 from app.oauth2.form import read_form
+from app.oauth2.origin import origin_of
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.oauth2.revocation import is_access_token, required_token
 from app.security.jwt import InvalidTokenError
 from app.server import CurrentServer, Server
+from app.services.audit import Event
 from app.services.clients import RegisteredClient
 from app.services.refresh_tokens import find_refresh_token
 from app.services.revoked_tokens import is_revoked
@@ -62,7 +64,16 @@ async def introspect(request: Request, server: CurrentServer) -> Response:
         raise InvalidClientError("introspection by a public client")
     token = required_token(form)
     look = _access_token if is_access_token(token) else _refresh_token
-    return JSONResponse(await look(server, token, client), headers=NO_STORE)
+    answer = await look(server, token, client)
+    introspected = Event(
+        type="token.introspected",
+        actor=client.client_id,
+        client_id=client.client_id,
+        origin=origin_of(request),
+        details={"active": answer["active"]},
+    )
+    server.audit_batch.add(introspected, server.clock.now())
+    return JSONResponse(answer, headers=NO_STORE)
 
 
 async def _access_token(server: Server, token: str, caller: RegisteredClient) -> dict[str, Any]:

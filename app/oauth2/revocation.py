@@ -1,6 +1,7 @@
 """Token revocation: RFC 7009."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
@@ -10,10 +11,12 @@ from app.database import retry_conflicts
 from app.errors import InvalidRequestError
 from app.oauth2.client_auth import authenticate_client
 from app.oauth2.form import read_form
+from app.oauth2.origin import origin_of
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.security.jwt import InvalidTokenError
 from app.server import CurrentServer, Server
-from app.services.logins import end_login
+from app.services.audit import Event, record
+from app.services.logins import Origin, end_login
 from app.services.refresh_tokens import revoke_family
 from app.services.revoked_tokens import revoke_token
 
@@ -39,7 +42,8 @@ async def revoke(request: Request, server: CurrentServer) -> Response:
     form = await read_form(request)
     client = await authenticate_client(request, form, server)
     token = required_token(form)
-    await retry_conflicts(lambda: _revoke(server, token, client.client_id))
+    origin = origin_of(request)
+    await retry_conflicts(lambda: _revoke(server, token, client.client_id, origin))
     return JSONResponse({}, headers=NO_STORE)
 
 
@@ -58,11 +62,16 @@ def is_access_token(token: str) -> bool:
     return "." in token
 
 
-async def _revoke(server: Server, token: str, client_id: str) -> None:
+async def _revoke(server: Server, token: str, client_id: str, origin: Origin) -> None:
     now = server.clock.now()
+    revoked = Event(type="token.revoked", actor=client_id, client_id=client_id, origin=origin)
     if not is_access_token(token):
-        async with server.database.statement() as connection:
-            await revoke_family(connection, token, client_id, now)
+        async with server.database.transaction() as connection:
+            ended = await revoke_family(connection, token, client_id, now)
+            if ended is not None:
+                login_id, user_id = ended
+                details = {"session": str(login_id)}
+                await record(connection, now, replace(revoked, user_id=user_id, details=details))
         return
     try:
         access_token = await server.access_tokens.verify(token)
@@ -73,6 +82,9 @@ async def _revoke(server: Server, token: str, client_id: str) -> None:
     async with server.database.transaction() as connection:
         if access_token.login_id is not None:
             await end_login(connection, access_token.login_id, now)
+            details = {"session": str(access_token.login_id)}
+            revoked = replace(revoked, user_id=access_token.subject, details=details)
         else:
             expires_at = datetime.fromtimestamp(access_token.expires_at, UTC)
             await revoke_token(connection, access_token.token_id, expires_at)
+        await record(connection, now, revoked)

@@ -66,7 +66,7 @@ async def answer_token_request(
     client = await authenticate_client(request, form, server)
     if grant.grant_type not in client.grant_types:
         raise UnauthorizedClientError(f"{grant.grant_type} for {client.client_id}")
-    token_request = TokenRequest(form, client, origin_of(request), server)
+    token_request = TokenRequest(grant.grant_type, form, client, origin_of(request), server)
     answer = await retry_conflicts(lambda: grant.exchange(token_request))
     return JSONResponse(answer, headers=NO_STORE)
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.oauth2.grant import TokenRequest
 from app.server import Server
+from app.services.audit import Event, record
 from app.services.logins import start_login
 from app.services.refresh_tokens import issue_refresh_token
 
@@ -46,9 +47,19 @@ async def begin_login(
         session_id=session_id,
         auth_time=auth_time,
     )
-    if not refreshable:
-        return NewLogin(login_id, None)
-    return NewLogin(login_id, await issue_refresh_token(connection, login_id, now))
+    refresh_token = None
+    if refreshable:
+        refresh_token = await issue_refresh_token(connection, login_id, now)
+    event = Event(
+        type="token.issued",
+        actor=str(user_id),
+        user_id=user_id,
+        client_id=request.client.client_id,
+        origin=request.origin,
+        details={"grant": request.grant_type, "scope": scope, "session": str(login_id)},
+    )
+    await record(connection, now, event)
+    return NewLogin(login_id, refresh_token)
 
 
 async def user_tokens(

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from app.errors import NotFoundError
+from app.oauth2.origin import origin_of
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.rendering import render
 from app.security.passwords import (
@@ -14,8 +15,10 @@ from app.security.passwords import (
     UnacceptablePasswordError,
     check_new_password,
 )
-from app.server import CurrentServer, Server
+from app.server import CurrentServer
 from app.services import consents, logins, sessions, users
+from app.services.audit import record
+from app.services.authentication import AuthenticationError, Door
 from app.services.sessions import Session
 
 router = APIRouter(include_in_schema=False)
@@ -49,43 +52,47 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
     action = form.get("action", "")
     error = ""
     if action == "session":
-        await _end_login(server, session, form.get("session", ""))
+        await _end_login(browser, session, form.get("session", ""))
     elif action == "application":
         async with server.database.transaction() as connection:
-            await consents.withdraw(
-                connection, session.user_id, form.get("client", ""), server.clock.now()
-            )
+            now = server.clock.now()
+            client_id = form.get("client", "")
+            if await consents.withdraw(connection, session.user_id, client_id, now):
+                withdrawn = browser.event("consent.withdrawn", client_id=client_id)
+                await record(connection, now, withdrawn)
     elif action == "password":
         error = await _change_password(
-            server, session, form.get("current_password", ""), form.get("new_password", "")
+            browser, session, form.get("current_password", ""), form.get("new_password", "")
         )
     if error:
         return await _page(browser, session, error=error, status=400)
     return RedirectResponse(f"{server.settings.issuer}/account?done={action}", 303)
 
 
-async def _end_login(server: Server, session: Session, login_id: str) -> None:
+async def _end_login(browser: Browser, session: Session, login_id: str) -> None:
+    server = browser.server
     try:
         async with server.database.transaction() as connection:
-            await logins.end_own_login(
-                connection, session.user_id, uuid.UUID(login_id), server.clock.now()
-            )
+            now = server.clock.now()
+            await logins.end_own_login(connection, session.user_id, uuid.UUID(login_id), now)
+            details = {"session": login_id}
+            await record(connection, now, browser.event("session.ended", details=details))
     except (ValueError, NotFoundError):
         pass  # it is over already: what the user wanted is so
 
 
 async def _change_password(
-    server: Server, session: Session, current_password: str, new_password: str
+    browser: Browser, session: Session, current_password: str, new_password: str
 ) -> str:
     """Change the password; return what is wrong, or nothing."""
-    async with server.database.read() as connection:
-        stored = await users.find_password_hash(connection, session.user_id)
+    server = browser.server
+    door = Door("account", origin_of(browser.request))
     try:
-        matches, _ = await server.passwords.verify(current_password, stored)
-        if not matches:
-            return "The current password is wrong."
+        await server.authenticator.authenticate(session.username, current_password, door)
         check_new_password(new_password, session.username, server.settings.password_min_length)
         password_hash = await server.passwords.hash(new_password)
+    except AuthenticationError:
+        return "The current password is wrong."
     except UnacceptablePasswordError as refusal:
         text = str(refusal)
         return text[0].upper() + text[1:] + "."
@@ -96,6 +103,7 @@ async def _change_password(
         await users.change_password(connection, session.user_id, password_hash, now)
         await sessions.end_other_sessions(connection, session.user_id, session.id, now)
         await logins.end_logins_outside(connection, session.user_id, session.id, now)
+        await record(connection, now, browser.event("password.changed"))
     return ""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
@@ -13,6 +13,7 @@ from app.oauth2.origin import origin_of
 from app.pages.errors import PageError
 from app.security.opaque import generate_secret
 from app.server import CurrentServer, Server
+from app.services.audit import Event, record
 from app.services.sessions import Session, end_session, find_session, start_session
 from app.services.users import Account
 
@@ -55,7 +56,18 @@ class Browser:
             )
         return form
 
-    async def log_in(self, account: Account) -> tuple["Browser", str]:
+    def event(self, event_type: str, **more: Any) -> Event:
+        """An event of the audit trail that the user of this browser brought about."""
+        user_id = self.session.user_id if self.session else None
+        return Event(
+            type=event_type,
+            actor=None if user_id is None else str(user_id),
+            user_id=user_id,
+            origin=origin_of(self.request),
+            **more,
+        )
+
+    async def log_in(self, account: Account, client_id: str | None) -> tuple["Browser", str]:
         """Begin a session under a new cookie; the one that was there ends."""
         now = self.server.clock.now()
         lifetime = timedelta(seconds=self.server.settings.session_ttl)
@@ -70,6 +82,15 @@ class Browser:
                 expires_at=now + lifetime,
             )
             session = await find_session(connection, secret, now)
+            succeeded = Event(
+                type="login.succeeded",
+                actor=str(account.id),
+                user_id=account.id,
+                client_id=client_id,
+                origin=origin_of(self.request),
+                details={"door": "login"},
+            )
+            await record(connection, now, succeeded)
         return replace(self, session=session), secret
 
     def remember(self, response: Response) -> Response:

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from app.oauth2.origin import origin_of
 from app.oauth2.redirect_uris import csp_source, is_remembering_safe
 from app.pages.authorize import (
     grant,
@@ -15,6 +16,7 @@ from app.pages.browser import CurrentBrowser
 from app.pages.login import RequestKey
 from app.pages.rendering import render
 from app.server import CurrentServer
+from app.services.audit import Event, record
 from app.services.consents import remember
 
 router = APIRouter(include_in_schema=False)
@@ -63,9 +65,17 @@ async def decide(server: CurrentServer, browser: CurrentBrowser) -> Response:
     scopes = await grantable_scopes(server, session, pending.request)
     if not scopes:
         return await proceed(browser, pending)
-    if is_remembering_safe(client, pending.request.redirect_uri):
-        async with server.database.transaction() as connection:
-            await remember(
-                connection, session.user_id, client.client_id, scopes, server.clock.now()
-            )
+    now = server.clock.now()
+    granted = Event(
+        type="consent.granted",
+        actor=str(session.user_id),
+        user_id=session.user_id,
+        client_id=client.client_id,
+        origin=origin_of(browser.request),
+        details={"scope": " ".join(scopes)},
+    )
+    async with server.database.transaction() as connection:
+        await record(connection, now, granted)
+        if is_remembering_safe(client, pending.request.redirect_uri):
+            await remember(connection, session.user_id, client.client_id, scopes, now)
     return await grant(server, session, pending, scopes)

@@ -5,13 +5,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
+from app.oauth2.origin import origin_of
 from app.oauth2.redirect_uris import csp_source
 from app.pages.authorize import load_pending, must_log_in, proceed
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.rendering import render
 from app.security.passwords import QueueFullError
 from app.server import CurrentServer
-from app.services.authentication import AuthenticationError, authenticate
+from app.services.authentication import AuthenticationError, Door
 from app.services.authorizations import Pending
 from app.services.clients import RegisteredClient
 from app.services.users import store_password_hash
@@ -51,9 +52,8 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
         pending, client = await load_pending(server, form["request"])
     username = form.get("username", "")
     try:
-        user = await authenticate(
-            server.database, server.passwords, username, form.get("password", "")
-        )
+        door = Door("login", origin_of(browser.request), client.client_id if client else None)
+        user = await server.authenticator.authenticate(username, form.get("password", ""), door)
     except AuthenticationError:
         return _page(browser, pending, client, username=username, error=WRONG, status=400)
     except QueueFullError:
@@ -61,7 +61,7 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
     if user.new_hash is not None:
         async with server.database.transaction() as connection:
             await store_password_hash(connection, user.account.id, user.new_hash)
-    logged_in, secret = await browser.log_in(user.account)
+    logged_in, secret = await browser.log_in(user.account, door.client_id)
     if pending is None:
         response: Response = RedirectResponse(f"{server.settings.issuer}/account", 303)
     else:

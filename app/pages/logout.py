@@ -13,6 +13,7 @@ from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError
 from app.pages.rendering import render
 from app.server import CurrentServer, Server
+from app.services.audit import record
 from app.services.sessions import end_session
 
 router = APIRouter(include_in_schema=False)
@@ -92,7 +93,9 @@ async def _read(server: Server, parameters: Mapping[str, str]) -> LogoutRequest:
 async def _end(server: Server, browser: Browser, wanted: LogoutRequest) -> Response:
     if browser.session is not None:
         async with server.database.transaction() as connection:
-            await end_session(connection, browser.session.id, server.clock.now())
+            now = server.clock.now()
+            await end_session(connection, browser.session.id, now)
+            await record(connection, now, browser.event("session.ended"))
     return browser.forget_session(_done(wanted))
 
 

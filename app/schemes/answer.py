@@ -12,7 +12,8 @@ from app.problems import PROBLEM_RESPONSES, problem
 from app.security.passwords import QueueFullError
 from app.server import Server
 from app.services.api_keys import KeyHolder, find_key_holder
-from app.services.authentication import AuthenticationError, authenticate
+from app.services.authentication import AuthenticationError, Door
+from app.services.logins import Origin
 from app.services.users import Account, store_password_hash
 
 TAG = "schemes"
@@ -70,11 +71,13 @@ async def check_api_key(server: Server, key: str | None) -> KeyHolder:
     return holder
 
 
-async def check_password(server: Server, credentials: HTTPBasicCredentials) -> Account | None:
+async def check_password(
+    server: Server, credentials: HTTPBasicCredentials, origin: Origin
+) -> Account | None:
     """The user with that name and login password, or None."""
     try:
-        user = await authenticate(
-            server.database, server.passwords, credentials.username, credentials.password
+        user = await server.authenticator.authenticate(
+            credentials.username, credentials.password, Door("basic", origin)
         )
     except AuthenticationError:
         return None

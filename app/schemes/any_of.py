@@ -11,6 +11,7 @@ from fastapi.security import HTTPBasicCredentials, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
 from app.oauth2.bearer import bearer_token, identify, presents_bearer, verify
+from app.oauth2.origin import origin_of
 from app.schemes import http_basic
 from app.schemes.answer import (
     TAG,
@@ -62,7 +63,7 @@ def make_router(settings: Settings) -> APIRouter:
         if key is not None and not bearer_presented:
             return answer_for("APIKeyHeader", await check_api_key(server, key))
         if credentials is not None and not bearer_presented:
-            account = await check_password(server, credentials)
+            account = await check_password(server, credentials, origin_of(request))
             if account is None:
                 raise basic.make_not_authenticated_error()
             return answer_for("HTTPBasic", account)

@@ -6,9 +6,10 @@ The password is hashed at every request, which is what Basic costs.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Security
+from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBasicCredentials
 
+from app.oauth2.origin import origin_of
 from app.schemes.answer import TAG, SchemeAnswer, answer_for, challenge_responses, check_password
 from app.schemes.dropin.basic import Utf8HTTPBasic
 from app.server import CurrentServer
@@ -33,10 +34,12 @@ def make_router(settings: Settings) -> APIRouter:
         responses=challenge_responses('Basic realm="latchkey", charset="UTF-8"'),
     )
     async def http_basic(
-        server: CurrentServer, credentials: Annotated[HTTPBasicCredentials, Security(basic)]
+        request: Request,
+        server: CurrentServer,
+        credentials: Annotated[HTTPBasicCredentials, Security(basic)],
     ) -> SchemeAnswer:
         """Check name and password against the database. A browser asks with its own dialog."""
-        account = await check_password(server, credentials)
+        account = await check_password(server, credentials, origin_of(request))
         if account is None:
             raise basic.make_not_authenticated_error()
         return answer_for("HTTPBasic", account)

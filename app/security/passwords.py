@@ -17,9 +17,27 @@ from passlib.context import CryptContext
 MAX_LENGTH = 1024
 """Characters, as typed. Longer ones are refused before any work is done."""
 
+STORED_MAX_LENGTH = 255
+"""Characters of a stored hash."""
+
 _HASHED_MAX_LENGTH = 4096  # passlib's own limit; normalisation can lengthen a password
 
 LOWEST_PRIORITY = 19
+
+IMPORTED_SCHEMES = (
+    "bcrypt",
+    "bcrypt_sha256",
+    "pbkdf2_sha256",
+    "pbkdf2_sha512",
+    "scrypt",
+    "sha512_crypt",
+    "sha256_crypt",
+    "django_pbkdf2_sha256",
+    "django_bcrypt_sha256",
+)
+"""Kinds of hashes that users may bring from elsewhere. They become Argon2 at the next login."""
+
+_IMPORTED = CryptContext(schemes=["argon2", *IMPORTED_SCHEMES])
 
 SERVICE_NAME = "latchkey"
 
@@ -58,6 +76,11 @@ def check_new_password(password: str, username: str, min_length: int) -> None:
         raise UnacceptablePasswordError("this password is among those that everybody tries first")
 
 
+def is_known_hash(stored: str) -> bool:
+    """Whether a password can be verified against ``stored``."""
+    return len(stored) <= STORED_MAX_LENGTH and _IMPORTED.identify(stored) is not None
+
+
 def _normalise(password: str) -> str:
     """NFKC: the same password typed on another keyboard becomes the same."""
     return unicodedata.normalize("NFKC", password)
@@ -88,7 +111,7 @@ class PasswordHasher:
     def __init__(self, memory_kib: int, time_cost: int, parallelism: int, queue: int) -> None:
         """Take the cost of Argon2id, and how many calls may wait for a thread."""
         self._context = CryptContext(
-            schemes=["argon2", "bcrypt"],
+            schemes=["argon2", *IMPORTED_SCHEMES],
             deprecated="auto",
             argon2__type="id",
             argon2__memory_cost=memory_kib,
@@ -122,18 +145,25 @@ class PasswordHasher:
         normalised = _normalise(password)
         if len(normalised) > _HASHED_MAX_LENGTH:
             return False, None
-        return await self._run(self._verify, normalised, stored)
+        return await self._run(self._verify, normalised, password, stored)
 
-    def _verify(self, normalised: str, stored: str | None) -> tuple[bool, str | None]:
+    def _verify(self, normalised: str, typed: str, stored: str | None) -> tuple[bool, str | None]:
         try:
             matches, outdated = self._context.verify_and_update(
                 normalised, stored or self._dummy.result()
             )
+            if not matches and stored and typed != normalised and not self._is_ours(stored):
+                # A hash from a system that does not normalise.
+                matches = self._context.verify(typed, stored)
+                outdated = self._context.hash(normalised) if matches else None
         except ValueError:
             # An unknown hash format, or over the 72 bytes of bcrypt: at the cost of any other.
             self._context.verify("unreadable", self._dummy.result())
             return False, None
         return (matches, outdated) if stored else (False, None)
+
+    def _is_ours(self, stored: str) -> bool:
+        return not self._context.needs_update(stored)
 
     async def _run(self, work: Callable[[Unpack[Arguments]], Result], *args: *Arguments) -> Result:
         if self._pending >= self._limit:

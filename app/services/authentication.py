@@ -2,13 +2,25 @@
 
 from dataclasses import dataclass
 
+from app.clock import Clock
 from app.database import Database
 from app.security.passwords import PasswordHasher
+from app.services.audit import Event, record
+from app.services.logins import Origin
 from app.services.users import USERNAME_MAX_LENGTH, Account, find_account
 
 
 class AuthenticationError(Exception):
     """The name or the password is wrong, or the user disabled. The text is for the log."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where somebody tries to come in."""
+
+    name: str
+    origin: Origin
+    client_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -20,24 +32,45 @@ class Authenticated:
     """To be stored, if the stored one has another cost than is configured now."""
 
 
-async def authenticate(
-    database: Database, passwords: PasswordHasher, username: str, password: str
-) -> Authenticated:
-    """The user of that name, if ``password`` is theirs.
+class Authenticator:
+    """Checks names and passwords against the database, and writes down what fails."""
 
-    Unknown, disabled and passwordless users cost the same hash as a wrong password. A name that
-    nobody can have costs nothing. Raises :class:`AuthenticationError`, or
-    :class:`~app.security.passwords.QueueFullError`.
-    """
-    if len(username) > USERNAME_MAX_LENGTH:
-        raise AuthenticationError("the name is too long")
-    async with database.read() as connection:
-        account = await find_account(connection, username)
-    matches, new_hash = await passwords.verify(password, account.password_hash if account else None)
+    def __init__(self, database: Database, passwords: PasswordHasher, clock: Clock) -> None:
+        """Nothing is read yet."""
+        self._database = database
+        self._passwords = passwords
+        self._clock = clock
+
+    async def authenticate(self, username: str, password: str, door: Door) -> Authenticated:
+        """The user of that name, if ``password`` is theirs.
+
+        Unknown, disabled and passwordless users cost the same hash as a wrong password. A name
+        that nobody can have costs nothing. Raises :class:`AuthenticationError`, or
+        :class:`~app.security.passwords.QueueFullError`.
+        """
+        if len(username) > USERNAME_MAX_LENGTH:
+            raise AuthenticationError("the name is too long")
+        async with self._database.read() as connection:
+            account = await find_account(connection, username)
+        stored = account.password_hash if account else None
+        matches, new_hash = await self._passwords.verify(password, stored)
+        if account is not None and account.enabled and matches:
+            return Authenticated(account, new_hash)
+        reason = _reason(account, matches)
+        # What was typed as a name is not written down: it may be a password.
+        event = Event(
+            type="login.failed",
+            user_id=account.id if account else None,
+            client_id=door.client_id,
+            origin=door.origin,
+            details={"door": door.name, "reason": reason},
+        )
+        async with self._database.transaction() as connection:
+            await record(connection, self._clock.now(), event)
+        raise AuthenticationError(reason)
+
+
+def _reason(account: Account | None, matches: bool) -> str:
     if account is None:
-        raise AuthenticationError("unknown user")
-    if not matches:
-        raise AuthenticationError("wrong password")
-    if not account.enabled:
-        raise AuthenticationError("disabled user")
-    return Authenticated(account, new_hash)
+        return "unknown user"
+    return "disabled user" if matches else "wrong password"

@@ -213,7 +213,7 @@ def check_redirect_uri(uri: str) -> None:
         raise InvalidError("a private scheme is a reversed domain name (RFC 8252, section 7.1)")
 
 
-def _check(registration: Registration) -> None:
+def check_registration(registration: Registration) -> None:
     """Raise :class:`InvalidError` for what no client may be."""
     public = registration.is_public
     if not registration.name.strip() or len(registration.name) > 255:
@@ -270,7 +270,7 @@ async def create_client(
     The secret is not stored and cannot be shown again. Raises :class:`InvalidError` or
     :class:`ConflictError`.
     """
-    _check(registration)
+    check_registration(registration)
     allowed = await require_known(connection, [*registration.scopes, *registration.default_scopes])
     client_id = registration.client_id or generate_secret()[:22]
     await _check_identity(connection, client_id)

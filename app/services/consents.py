@@ -72,13 +72,21 @@ async def list_allowed(connection: AsyncConnection, user_id: uuid.UUID) -> list[
 
 async def withdraw(
     connection: AsyncConnection, user_id: uuid.UUID, client_id: str, now: datetime
-) -> None:
-    """Forget what the user allowed to the client, and end their logins through it."""
-    await connection.execute(
-        delete(Consent).where(Consent.user_id == user_id, Consent.client_id == client_id)
+) -> bool:
+    """Forget what the user allowed to the client, and end their logins through it.
+
+    False if there was nothing to forget.
+    """
+    forgotten = await connection.execute(
+        delete(Consent)
+        .where(Consent.user_id == user_id, Consent.client_id == client_id)
+        .returning(Consent.scope)
     )
+    if not forgotten.all():
+        return False
     await connection.execute(
         update(Login)
         .where(Login.user_id == user_id, Login.client_id == client_id, Login.ended_at.is_(None))
         .values(ended_at=now)
     )
+    return True

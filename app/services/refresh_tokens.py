@@ -19,6 +19,7 @@ from sqlalchemy import (
     SQLColumnExpression,
     String,
     and_,
+    cast,
     exists,
     func,
     insert,
@@ -31,8 +32,10 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.sql.functions import _FunctionGenerator
 
 from app.database import Database
-from app.models import ClientScope, Login, RefreshToken, User, UserScope
+from app.models import AuditEvent, Base, ClientScope, Login, RefreshToken, User, UserScope
 from app.security.opaque import generate_secret, hash_secret
+from app.services.audit import Event
+from app.services.logins import Origin
 from app.services.users import SCOPES_OF_USER
 
 MAX_SUCCESSORS = 8
@@ -178,6 +181,7 @@ async def rotate(
     scopes: Sequence[str],
     now: datetime,
     grace: timedelta,
+    origin: Origin,
 ) -> tuple[Family, str] | None:
     """Consume ``token`` and issue its successor; None if that cannot be.
 
@@ -206,6 +210,7 @@ async def rotate(
         .returning(RefreshToken.login_id)
     )
     values = {"token_hash": hash_secret(successor), "parent_hash": token_hash, "issued_at": now}
+    refreshed = Event(type="token.refreshed", client_id=client_id, origin=origin)
     if database.is_sqlite:
         async with database.transaction() as connection:
             login_id = await connection.scalar(consume)
@@ -223,31 +228,58 @@ async def rotate(
             select(
                 consumed.c.login_id,
                 literal(0),
-                *(
-                    literal(value, RefreshToken.__table__.c[name].type)
-                    for name, value in values.items()
-                ),
+                *(_literal(RefreshToken, name, value) for name, value in values.items()),
             ),
         )
         .cte("issued")
     )
-    query = _family_columns(now).join(consumed, consumed.c.login_id == Login.id).add_cte(issued)
+    user_id = cast(Login.user_id, String(36))
+    columns = refreshed.row(now) | {"actor": user_id, "user_id": user_id}
+    recorded = (
+        insert(AuditEvent)
+        .from_select(
+            list(columns),
+            select(
+                *(
+                    value if value is user_id else _literal(AuditEvent, name, value)
+                    for name, value in columns.items()
+                )
+            ).join_from(consumed, Login, consumed.c.login_id == Login.id),
+        )
+        .cte("recorded")
+    )
+    query = (
+        _family_columns(now)
+        .join(consumed, consumed.c.login_id == Login.id)
+        .add_cte(issued, recorded)
+    )
     async with database.statement() as connection:
         found = (await connection.execute(query)).one_or_none()
     return None if found is None else (_family(found), successor)
 
 
+def _literal(table: type[Base], column: str, value: object) -> ColumnElement[Any]:
+    return literal(value, table.__table__.c[column].type)
+
+
 async def revoke_family(
     connection: AsyncConnection, token: str, client_id: str, now: datetime
-) -> None:
-    """End the login of a refresh token, used or not, if it was issued to that client."""
+) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """End the login of a refresh token, used or not, if it was issued to that client.
+
+    Returns the ids of the login and of its user if it went on until now.
+    """
     login_id = (
         select(RefreshToken.login_id)
         .where(RefreshToken.token_hash == hash_secret(token))
         .scalar_subquery()
     )
-    await connection.execute(
-        update(Login)
-        .where(Login.id == login_id, Login.client_id == client_id, Login.ended_at.is_(None))
-        .values(ended_at=now)
-    )
+    row = (
+        await connection.execute(
+            update(Login)
+            .where(Login.id == login_id, Login.client_id == client_id, Login.ended_at.is_(None))
+            .values(ended_at=now)
+            .returning(Login.id, Login.user_id)
+        )
+    ).one_or_none()
+    return None if row is None else (row.id, row.user_id)

@@ -4,13 +4,13 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import insert, select
+from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.database import Database
-from app.errors import ConflictError, InvalidError
-from app.models import Scope
+from app.errors import ConflictError, InvalidError, NotFoundError
+from app.models import ApiKeyScope, ClientScope, Consent, Scope, UserScope
 from app.recent import Recent
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
@@ -64,3 +64,19 @@ async def require_known(connection: AsyncConnection, names: Sequence[str]) -> li
         if name not in known:
             raise InvalidError(f"there is no scope {name!r}")
     return list(dict.fromkeys(names))
+
+
+async def delete_scope(connection: AsyncConnection, name: str) -> None:
+    """Delete a scope that nobody has. Raises :class:`NotFoundError` or :class:`ConflictError`."""
+    if name not in await list_scopes(connection):
+        raise NotFoundError(f"there is no scope {name!r}")
+    holders = {
+        "users": UserScope.scope,
+        "clients": ClientScope.scope,
+        "API keys": ApiKeyScope.scope,
+    }
+    for plural, column in holders.items():
+        if await connection.scalar(select(exists().where(column == name))):
+            raise ConflictError(f"{plural} have the scope {name}: take it from them first")
+    await connection.execute(delete(Consent).where(Consent.scope == name))
+    await connection.execute(delete(Scope).where(Scope.name == name))

@@ -103,8 +103,12 @@ async def create_user(
     password_hash: str | None,
     scopes: Sequence[str],
     now: datetime,
+    user_id: uuid.UUID | None = None,
 ) -> uuid.UUID:
-    """Add a user and return the id. Raises :class:`InvalidError` or :class:`ConflictError`."""
+    """Add a user and return the id, a new one unless one is given.
+
+    Raises :class:`InvalidError` or :class:`ConflictError`.
+    """
     check_username(username)
     if email is not None:
         check_email(email)
@@ -112,7 +116,7 @@ async def create_user(
     key = username_key(username)
     if await connection.scalar(select(exists().where(User.username_key == key))):
         raise ConflictError(f"a user named {username!r} exists already")
-    user_id = uuid.uuid4()
+    user_id = user_id or uuid.uuid4()
     await connection.execute(
         insert(User).values(
             id=user_id,
@@ -161,11 +165,6 @@ async def change_email(
         .where(User.id == user_id)
         .values(email=email, email_verified=False, updated_at=now)
     )
-
-
-async def find_password_hash(connection: AsyncConnection, user_id: uuid.UUID) -> str | None:
-    """The stored hash, or None for a user without a password."""
-    return await connection.scalar(select(User.password_hash).where(User.id == user_id))
 
 
 async def find_enabled_scopes(connection: AsyncConnection, user_id: uuid.UUID) -> frozenset[str]:

@@ -7,6 +7,7 @@ from app.errors import InvalidScopeError, UnauthorizedClientError
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import requested_scopes
 from app.oauth2.tokens import token_response
+from app.services.audit import Event
 from app.services.scopes import SPEAK_OF_A_USER
 
 PARAMETERS = {"scope": {"type": "string", "description": "Scopes, separated by spaces."}}
@@ -32,6 +33,14 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     access_token = await request.server.access_tokens.sign(
         subject=client.client_id, client_id=client.client_id, scope=scope, login_id=None
     )
+    issued = Event(
+        type="token.issued",
+        actor=client.client_id,
+        client_id=client.client_id,
+        origin=request.origin,
+        details={"grant": request.grant_type, "scope": scope},
+    )
+    request.server.audit_batch.add(issued, request.server.clock.now())
     return token_response(request.server, access_token, scope)
 
 

@@ -15,7 +15,8 @@ from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, requested_scopes
 from app.oauth2.tokens import begin_login, user_tokens
 from app.security.passwords import QueueFullError
-from app.services.authentication import AuthenticationError, authenticate
+from app.services.audit import Event, record
+from app.services.authentication import AuthenticationError, Door
 from app.services.users import store_password_hash
 from app.settings import Settings
 
@@ -80,13 +81,23 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     server = request.server
     requested = requested_scopes(request.form.get("scope", ""), request.client)
     try:
-        user = await authenticate(server.database, server.passwords, form.username, form.password)
+        door = Door("token", request.origin, request.client.client_id)
+        user = await server.authenticator.authenticate(form.username, form.password, door)
     except QueueFullError:
         raise TemporarilyUnavailableError("the login queue is full") from None
     except AuthenticationError as error:
         raise InvalidGrantError(str(error)) from None
     scope = grant_scopes(requested, user.account.scopes)
+    succeeded = Event(
+        type="login.succeeded",
+        actor=str(user.account.id),
+        user_id=user.account.id,
+        client_id=request.client.client_id,
+        origin=request.origin,
+        details={"door": door.name},
+    )
     async with server.database.transaction() as connection:
+        await record(connection, server.clock.now(), succeeded)
         login = await begin_login(connection, request, user.account.id, scope)
         if user.new_hash is not None:
             await store_password_hash(connection, user.account.id, user.new_hash)

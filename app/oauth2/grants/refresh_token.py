@@ -12,6 +12,7 @@ from app.errors import (
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes
 from app.oauth2.tokens import user_tokens
+from app.services.audit import Event, record
 from app.services.logins import end_login
 from app.services.refresh_tokens import find_refresh_token, rotate
 
@@ -37,7 +38,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     asked = [name for name in request.form.get("scope", "").split(" ") if name]
     grace = timedelta(seconds=server.settings.refresh_reuse_grace)
     now = server.clock.now()
-    rotated = await rotate(server.database, token, client_id, asked, now, grace)
+    rotated = await rotate(server.database, token, client_id, asked, now, grace, request.origin)
     if rotated is None:
         raise await _refusal(request, token, grace)
     family, successor = rotated
@@ -67,6 +68,14 @@ async def _refusal(request: TokenRequest, token: str, grace: timedelta) -> OAuth
         if presented.takeable:
             return InvalidScopeError(description="A requested scope was not granted, or is gone.")
         await end_login(connection, presented.family.login_id, now)
+        reused = Event(
+            type="token.reused",
+            user_id=presented.family.user_id,
+            client_id=presented.family.client_id,
+            origin=request.origin,
+            details={"session": str(presented.family.login_id)},
+        )
+        await record(connection, now, reused)
         return InvalidGrantError("reused refresh token: its login was ended", REFUSED)
 
 

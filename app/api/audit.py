@@ -1,0 +1,70 @@
+"""Reading the audit trail."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Security
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from app.api.paging import Limit, page
+from app.oauth2.bearer import BEARER_RESPONSES
+from app.oauth2.principal import Principal, current_principal
+from app.problems import BODY_RESPONSES
+from app.server import Reading
+from app.services.audit import list_events
+
+router = APIRouter(
+    prefix="/audit", tags=["audit"], responses={**BEARER_RESPONSES, **BODY_RESPONSES}
+)
+
+
+class AuditEventOut(BaseModel):
+    """Something that happened."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    at: datetime
+    type: str = Field(examples=["login.failed"])
+    actor: str | None = Field(description="The `sub` of who did it; `operator` at the shell.")
+    user_id: str | None
+    client_id: str | None
+    address: str | None
+    user_agent: str | None
+    details: dict[str, Any]
+
+
+class AuditPage(BaseModel):
+    """Some of the events, and where the older ones begin."""
+
+    events: list[AuditEventOut]
+    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+
+
+@router.get("", operation_id="list_audit_events", summary="Read the audit trail")
+async def list_audit_events(
+    principal: Annotated[Principal, Security(current_principal, scopes=["audit:read"])],
+    reading: Reading,
+    limit: Limit = 50,
+    cursor: Annotated[
+        int | None, Query(ge=0, le=2**62, description="`next_cursor` of a page.")
+    ] = None,
+    user: Annotated[str | None, Query(max_length=36, description="The id of a user.")] = None,
+    client: Annotated[str | None, Query(max_length=255, description="A client id.")] = None,
+    type: Annotated[str | None, Query(max_length=64, examples=["login.failed"])] = None,
+    since: Annotated[AwareDatetime | None, Query(description="Not older than this.")] = None,
+) -> AuditPage:
+    """What happened, newest first."""
+    events = await list_events(
+        reading,
+        limit=limit + 1,
+        before=cursor,
+        user_id=user,
+        client_id=client,
+        event_type=type,
+        since=None if since is None else since.astimezone(UTC),
+    )
+    shown, next_cursor = page(events, limit, lambda event: event.id)
+    return AuditPage(
+        events=[AuditEventOut.model_validate(event) for event in shown], next_cursor=next_cursor
+    )

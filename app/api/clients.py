@@ -1,0 +1,261 @@
+"""Managing clients."""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Response, Security
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from app.api.paging import CHANGE_RESPONSES, Limit, UnchangedSince, etag, page
+from app.oauth2.bearer import BEARER_RESPONSES
+from app.oauth2.principal import Principal, current_principal
+from app.problems import BODY_RESPONSES, problem
+from app.server import CurrentServer, Reading, Transaction
+from app.services import client_management
+from app.services.client_management import ClientChanges, ClientRecord
+from app.services.clients import Registration
+
+router = APIRouter(
+    prefix="/clients", tags=["clients"], responses={**BEARER_RESPONSES, **BODY_RESPONSES}
+)
+
+Reader = Annotated[Principal, Security(current_principal, scopes=["clients:read"])]
+Writer = Annotated[Principal, Security(current_principal, scopes=["clients:write"])]
+
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("There is no such client.")}
+
+GrantType = Literal["password", "refresh_token", "client_credentials", "authorization_code"]
+AuthMethod = Literal["client_secret_basic", "client_secret_post"]
+Uris = Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=50)]
+Scopes = Annotated[list[str], Field(max_length=100, examples=[["profile"]])]
+
+ONE_MONTH = 31 * 24 * 3600
+
+
+class NewClient(BaseModel):
+    """A client to register."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=255, examples=["My application"])
+    client_id: str | None = Field(default=None, max_length=255, description="Else generated.")
+    client_secret: SecretStr | None = Field(default=None, description="Else generated.")
+    public: bool = Field(default=False, description="It runs where a secret cannot be kept.")
+    grant_types: list[GrantType] = Field(examples=[["authorization_code", "refresh_token"]])
+    auth_methods: list[AuthMethod] = []
+    redirect_uris: Uris = Field(default=[], examples=[["https://app.example.com/callback"]])
+    post_logout_redirect_uris: Uris = []
+    scopes: Scopes = []
+    default_scopes: Scopes = []
+    id_token_alg: Literal["RS256", "ES256", "EdDSA"] = "RS256"
+    require_pkce: bool = True
+    introspect: Literal["own", "any"] = "own"
+
+
+class ClientPatch(BaseModel):
+    """What to change; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, min_length=1, max_length=255)
+    grant_types: list[GrantType] | None = None
+    auth_methods: list[AuthMethod] | None = None
+    redirect_uris: Uris | None = None
+    post_logout_redirect_uris: Uris | None = None
+    scopes: Scopes | None = None
+    default_scopes: Scopes | None = None
+    id_token_alg: Literal["RS256", "ES256", "EdDSA"] | None = None
+    require_pkce: bool | None = None
+    introspect: Literal["own", "any"] | None = None
+    disabled: bool | None = None
+
+
+class ClientOut(BaseModel):
+    """A client. Its secret cannot be shown again."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    client_id: str
+    name: str
+    public: bool = Field(validation_alias="is_public")
+    grant_types: list[str]
+    auth_methods: list[str]
+    redirect_uris: list[str]
+    post_logout_redirect_uris: list[str]
+    scopes: list[str]
+    default_scopes: list[str]
+    id_token_alg: str
+    require_pkce: bool
+    introspect: str
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+
+
+class CreatedClient(BaseModel):
+    """A new client and, this once, its secret."""
+
+    client: ClientOut
+    client_id: str
+    client_secret: str | None = Field(description="Null for a public client.")
+
+
+class ClientPage(BaseModel):
+    """Some of the clients, and where the next ones begin."""
+
+    clients: list[ClientOut]
+    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+
+
+class SecretRotation(BaseModel):
+    """How long the old secret stays good."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap: int = Field(
+        default=int(client_management.SECRET_OVERLAP.total_seconds()),
+        ge=0,
+        le=ONE_MONTH,
+        description="Seconds; 0 for a secret that has leaked.",
+    )
+
+
+class NewSecret(BaseModel):
+    """A new secret, this once."""
+
+    client_id: str
+    client_secret: str
+    old_secret_expires_at: datetime
+
+
+def _out(record: ClientRecord, response: Response) -> ClientOut:
+    response.headers["ETag"] = etag(record.updated_at)
+    return ClientOut.model_validate(record)
+
+
+@router.get("", operation_id="list_clients", summary="List clients")
+async def list_clients(
+    principal: Reader,
+    reading: Reading,
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None, Query(max_length=255, description="`next_cursor` of a page.")
+    ] = None,
+    disabled: Annotated[bool | None, Query(description="Only these, or only the others.")] = None,
+) -> ClientPage:
+    """Clients by id."""
+    records = await client_management.list_clients(
+        reading, limit=limit + 1, after=cursor, disabled=disabled
+    )
+    shown, next_cursor = page(records, limit, lambda client: client.client_id)
+    return ClientPage(
+        clients=[ClientOut.model_validate(record) for record in shown], next_cursor=next_cursor
+    )
+
+
+@router.post(
+    "",
+    status_code=201,
+    operation_id="create_client",
+    summary="Register a client",
+    responses=CHANGE_RESPONSES,
+)
+async def create_client(
+    principal: Writer,
+    server: CurrentServer,
+    transaction: Transaction,
+    wanted: NewClient,
+    response: Response,
+) -> CreatedClient:
+    """Register a client, with scopes that one has oneself. Its secret is shown this once."""
+    given = wanted.model_dump(exclude={"public", "client_secret"})
+    secret = wanted.client_secret
+    registration = Registration(
+        **given,
+        is_public=wanted.public,
+        client_secret=None if secret is None else secret.get_secret_value(),
+    )
+    record, client_secret = await client_management.register_client(
+        transaction, principal.actor, registration, server.clock.now()
+    )
+    response.headers["Location"] = f"{server.settings.issuer}/clients/{record.client_id}"
+    return CreatedClient(
+        client=_out(record, response), client_id=record.client_id, client_secret=client_secret
+    )
+
+
+@router.get(
+    "/{client_id}", operation_id="get_client", summary="Look at a client", responses=NOT_FOUND
+)
+async def get_client(
+    principal: Reader, reading: Reading, client_id: str, response: Response
+) -> ClientOut:
+    """One client, with an `ETag` for `If-Match`."""
+    return _out(await client_management.get_client(reading, client_id), response)
+
+
+@router.patch(
+    "/{client_id}",
+    operation_id="update_client",
+    summary="Change a client",
+    responses={**NOT_FOUND, **CHANGE_RESPONSES},
+)
+async def update_client(
+    principal: Writer,
+    server: CurrentServer,
+    transaction: Transaction,
+    client_id: str,
+    changes: ClientPatch,
+    unchanged_since: UnchangedSince,
+    response: Response,
+) -> ClientOut:
+    """Change a client; every worker follows within two seconds."""
+    record = await client_management.change_client(
+        transaction,
+        principal.actor,
+        client_id,
+        ClientChanges(**changes.model_dump(exclude_unset=True)),
+        server.clock.now(),
+        unchanged_since,
+    )
+    return _out(record, response)
+
+
+@router.post(
+    "/{client_id}/secret",
+    operation_id="rotate_client_secret",
+    summary="Give a client another secret",
+    responses=NOT_FOUND,
+)
+async def rotate_client_secret(
+    principal: Writer,
+    server: CurrentServer,
+    transaction: Transaction,
+    client_id: str,
+    rotation: SecretRotation,
+) -> NewSecret:
+    """A new secret, shown this once; the old one stays good for a while."""
+    secret, until = await client_management.rotate_secret(
+        transaction,
+        principal.actor,
+        client_id,
+        server.clock.now(),
+        timedelta(seconds=rotation.overlap),
+    )
+    return NewSecret(client_id=client_id, client_secret=secret, old_secret_expires_at=until)
+
+
+@router.delete(
+    "/{client_id}",
+    status_code=204,
+    operation_id="delete_client",
+    summary="Delete a client",
+    responses=NOT_FOUND,
+)
+async def delete_client(
+    principal: Writer, server: CurrentServer, transaction: Transaction, client_id: str
+) -> None:
+    """Delete a client. Every login through it ends."""
+    await client_management.delete_client(
+        transaction, principal.actor, client_id, server.clock.now()
+    )

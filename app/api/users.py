@@ -1,0 +1,218 @@
+"""Managing users."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response, Security
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from app.api.paging import CHANGE_RESPONSES, Limit, UnchangedSince, etag, page
+from app.errors import InvalidError, UnavailableError
+from app.oauth2.bearer import BEARER_RESPONSES
+from app.oauth2.principal import Principal, current_principal
+from app.problems import BODY_RESPONSES, problem
+from app.security.passwords import QueueFullError, UnacceptablePasswordError, check_new_password
+from app.server import CurrentServer, Reading, Server, Transaction
+from app.services import user_management
+from app.services.user_management import UserChanges, UserRecord
+from app.services.users import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH
+
+router = APIRouter(
+    prefix="/users", tags=["users"], responses={**BEARER_RESPONSES, **BODY_RESPONSES}
+)
+
+Reader = Annotated[Principal, Security(current_principal, scopes=["users:read"])]
+Writer = Annotated[Principal, Security(current_principal, scopes=["users:write"])]
+
+NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("There is no such user.")}
+
+Scopes = Annotated[list[str], Field(max_length=100, examples=[["profile", "items:read"]])]
+
+
+class NewUser(BaseModel):
+    """A user to add. Without a password they cannot log in until they are given one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    username: str = Field(min_length=1, max_length=USERNAME_MAX_LENGTH, examples=["ada"])
+    email: str | None = Field(default=None, max_length=EMAIL_MAX_LENGTH)
+    password: SecretStr | None = None
+    scopes: Scopes = []
+
+
+class UserPatch(BaseModel):
+    """What to change; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    email: str | None = Field(default=None, max_length=EMAIL_MAX_LENGTH)
+    email_verified: bool | None = None
+    scopes: Scopes | None = None
+    disabled: bool | None = None
+
+
+class NewPassword(BaseModel):
+    """A password for somebody else."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: SecretStr
+
+
+class UserOut(BaseModel):
+    """A user."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: uuid.UUID
+    username: str
+    email: str | None
+    email_verified: bool
+    has_password: bool
+    scopes: list[str]
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+
+
+class UserPage(BaseModel):
+    """Some of the users, and where the next ones begin."""
+
+    users: list[UserOut]
+    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+
+
+def _out(record: UserRecord, response: Response) -> UserOut:
+    response.headers["ETag"] = etag(record.updated_at)
+    return UserOut.model_validate(record)
+
+
+@router.get("", operation_id="list_users", summary="List users", responses=NOT_FOUND)
+async def list_users(
+    principal: Reader,
+    reading: Reading,
+    limit: Limit = 50,
+    cursor: Annotated[uuid.UUID | None, Query(description="`next_cursor` of a page.")] = None,
+    name: Annotated[str, Query(max_length=128, description="How the name begins.")] = "",
+    disabled: Annotated[bool | None, Query(description="Only these, or only the others.")] = None,
+) -> UserPage:
+    """Users by name."""
+    records = await user_management.list_users(
+        reading, limit=limit + 1, after=cursor, name_starts_with=name, disabled=disabled
+    )
+    shown, next_cursor = page(records, limit, lambda user: user.id)
+    return UserPage(
+        users=[UserOut.model_validate(record) for record in shown], next_cursor=next_cursor
+    )
+
+
+@router.post(
+    "",
+    status_code=201,
+    operation_id="create_user",
+    summary="Add a user",
+    responses=CHANGE_RESPONSES,
+)
+async def create_user(
+    principal: Writer, server: CurrentServer, wanted: NewUser, response: Response
+) -> UserOut:
+    """Add a user, with scopes that one has oneself."""
+    password_hash = None
+    if wanted.password is not None:
+        password_hash = await _hash(server, wanted.password, wanted.username)
+    async with server.database.transaction() as transaction:
+        record = await user_management.register_user(
+            transaction,
+            principal.actor,
+            username=wanted.username,
+            email=wanted.email,
+            password_hash=password_hash,
+            scopes=wanted.scopes,
+            now=server.clock.now(),
+        )
+    response.headers["Location"] = f"{server.settings.issuer}/users/{record.id}"
+    return _out(record, response)
+
+
+@router.get("/{user_id}", operation_id="get_user", summary="Look at a user", responses=NOT_FOUND)
+async def get_user(
+    principal: Reader, reading: Reading, user_id: uuid.UUID, response: Response
+) -> UserOut:
+    """One user, with an `ETag` for `If-Match`."""
+    return _out(await user_management.get_user(reading, user_id), response)
+
+
+@router.patch(
+    "/{user_id}",
+    operation_id="update_user",
+    summary="Change a user",
+    responses={**NOT_FOUND, **CHANGE_RESPONSES},
+)
+async def update_user(
+    principal: Writer,
+    server: CurrentServer,
+    transaction: Transaction,
+    user_id: uuid.UUID,
+    changes: UserPatch,
+    unchanged_since: UnchangedSince,
+    response: Response,
+) -> UserOut:
+    """Change e-mail, scopes, or whether the user is disabled, which ends all their logins."""
+    given = changes.model_dump(exclude_unset=True)
+    if "email" in given and given["email"] is None:
+        given["email"] = ""  # null takes the address away
+    record = await user_management.change_user(
+        transaction,
+        principal.actor,
+        user_id,
+        UserChanges(**given),
+        server.clock.now(),
+        unchanged_since,
+    )
+    return _out(record, response)
+
+
+@router.post(
+    "/{user_id}/password",
+    status_code=204,
+    operation_id="set_user_password",
+    summary="Give a user another password",
+    responses=NOT_FOUND,
+)
+async def set_user_password(
+    principal: Writer, server: CurrentServer, user_id: uuid.UUID, wanted: NewPassword
+) -> None:
+    """Set a password. All the user's logins end."""
+    async with server.database.read() as connection:
+        user = await user_management.get_user(connection, user_id)
+    password_hash = await _hash(server, wanted.password, user.username)
+    async with server.database.transaction() as transaction:
+        await user_management.set_password(
+            transaction, principal.actor, user_id, password_hash, server.clock.now()
+        )
+
+
+@router.delete(
+    "/{user_id}",
+    status_code=204,
+    operation_id="delete_user",
+    summary="Delete a user",
+    responses={**NOT_FOUND, **CHANGE_RESPONSES},
+)
+async def delete_user(
+    principal: Writer, server: CurrentServer, transaction: Transaction, user_id: uuid.UUID
+) -> None:
+    """Delete a user and all that is theirs. The audit trail stays."""
+    await user_management.delete_user(transaction, principal.actor, user_id, server.clock.now())
+
+
+async def _hash(server: Server, password: SecretStr, username: str) -> str:
+    plain = password.get_secret_value()
+    try:
+        check_new_password(plain, username, server.settings.password_min_length)
+        return await server.passwords.hash(plain)
+    except UnacceptablePasswordError as refusal:
+        raise InvalidError(str(refusal)) from None
+    except QueueFullError:
+        raise UnavailableError("Too many log in at the moment.") from None

@@ -1,0 +1,57 @@
+"""``latchkey scopes``: what a token can permit."""
+
+from typing import Annotated, Any
+
+import typer
+
+from app.cli.command import Json, note, run, show, show_list
+from app.server import Server
+from app.services import scopes
+
+cli = typer.Typer(no_args_is_help=True, help="Create, list and delete scopes.")
+
+
+@cli.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="Such as reports:read.")],
+    description: Annotated[str, typer.Option(help="What people read when asked to allow it.")],
+    json: Json = False,
+) -> None:
+    """Add a scope. It shows in /docs and in the metadata within two seconds."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.transaction() as connection:
+            await scopes.create_scope(
+                connection, name=name, description=description, now=server.clock.now()
+            )
+            await note(connection, server, "scope.created", scope=name)
+        return {"name": name, "description": description}
+
+    show(run(work), json)
+
+
+@cli.command("list")
+def show_scopes(json: Json = False) -> None:
+    """List every scope, by name."""
+
+    async def work(server: Server) -> list[dict[str, Any]]:
+        async with server.database.read() as connection:
+            known = await scopes.list_scopes(connection)
+        return [{"name": name, "description": text} for name, text in known.items()]
+
+    show_list(run(work), json)
+
+
+@cli.command("delete")
+def delete(
+    name: Annotated[str, typer.Argument(help="From `scopes list`.")], json: Json = False
+) -> None:
+    """Delete a scope that no user, client or API key has."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with server.database.transaction() as connection:
+            await scopes.delete_scope(connection, name)
+            await note(connection, server, "scope.deleted", scope=name)
+        return {"name": name, "deleted": True}
+
+    show(run(work), json)

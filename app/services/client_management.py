@@ -1,0 +1,263 @@
+"""Managing clients: what the API under ``/clients`` and ``latchkey clients`` do."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import InvalidError, NotFoundError, PreconditionFailedError
+from app.models import Client, ClientScope, ClientSecret
+from app.security.opaque import generate_secret, hash_secret
+from app.services.audit import Event, record
+from app.services.authority import Actor
+from app.services.clients import Registration, check_registration, create_client
+from app.services.scopes import require_known
+
+SECRET_OVERLAP = timedelta(days=7)
+"""In which a secret that is being rotated out stays good, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    """A client, as those who manage see it. Its secret is gone."""
+
+    client_id: str
+    name: str
+    is_public: bool
+    grant_types: tuple[str, ...]
+    auth_methods: tuple[str, ...]
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    scopes: tuple[str, ...]
+    default_scopes: tuple[str, ...]
+    id_token_alg: str
+    require_pkce: bool
+    introspect: str
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ClientChanges:
+    """What to change. None leaves a field as it is."""
+
+    name: str | None = None
+    grant_types: Sequence[str] | None = None
+    auth_methods: Sequence[str] | None = None
+    redirect_uris: Sequence[str] | None = None
+    post_logout_redirect_uris: Sequence[str] | None = None
+    scopes: Sequence[str] | None = None
+    default_scopes: Sequence[str] | None = None
+    id_token_alg: str | None = None
+    require_pkce: bool | None = None
+    introspect: str | None = None
+    disabled: bool | None = None
+
+
+def _scopes(*conditions: Any) -> Any:
+    return (
+        select(func.aggregate_strings(ClientScope.scope, " "))
+        .where(ClientScope.client_id == Client.client_id, *conditions)
+        .scalar_subquery()
+    )
+
+
+def _select() -> Select[Any]:
+    return select(
+        Client.client_id,
+        Client.name,
+        Client.is_public,
+        Client.grant_types,
+        Client.auth_methods,
+        Client.redirect_uris,
+        Client.post_logout_redirect_uris,
+        _scopes().label("scopes"),
+        _scopes(ClientScope.is_default).label("default_scopes"),
+        Client.id_token_alg,
+        Client.require_pkce,
+        Client.introspect,
+        Client.created_at,
+        Client.updated_at,
+        Client.disabled_at,
+    )
+
+
+_LISTS = ("grant_types", "auth_methods", "redirect_uris", "post_logout_redirect_uris")
+
+
+def _record(row: Row[Any]) -> ClientRecord:
+    values = dict(row._mapping)
+    values |= {name: tuple(values[name]) for name in _LISTS}
+    for name in ("scopes", "default_scopes"):
+        values[name] = tuple(sorted((values[name] or "").split()))
+    return ClientRecord(**values)
+
+
+async def get_client(connection: AsyncConnection, client_id: str) -> ClientRecord:
+    """The client of that id. Raises :class:`NotFoundError`."""
+    row = (await connection.execute(_select().where(Client.client_id == client_id))).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such client.")
+    return _record(row)
+
+
+async def list_clients(
+    connection: AsyncConnection,
+    *,
+    limit: int,
+    after: str | None = None,
+    disabled: bool | None = None,
+) -> Sequence[ClientRecord]:
+    """At most ``limit`` clients that match, by id, beginning behind the client ``after``."""
+    query = _select()
+    if after is not None:
+        query = query.where(Client.client_id > after)
+    if disabled is not None:
+        query = query.where(
+            Client.disabled_at.is_not(None) if disabled else Client.disabled_at.is_(None)
+        )
+    rows = await connection.execute(query.order_by(Client.client_id).limit(limit))
+    return [_record(row) for row in rows]
+
+
+async def register_client(
+    connection: AsyncConnection, actor: Actor, registration: Registration, now: datetime
+) -> tuple[ClientRecord, str | None]:
+    """Add a client; return it and, if it is confidential, its secret, this once."""
+    actor.require_to_grant([*registration.scopes, *registration.default_scopes])
+    client_id, secret = await create_client(connection, registration, now)
+    await _note(connection, actor, "client.created", client_id, now)
+    return await get_client(connection, client_id), secret
+
+
+async def change_client(
+    connection: AsyncConnection,
+    actor: Actor,
+    client_id: str,
+    changes: ClientChanges,
+    now: datetime,
+    unchanged_since: datetime | None = None,
+) -> ClientRecord:
+    """Change a client. Raises a :class:`~app.errors.Problem`.
+
+    With ``unchanged_since`` only if nobody has changed the client after that time.
+    """
+    before = await get_client(connection, client_id)
+    actor.require_over(before.scopes)
+    if unchanged_since is not None and before.updated_at != unchanged_since:
+        raise PreconditionFailedError("Somebody has changed this client meanwhile.")
+    wanted = {name: value for name, value in asdict(changes).items() if value is not None}
+    disabled = wanted.pop("disabled", None)
+    after = replace(_as_registration(before), **wanted)
+    check_registration(after)
+    allowed = set(await require_known(connection, [*after.scopes, *after.default_scopes]))
+    actor.require_to_grant(allowed.difference(before.scopes))
+    values = {name: wanted[name] for name in wanted if name not in ("scopes", "default_scopes")}
+    if disabled is not None:
+        values["disabled_at"] = now if disabled else None
+    updated = await connection.execute(
+        update(Client)
+        .where(Client.client_id == client_id, Client.updated_at == before.updated_at)
+        .values(**values, updated_at=now)
+        .returning(Client.client_id)
+    )
+    if updated.one_or_none() is None:
+        raise PreconditionFailedError("Somebody has changed this client at the same time.")
+    if changes.scopes is not None or changes.default_scopes is not None:
+        await _set_scopes(connection, client_id, allowed, after.default_scopes)
+    difference = {**wanted, **({} if disabled is None else {"disabled": disabled})}
+    await _note(connection, actor, "client.changed", client_id, now, **difference)
+    return await get_client(connection, client_id)
+
+
+def _as_registration(client: ClientRecord) -> Registration:
+    known = {field.name for field in fields(Registration)}
+    values = {name: value for name, value in asdict(client).items() if name in known}
+    if client.is_public:
+        values["auth_methods"] = ()  # "none" is implied
+    return Registration(**values)
+
+
+async def _set_scopes(
+    connection: AsyncConnection, client_id: str, allowed: Collection[str], default: Collection[str]
+) -> None:
+    await connection.execute(delete(ClientScope).where(ClientScope.client_id == client_id))
+    if allowed:
+        await connection.execute(
+            insert(ClientScope),
+            [
+                {"client_id": client_id, "scope": scope, "is_default": scope in default}
+                for scope in sorted(allowed)
+            ],
+        )
+
+
+async def rotate_secret(
+    connection: AsyncConnection,
+    actor: Actor,
+    client_id: str,
+    now: datetime,
+    overlap: timedelta = SECRET_OVERLAP,
+) -> tuple[str, datetime]:
+    """Give a client another secret, this once; return it and until when the old one is good.
+
+    Two are valid at a time: an even older one is good no longer. An overlap of zero is for a
+    secret that has leaked. Raises a :class:`~app.errors.Problem`.
+    """
+    client = await get_client(connection, client_id)
+    actor.require_over(client.scopes)
+    if client.is_public:
+        raise InvalidError("a public client has no secret")
+    until = now + overlap
+    newest = (
+        select(ClientSecret.id)
+        .where(ClientSecret.client_id == client_id)
+        .order_by(ClientSecret.created_at.desc(), ClientSecret.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    stale = or_(ClientSecret.id != newest, ClientSecret.expires_at <= now)
+    await connection.execute(delete(ClientSecret).where(ClientSecret.client_id == client_id, stale))
+    await connection.execute(
+        update(ClientSecret).where(ClientSecret.client_id == client_id).values(expires_at=until)
+    )
+    secret = generate_secret()
+    await connection.execute(
+        insert(ClientSecret).values(
+            client_id=client_id, secret_hash=hash_secret(secret), created_at=now
+        )
+    )
+    await _note(connection, actor, "client.secret_rotated", client_id, now)
+    return secret, until
+
+
+async def delete_client(
+    connection: AsyncConnection, actor: Actor, client_id: str, now: datetime
+) -> None:
+    """Delete a client; every login through it ends with it. Raises a :class:`Problem`."""
+    client = await get_client(connection, client_id)
+    actor.require_over(client.scopes)
+    await connection.execute(delete(Client).where(Client.client_id == client_id))
+    await _note(connection, actor, "client.deleted", client_id, now, name=client.name)
+
+
+async def _note(
+    connection: AsyncConnection,
+    actor: Actor,
+    event_type: str,
+    client_id: str,
+    now: datetime,
+    **details: Any,
+) -> None:
+    event = Event(
+        type=event_type,
+        actor=actor.subject,
+        client_id=client_id,
+        origin=actor.origin,
+        details=details,
+    )
+    await record(connection, now, event)

@@ -1,0 +1,263 @@
+"""Managing users: what the API under ``/users`` and ``latchkey users`` do."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, delete, exists, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.database import lock
+from app.errors import ConflictError, NotFoundError, PreconditionFailedError
+from app.models import BrowserSession, Login, User, UserScope
+from app.services.audit import Event, record
+from app.services.authority import Actor
+from app.services.scopes import require_known
+from app.services.users import SCOPES_OF_USER, check_email, create_user, username_key
+
+ADMINISTRATION = "users:write"
+"""Whoever has this can give themselves back to the others. One enabled user always has it."""
+
+USERS_LOCK = "users"
+
+
+@dataclass(frozen=True)
+class UserRecord:
+    """A user, as those who manage see them."""
+
+    id: uuid.UUID
+    username: str
+    email: str | None
+    email_verified: bool
+    has_password: bool
+    scopes: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+
+
+@dataclass(frozen=True)
+class UserChanges:
+    """What to change. None leaves a field as it is; an empty ``email`` takes it away."""
+
+    email: str | None = None
+    email_verified: bool | None = None
+    scopes: Collection[str] | None = None
+    disabled: bool | None = None
+
+
+def _select() -> Select[Any]:
+    return select(
+        User.id,
+        User.username,
+        User.email,
+        User.email_verified,
+        User.password_hash.is_not(None).label("has_password"),
+        SCOPES_OF_USER.label("scopes"),
+        User.created_at,
+        User.updated_at,
+        User.disabled_at,
+    )
+
+
+def _record(row: Row[Any]) -> UserRecord:
+    scopes = tuple(sorted((row.scopes or "").split()))
+    return UserRecord(**{**row._mapping, "scopes": scopes})
+
+
+async def get_user(connection: AsyncConnection, user_id: uuid.UUID) -> UserRecord:
+    """The user of that id. Raises :class:`NotFoundError`."""
+    row = (await connection.execute(_select().where(User.id == user_id))).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such user.")
+    return _record(row)
+
+
+async def get_user_by_name(connection: AsyncConnection, username: str) -> UserRecord:
+    """The user of that name. Raises :class:`NotFoundError`."""
+    query = _select().where(User.username_key == username_key(username))
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no user {username!r}")
+    return _record(row)
+
+
+async def list_users(
+    connection: AsyncConnection,
+    *,
+    limit: int,
+    after: uuid.UUID | None = None,
+    name_starts_with: str = "",
+    disabled: bool | None = None,
+) -> Sequence[UserRecord]:
+    """At most ``limit`` users that match, by name, beginning behind the user ``after``."""
+    query = _select()
+    if after is not None:
+        key = await connection.scalar(select(User.username_key).where(User.id == after))
+        if key is None:
+            raise NotFoundError("The cursor is no user any more.")
+        query = query.where(User.username_key > key)
+    if name_starts_with:
+        prefix = username_key(name_starts_with)
+        # A range, and not LIKE, which no index serves in every collation.
+        query = query.where(User.username_key >= prefix, User.username_key < prefix + "\U0010ffff")
+    if disabled is not None:
+        query = query.where(
+            User.disabled_at.is_not(None) if disabled else User.disabled_at.is_(None)
+        )
+    rows = await connection.execute(query.order_by(User.username_key).limit(limit))
+    return [_record(row) for row in rows]
+
+
+async def register_user(
+    connection: AsyncConnection,
+    actor: Actor,
+    *,
+    username: str,
+    email: str | None,
+    password_hash: str | None,
+    scopes: Sequence[str],
+    now: datetime,
+) -> UserRecord:
+    """Add a user. Raises a :class:`~app.errors.Problem`."""
+    actor.require_to_grant(scopes)
+    user_id = await create_user(
+        connection,
+        username=username,
+        email=email,
+        password_hash=password_hash,
+        scopes=scopes,
+        now=now,
+    )
+    await _note(connection, actor, "user.created", user_id, now, scopes=sorted(set(scopes)))
+    return await get_user(connection, user_id)
+
+
+async def change_user(
+    connection: AsyncConnection,
+    actor: Actor,
+    user_id: uuid.UUID,
+    changes: UserChanges,
+    now: datetime,
+    unchanged_since: datetime | None = None,
+) -> UserRecord:
+    """Change a user; disabling one ends all their logins. Raises a :class:`~app.errors.Problem`.
+
+    With ``unchanged_since`` only if nobody has changed the user after that time.
+    """
+    await lock(connection, USERS_LOCK)
+    before = await get_user(connection, user_id)
+    actor.require_over(before.scopes)
+    if unchanged_since is not None and before.updated_at != unchanged_since:
+        raise PreconditionFailedError("Somebody has changed this user meanwhile.")
+    values: dict[str, Any] = {"updated_at": now}
+    difference: dict[str, Any] = {}
+    if changes.email is not None and (changes.email or None) != before.email:
+        if changes.email:
+            check_email(changes.email)
+        values |= {"email": changes.email or None, "email_verified": False}
+        difference["email"] = "changed"
+    if changes.email_verified is not None:
+        values["email_verified"] = changes.email_verified
+        difference["email_verified"] = changes.email_verified
+    if changes.scopes is not None:
+        difference |= await _set_scopes(connection, actor, before, changes.scopes)
+    if changes.disabled is not None and changes.disabled != (before.disabled_at is not None):
+        values["disabled_at"] = now if changes.disabled else None
+        difference["disabled"] = changes.disabled
+        if changes.disabled:
+            await _end_everything(connection, user_id, now)
+    await connection.execute(update(User).where(User.id == user_id).values(values))
+    await _require_an_administrator(connection, before)
+    await _note(connection, actor, "user.changed", user_id, now, **difference)
+    return await get_user(connection, user_id)
+
+
+async def _set_scopes(
+    connection: AsyncConnection, actor: Actor, user: UserRecord, scopes: Collection[str]
+) -> dict[str, Any]:
+    wanted = set(await require_known(connection, list(scopes)))
+    added, removed = wanted.difference(user.scopes), set(user.scopes) - wanted
+    actor.require_to_grant(added)
+    if removed:
+        await connection.execute(
+            delete(UserScope).where(UserScope.user_id == user.id, UserScope.scope.in_(removed))
+        )
+    if added:
+        await connection.execute(
+            insert(UserScope), [{"user_id": user.id, "scope": scope} for scope in sorted(added)]
+        )
+    return {"scopes_added": sorted(added), "scopes_removed": sorted(removed)}
+
+
+async def set_password(
+    connection: AsyncConnection,
+    actor: Actor,
+    user_id: uuid.UUID,
+    password_hash: str,
+    now: datetime,
+) -> None:
+    """Give a user another password; all their logins end. Raises a :class:`Problem`."""
+    user = await get_user(connection, user_id)
+    actor.require_over(user.scopes)
+    await connection.execute(
+        update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
+    )
+    await _end_everything(connection, user_id, now)
+    await _note(connection, actor, "user.password_reset", user_id, now)
+
+
+async def delete_user(
+    connection: AsyncConnection, actor: Actor, user_id: uuid.UUID, now: datetime
+) -> None:
+    """Delete a user and all that is theirs, but not the audit trail."""
+    await lock(connection, USERS_LOCK)
+    user = await get_user(connection, user_id)
+    actor.require_over(user.scopes)
+    await connection.execute(delete(User).where(User.id == user_id))
+    await _require_an_administrator(connection, user)
+    await _note(connection, actor, "user.deleted", user_id, now, username=user.username)
+
+
+async def _end_everything(connection: AsyncConnection, user_id: uuid.UUID, now: datetime) -> None:
+    for table in (Login, BrowserSession):
+        await connection.execute(
+            update(table)
+            .where(table.user_id == user_id, table.ended_at.is_(None))
+            .values(ended_at=now)
+        )
+
+
+async def _require_an_administrator(connection: AsyncConnection, before: UserRecord) -> None:
+    """Raise :class:`ConflictError` if ``before`` was the last one who could manage users."""
+    if ADMINISTRATION not in before.scopes or before.disabled_at is not None:
+        return
+    remaining = exists().where(
+        and_(
+            UserScope.scope == ADMINISTRATION,
+            User.id == UserScope.user_id,
+            User.disabled_at.is_(None),
+        )
+    )
+    if not await connection.scalar(select(remaining)):
+        raise ConflictError("This is the last administrator: make another one first.")
+
+
+async def _note(
+    connection: AsyncConnection,
+    actor: Actor,
+    event_type: str,
+    user_id: uuid.UUID,
+    now: datetime,
+    **details: Any,
+) -> None:
+    event = Event(
+        type=event_type,
+        actor=actor.subject,
+        user_id=user_id,
+        origin=actor.origin,
+        details=details,
+    )
+    await record(connection, now, event)
