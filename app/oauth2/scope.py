@@ -10,16 +10,21 @@ MAX_LENGTH = 2000
 """Characters of all scopes together: they travel in every access token."""
 
 
+def split_scope(scope: str) -> list[str]:
+    """The scopes of the parameter, each once. Raises :class:`InvalidScopeError` for too many."""
+    names = list(dict.fromkeys(name for name in scope.split(" ") if name))
+    if len(names) > MAX_SCOPES or len(scope) > MAX_LENGTH:
+        raise InvalidScopeError("the scope parameter is too long")
+    return names
+
+
 def requested_scopes(scope: str, client: RegisteredClient) -> list[str]:
     """What ``client`` asks for, each scope once: its defaults when it does not say.
 
     Raises :class:`InvalidScopeError` for a scope that is malformed, unknown, or not allowed to
     the client: dropping one in silence would surprise client libraries.
     """
-    names = list(dict.fromkeys(name for name in scope.split(" ") if name))
-    if len(names) > MAX_SCOPES or len(scope) > MAX_LENGTH:
-        raise InvalidScopeError("the scope parameter is too long")
-    names = names or list(client.default_scopes)
+    names = split_scope(scope) or list(client.default_scopes)
     if not names:
         raise InvalidScopeError(description="Ask for a scope: this client has no default.")
     if not client.scopes.issuperset(names):

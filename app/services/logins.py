@@ -44,18 +44,19 @@ async def start_login(
     login_id = uuid.uuid4()
     agent = origin.user_agent
     await connection.execute(
-        insert(Login).values(
-            id=login_id,
-            user_id=user_id,
-            client_id=client_id,
-            session_id=session_id,
-            auth_time=auth_time,
-            scope=scope,
-            created_at=now,
-            expires_at=expires_at,
-            address=origin.address,
-            user_agent=agent[:USER_AGENT_MAX_LENGTH] if agent else None,
-        )
+        insert(Login),
+        {
+            "id": login_id,
+            "user_id": user_id,
+            "client_id": client_id,
+            "session_id": session_id,
+            "auth_time": auth_time,
+            "scope": scope,
+            "created_at": now,
+            "expires_at": expires_at,
+            "address": origin.address,
+            "user_agent": agent[:USER_AGENT_MAX_LENGTH] if agent else None,
+        },
     )
     return login_id
 

@@ -8,17 +8,21 @@ because what that refresh still issues hangs on an ended login.
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     ColumnElement,
     Row,
     Select,
     SQLColumnExpression,
     String,
+    Update,
     and_,
+    bindparam,
     cast,
     exists,
     func,
@@ -29,14 +33,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
-from sqlalchemy.sql.functions import _FunctionGenerator
 
 from app.database import Database
-from app.models import AuditEvent, Base, ClientScope, Login, RefreshToken, User, UserScope
+from app.models import AuditEvent, ClientScope, Login, RefreshToken, User, UserScope
+from app.models.base import UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
-from app.services.audit import Event
+from app.services.audit import Event, record
 from app.services.logins import Origin
 from app.services.users import SCOPES_OF_USER
+
+REFRESHED = "token.refreshed"
 
 MAX_SUCCESSORS = 8
 """That one token can have while the grace period shields it."""
@@ -78,28 +84,31 @@ async def issue_refresh_token(
     """The first refresh token of a login. Only its hash is stored."""
     token = generate_secret()
     await connection.execute(
-        insert(RefreshToken).values(token_hash=hash_secret(token), login_id=login_id, issued_at=now)
+        insert(RefreshToken),
+        {"token_hash": hash_secret(token), "login_id": login_id, "issued_at": now},
     )
     return token
 
 
-def _family_columns(now: datetime) -> Select[Any]:
-    alive = _login_is_alive(now)
-    return select(
-        Login.id,
-        Login.client_id,
-        User.id.label("user_id"),
-        User.username,
-        Login.scope,
-        SCOPES_OF_USER.label("user_scopes"),
-        Login.auth_time,
-        Login.expires_at,
-        alive.label("alive"),
-    ).join_from(Login, User, Login.user_id == User.id)
+# The statements are built once: building this one takes longer than running it. What varies are
+# parameters, whose names keep clear of those of the columns.
 
+_NOW = bindparam("at_now", type_=UtcDateTime())
+_TOKEN = bindparam("presented_hash", type_=String())
 
-def _login_is_alive(now: datetime) -> ColumnElement[bool]:
-    return Login.ended_at.is_(None) & (Login.expires_at > now) & User.disabled_at.is_(None)
+_LOGIN_IS_ALIVE = Login.ended_at.is_(None) & (Login.expires_at > _NOW) & User.disabled_at.is_(None)
+
+_FAMILY = select(
+    Login.id,
+    Login.client_id,
+    User.id.label("user_id"),
+    User.username,
+    Login.scope,
+    SCOPES_OF_USER.label("user_scopes"),
+    Login.auth_time,
+    Login.expires_at,
+    _LOGIN_IS_ALIVE.label("alive"),
+).join_from(Login, User, Login.user_id == User.id)
 
 
 def _family(row: Row[Any]) -> Family:
@@ -116,50 +125,57 @@ def _family(row: Row[Any]) -> Family:
     )
 
 
-async def find_refresh_token(
-    connection: AsyncConnection, token: str, now: datetime, grace: timedelta = NO_GRACE
-) -> PresentedToken | None:
-    """The token, used or not, with its family, alive or not."""
-    token_hash = hash_secret(token)
-    query = (
-        _family_columns(now)
-        .join(RefreshToken, RefreshToken.login_id == Login.id)
-        .where(RefreshToken.token_hash == token_hash)
-        .add_columns(RefreshToken.issued_at, _takeable(token_hash, now, grace).label("takeable"))
-    )
-    row = (await connection.execute(query)).one_or_none()
-    if row is None:
-        return None
-    return PresentedToken(_family(row), row.issued_at, bool(row.takeable))
-
-
-def _takeable(token_hash: str, now: datetime, grace: timedelta) -> ColumnElement[bool]:
+def _takeable(graceful: bool) -> ColumnElement[bool]:
     """Fresh, or shielded as the one that was replaced just now."""
     fresh = RefreshToken.used_at.is_(None)
-    if not grace:
+    if not graceful:
         return fresh
     successor = aliased(RefreshToken)
-    successor_used = exists().where(
-        successor.parent_hash == token_hash, successor.used_at.is_not(None)
-    )
+    successor_used = exists().where(successor.parent_hash == _TOKEN, successor.used_at.is_not(None))
     return fresh | (
-        (RefreshToken.used_at > now - grace)
+        (RefreshToken.used_at > bindparam("shielded_since", type_=UtcDateTime()))
         & (RefreshToken.successors < MAX_SUCCESSORS)
         & ~successor_used
     )
 
 
-def _grantable(scopes: Sequence[str], position: _FunctionGenerator) -> ColumnElement[bool]:
-    """Whether a refresh for ``scopes``, or for all, would get anything.
+@cache
+def _find(graceful: bool) -> Select[Any]:
+    return (
+        _FAMILY.join(RefreshToken, RefreshToken.login_id == Login.id)
+        .where(RefreshToken.token_hash == _TOKEN)
+        .add_columns(RefreshToken.issued_at, _takeable(graceful).label("takeable"))
+    )
+
+
+async def find_refresh_token(
+    connection: AsyncConnection, token: str, now: datetime, grace: timedelta = NO_GRACE
+) -> PresentedToken | None:
+    """The token, used or not, with its family, alive or not."""
+    parameters = {
+        "presented_hash": hash_secret(token),
+        "at_now": now,
+        "shielded_since": now - grace,
+    }
+    row = (await connection.execute(_find(bool(grace)), parameters)).one_or_none()
+    if row is None:
+        return None
+    return PresentedToken(_family(row), row.issued_at, bool(row.takeable))
+
+
+def _grantable(asked: int, on_sqlite: bool) -> ColumnElement[bool]:
+    """Whether a refresh for that many scopes, or with 0 for all, would get anything.
 
     All that is asked for was granted at login, and of that, user and client still have some.
     """
+    position = func.instr if on_sqlite else func.strpos
 
     def was_granted(name: SQLColumnExpression[str]) -> ColumnElement[bool]:
         in_spaces = literal(" ", String) + name + " "
         found: ColumnElement[bool] = position(" " + Login.scope + " ", in_spaces) > 0
         return found
 
+    scopes = [bindparam(f"asked_{number}", type_=String()) for number in range(asked)]
     left = (
         select(UserScope.scope)
         .join(ClientScope, ClientScope.scope == UserScope.scope)
@@ -171,7 +187,76 @@ def _grantable(scopes: Sequence[str], position: _FunctionGenerator) -> ColumnEle
     )
     if scopes:
         left = left.where(UserScope.scope.in_(scopes))
-    return and_(*(was_granted(literal(name, String)) for name in scopes), left.exists())
+    return and_(*(was_granted(scope) for scope in scopes), left.exists())
+
+
+@lru_cache(maxsize=64)
+def _consume(asked: int, graceful: bool, on_sqlite: bool) -> Update:
+    """Use the token up, if it may be, and if that gets anything."""
+    alive = (
+        select(Login.id)
+        .join_from(Login, User, Login.user_id == User.id)
+        .where(
+            Login.client_id == bindparam("of_client", type_=String()),
+            _LOGIN_IS_ALIVE,
+            _grantable(asked, on_sqlite),
+        )
+    )
+    return (
+        update(RefreshToken)
+        .where(
+            RefreshToken.token_hash == _TOKEN,
+            _takeable(graceful),
+            RefreshToken.login_id.in_(alive),
+        )
+        .values(
+            used_at=func.coalesce(RefreshToken.used_at, _NOW),
+            successors=RefreshToken.successors + 1,
+        )
+        .returning(RefreshToken.login_id)
+    )
+
+
+@lru_cache(maxsize=64)
+def _rotate_at_once(asked: int, graceful: bool) -> Select[Any]:
+    """All of a rotation in one statement, for PostgreSQL: one round trip instead of six."""
+    consumed = _consume(asked, graceful, False).cte("consumed")
+    issued = (
+        insert(RefreshToken)
+        .from_select(
+            ["login_id", "token_hash", "parent_hash", "issued_at", "successors"],
+            select(
+                consumed.c.login_id,
+                bindparam("successor_hash", type_=String()),
+                _TOKEN,
+                _NOW,
+                literal(0),
+            ),
+        )
+        .cte("issued")
+    )
+    user_id = cast(Login.user_id, String(36))
+    recorded = (
+        insert(AuditEvent)
+        .from_select(
+            ["at", "type", "actor", "user_id", "client_id", "address", "user_agent", "details"],
+            select(
+                _NOW,
+                literal(REFRESHED),
+                user_id,
+                user_id,
+                Login.client_id,
+                bindparam("from_address", type_=String()),
+                bindparam("from_agent", type_=String()),
+                literal({}, JSON()),
+            ).join_from(consumed, Login, consumed.c.login_id == Login.id),
+        )
+        .cte("recorded")
+    )
+    return _FAMILY.join(consumed, consumed.c.login_id == Login.id).add_cte(issued, recorded)
+
+
+_FAMILY_OF_LOGIN = _FAMILY.where(Login.id == bindparam("login_id"))
 
 
 async def rotate(
@@ -189,77 +274,44 @@ async def rotate(
     ``grace`` is how long a token that was just used may come again, for a client that lost the
     answer: as long as no successor was used, and only a few times.
     """
-    token_hash, successor = hash_secret(token), generate_secret()
-    position = func.instr if database.is_sqlite else func.strpos
-    alive = (
-        select(Login.id)
-        .join_from(Login, User, Login.user_id == User.id)
-        .where(Login.client_id == client_id, _login_is_alive(now), _grantable(scopes, position))
-    )
-    consume = (
-        update(RefreshToken)
-        .where(
-            RefreshToken.token_hash == token_hash,
-            _takeable(token_hash, now, grace),
-            RefreshToken.login_id.in_(alive),
+    successor = generate_secret()
+    refreshed = Event(type=REFRESHED, client_id=client_id, origin=origin)
+    row = refreshed.row(now)
+    parameters = {
+        "presented_hash": hash_secret(token),
+        "successor_hash": hash_secret(successor),
+        "of_client": client_id,
+        "at_now": now,
+        "shielded_since": now - grace,
+        "from_address": row["address"],
+        "from_agent": row["user_agent"],
+        **{f"asked_{number}": scope for number, scope in enumerate(scopes)},
+    }
+    if not database.is_sqlite:
+        async with database.statement() as connection:
+            statement = _rotate_at_once(len(scopes), bool(grace))
+            found = (await connection.execute(statement, parameters)).one_or_none()
+        return None if found is None else (_family(found), successor)
+    async with database.transaction() as connection:
+        consume = _consume(len(scopes), bool(grace), True)
+        login_id = await connection.scalar(consume, parameters)
+        if login_id is None:
+            return None
+        await connection.execute(
+            insert(RefreshToken),
+            {
+                "login_id": login_id,
+                "token_hash": parameters["successor_hash"],
+                "parent_hash": parameters["presented_hash"],
+                "issued_at": now,
+            },
         )
-        .values(
-            used_at=func.coalesce(RefreshToken.used_at, now),
-            successors=RefreshToken.successors + 1,
-        )
-        .returning(RefreshToken.login_id)
-    )
-    values = {"token_hash": hash_secret(successor), "parent_hash": token_hash, "issued_at": now}
-    refreshed = Event(type="token.refreshed", client_id=client_id, origin=origin)
-    if database.is_sqlite:
-        async with database.transaction() as connection:
-            login_id = await connection.scalar(consume)
-            if login_id is None:
-                return None
-            await connection.execute(insert(RefreshToken).values(login_id=login_id, **values))
-            row = (await connection.execute(_family_columns(now).where(Login.id == login_id))).one()
-        return _family(row), successor
-    # On PostgreSQL all of it is one statement: one round trip instead of five.
-    consumed = consume.cte("consumed")
-    issued = (
-        insert(RefreshToken)
-        .from_select(
-            ["login_id", "successors", *values],
-            select(
-                consumed.c.login_id,
-                literal(0),
-                *(_literal(RefreshToken, name, value) for name, value in values.items()),
-            ),
-        )
-        .cte("issued")
-    )
-    user_id = cast(Login.user_id, String(36))
-    columns = refreshed.row(now) | {"actor": user_id, "user_id": user_id}
-    recorded = (
-        insert(AuditEvent)
-        .from_select(
-            list(columns),
-            select(
-                *(
-                    value if value is user_id else _literal(AuditEvent, name, value)
-                    for name, value in columns.items()
-                )
-            ).join_from(consumed, Login, consumed.c.login_id == Login.id),
-        )
-        .cte("recorded")
-    )
-    query = (
-        _family_columns(now)
-        .join(consumed, consumed.c.login_id == Login.id)
-        .add_cte(issued, recorded)
-    )
-    async with database.statement() as connection:
-        found = (await connection.execute(query)).one_or_none()
-    return None if found is None else (_family(found), successor)
-
-
-def _literal(table: type[Base], column: str, value: object) -> ColumnElement[Any]:
-    return literal(value, table.__table__.c[column].type)
+        found = (
+            await connection.execute(_FAMILY_OF_LOGIN, {"login_id": login_id, "at_now": now})
+        ).one()
+        user_id = found.user_id
+        await record(connection, now, replace(refreshed, actor=str(user_id), user_id=user_id))
+    return _family(found), successor
 
 
 async def revoke_family(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, exists, func, insert, select, update
+from sqlalchemy import Row, bindparam, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError, InvalidError, NotFoundError
@@ -49,13 +49,16 @@ _FIND_ACCOUNT = select(
     SCOPES_OF_USER.label("scopes"),
 )
 
+# Built once, like every statement of a login: building one can take longer than running it.
+_FIND_ACCOUNT_BY_NAME = _FIND_ACCOUNT.where(User.username_key == bindparam("key"))
+
 
 async def find_account(connection: AsyncConnection, username: str) -> Account | None:
     """The user of that name, compared as :func:`username_key` says."""
     if len(username) > USERNAME_MAX_LENGTH:
         return None
-    query = _FIND_ACCOUNT.where(User.username_key == username_key(username))
-    row = (await connection.execute(query)).one_or_none()
+    parameters = {"key": username_key(username)}
+    row = (await connection.execute(_FIND_ACCOUNT_BY_NAME, parameters)).one_or_none()
     return None if row is None else _account(row)
 
 

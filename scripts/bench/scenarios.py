@@ -3,17 +3,10 @@
 A row is an entry of :data:`SCENARIOS`. A route takes one line: its clients, by :func:`clients`,
 against :func:`hello`. What needs another server, a chain of requests or another baseline takes a
 function from :class:`Context` to :class:`Sample`, and a :data:`~scripts.bench.load.Client` that
-reads answers::
-
-    def refreshing(server: Server) -> list[Client]:
-        def client(token: str) -> Client:
-            while True:
-                form = {"grant_type": "refresh_token", "refresh_token": token}
-                token = json.loads((yield request("POST", "/token", form=form)))["refresh_token"]
-
-        return [client(token) for token in ...]
+reads answers, as :func:`refreshing` does.
 """
 
+import json
 import os
 import threading
 import time
@@ -78,6 +71,42 @@ def logins(count: int) -> list[Client]:
 def bearers(server: Server) -> list[Client]:
     """Clients that ask who they are, each with a token of its own."""
     return [repeat(request("GET", "/users/me", bearer=token)) for token in server.tokens]
+
+
+SERVICE = {
+    "client_id": "demo-service",
+    "client_secret": "demo-service-secret-for-development-only",
+}
+
+
+def services(_server: Server) -> list[Client]:
+    """Clients that get tokens for themselves."""
+    form = {"grant_type": "client_credentials", **SERVICE}
+    return [repeat(request("POST", "/token", form=form)) for _ in range(CONNECTIONS)]
+
+
+def introspecting(server: Server) -> list[Client]:
+    """Clients that ask whether a token is good, each another one."""
+    return [
+        repeat(request("POST", "/introspect", form={"token": token, **SERVICE}))
+        for token in server.tokens
+    ]
+
+
+def refreshing(server: Server) -> list[Client]:
+    """Clients that refresh, each along a chain of its own."""
+
+    def client(token: str) -> Client:
+        while True:
+            form = {"grant_type": "refresh_token", "refresh_token": token}
+            token = json.loads((yield request("POST", "/token", form=form)))["refresh_token"]
+
+    return [client(server.post("/token", LOGIN)["refresh_token"]) for _ in range(CONNECTIONS)]
+
+
+def reading_keys(_server: Server) -> list[Client]:
+    """Clients that fetch the public keys."""
+    return [repeat(request("GET", "/.well-known/jwks.json")) for _ in range(CONNECTIONS)]
 
 
 # Measurements
@@ -152,5 +181,9 @@ def bare_hash(context: Context) -> Sample:
 SCENARIOS = [
     Scenario("password", clients(lambda _: logins(16)), "bare hash", bare_hash, 0.95),
     Scenario("bearer", clients(bearers), "hello", hello, 0.22),
+    Scenario("client_credentials", clients(services), "hello", hello, 0.28),
+    Scenario("refresh", clients(refreshing), "hello", hello, 0.15),
+    Scenario("introspect", clients(introspecting), "hello", hello, 0.22),
+    Scenario("jwks", clients(reading_keys), "hello", hello, 0.30),
     Scenario("storm", probe(CONNECTIONS), "idle", probe(0), 1.5, by_p99=True),
 ]

@@ -10,7 +10,7 @@ from app.errors import (
     OAuth2Error,
 )
 from app.oauth2.grant import Grant, TokenRequest
-from app.oauth2.scope import grant_scopes
+from app.oauth2.scope import grant_scopes, split_scope
 from app.oauth2.tokens import user_tokens
 from app.services.audit import Event, record
 from app.services.logins import end_login
@@ -35,7 +35,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     token = request.form.get("refresh_token")
     if token is None:
         raise InvalidRequestError(description="The request needs a refresh_token.")
-    asked = [name for name in request.form.get("scope", "").split(" ") if name]
+    asked = split_scope(request.form.get("scope", ""))
     grace = timedelta(seconds=server.settings.refresh_reuse_grace)
     now = server.clock.now()
     rotated = await rotate(server.database, token, client_id, asked, now, grace, request.origin)
