@@ -6,19 +6,15 @@ missing fields are RFC 6749 errors here as well.
 """
 
 from fastapi import APIRouter, Request, Response
-from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFormStrict
 
 from app.oauth2.grants import supported_grants
-from app.oauth2.grants.password import password_grant
+from app.oauth2.grants.password import LAX, STRICT
 from app.oauth2.responses import TOKEN_RESPONSES
 from app.oauth2.token import answer_token_request, request_body
 from app.schemes.answer import TAG
 from app.server import CurrentServer
 
 router = APIRouter(tags=[TAG])
-
-LAX = password_grant(OAuth2PasswordRequestForm)
-STRICT = password_grant(OAuth2PasswordRequestFormStrict)
 
 
 @router.post(

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from app.oauth2.grant import Grant
-from app.oauth2.grants import authorization_code, client_credentials, refresh_token
-from app.oauth2.grants.password import form_class, password_grant
+from app.oauth2.grants import authorization_code, client_credentials, password, refresh_token
 from app.settings import Settings
 
 
@@ -15,5 +14,6 @@ def supported_grants(settings: Settings) -> Mapping[str, Grant]:
     """
     grants = [refresh_token.GRANT, client_credentials.GRANT, authorization_code.GRANT]
     if settings.posture == "standard":
-        grants.insert(0, password_grant(form_class(settings)))
+        # LATCHKEY_STRICT_PASSWORD_FORM chooses between FastAPI's two forms.
+        grants.insert(0, password.STRICT if settings.strict_password_form else password.LAX)
     return {grant.grant_type: grant for grant in grants}

@@ -18,17 +18,9 @@ from app.security.passwords import QueueFullError
 from app.services.audit import Event, record
 from app.services.authentication import AuthenticationError, Door
 from app.services.users import store_password_hash
-from app.settings import Settings
 
 
-def form_class(settings: Settings) -> type[OAuth2PasswordRequestForm]:
-    """FastAPI's form: the strict one insists on ``grant_type``, the other one does not."""
-    if settings.strict_password_form:
-        return OAuth2PasswordRequestFormStrict
-    return OAuth2PasswordRequestForm
-
-
-def password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:
+def _password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:
     """The grant, with one of FastAPI's two forms."""
 
     async def exchange_form(request: TokenRequest) -> dict[str, Any]:
@@ -108,3 +100,10 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         scope=scope,
         refresh_token=login.refresh_token,
     )
+
+
+STRICT = _password_grant(OAuth2PasswordRequestFormStrict)
+"""With the form that insists on ``grant_type``."""
+
+LAX = _password_grant(OAuth2PasswordRequestForm)
+"""With the form that does not."""

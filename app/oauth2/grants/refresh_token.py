@@ -1,5 +1,6 @@
 """The refresh token grant: RFC 6749, section 6; rotation as RFC 9700, section 4.14.2, wants it."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -40,7 +41,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     now = server.clock.now()
     rotated = await rotate(server.database, token, client_id, asked, now, grace, request.origin)
     if rotated is None:
-        raise await _refusal(request, token, grace)
+        raise await _refusal(request, token, asked, grace)
     family, successor = rotated
     scope = grant_scopes(asked or family.scope.split(), family.user_scopes & request.client.scopes)
     return await user_tokens(
@@ -53,7 +54,9 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     )
 
 
-async def _refusal(request: TokenRequest, token: str, grace: timedelta) -> OAuth2Error:
+async def _refusal(
+    request: TokenRequest, token: str, asked: Sequence[str], grace: timedelta
+) -> OAuth2Error:
     """Why the token was not taken. Ends the login of one that was used before."""
     server = request.server
     now = server.clock.now()
@@ -66,7 +69,9 @@ async def _refusal(request: TokenRequest, token: str, grace: timedelta) -> OAuth
         if not presented.family.alive:
             return InvalidGrantError("the login is over, or the user disabled", REFUSED)
         if presented.takeable:
-            return InvalidScopeError(description="A requested scope was not granted, or is gone.")
+            if set(asked).difference(presented.family.scope.split()):
+                return InvalidScopeError(description="A requested scope was not granted at login.")
+            return InvalidScopeError(description="The user has none of the requested scopes.")
         await end_login(connection, presented.family.login_id, now)
         reused = Event(
             type="token.reused",
