@@ -105,7 +105,7 @@ async def proceed(browser: Browser, pending: Pending) -> Response:
         if silent:
             return await refuse(server, pending, "login_required", "The user must log in.")
         return redirect(f"{server.settings.issuer}/login", {"request": pending.key})
-    if request.hinted_user is not None and request.hinted_user != str(session.user_id):
+    if is_another_user(browser, pending):
         return await refuse(server, pending, "login_required", "Another user is logged in.")
     scopes = await grantable_scopes(server, session, request)
     if not scopes:
@@ -126,10 +126,21 @@ def must_log_in(browser: Browser, pending: Pending) -> bool:
         return False
     if {"login", "select_account"}.intersection(request.prompt):
         return True
-    if request.hinted_user is not None and request.hinted_user != str(session.user_id):
+    if is_another_user(browser, pending):
         return True
     age = browser.server.clock.now() - session.authenticated_at
     return request.max_age is not None and age > timedelta(seconds=request.max_age)
+
+
+def is_another_user(browser: Browser, pending: Pending) -> bool:
+    """Whether somebody else is logged in than the request's ``id_token_hint`` names."""
+    hinted, session = pending.request.hinted_user, browser.session
+    return hinted is not None and session is not None and hinted != str(session.user_id)
+
+
+def is_settled(browser: Browser, pending: Pending) -> bool:
+    """Whether it is clear who is asked for their consent."""
+    return not must_log_in(browser, pending) and not is_another_user(browser, pending)
 
 
 async def grantable_scopes(

@@ -14,7 +14,7 @@ from app.pages.errors import PageError
 from app.security.opaque import generate_secret
 from app.server import CurrentServer, Server
 from app.services.audit import Event, record
-from app.services.sessions import Session, end_session, find_session, start_session
+from app.services.sessions import Session, end_session, find_session, replace_session, start_session
 from app.services.users import Account
 
 BROWSER_COOKIE_LIFETIME = 400 * 24 * 3600
@@ -68,12 +68,10 @@ class Browser:
         )
 
     async def log_in(self, account: Account, client_id: str | None) -> tuple["Browser", str]:
-        """Begin a session under a new cookie; the one that was there ends."""
+        """Begin a session under a new cookie, in the place of the one that was there."""
         now = self.server.clock.now()
         lifetime = timedelta(seconds=self.server.settings.session_ttl)
         async with self.server.database.transaction() as connection:
-            if self.session is not None:
-                await end_session(connection, self.session.id, now)
             secret = await start_session(
                 connection,
                 user_id=account.id,
@@ -82,6 +80,11 @@ class Browser:
                 expires_at=now + lifetime,
             )
             session = await find_session(connection, secret, now)
+            if self.session is not None and session is not None:
+                if self.session.user_id == session.user_id:
+                    await replace_session(connection, self.session.id, session.id, now)
+                else:
+                    await end_session(connection, self.session.id, now)
             succeeded = Event(
                 type="login.succeeded",
                 actor=str(account.id),

@@ -7,8 +7,8 @@ from app.oauth2.redirect_uris import csp_source, is_remembering_safe
 from app.pages.authorize import (
     grant,
     grantable_scopes,
+    is_settled,
     load_pending,
-    must_log_in,
     proceed,
     refuse,
 )
@@ -31,7 +31,7 @@ async def consent_page(
     """Show what the application asks for. Only its scopes that the user has are shown."""
     pending, client = await load_pending(server, key)
     session = browser.session
-    if session is None or must_log_in(browser, pending):
+    if session is None or not is_settled(browser, pending):
         return browser.remember(await proceed(browser, pending))
     names = await grantable_scopes(server, session, pending.request)
     if not names:
@@ -58,7 +58,7 @@ async def decide(server: CurrentServer, browser: CurrentBrowser) -> Response:
     form = await browser.read_form(PURPOSE)
     pending, client = await load_pending(server, form.get("request", ""))
     session = browser.session
-    if session is None or must_log_in(browser, pending):
+    if session is None or not is_settled(browser, pending):
         return await proceed(browser, pending)
     if form.get("decision") != "allow":
         return await refuse(server, pending, "access_denied", "The user said no.")

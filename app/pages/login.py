@@ -24,7 +24,7 @@ PURPOSE = "login"
 WRONG = "The user name or the password is wrong."
 BUSY = "Many people log in at the moment. Try again in a few seconds."
 
-RequestKey = Annotated[str, Query(alias="request", max_length=100)]
+RequestKey = Annotated[str, Query(alias="request")]
 
 
 @router.get("/login")

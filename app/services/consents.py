@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import insert_unless
-from app.models import Client, Consent, Login
+from app.models import AuthorizationCode, Client, Consent, Login
 
 
 async def remembered_scopes(
@@ -73,7 +73,7 @@ async def list_allowed(connection: AsyncConnection, user_id: uuid.UUID) -> list[
 async def withdraw(
     connection: AsyncConnection, user_id: uuid.UUID, client_id: str, now: datetime
 ) -> bool:
-    """Forget what the user allowed to the client, and end their logins through it.
+    """Forget what the user allowed to the client; their logins and codes through it end.
 
     False if there was nothing to forget.
     """
@@ -88,5 +88,14 @@ async def withdraw(
         update(Login)
         .where(Login.user_id == user_id, Login.client_id == client_id, Login.ended_at.is_(None))
         .values(ended_at=now)
+    )
+    await connection.execute(
+        update(AuthorizationCode)
+        .where(
+            AuthorizationCode.user_id == user_id,
+            AuthorizationCode.client_id == client_id,
+            AuthorizationCode.used_at.is_(None),
+        )
+        .values(used_at=now)
     )
     return True

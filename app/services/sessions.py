@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.models import BrowserSession, Login, User
+from app.models import AuthorizationCode, BrowserSession, Login, User
 from app.security.opaque import generate_secret, hash_secret
 from app.services.logins import USER_AGENT_MAX_LENGTH, Origin
 
@@ -80,6 +80,19 @@ async def end_session(connection: AsyncConnection, session_id: uuid.UUID, now: d
         update(Login)
         .where(Login.session_id == session_id, Login.ended_at.is_(None), online)
         .values(ended_at=now)
+    )
+
+
+async def replace_session(
+    connection: AsyncConnection, old: uuid.UUID, new: uuid.UUID, now: datetime
+) -> None:
+    """Let the same user's new session take the old one's place: what came through it goes on."""
+    for table in (Login, AuthorizationCode):
+        await connection.execute(
+            update(table).where(table.session_id == old).values(session_id=new)
+        )
+    await connection.execute(
+        update(BrowserSession).where(BrowserSession.id == old).values(ended_at=now)
     )
 
 

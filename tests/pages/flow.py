@@ -170,14 +170,14 @@ class Page(HTMLParser):
 async def submit(
     browser: httpx2.AsyncClient,
     form: Form,
+    fields: Mapping[str, str] | None = None,
     *,
     leave_out: str = "",
     headers: Mapping[str, str] | None = None,
-    **fields: str,
 ) -> httpx2.Response:
     """Send a form with ``fields`` filled in."""
     assert form.method == "post"
-    data = form.fields | fields
+    data = form.fields | dict(fields or {})
     data.pop(leave_out, None)
     return await browser.post(f"/{form.action}", data=data, headers=headers)
 
@@ -232,6 +232,10 @@ class CodeFlow:
             return await self.browser.get("/authorize?" + urlencode(pairs))
         return await self.browser.post("/authorize", content=urlencode(pairs), headers=FORM)
 
+    async def by_both(self, pairs: Sequence[tuple[str, str]]) -> list[httpx2.Response]:
+        """The answers to the same parameters by GET and by form."""
+        return [await self.send(method, pairs) for method in ("GET", "POST")]
+
     async def follow(self, response: httpx2.Response) -> httpx2.Response:
         """Go where the server sends the browser on its own pages."""
         assert response.status_code == 303, response.text
@@ -252,7 +256,7 @@ class CodeFlow:
     async def log_in(self, page: httpx2.Response, **fields: str) -> httpx2.Response:
         """Fill the login page in."""
         filled = {"username": self.user.username, "password": self.user.password} | fields
-        return await submit(self.browser, Page(page).form, **filled)
+        return await submit(self.browser, Page(page).form, filled)
 
     async def consent_page(self, **changes: str | None) -> httpx2.Response:
         """Begin, log in if the server asks for it, and see the consent page."""
@@ -266,7 +270,7 @@ class CodeFlow:
         """Press one of the two buttons of the consent page."""
         form = Page(page).form
         assert ("decision", decision) in form.choices
-        return await submit(self.browser, form, decision=decision, **fields)
+        return await submit(self.browser, form, {"decision": decision} | fields)
 
     async def allow(self, page: httpx2.Response, **fields: str) -> httpx2.Response:
         return await self.decide(page, "allow", **fields)
@@ -292,7 +296,7 @@ class CodeFlow:
         """A fresh code."""
         return read_answer(await self.finish(**changes), self.redirect_uri)["code"]
 
-    async def exchange(self, code: str, **changes: str | None) -> httpx2.Response:
+    async def exchange(self, code: str | None, **changes: str | None) -> httpx2.Response:
         """Ask for tokens; None leaves a parameter out."""
         form: dict[str, str | None] = {
             "grant_type": "authorization_code",

@@ -1,0 +1,264 @@
+"""OpenID Connect Discovery 1.0."""
+
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.server import Server
+from app.services.scopes import create_scope
+from tests.clock import TestClock
+from tests.conftest import ISSUER
+from tests.factories import bearer
+from tests.oauth2.lifecycle import introspected, refreshed, revoked
+from tests.pages.flow import CodeFlow, Page, add_web_client, read_answer
+
+# What is tested here does not depend on the kind of database.
+pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
+
+WELL_KNOWN = "/.well-known/openid-configuration"
+WITH_PATH = "https://auth.example.com/tenants/one"
+
+SCOPES = [
+    "account",
+    "api-keys:read",
+    "api-keys:write",
+    "audit:read",
+    "clients:read",
+    "clients:write",
+    "email",
+    "items:read",
+    "items:write",
+    "offline_access",
+    "openid",
+    "profile",
+    "scopes:read",
+    "scopes:write",
+    "users:read",
+    "users:write",
+]
+
+
+async def read(http: httpx2.AsyncClient, path: str = WELL_KNOWN) -> dict[str, Any]:
+    response = await http.get(path)
+    assert response.status_code == 200, response.text
+    document: dict[str, Any] = response.json()
+    return document
+
+
+def document_of(issuer: str) -> dict[str, Any]:
+    """What a provider with the built-in scopes publishes."""
+    with_secret = ["client_secret_basic", "client_secret_post"]
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "userinfo_endpoint": f"{issuer}/userinfo",
+        "end_session_endpoint": f"{issuer}/logout",
+        "revocation_endpoint": f"{issuer}/revoke",
+        "introspection_endpoint": f"{issuer}/introspect",
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "scopes_supported": SCOPES,
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "grant_types_supported": [
+            "password",
+            "refresh_token",
+            "client_credentials",
+            "authorization_code",
+        ],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "token_endpoint_auth_methods_supported": [*with_secret, "none"],
+        "revocation_endpoint_auth_methods_supported": [*with_secret, "none"],
+        "introspection_endpoint_auth_methods_supported": with_secret,
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+        "claims_supported": [
+            "sub",
+            "iss",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "nonce",
+            "preferred_username",
+            "email",
+            "email_verified",
+        ],
+        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "claims_parameter_supported": False,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+    }
+
+
+# The document
+
+
+async def test_the_document_says_what_this_provider_can_do(http: httpx2.AsyncClient) -> None:
+    assert await read(http) == document_of(ISSUER)
+
+
+async def test_no_member_is_null_or_empty(http: httpx2.AsyncClient) -> None:
+    assert [name for name, value in (await read(http)).items() if value in (None, [], "")] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "issuer"),
+    [
+        pytest.param({"issuer": issuer}, issuer, id=name)
+        for name, issuer in [
+            ("https", "https://auth.example.com"),
+            ("a_port", "https://auth.example.com:8443"),
+            ("capitals", "https://Auth.Example.COM"),
+        ]
+    ],
+)
+async def test_the_issuer_is_the_configured_one_byte_for_byte(
+    http: httpx2.AsyncClient, issuer: str
+) -> None:
+    assert await read(http) == document_of(issuer)
+
+
+async def test_the_issuer_is_not_taken_from_the_request(http: httpx2.AsyncClient) -> None:
+    evil = {"Host": "evil.example.com", "X-Forwarded-Host": "evil.example.com"}
+    response = await http.get(WELL_KNOWN, headers=evil | {"X-Forwarded-Proto": "https"})
+    assert response.json() == document_of(ISSUER)
+
+
+@pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(f"/tenants/one{WELL_KNOWN}", id="as_openid_connect_has_it"),
+        pytest.param(f"{WELL_KNOWN}/tenants/one", id="as_rfc_8414_has_it"),
+        pytest.param(WELL_KNOWN, id="behind_a_proxy_that_strips_the_path"),
+    ],
+)
+async def test_an_issuer_with_a_path_is_described_at_all_its_addresses(
+    http: httpx2.AsyncClient, path: str
+) -> None:
+    assert await read(http, path) == document_of(WITH_PATH)
+
+
+@pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
+@pytest.mark.parametrize("path", [f"/tenants/two{WELL_KNOWN}", f"{WELL_KNOWN}/tenants/two"])
+async def test_another_path_than_the_issuers_is_not_described(
+    http: httpx2.AsyncClient, path: str
+) -> None:
+    assert (await http.get(path)).status_code == 404
+
+
+async def test_it_says_the_same_as_the_metadata_of_rfc_8414(http: httpx2.AsyncClient) -> None:
+    metadata = await read(http, "/.well-known/oauth-authorization-server")
+    document = await read(http)
+    assert metadata == {name: document[name] for name in metadata}
+
+
+async def test_a_scope_that_is_added_shows_within_two_seconds(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock
+) -> None:
+    assert (await read(http))["scopes_supported"] == SCOPES
+    async with server.database.transaction() as connection:
+        await create_scope(connection, name="reports", description="Read", now=clock.now())
+    clock.advance(2)
+    assert (await read(http))["scopes_supported"] == sorted([*SCOPES, "reports"])
+
+
+@pytest.mark.parametrize("changes", [{"posture": "oauth21"}], ids=["posture_oauth21"])
+async def test_a_grant_that_is_switched_off_is_not_listed(http: httpx2.AsyncClient) -> None:
+    expected = ["refresh_token", "client_credentials", "authorization_code"]
+    assert (await read(http))["grant_types_supported"] == expected
+
+
+# What is listed works
+
+
+async def test_every_endpoint_that_is_listed_answers(flow: CodeFlow) -> None:
+    """One walk with nothing but the addresses of the document."""
+    http, document = flow.browser, await read(flow.browser)
+    response = await http.get(document["authorization_endpoint"], params=flow.parameters())
+    consent = await flow.follow(await flow.log_in(await flow.follow(response)))
+    code = read_answer(await flow.allow(consent))["code"]
+    response = await flow.exchange(code)
+    tokens = response.json()
+    assert str(response.url) == document["token_endpoint"]
+    response = await http.get(document["userinfo_endpoint"], headers=bearer(tokens["access_token"]))
+    assert response.json()["sub"] == str(flow.user.id)
+    keys = (await http.get(document["jwks_uri"])).json()["keys"]
+    assert {key["alg"] for key in keys} == {"ES256", "RS256"}
+    form = {"token": tokens["access_token"]}
+    response = await http.post(
+        document["introspection_endpoint"], data=form, auth=flow.client.basic
+    )
+    assert response.json()["active"] is True
+    response = await http.post(document["revocation_endpoint"], data=form, auth=flow.client.basic)
+    assert (response.status_code, response.text) == (200, "{}")
+    response = await http.get(
+        document["end_session_endpoint"], params={"id_token_hint": tokens["id_token"]}
+    )
+    assert Page(response).heading == "You are logged out"
+
+
+async def test_every_listed_endpoint_is_walked_above(http: httpx2.AsyncClient) -> None:
+    endpoints = {name for name in await read(http) if name.endswith(("_endpoint", "_uri"))}
+    assert endpoints == {
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "end_session_endpoint",
+        "revocation_endpoint",
+        "introspection_endpoint",
+        "jwks_uri",
+    }
+
+
+@pytest.mark.parametrize("mode", ["query", "form_post"])
+async def test_every_listed_response_mode_works(flow: CodeFlow, mode: str) -> None:
+    assert mode in (await read(flow.browser))["response_modes_supported"]
+    response = await flow.finish(response_mode=mode)
+    if mode == "form_post":
+        code = Page(response).form.fields["code"]
+    else:
+        code = read_answer(response)["code"]
+    assert (await flow.exchange(code)).status_code == 200
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
+async def test_every_listed_algorithm_signs_id_tokens(
+    flow: CodeFlow, server: Server, alg: str
+) -> None:
+    assert alg in (await read(flow.browser))["id_token_signing_alg_values_supported"]
+    flow.client = await add_web_client(server, "signed", id_token_alg=alg)
+    assert "id_token" in await flow.tokens()
+
+
+async def test_the_tokens_of_the_flow_can_be_refreshed_introspected_and_revoked(
+    flow: CodeFlow,
+) -> None:
+    tokens = await flow.tokens()
+    tokens = await refreshed(flow.browser, flow.client, tokens["refresh_token"])
+    seen = await introspected(flow.browser, flow.client, tokens["access_token"])
+    assert (seen["active"], seen["sub"], seen["username"]) == (True, str(flow.user.id), "alice")
+    await revoked(flow.browser, flow.client, tokens["refresh_token"])
+    assert await introspected(flow.browser, flow.client, tokens["access_token"]) == {
+        "active": False
+    }
+
+
+# How it is sent
+
+
+async def test_any_page_may_read_and_keep_the_document(http: httpx2.AsyncClient) -> None:
+    response = await http.get(WELL_KNOWN, headers={"Origin": "https://any.example.com"})
+    assert response.headers["content-type"] == "application/json"
+    assert response.headers["cache-control"] == "public, max-age=60"
+    assert response.headers["access-control-allow-origin"] == "*"
+    assert "access-control-allow-credentials" not in response.headers
+
+
+async def test_who_has_the_document_already_is_told_so(http: httpx2.AsyncClient) -> None:
+    first = await http.get(WELL_KNOWN)
+    again = await http.get(WELL_KNOWN, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")

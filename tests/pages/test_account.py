@@ -1,0 +1,481 @@
+"""The account page: who is logged in, where, what they allowed, and their password."""
+
+import uuid
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from app.models import User
+from app.server import Server
+from tests.clock import TestClock
+from tests.conftest import ISSUER
+from tests.factories import PASSWORD, TestUser, add_client, log_in
+from tests.oauth2.lifecycle import INACTIVE, introspected, is_active, login_of, refreshed
+from tests.pages.flow import (
+    CALLBACK,
+    STALE_FORM,
+    CodeFlow,
+    Page,
+    add_native_client,
+    add_web_client,
+    assert_asks_to_allow,
+    assert_code_answer,
+    assert_error_page,
+    assert_logged_in,
+    assert_logged_out,
+    source_names,
+    submit,
+)
+
+NEW = "another long and good password"
+
+SESSION_ENDED = "The session is ended."
+TAKEN_BACK = "The application may no longer use your account."
+CHANGED = "Your password is changed. You are logged out everywhere else."
+
+
+async def account(browser: httpx2.AsyncClient) -> Page:
+    return Page(await browser.get("/account"))
+
+
+async def press(browser: httpx2.AsyncClient, **fields: str) -> httpx2.Response:
+    """Send the form of the account page that these fields are in."""
+    return await submit(browser, (await account(browser)).form_with(**fields))
+
+
+async def change_password(
+    browser: httpx2.AsyncClient, new: str = NEW, current: str = PASSWORD
+) -> httpx2.Response:
+    form = (await account(browser)).form_with(action="password")
+    return await submit(browser, form, {"current_password": current, "new_password": new})
+
+
+async def assert_done(browser: httpx2.AsyncClient, response: httpx2.Response, notice: str) -> None:
+    """Back on the page, which says what was done; to load it again does it no second time."""
+    location = response.headers["location"]
+    assert (response.status_code, location.split("?")[0]) == (303, f"{ISSUER}/account")
+    assert Page(await browser.get(location)).all("status") == [notice]
+
+
+def assert_not_changed(response: httpx2.Response, alert: str) -> None:
+    page = Page(response)
+    assert (response.status_code, page.alert) == (400, alert)
+    for form in page.forms:
+        assert form.fields.get("current_password", "") == form.fields.get("new_password", "") == ""
+
+
+async def password_works(flow: CodeFlow, browser: httpx2.AsyncClient, password: str) -> bool:
+    """Whether one can log in with it."""
+    form = Page(await browser.get("/login")).form
+    fields = {"username": flow.user.username, "password": password}
+    return (await submit(browser, form, fields)).status_code == 303
+
+
+# The page
+
+
+async def test_who_is_not_logged_in_is_led_to_the_login(http: httpx2.AsyncClient) -> None:
+    response = await http.get("/account")
+    assert (response.status_code, response.headers["location"]) == (303, f"{ISSUER}/login")
+
+
+async def test_a_form_of_nobody_is_refused(http: httpx2.AsyncClient) -> None:
+    assert_error_page(await http.post("/account", data={"action": "session"}), STALE_FORM)
+
+
+async def test_the_page_says_who_is_logged_in(flow: CodeFlow) -> None:
+    await flow.finish()
+    assert (await account(flow.browser)).heading == "alice"
+
+
+async def test_the_page_is_kept_by_nobody_and_framed_nowhere(flow: CodeFlow) -> None:
+    await flow.finish()
+    response = await flow.browser.get("/account")
+    assert response.headers["cache-control"] == "no-store"
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert source_names(response, "frame-ancestors") == ["'none'"]
+    assert source_names(response, "form-action") == ["'self'"]
+
+
+async def test_the_page_leads_to_the_logout(flow: CodeFlow) -> None:
+    await flow.finish()
+    assert "Log out" in (await account(flow.browser)).all("a")
+
+
+async def test_the_page_of_a_user_without_any_login_says_so(
+    http: httpx2.AsyncClient, alice: TestUser
+) -> None:
+    form = Page(await http.get("/login")).form
+    await submit(http, form, {"username": alice.username, "password": alice.password})
+    page = await account(http)
+    assert "No application holds a login of yours." in page.text
+    assert "None is remembered." in page.text
+
+
+@pytest.mark.parametrize("done", ["evil", "<script>", "", "password2"])
+async def test_an_unknown_notice_is_none(flow: CodeFlow, done: str) -> None:
+    await flow.finish()
+    page = Page(await flow.browser.get("/account", params={"done": done}))
+    assert (page.all("status"), page.tags["script"]) == ([], 0)
+
+
+async def test_an_unknown_action_does_nothing(flow: CodeFlow) -> None:
+    tokens = await flow.tokens()
+    form = (await account(flow.browser)).form_with(action="session")
+    response = await submit(flow.browser, form, {"action": "evil\r\nX: y"})
+    assert response.status_code == 303
+    assert "x" not in response.headers
+    assert await is_active(flow.browser, flow.client, tokens["access_token"])
+
+
+# Sessions
+
+
+async def test_the_page_shows_the_logins_of_the_user_newest_first(
+    flow: CodeFlow, server: Server, clock: TestClock
+) -> None:
+    flow.browser.headers["User-Agent"] = "A browser <of mine>"
+    first = await flow.tokens()
+    clock.advance(60)
+    second = await log_in(flow.browser, flow.user, await add_client(server), "profile")
+    page = await account(flow.browser)
+    shown = [form.fields["session"] for form in page.forms if "session" in form.fields]
+    assert shown == [str(login_of(second)), str(login_of(first))]
+    assert f"since {clock.now().strftime('%-d %B %Y, %H:%M')} UTC" in page.text
+    assert "from 127.0.0.1" in page.text
+    assert "A browser <of mine>" in page.text
+
+
+async def test_a_login_that_is_over_is_not_shown(flow: CodeFlow) -> None:
+    await flow.finish()
+    code = await flow.code()
+    await flow.exchange(code)
+    await flow.exchange(code)
+    assert not [form for form in (await account(flow.browser)).forms if "session" in form.fields]
+
+
+async def test_the_logins_of_another_user_are_not_shown(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, bob: TestUser
+) -> None:
+    bobs = await CodeFlow(other_browser, bob, flow.client).tokens()
+    await flow.tokens()
+    assert str(login_of(bobs)) not in (await flow.browser.get("/account")).text
+
+
+async def test_a_login_is_ended(flow: CodeFlow) -> None:
+    tokens = await flow.tokens()
+    response = await press(flow.browser, session=str(login_of(tokens)))
+    await assert_done(flow.browser, response, SESSION_ENDED)
+    for name in ("access_token", "refresh_token"):
+        assert await introspected(flow.browser, flow.client, tokens[name]) == INACTIVE
+
+
+async def test_another_login_stays(flow: CodeFlow) -> None:
+    first, second = await flow.tokens(), await flow.tokens()
+    await press(flow.browser, session=str(login_of(first)))
+    assert await is_active(flow.browser, flow.client, second["refresh_token"])
+    await assert_logged_in(flow.browser)
+
+
+async def test_the_login_of_another_user_is_not_ended(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, bob: TestUser
+) -> None:
+    bobs = await CodeFlow(other_browser, bob, flow.client).tokens()
+    await flow.tokens()
+    form = (await account(flow.browser)).form_with(action="session")
+    response = await submit(flow.browser, form, {"session": str(login_of(bobs))})
+    assert response.status_code == 303
+    assert await is_active(flow.browser, flow.client, bobs["access_token"])
+    assert await is_active(flow.browser, flow.client, bobs["refresh_token"])
+
+
+@pytest.mark.parametrize(
+    "session",
+    ["", "garbage", str(uuid.UUID(int=1)), "' OR '1'='1", "x" * 5000],
+    ids=["empty", "garbage", "unknown", "sql", "long"],
+)
+async def test_a_login_that_there_is_not_ends_nothing(flow: CodeFlow, session: str) -> None:
+    tokens = await flow.tokens()
+    form = (await account(flow.browser)).form_with(action="session")
+    response = await submit(flow.browser, form, {"session": session})
+    assert response.status_code == 303
+    assert await is_active(flow.browser, flow.client, tokens["access_token"])
+
+
+async def test_to_end_a_login_twice_is_no_error(flow: CodeFlow) -> None:
+    tokens = await flow.tokens()
+    form = (await account(flow.browser)).form_with(session=str(login_of(tokens)))
+    for _ in range(2):
+        response = await submit(flow.browser, form)
+        await assert_done(flow.browser, response, SESSION_ENDED)
+
+
+# Applications
+
+
+async def test_the_page_says_in_words_what_was_allowed(flow: CodeFlow) -> None:
+    await flow.finish(scope="profile items:read")
+    page = await account(flow.browser)
+    assert [form.fields["client"] for form in page.forms if "client" in form.fields] == ["shop"]
+    assert "See your items. See your user name." in page.text
+
+
+async def test_the_page_lists_applications_by_name(flow: CodeFlow, server: Server) -> None:
+    for client_id in ("zebra", "apple"):
+        other = await add_web_client(server, client_id)
+        await CodeFlow(flow.browser, flow.user, other).finish()
+    await flow.finish()
+    page = await account(flow.browser)
+    shown = [form.fields["client"] for form in page.forms if "client" in form.fields]
+    assert shown == ["apple", "shop", "zebra"]
+
+
+async def test_what_is_not_remembered_is_not_listed(native_flow: CodeFlow) -> None:
+    await native_flow.finish()
+    assert "None is remembered." in (await account(native_flow.browser)).text
+
+
+async def test_what_another_user_allowed_is_not_listed(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, bob: TestUser, server: Server
+) -> None:
+    other = await add_web_client(server, "other")
+    await CodeFlow(other_browser, bob, other).finish()
+    await flow.finish()
+    assert "other" not in (await account(flow.browser)).text
+
+
+async def test_an_allowance_that_is_taken_back_is_asked_for_again(flow: CodeFlow) -> None:
+    await flow.finish()
+    assert_code_answer(await flow.start())
+    response = await press(flow.browser, client="shop")
+    await assert_done(flow.browser, response, TAKEN_BACK)
+    assert_asks_to_allow(await flow.start())
+    assert "None is remembered." in (await account(flow.browser)).text
+
+
+async def test_with_an_allowance_the_logins_of_the_application_end(flow: CodeFlow) -> None:
+    tokens = await flow.tokens(scope="openid offline_access")
+    await press(flow.browser, client="shop")
+    for name in ("access_token", "refresh_token"):
+        assert await introspected(flow.browser, flow.client, tokens[name]) == INACTIVE
+
+
+async def test_with_an_allowance_a_code_that_waits_to_be_exchanged_ends(flow: CodeFlow) -> None:
+    """What was taken back must not come to life a moment later."""
+    code = await flow.code()
+    await press(flow.browser, client="shop")
+    assert (await flow.exchange(code)).status_code == 400
+
+
+async def test_the_allowance_of_another_application_stays(flow: CodeFlow, server: Server) -> None:
+    other = CodeFlow(flow.browser, flow.user, await add_web_client(server, "other"))
+    tokens = await other.tokens()
+    await flow.finish()
+    await press(flow.browser, client="shop")
+    assert await is_active(flow.browser, other.client, tokens["refresh_token"])
+    assert_code_answer(await other.start())
+
+
+async def test_the_allowance_of_another_user_stays(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, bob: TestUser
+) -> None:
+    other = CodeFlow(other_browser, bob, flow.client)
+    tokens = await other.tokens()
+    await flow.finish()
+    await press(flow.browser, client="shop")
+    assert await is_active(flow.browser, flow.client, tokens["refresh_token"])
+    assert_code_answer(await other.start())
+
+
+@pytest.mark.parametrize("client", ["", "nobody", "\u00fc"], ids=["empty", "unknown", "not_ascii"])
+async def test_an_allowance_that_there_is_not_takes_nothing_back(
+    flow: CodeFlow, client: str
+) -> None:
+    await flow.finish()
+    form = (await account(flow.browser)).form_with(action="application")
+    response = await submit(flow.browser, form, {"client": client})
+    assert response.status_code == 303
+    assert_code_answer(await flow.start())
+
+
+# The password
+
+
+async def test_the_password_is_changed(flow: CodeFlow, other_browser: httpx2.AsyncClient) -> None:
+    await flow.finish()
+    response = await change_password(flow.browser)
+    await assert_done(flow.browser, response, CHANGED)
+    assert not await password_works(flow, other_browser, PASSWORD)
+    assert await password_works(flow, other_browser, NEW)
+
+
+async def test_this_session_and_its_logins_stay(flow: CodeFlow) -> None:
+    tokens = await flow.tokens()
+    await change_password(flow.browser)
+    await assert_logged_in(flow.browser)
+    await refreshed(flow.browser, flow.client, tokens["refresh_token"])
+
+
+async def test_other_sessions_and_their_logins_end(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient
+) -> None:
+    other = await CodeFlow(other_browser, flow.user, flow.client).tokens(
+        scope="openid offline_access"
+    )
+    await flow.finish()
+    await change_password(flow.browser)
+    await assert_logged_out(other_browser)
+    for name in ("access_token", "refresh_token"):
+        assert await introspected(flow.browser, flow.client, other[name]) == INACTIVE
+
+
+async def test_logins_by_the_password_grant_end(flow: CodeFlow, server: Server) -> None:
+    web = await add_client(server)
+    tokens = await log_in(flow.browser, flow.user, web, "profile")
+    await flow.finish()
+    await change_password(flow.browser)
+    assert await introspected(flow.browser, web, tokens["access_token"]) == INACTIVE
+
+
+async def test_the_sessions_of_another_user_stay(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, bob: TestUser
+) -> None:
+    tokens = await CodeFlow(other_browser, bob, flow.client).tokens()
+    await flow.finish()
+    await change_password(flow.browser)
+    await assert_logged_in(other_browser, "bob")
+    assert await is_active(flow.browser, flow.client, tokens["refresh_token"])
+
+
+@pytest.mark.parametrize(
+    ("new", "alert"),
+    [
+        pytest.param("short", "A password has at least 15 characters.", id="short"),
+        pytest.param("x" * 14, "A password has at least 15 characters.", id="one_too_short"),
+        pytest.param("", "A password has at least 15 characters.", id="empty"),
+        pytest.param("x" * 1025, "A password has at most 1024 characters.", id="too_long"),
+    ],
+)
+async def test_a_password_that_may_not_be_used_is_refused(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, new: str, alert: str
+) -> None:
+    await flow.finish()
+    assert_not_changed(await change_password(flow.browser, new), alert)
+    assert await password_works(flow, other_browser, PASSWORD)
+
+
+@pytest.mark.parametrize("changes", [{"password_min_length": 8}], ids=["8_characters"])
+@pytest.mark.parametrize(
+    ("new", "alert"),
+    [
+        pytest.param(
+            "sunshine",
+            "This password is among those that everybody tries first.",
+            id="common",
+        ),
+        pytest.param(
+            "Latchkey", "A password must differ from the name of the service.", id="the_service"
+        ),
+    ],
+)
+async def test_a_password_that_anybody_would_guess_is_refused(
+    flow: CodeFlow, new: str, alert: str
+) -> None:
+    await flow.finish()
+    assert_not_changed(await change_password(flow.browser, new), alert)
+
+
+@pytest.mark.parametrize("current", ["wrong", "", PASSWORD.upper()], ids=ascii)
+async def test_without_the_current_password_nothing_is_changed(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, current: str
+) -> None:
+    await flow.finish()
+    response = await change_password(flow.browser, current=current)
+    assert_not_changed(response, "The current password is wrong.")
+    assert await password_works(flow, other_browser, PASSWORD)
+
+
+async def test_a_refused_change_ends_no_session(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient
+) -> None:
+    await CodeFlow(other_browser, flow.user, flow.client).finish()
+    await flow.finish()
+    await change_password(flow.browser, current="wrong")
+    await assert_logged_in(other_browser)
+
+
+async def test_no_password_is_repeated_on_the_page(flow: CodeFlow) -> None:
+    await flow.finish()
+    response = await change_password(flow.browser, "new-secret", "old-secret-of-somebody")
+    assert "new-secret" not in response.text
+    assert "old-secret" not in response.text
+
+
+async def test_only_the_hash_of_the_new_password_is_stored(flow: CodeFlow, server: Server) -> None:
+    await flow.finish()
+    await change_password(flow.browser)
+    async with server.database.read() as connection:
+        stored = await connection.scalar(select(User.password_hash).where(User.id == flow.user.id))
+    assert stored is not None
+    assert stored.startswith("$argon2id$")
+    assert NEW not in stored
+
+
+# CSRF
+
+
+ACTIONS = pytest.mark.parametrize("action", ["session", "application", "password"])
+
+
+async def filled_in(flow: CodeFlow, action: str) -> tuple[dict[str, str], Page]:
+    page = await account(flow.browser)
+    fields = page.form_with(action=action).fields
+    return fields | {"current_password": PASSWORD, "new_password": NEW}, page
+
+
+async def assert_nothing_done(flow: CodeFlow, refresh_token: str) -> None:
+    assert await is_active(flow.browser, flow.client, refresh_token)
+    assert_code_answer(await flow.start())
+    wrong = await change_password(flow.browser, "short", PASSWORD)
+    assert_not_changed(wrong, "A password has at least 15 characters.")
+
+
+@ACTIONS
+@pytest.mark.parametrize("token", ["", "0" * 64, "\u00fc"], ids=["missing", "wrong", "not_ascii"])
+async def test_a_form_without_its_token_does_nothing(
+    flow: CodeFlow, action: str, token: str
+) -> None:
+    refresh_token = (await flow.tokens())["refresh_token"]
+    fields, _ = await filled_in(flow, action)
+    response = await flow.browser.post("/account", data=fields | {"form_token": token})
+    assert_error_page(response, STALE_FORM)
+    await assert_nothing_done(flow, refresh_token)
+
+
+@ACTIONS
+async def test_a_form_from_another_site_does_nothing(flow: CodeFlow, action: str) -> None:
+    refresh_token = (await flow.tokens())["refresh_token"]
+    fields, _ = await filled_in(flow, action)
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    response = await flow.browser.post("/account", data=fields, headers=headers)
+    assert_error_page(response, STALE_FORM)
+    await assert_nothing_done(flow, refresh_token)
+
+
+async def test_a_form_that_was_shown_to_another_user_does_nothing(
+    flow: CodeFlow, bob: TestUser, clock: TestClock
+) -> None:
+    await flow.finish()
+    fields, _ = await filled_in(flow, "password")
+    clock.advance(1)
+    bobs = CodeFlow(flow.browser, bob, flow.client)
+    await bobs.log_in(await bobs.login_page(prompt="login"))
+    assert_error_page(await flow.browser.post("/account", data=fields), STALE_FORM)
+
+
+async def test_a_public_client_on_https_is_listed_too(flow: CodeFlow, server: Server) -> None:
+    flow.client = await add_native_client(server, "spa", redirect_uris=[CALLBACK])
+    await flow.finish()
+    page = await account(flow.browser)
+    assert page.form_with(client="spa").fields["action"] == "application"
