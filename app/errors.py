@@ -7,13 +7,15 @@
     │   ├── ConflictError         409
     │   ├── PreconditionFailedError   412
     │   ├── InvalidError          422
+    │   ├── TooManyAttemptsError  429, with Retry-After
     │   └── UnavailableError      503, with Retry-After
     ├── OAuth2Error               /token, /revoke, /introspect           RFC 6749, section 5.2
     │   ├── InvalidRequestError   400
     │   ├── InvalidClientError    401, with a challenge
     │   ├── InvalidGrantError     400
     │   ├── UnauthorizedClientError, UnsupportedGrantTypeError, InvalidScopeError   400
-    │   └── TemporarilyUnavailableError   503, with Retry-After
+    │   ├── TemporarilyUnavailableError   503, with Retry-After
+    │   └── SlowDownError         429, with Retry-After
     └── BearerError               routes that want an access token       RFC 6750, section 3
         ├── MissingTokenError     401, without an error code
         ├── MalformedRequestError 400
@@ -101,6 +103,21 @@ class InvalidError(Problem):
     """A value breaks a rule."""
 
     status = 422
+
+
+class TooManyAttemptsError(Problem):
+    """Too many failed logins."""
+
+    status = 429
+
+    def __init__(self, retry_after: int) -> None:
+        """``retry_after`` is in seconds."""
+        super().__init__("Too many attempts have failed. Try again later.")
+        self.retry_after = retry_after
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """With ``Retry-After``, in seconds."""
+        return {"Retry-After": str(self.retry_after)}
 
 
 class UnavailableError(Problem):
@@ -191,6 +208,22 @@ class TemporarilyUnavailableError(OAuth2Error):
     def headers(self, realm: str) -> dict[str, str]:
         """With ``Retry-After``, in seconds."""
         return {**super().headers(realm), "Retry-After": str(RETRY_AFTER)}
+
+
+class SlowDownError(TemporarilyUnavailableError):
+    """Too many failed logins."""
+
+    status = 429
+    description = "Too many logins have failed. Try again later."
+
+    def __init__(self, retry_after: int) -> None:
+        """``retry_after`` is in seconds."""
+        super().__init__("too many failed logins")
+        self.retry_after = retry_after
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """With ``Retry-After``, in seconds."""
+        return {**super().headers(realm), "Retry-After": str(self.retry_after)}
 
 
 class BearerError(LatchkeyError):

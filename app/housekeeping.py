@@ -12,12 +12,15 @@ from app.models import (
     AuthorizationCode,
     BrowserSession,
     DigestNonce,
+    FailedLogins,
+    KnownOrigin,
     Login,
     PendingAuthorization,
     RevokedToken,
     SigningKey,
 )
 from app.server import Server
+from app.services.throttle import FORGOTTEN_AFTER, KNOWN_FOR
 
 BATCH = 500
 """Rows in one transaction."""
@@ -46,6 +49,12 @@ async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, i
         "logins": await _delete(server, Login.id, Login.expires_at < over),
         "digest_nonces": await _delete(
             server, DigestNonce.nonce_hash, DigestNonce.expires_at < now
+        ),
+        "failed_logins": await _delete(
+            server, FailedLogins.key_hash, FailedLogins.last_failed_at < now - FORGOTTEN_AFTER
+        ),
+        "known_origins": await _delete(
+            server, KnownOrigin.key_hash, KnownOrigin.last_login_at < now - KNOWN_FOR
         ),
         "revoked_tokens": await _delete(
             server, RevokedToken.token_id, RevokedToken.expires_at < now

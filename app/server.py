@@ -22,6 +22,7 @@ from app.services.key_rotation import ensure_signing_key, renew_encryption
 from app.services.keys import KeyRing
 from app.services.logins import LiveLogins
 from app.services.scopes import Scopes
+from app.services.throttle import LoginThrottle
 from app.settings import Settings, SettingsError
 
 
@@ -44,7 +45,9 @@ class Server:
         self.keys = KeyRing(self.database, self.encryption, clock)
         self.access_tokens = AccessTokens(settings, self.keys, clock)
         self.id_tokens = IdTokens(settings, self.database, self.encryption, self.keys, clock)
-        self.authenticator = Authenticator(self.database, self.passwords, clock)
+        self.authenticator = Authenticator(
+            self.database, self.passwords, LoginThrottle(settings), clock
+        )
         self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)
         self.clients = Clients(self.database, clock)

@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     password_hash_parallelism: Annotated[int, Field(ge=1, le=16)] = 1
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 15
     login_queue: Limit = 64
+    login_max_failures: Limit = 10
+    login_max_failures_per_address: Limit = 100
+    login_lockout_seconds: Seconds = 300
     digest_nonce_ttl: Seconds = 300
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
 

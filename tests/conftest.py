@@ -1,5 +1,6 @@
 """What tests ask for by name. Every test that takes ``database_url`` runs on both databases."""
 
+import gc
 import os
 from collections.abc import AsyncGenerator, Generator
 
@@ -7,15 +8,23 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.main import create_app
 from app.server import Server
 from app.settings import Settings
 from tests import databases
 from tests.clock import TestClock
 from tests.databases import Backend
 from tests.factories import TestClient, TestUser, add_client, add_user
+from tests.shared import Shared
+from tests.signing_keys import cheap_signing_keys
 
 ISSUER = "http://127.0.0.1:8000"
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at new objects alone, and not after every route."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 10)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +32,13 @@ def _no_settings_from_outside() -> None:
     for name in list(os.environ):
         if name.startswith("LATCHKEY_"):
             del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cheap_signing_keys() -> Generator[None]:
+    """Making an RSA key and checking its primes takes longer than most tests; share a few."""
+    with cheap_signing_keys():
+        yield
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -59,20 +75,27 @@ def make_settings(**changes: object) -> Settings:
         "default_client_id": "",
         "password_hash_memory_kib": 8,
         "password_hash_time": 1,
+        "login_max_failures": 0,
+        "login_max_failures_per_address": 0,
     }
     return Settings(_env_file=None, **(values | changes))  # type: ignore[arg-type]
 
 
+@pytest.fixture(scope="module")
+def _shared() -> Shared:
+    return Shared()
+
+
 @pytest.fixture
-def clock() -> TestClock:
+def clock(_shared: Shared) -> TestClock:
     """The clock of the application under test."""
-    return TestClock()
+    return _shared.fresh_clock()
 
 
 @pytest.fixture
-def app(settings: Settings, clock: TestClock) -> FastAPI:
+def app(settings: Settings, clock: TestClock, _shared: Shared) -> FastAPI:
     """The application. Tests that need other settings override the fixture ``settings``."""
-    return create_app(settings, clock)
+    return _shared.fresh_app(settings, clock)
 
 
 @pytest.fixture

@@ -2,12 +2,17 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app.errors import ForbiddenError, InvalidError, UnavailableError
+from app.errors import (
+    ForbiddenError,
+    InvalidError,
+    TooManyAttemptsError,
+    UnavailableError,
+)
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.oauth2.origin import origin_of
 from app.problems import BODY_RESPONSES, problem
@@ -20,11 +25,19 @@ from app.server import CurrentServer, Reading, Server, Transaction
 from app.services import logins, sessions, users
 from app.services.audit import record
 from app.services.authentication import AuthenticationError, Door
+from app.services.throttle import TooManyFailuresError
 
 router = APIRouter(prefix="/users/me", tags=["account"], responses=BEARER_RESPONSES)
 
 Self = Annotated[CurrentUser, Security(current_user, scopes=["profile"])]
 AccountOwner = Annotated[CurrentUser, Security(current_user, scopes=["account"])]
+
+
+PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **BODY_RESPONSES,
+    403: problem("The password is wrong, or the scope is missing."),
+    429: problem("Too many attempts have failed (`Retry-After`)."),
+}
 
 
 class Me(BaseModel):
@@ -81,7 +94,7 @@ async def get_me(user: Self) -> Me:
     "",
     operation_id="update_me",
     summary="Change my e-mail address",
-    responses={**BODY_RESPONSES, 403: problem("The password is wrong, or the scope is missing.")},
+    responses=PASSWORD_RESPONSES,
 )
 async def update_me(
     user: AccountOwner, server: CurrentServer, request: Request, changes: AccountChanges
@@ -101,7 +114,7 @@ async def update_me(
     status_code=204,
     operation_id="change_password",
     summary="Change my password",
-    responses={**BODY_RESPONSES, 403: problem("The password is wrong, or the scope is missing.")},
+    responses=PASSWORD_RESPONSES,
 )
 async def change_password(
     user: AccountOwner, server: CurrentServer, request: Request, change: PasswordChange
@@ -166,6 +179,8 @@ async def _check_password(
         await server.authenticator.authenticate(user.username, password.get_secret_value(), door)
     except AuthenticationError:
         raise ForbiddenError("The current password is wrong.") from None
+    except TooManyFailuresError as error:
+        raise TooManyAttemptsError(error.retry_after) from None
     except QueueFullError:
         raise UnavailableError("Too many log in at the moment.") from None
 

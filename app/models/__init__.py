@@ -9,6 +9,7 @@ from app.models.client import Client, ClientScope, ClientSecret
 from app.models.digest import DigestCredential, DigestNonce
 from app.models.item import Item
 from app.models.login import Login
+from app.models.login_throttle import FailedLogins, KnownOrigin
 from app.models.refresh_token import RefreshToken
 from app.models.revoked_token import RevokedToken
 from app.models.scope import Scope
@@ -28,7 +29,9 @@ __all__ = [
     "Consent",
     "DigestCredential",
     "DigestNonce",
+    "FailedLogins",
     "Item",
+    "KnownOrigin",
     "Login",
     "PendingAuthorization",
     "RefreshToken",

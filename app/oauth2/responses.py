@@ -48,6 +48,7 @@ PROTOCOL_ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
+    429: _error("Too many failed logins (`temporarily_unavailable`).", "Retry-After"),
     200: {"model": TokenResponse, "description": "Tokens."},
     **PROTOCOL_ERRORS,
 }

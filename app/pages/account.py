@@ -20,6 +20,7 @@ from app.services import consents, logins, sessions, users
 from app.services.audit import record
 from app.services.authentication import AuthenticationError, Door
 from app.services.sessions import Session
+from app.services.throttle import TooManyFailuresError
 
 router = APIRouter(include_in_schema=False)
 
@@ -93,6 +94,8 @@ async def _change_password(
         password_hash = await server.passwords.hash(new_password)
     except AuthenticationError:
         return "The current password is wrong."
+    except TooManyFailuresError:
+        return "Too many attempts have failed. Wait a few minutes, then try again."
     except UnacceptablePasswordError as refusal:
         text = str(refusal)
         return text[0].upper() + text[1:] + "."

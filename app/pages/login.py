@@ -15,6 +15,7 @@ from app.server import CurrentServer
 from app.services.authentication import AuthenticationError, Door
 from app.services.authorizations import Pending
 from app.services.clients import RegisteredClient
+from app.services.throttle import TooManyFailuresError
 from app.services.users import store_password_hash
 
 router = APIRouter(include_in_schema=False)
@@ -22,6 +23,7 @@ router = APIRouter(include_in_schema=False)
 PURPOSE = "login"
 
 WRONG = "The user name or the password is wrong."
+TOO_MANY = "Too many attempts have failed. Wait a few minutes, then try again."
 BUSY = "Many people log in at the moment. Try again in a few seconds."
 
 RequestKey = Annotated[str, Query(alias="request")]
@@ -56,6 +58,10 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
         user = await server.authenticator.authenticate(username, form.get("password", ""), door)
     except AuthenticationError:
         return _page(browser, pending, client, username=username, error=WRONG, status=400)
+    except TooManyFailuresError as error:
+        page = _page(browser, pending, client, username=username, error=TOO_MANY, status=429)
+        page.headers["Retry-After"] = str(error.retry_after)
+        return page
     except QueueFullError:
         return _page(browser, pending, client, username=username, error=BUSY, status=503)
     if user.new_hash is not None:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi.security import HTTPBasicCredentials
 from pydantic import BaseModel, Field
 
-from app.errors import LatchkeyError, Problem, UnavailableError
+from app.errors import LatchkeyError, Problem, TooManyAttemptsError, UnavailableError
 from app.oauth2.bearer import CurrentUser
 from app.problems import PROBLEM_RESPONSES, problem
 from app.security.passwords import QueueFullError
@@ -14,6 +14,7 @@ from app.server import Server
 from app.services.api_keys import KeyHolder, find_key_holder
 from app.services.authentication import AuthenticationError, Door
 from app.services.logins import Origin
+from app.services.throttle import TooManyFailuresError
 from app.services.users import Account, store_password_hash
 
 TAG = "schemes"
@@ -81,6 +82,8 @@ async def check_password(
         )
     except AuthenticationError:
         return None
+    except TooManyFailuresError as error:
+        raise TooManyAttemptsError(error.retry_after) from None
     except QueueFullError:
         raise UnavailableError("Too many log in at the moment.") from None
     if user.new_hash is not None:

@@ -12,6 +12,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 
 from app.oauth2.bearer import bearer_token, identify, presents_bearer, verify
 from app.oauth2.origin import origin_of
+from app.problems import problem
 from app.schemes import http_basic
 from app.schemes.answer import (
     TAG,
@@ -49,7 +50,10 @@ def make_router(settings: Settings) -> APIRouter:
         "/schemes/any-of",
         operation_id="scheme_any_of",
         summary="Bearer token, API key or Basic",
-        responses=challenge_responses('Bearer realm="latchkey"'),
+        responses={
+            **challenge_responses('Bearer realm="latchkey"'),
+            429: problem("Too many attempts have failed (`Retry-After`)."),
+        },
     )
     async def any_of(
         request: Request,

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBasicCredentials
 
 from app.oauth2.origin import origin_of
+from app.problems import problem
 from app.schemes.answer import TAG, SchemeAnswer, answer_for, challenge_responses, check_password
 from app.schemes.dropin.basic import Utf8HTTPBasic
 from app.server import CurrentServer
@@ -31,7 +32,10 @@ def make_router(settings: Settings) -> APIRouter:
         "/schemes/http/basic",
         operation_id="scheme_http_basic",
         summary="HTTPBasic",
-        responses=challenge_responses('Basic realm="latchkey", charset="UTF-8"'),
+        responses={
+            **challenge_responses('Basic realm="latchkey", charset="UTF-8"'),
+            429: problem("Too many attempts have failed (`Retry-After`)."),
+        },
     )
     async def http_basic(
         request: Request,

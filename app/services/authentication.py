@@ -7,6 +7,7 @@ from app.database import Database
 from app.security.passwords import PasswordHasher
 from app.services.audit import Event, record
 from app.services.logins import Origin
+from app.services.throttle import LoginThrottle, attempt_of
 from app.services.users import USERNAME_MAX_LENGTH, Account, find_account
 
 
@@ -35,9 +36,16 @@ class Authenticated:
 class Authenticator:
     """Checks names and passwords against the database, and writes down what fails."""
 
-    def __init__(self, database: Database, passwords: PasswordHasher, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        passwords: PasswordHasher,
+        throttle: LoginThrottle,
+        clock: Clock,
+    ) -> None:
         """Nothing is read yet."""
         self._database = database
+        self._throttle = throttle
         self._passwords = passwords
         self._clock = clock
 
@@ -45,16 +53,22 @@ class Authenticator:
         """The user of that name, if ``password`` is theirs.
 
         Unknown, disabled and passwordless users cost the same hash as a wrong password. A name
-        that nobody can have costs nothing. Raises :class:`AuthenticationError`, or
+        that nobody can have costs nothing, and neither does an attempt that comes too soon.
+        Raises :class:`AuthenticationError`, :class:`TooManyFailuresError`, or
         :class:`~app.security.passwords.QueueFullError`.
         """
         if len(username) > USERNAME_MAX_LENGTH:
             raise AuthenticationError("the name is too long")
+        attempt = attempt_of(username, door.origin.address)
         async with self._database.read() as connection:
+            standing = await self._throttle.check(connection, attempt, self._clock.now())
             account = await find_account(connection, username)
         stored = account.password_hash if account else None
         matches, new_hash = await self._passwords.verify(password, stored)
         if account is not None and account.enabled and matches:
+            if not standing.spotless:
+                async with self._database.transaction() as connection:
+                    await self._throttle.succeeded(connection, attempt, self._clock.now())
             return Authenticated(account, new_hash)
         reason = _reason(account, matches)
         # What was typed as a name is not written down: it may be a password.
@@ -66,7 +80,9 @@ class Authenticator:
             details={"door": door.name, "reason": reason},
         )
         async with self._database.transaction() as connection:
-            await record(connection, self._clock.now(), event)
+            now = self._clock.now()
+            await record(connection, now, event)
+            await self._throttle.failed(connection, attempt, standing, now)
         raise AuthenticationError(reason)
 
 

@@ -10,13 +10,19 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI
 from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFormStrict
 
-from app.errors import InvalidGrantError, InvalidRequestError, TemporarilyUnavailableError
+from app.errors import (
+    InvalidGrantError,
+    InvalidRequestError,
+    SlowDownError,
+    TemporarilyUnavailableError,
+)
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, requested_scopes
 from app.oauth2.tokens import begin_login, user_tokens
 from app.security.passwords import QueueFullError
 from app.services.audit import Event, record
 from app.services.authentication import AuthenticationError, Door
+from app.services.throttle import TooManyFailuresError
 from app.services.users import store_password_hash
 
 
@@ -77,6 +83,8 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         user = await server.authenticator.authenticate(form.username, form.password, door)
     except QueueFullError:
         raise TemporarilyUnavailableError("the login queue is full") from None
+    except TooManyFailuresError as error:
+        raise SlowDownError(error.retry_after) from None
     except AuthenticationError as error:
         raise InvalidGrantError(str(error)) from None
     scope = grant_scopes(requested, user.account.scopes)
