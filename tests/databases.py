@@ -1,4 +1,8 @@
-"""Fresh, migrated databases: one for each test, copied from one that was migrated once."""
+"""Fresh, migrated databases: one for each test, copied from one that was migrated once.
+
+On PostgreSQL the copy is the expensive part, so a database that still has the schema of its
+template is emptied and used again.
+"""
 
 import asyncio
 import os
@@ -12,10 +16,33 @@ from typing import Protocol
 import asyncpg
 import pytest
 
+from app.models import Base
 from app.schema import upgrade
 from tests.postgresql import running_cluster
 
-TEMPLATE = "latchkey_template"
+TEMPLATE = "latchkey_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
+"""Each worker of pytest-xdist has its own, though they may share a server."""
+
+FINGERPRINT = """
+SELECT md5(concat(
+    (SELECT array_agg((c.relname, c.relkind, a.attnum, a.attname, a.atttypid, a.attnotnull)
+            ORDER BY c.relname, a.attnum)
+        FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'public'::regnamespace),
+    (SELECT array_agg(pg_get_constraintdef(oid) ORDER BY conname, pg_get_constraintdef(oid))
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
+    (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
+    (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal)
+))
+"""
+"""What a schema is made of."""
+
+LEAVE = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+RESTART_SEQUENCES = "SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence"
 
 
 class Backend(Protocol):
@@ -56,6 +83,46 @@ class Postgresql:
         self._server_url = server_url
         self._execute(f"DROP DATABASE IF EXISTS {TEMPLATE}", f"CREATE DATABASE {TEMPLATE}")
         upgrade(server_url.format(TEMPLATE))
+        self._tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+        self._tables.append("alembic_version")
+        self._rows: dict[str, str] = {}
+        self._fingerprint: str = asyncio.run(self._read_template())
+        self._clean: list[str] = []
+
+    async def _read_template(self) -> str:
+        """Note what a migrated database has in its tables; return what they look like."""
+        connection = await asyncpg.connect(self._server_url.format(TEMPLATE))
+        for table in self._tables:
+            rows = await connection.fetchval(f"SELECT json_agg({table}) FROM {table}")
+            if rows is not None:
+                self._rows[table] = rows
+        fingerprint: str = await connection.fetchval(FINGERPRINT)
+        await connection.close()
+        return fingerprint
+
+    async def _clear(self, url: str) -> bool:
+        """Bring a database back to the state of the template; False if its schema is another."""
+        try:
+            connection = await asyncpg.connect(url)
+        except (asyncpg.PostgresError, OSError):
+            return False
+        try:
+            await connection.execute(LEAVE)
+            if await connection.fetchval(FINGERPRINT) != self._fingerprint:
+                return False
+            async with connection.transaction():
+                await connection.execute(";".join(f"DELETE FROM {name}" for name in self._tables))
+                await connection.execute(RESTART_SEQUENCES)
+                for table in reversed(self._tables):
+                    if table in self._rows:
+                        await connection.execute(
+                            f"INSERT INTO {table} "
+                            f"SELECT * FROM json_populate_recordset(NULL::{table}, $1)",
+                            self._rows[table],
+                        )
+            return True
+        finally:
+            await connection.close()
 
     def _execute(self, *statements: str) -> None:
         async def main() -> None:
@@ -75,9 +142,12 @@ class Postgresql:
         return self._create("template0")
 
     def migrated(self) -> str:
-        return self._create(TEMPLATE)
+        return self._clean.pop() if self._clean else self._create(TEMPLATE)
 
     def drop(self, url: str) -> None:
+        if asyncio.run(self._clear(url)):
+            self._clean.append(url)
+            return
         name = next(part for part in url.replace("?", "/").split("/") if part.startswith("test_"))
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -5,6 +5,7 @@ import json
 import signal
 import uuid
 from collections.abc import Awaitable, Callable, Generator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -242,6 +243,17 @@ def test_the_demo_data_is_refused_in_production(latchkey: Latchkey) -> None:
     assert count(latchkey.url, User) == 0
 
 
+def just_now(record: dict[str, Any]) -> dict[str, Any]:
+    """The times of a record that was made this minute."""
+    created = datetime.fromisoformat(record["created_at"])
+    assert timedelta() <= datetime.now(UTC) - created < timedelta(minutes=1)
+    return {
+        "created_at": record["created_at"],
+        "updated_at": record["created_at"],
+        "disabled_at": None,
+    }
+
+
 # users create
 
 
@@ -251,7 +263,10 @@ def test_a_user_is_created_with_a_generated_password_that_is_shown(latchkey: Lat
         "id": str(uuid.UUID(record["id"])),
         "username": "Bob",
         "email": "bob@example.com",
-        "scopes": ["openid", "profile", "email", "offline_access", "account"],
+        "email_verified": False,
+        "has_password": True,
+        "scopes": ["account", "email", "offline_access", "openid", "profile"],
+        **just_now(record),
         "password": record["password"],
     }
     assert len(record["password"]) >= 43
@@ -386,7 +401,16 @@ def test_a_client_is_created_with_an_id_and_a_secret_that_are_shown(latchkey: La
         "client_secret": record["client_secret"],
         "name": "My app",
         "public": False,
-        "grants": ["password"],
+        "grant_types": ["password"],
+        "auth_methods": ["client_secret_basic", "client_secret_post"],
+        "redirect_uris": [],
+        "post_logout_redirect_uris": [],
+        "scopes": [],
+        "default_scopes": [],
+        "id_token_alg": "RS256",
+        "require_pkce": True,
+        "introspect": "own",
+        **just_now(record),
     }
     assert len(record["client_id"]) >= 20
     assert len(record["client_secret"]) >= 43
@@ -451,7 +475,16 @@ def test_a_client_is_stored_with_every_option_that_is_given(latchkey: Latchkey) 
         "client_secret": SECRET,
         "name": "My app",
         "public": False,
-        "grants": ["authorization_code", "refresh_token"],
+        "grant_types": ["authorization_code", "refresh_token"],
+        "auth_methods": ["client_secret_post"],
+        "redirect_uris": ["https://app.example/cb", "com.example.app:/cb"],
+        "post_logout_redirect_uris": ["https://app.example/bye"],
+        "scopes": ["items:read", "openid", "profile"],
+        "default_scopes": ["items:read", "profile"],
+        "id_token_alg": "EdDSA",
+        "require_pkce": False,
+        "introspect": "any",
+        **just_now(record),
     }
     assert rows(latchkey.url, *STORED) == [
         (
@@ -481,7 +514,16 @@ def test_a_public_client_has_no_secret(latchkey: Latchkey) -> None:
         "client_id": record["client_id"],
         "name": "App",
         "public": True,
-        "grants": ["password"],
+        "grant_types": ["password"],
+        "auth_methods": ["none"],
+        "redirect_uris": [],
+        "post_logout_redirect_uris": [],
+        "scopes": [],
+        "default_scopes": [],
+        "id_token_alg": "RS256",
+        "require_pkce": True,
+        "introspect": "own",
+        **just_now(record),
     }
     assert rows(latchkey.url, Client.is_public, Client.auth_methods) == [(True, ["none"])]
     assert count(latchkey.url, ClientSecret) == 0
@@ -728,7 +770,7 @@ def test_a_record_is_printed_for_people_unless_json_is_asked(latchkey: Latchkey)
     assert (result.exit_code, result.stderr) == (0, "")
     words = result.stdout.replace("│", " ").split()
     assert "bob" in words
-    assert words[words.index("scopes") + 1 :][:2] == ["profile", "email"]
+    assert words[words.index("scopes") + 1 :][:2] == ["email", "profile"]
     password = words[words.index("password") + 1]
     assert password_matches(latchkey.url, "bob", password)
     assert "The password is shown this once." in result.stdout
@@ -802,7 +844,15 @@ def test_a_process_of_its_own_prints_one_json_object_and_reads_stdin(
     assert (created.returncode, stderr, record) == (
         0,
         "",
-        {"id": record["id"], "username": "bob", "email": None, "scopes": ["profile"]},
+        {
+            "id": record["id"],
+            "username": "bob",
+            "email": None,
+            "email_verified": False,
+            "has_password": True,
+            "scopes": ["profile"],
+            **just_now(record),
+        },
     )
     assert password_matches(database_url, "bob", PASSWORD)
     stdout, stderr = again.communicate(timeout=60)

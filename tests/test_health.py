@@ -6,15 +6,14 @@ from pathlib import Path
 import httpx2
 import pytest
 from alembic.script import ScriptDirectory
-from sqlalchemy import text, update
+from sqlalchemy import insert, text, update
 
 from app.database import Database
 from app.models import SigningKey
 from app.schema import alembic_config
 from app.security.encryption import Encryption
-from app.security.jwt import generate_private_key
+from app.security.jwt import generate_private_key, parse_private_key
 from app.server import Server
-from app.services.key_rotation import Succession, import_key
 from tests.clock import TestClock
 
 READY = {
@@ -147,21 +146,43 @@ async def test_an_application_whose_only_key_is_not_active_yet_is_unready(
     await assert_unready(http, database="reachable", schema_state="current", signing_key="missing")
 
 
-async def test_an_application_that_cannot_decrypt_a_signing_key_is_unready(
+FOREIGN = Encryption(["the-secret-key-of-another-deployment"])
+
+
+async def test_an_application_that_can_decrypt_no_signing_key_is_unready(
     http: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:
-    now = clock.now()
+    encrypted = FOREIGN.encrypt(generate_private_key("ES256"))
     async with server.database.transaction() as connection:
-        await import_key(
-            connection,
-            Encryption(["the-secret-key-of-another-deployment"]),
-            generate_private_key("ES256"),
-            Succession(now, now + timedelta(days=1)),
-            now,
+        await connection.execute(
+            update(SigningKey)
+            .where(SigningKey.alg == "ES256")
+            .values(kid="foreign", private_key=encrypted)
         )
     clock.advance(2)
-    response = await http.get("/readyz")
-    assert (response.status_code, response.json()["status"]) == (503, "unready")
+    await assert_unready(http, database="reachable", schema_state="current", signing_key="missing")
+
+
+async def test_an_application_that_cannot_decrypt_one_of_its_signing_keys_is_ready(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock
+) -> None:
+    pem = generate_private_key("ES256")
+    key, jwk = parse_private_key(pem)
+    async with server.database.transaction() as connection:
+        await connection.execute(
+            insert(SigningKey).values(
+                kid=key.kid,
+                alg=key.alg,
+                public_jwk=jwk,
+                private_key=FOREIGN.encrypt(pem),
+                created_at=clock.now(),
+                active_from=clock.now() + timedelta(seconds=1),
+            )
+        )
+    clock.advance(2)
+    await assert_ready(http)
+    published = (await http.get("/.well-known/jwks.json")).json()["keys"]
+    assert jwk in published
 
 
 def test_the_revision_that_counts_as_older_here_is_one() -> None:

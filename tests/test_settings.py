@@ -77,6 +77,7 @@ DEFAULTS: dict[str, object] = {
     "forwarded_allow_ips": "127.0.0.1",
     "cors_origins": [],
     "docs": False,
+    "demo_routes": False,
     "docs_client_id": "swagger-ui",
     "allow_demo_on_network": False,
 }
@@ -88,6 +89,7 @@ DEVELOPMENT_DEFAULTS: dict[str, object] = {
     "default_client_id": "first-party",
     "log_format": "text",
     "docs": True,
+    "demo_routes": True,
     "secret_keys": [DEVELOPMENT_SECRET_KEY],
 }
 
@@ -121,6 +123,7 @@ def test_development_has_defaults_of_its_own(
         ("realm", "my realm", "my realm"),
         ("log_format", "text", "text"),
         ("docs", "true", True),
+        ("demo_routes", "true", True),
         ("cors_origins", "https://a.example", ["https://a.example"]),
         (
             "cors_origins",
@@ -137,7 +140,12 @@ def test_a_setting_is_read_from_the_environment(
 
 @pytest.mark.parametrize(
     ("name", "given", "value"),
-    [("default_client_id", "", ""), ("docs", "false", False), ("log_format", "json", "json")],
+    [
+        ("default_client_id", "", ""),
+        ("docs", "false", False),
+        ("demo_routes", "false", False),
+        ("log_format", "json", "json"),
+    ],
 )
 def test_a_default_of_development_can_be_switched_off(
     environment: Environment, name: str, given: str, value: object
@@ -224,6 +232,7 @@ def test_names_of_other_programs_are_left_alone(environment: Environment, name: 
         ("realm", "sentinel 🔑"),
         ("log_format", "sentinel"),
         ("docs", "sentinel"),
+        ("demo_routes", "sentinel"),
     ],
 )
 def test_a_bad_value_stops_the_start_with_a_line_that_names_the_setting_alone(

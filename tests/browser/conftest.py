@@ -6,19 +6,33 @@ asynchronous, and the browser is closed before the next package's tests.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+import threading
+import uuid
+from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 
+from app.database import Database
+from app.security.passwords import PasswordHasher
+from app.services.users import create_user
 from tests import databases
 from tests.browser.docs_page import Docs, fresh_context
 from tests.live.server import seed_demo, serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+Result = TypeVar("Result")
 
 FLAGS = [
     "--no-sandbox",
@@ -94,3 +108,114 @@ def docs(page: Page, live: str) -> Docs:
     docs = Docs(page, live)
     docs.load()
     return docs
+
+
+# What is behind the pages
+
+
+class InDatabase(Protocol):
+    def __call__(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result: ...
+
+
+@pytest.fixture(scope="package")
+def in_database(live_database_url: str) -> InDatabase:
+    """Runs work on the server's database; in a thread, for the browser's loop runs in this one."""
+
+    def run(work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        async def main() -> Result:
+            database = Database(live_database_url)
+            try:
+                async with database.transaction() as connection:
+                    return await work(connection)
+            finally:
+                await database.close()
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(main())).result()
+
+    return run
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody who may log in."""
+
+    id: uuid.UUID
+    name: str
+    password: str
+
+
+PASSWORD = "correct horse battery staple"
+
+PERSON_SCOPES = ("openid", "profile", "email", "account", "items:read", "items:write")
+
+
+@pytest.fixture(scope="package")
+def password_hash() -> str:
+    """As cheap as the server's own."""
+    passwords = PasswordHasher(memory_kib=8, time_cost=1, parallelism=1, queue=1)
+    hashed = passwords.hash_now(PASSWORD)
+    passwords.close()
+    return hashed
+
+
+@pytest.fixture
+def person(in_database: InDatabase, password_hash: str) -> Person:
+    """A user whom no other test knows."""
+    name = f"person-{uuid.uuid4().hex[:8]}"
+
+    async def add(connection: AsyncConnection) -> uuid.UUID:
+        return await create_user(
+            connection,
+            username=name,
+            email=f"{name}@example.com",
+            password_hash=password_hash,
+            scopes=PERSON_SCOPES,
+            now=datetime.now(UTC),
+        )
+
+    return Person(in_database(add), name, PASSWORD)
+
+
+WELCOME = "Welcome back"
+
+
+class _Application(BaseHTTPRequestHandler):
+    """A client's own pages: each has one heading."""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer()
+
+    def _answer(self) -> None:
+        page = f"<!doctype html><link rel=icon href=data:,><title>Shop</title><h1>{WELCOME}</h1>"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page.encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _application() -> Generator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Application) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="package")
+def application(chromium: str) -> Generator[str]:
+    """The base URL of a client that greets whoever comes back."""
+    with _application() as url:
+        yield url

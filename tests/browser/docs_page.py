@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import httpx2
 
 if TYPE_CHECKING:
     from playwright.sync_api import (
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
         BrowserContext,
         ConsoleMessage,
         Error,
+        HttpCredentials,
         Locator,
         Page,
         Request,
@@ -24,11 +27,19 @@ TIMEOUT = 10_000
 
 PASSWORD_FLOW = "OAuth2PasswordBearer (OAuth2, password)"
 
+REFUSED_TOKEN = (
+    'Bearer realm="latchkey",error="invalid_token",'
+    'error_description="The access token is expired,revoked,malformed or invalid."'
+)
+"""A challenge as Swagger UI shows it: without the space behind each comma."""
+
 
 @contextmanager
-def fresh_context(browser: Browser) -> Generator[BrowserContext]:
-    """A browser that has never been anywhere."""
-    with browser.new_context() as context:
+def fresh_context(
+    browser: Browser, dialog: HttpCredentials | None = None, *, javascript: bool = True
+) -> Generator[BrowserContext]:
+    """A browser that has never been anywhere; ``dialog`` is typed into its own login dialog."""
+    with browser.new_context(http_credentials=dialog, java_script_enabled=javascript) as context:
         context.set_default_timeout(TIMEOUT)
         yield context
 
@@ -39,6 +50,9 @@ class Answer:
 
     status: str
     body: dict[str, Any]
+    """Empty if there is none."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Swagger UI takes the space away behind each comma."""
 
 
 class Docs:
@@ -50,12 +64,17 @@ class Docs:
         self.page.goto(f"{self._url}/docs")
         self.page.locator(".swagger-ui .opblock").first.wait_for()
 
-    def open_dialog(self) -> Locator:
-        """The part of the Authorize dialog that is for the password flow."""
+    def open_dialog(self, title: str = PASSWORD_FLOW) -> Locator:
+        """The part of the Authorize dialog that is for ``title``, a scheme or one flow of it."""
         self.page.locator("button.btn.authorize").click()
-        dialog = self.page.locator(".dialog-ux .auth-container", has_text=PASSWORD_FLOW)
+        dialog = self.page.locator(".dialog-ux .auth-container", has_text=title)
         dialog.wait_for()
         return dialog
+
+    def offered_forms(self) -> list[str]:
+        """The titles of the forms in the open dialog."""
+        titles = self.page.locator(".dialog-ux .auth-container h4").all_inner_texts()
+        return [" ".join(title.split()) for title in titles]
 
     def submit(self, dialog: Locator, password: str) -> None:
         dialog.locator("#oauth_username").fill("alice")
@@ -66,15 +85,84 @@ class Docs:
         dialog.locator("button", has_text="Logout").wait_for()
         dialog.locator("button.btn-done").click()
 
-    def execute(self, operation: str) -> Answer:
-        """Try an operation out with its example values."""
+    def forget(self, title: str) -> None:
+        """Log out of a scheme in the dialog."""
+        dialog = self.open_dialog(title)
+        dialog.locator("button", has_text="Logout").click()
+        dialog.locator("button.authorize").wait_for()
+        dialog.locator("button.btn-done").click()
+
+    def execute(
+        self,
+        operation: str,
+        *,
+        body: str | None = None,
+        form: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Try an operation out with its example values, or with ``body``, or with ``form``."""
         block = self.page.locator(f"#operations-{operation}")
-        block.locator(".opblock-summary-control").click()
-        block.locator("button", has_text="Try it out").click()
+        header = block.locator(".opblock-summary-control")
+        header.click()
+        try_out = block.locator("button.try-out__btn").first  # a form has one to reset it as well
+        if try_out.inner_text().strip() == "Try it out":
+            try_out.click()
+        else:  # it was executed before
+            block.locator("button.btn-clear").click()
+        if body is not None:
+            block.locator(".opblock-section-request-body textarea").fill(body)
+        for name, value in (form or {}).items():
+            row = block.locator(f'tr[data-property-name="{name}"]')
+            if row.locator("select").count():
+                row.locator("select").first.select_option(value)
+            else:
+                row.locator("input[type=text], input[type=password]").fill(value)
         block.locator("button", has_text="Execute").click()
-        response = block.locator(".live-responses-table .response")
-        body = response.locator(".highlight-code pre").inner_text()
-        return Answer(response.locator(".response-col_status").inner_text(), json.loads(body))
+        answer = self.read_answer(block.locator(".live-responses-table .response"))
+        header.click()  # each open operation slows the page down
+        return answer
+
+    def form_choices(self, operation: str, name: str) -> list[str]:
+        """What a field of an operation that was executed before offers."""
+        block = self.page.locator(f"#operations-{operation}")
+        header = block.locator(".opblock-summary-control")
+        header.click()
+        options = block.locator(f'tr[data-property-name="{name}"] option')
+        options.first.wait_for(state="attached")
+        choices = options.all_inner_texts()
+        header.click()
+        return choices
+
+    def read_answer(self, response: Locator) -> Answer:
+        """What the table of an operation shows once it was answered."""
+        status = response.locator(".response-col_status").inner_text()
+        lines = response.locator(".headerline").all_inner_texts()
+        pairs = [line.strip().partition(": ")[::2] for line in lines]
+        shown = response.locator(".highlight-code pre")
+        body = json.loads(shown.inner_text()) if shown.count() else {}
+        return Answer(status, body, dict(pairs))
+
+
+class Tokens:
+    """The access tokens that a page sends."""
+
+    def __init__(self, page: Page, url: str) -> None:
+        self.last = ""
+        self._url = url
+        page.on("request", self._on_request)
+
+    def _on_request(self, request: Request) -> None:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        if scheme == "Bearer":
+            self.last = token
+
+    def revoke_last(self, client: tuple[str, str] = ("swagger-ui", "")) -> None:
+        """As the client does at a logout: from then on it is good for nothing."""
+        with httpx2.Client(trust_env=False, timeout=10) as http:
+            form = {"token": self.last, "client_id": client[0]}
+            if client[1]:
+                form["client_secret"] = client[1]
+            answer = http.post(f"{self._url}/revoke", data=form)
+        assert (answer.status_code, answer.json()) == (200, {})
 
 
 class Watch:

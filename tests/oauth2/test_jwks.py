@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -12,7 +11,7 @@ import pytest
 
 from app.security.jwt import Algorithm, generate_private_key
 from app.server import Server
-from app.services.key_rotation import Succession, import_key
+from app.services.key_rotation import import_key
 from app.settings import Settings
 from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
@@ -54,13 +53,17 @@ async def read_one(http: httpx2.AsyncClient, alg: Algorithm) -> dict[str, Any]:
 
 
 async def add_key(server: Server, alg: Algorithm) -> str:
-    """Another key, which takes over in a minute."""
-    now = server.clock.now()
-    succession = Succession(now + timedelta(minutes=1), now + timedelta(days=1))
+    """Another key, which takes over later."""
     async with server.database.transaction() as connection:
-        return await import_key(
-            connection, server.encryption, generate_private_key(alg), succession, now
+        kid, _ = await import_key(
+            connection,
+            server.encryption,
+            generate_private_key(alg),
+            server.clock,
+            at_once=False,
+            token_ttl=server.settings.longest_token_ttl,
         )
+    return kid
 
 
 def thumbprint(jwk: dict[str, str], members: set[str]) -> str:

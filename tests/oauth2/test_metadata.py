@@ -1,6 +1,9 @@
 """Authorization server metadata: RFC 8414."""
 
+import base64
+import hashlib
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -9,7 +12,10 @@ from sqlalchemy import delete
 
 from app.models import Scope
 from app.server import Server
+from app.services.authorizations import AuthorizationRequest, issue_code
+from app.services.logins import Origin
 from app.services.scopes import create_scope
+from app.services.sessions import find_session, start_session
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
@@ -63,9 +69,19 @@ def document_of(issuer: str) -> dict[str, Any]:
     with_secret = ["client_secret_basic", "client_secret_post"]
     return {
         "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
         "token_endpoint": f"{issuer}/token",
         "token_endpoint_auth_methods_supported": [*with_secret, "none"],
-        "grant_types_supported": ["password", "refresh_token", "client_credentials"],
+        "grant_types_supported": [
+            "password",
+            "refresh_token",
+            "client_credentials",
+            "authorization_code",
+        ],
         "scopes_supported": SCOPES,
         "revocation_endpoint": f"{issuer}/revoke",
         "revocation_endpoint_auth_methods_supported": [*with_secret, "none"],
@@ -128,9 +144,11 @@ async def test_another_path_than_the_issuers_is_not_described(http: httpx2.Async
 
 async def test_every_listed_endpoint_is_there(http: httpx2.AsyncClient) -> None:
     document = await read(http)
-    for name, url in document.items():
-        if name.endswith("_endpoint"):
-            assert_oauth2_error(await http.post(url), "invalid_request")
+    endpoints = {name for name in document if name.endswith("_endpoint")}
+    for name in endpoints - {"authorization_endpoint"}:
+        assert_oauth2_error(await http.post(document[name]), "invalid_request")
+    page = await http.post(document["authorization_endpoint"])
+    assert (page.status_code, page.headers["content-type"]) == (400, "text/html; charset=utf-8")
     assert (await http.get(document["jwks_uri"])).status_code == 200
 
 
@@ -171,6 +189,44 @@ async def test_a_scope_that_is_deleted_goes_within_two_seconds(
 
 # What is listed works, and nothing else
 
+APP = "https://app.example.com/callback"
+VERIFIER = "a-verifier-of-43-characters-or-more-is-needed"
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=")
+
+
+async def allow(server: Server, user: TestUser, client: TestClient) -> str:
+    """The code of a user who has logged in and allowed the scope ``profile``."""
+    now = server.clock.now()
+    soon = now + timedelta(seconds=60)
+    async with server.database.transaction() as connection:
+        secret = await start_session(
+            connection, user_id=user.id, origin=Origin(None, None), now=now, expires_at=soon
+        )
+        session = await find_session(connection, secret, now)
+        assert session is not None
+        request = AuthorizationRequest(
+            client_id=client.client_id,
+            redirect_uri=APP,
+            redirect_uri_given=True,
+            scopes=["profile"],
+            state=None,
+            nonce=None,
+            code_challenge=CHALLENGE.decode(),
+            response_mode="query",
+            prompt=[],
+            max_age=None,
+            login_hint="",
+            hinted_user=None,
+        )
+        return await issue_code(
+            connection,
+            request,
+            user_id=user.id,
+            session_id=session.id,
+            scope="profile",
+            expires_at=soon,
+        )
+
 
 async def test_each_listed_grant_works(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
@@ -188,8 +244,22 @@ async def test_each_listed_grant_works(
     async def client_credentials() -> int:
         return (await act_for_itself(http, service)).status_code
 
+    async def authorization_code() -> int:
+        spa = await add_client(
+            server, "spa", is_public=True, grant_types=["authorization_code"], redirect_uris=[APP]
+        )
+        form = {
+            "grant_type": "authorization_code",
+            "client_id": spa.client_id,
+            "code": await allow(server, alice, spa),
+            "redirect_uri": APP,
+            "code_verifier": VERIFIER,
+        }
+        return (await http.post("/token", data=form)).status_code
+
     tries: dict[str, Callable[[], Awaitable[int]]] = {
-        each.__name__: each for each in (password, refresh_token, client_credentials)
+        each.__name__: each
+        for each in (password, refresh_token, client_credentials, authorization_code)
     }
     listed = (await read(http))["grant_types_supported"]
     assert {grant: await tries[grant]() for grant in listed} == dict.fromkeys(tries, 200)
@@ -211,7 +281,8 @@ async def test_a_grant_that_is_not_listed_is_not_supported(
 async def test_the_posture_oauth21_takes_the_password_grant_away(
     http: httpx2.AsyncClient, web: TestClient, alice: TestUser
 ) -> None:
-    assert (await read(http))["grant_types_supported"] == ["refresh_token", "client_credentials"]
+    others = [name for name in document_of(ISSUER)["grant_types_supported"] if name != "password"]
+    assert (await read(http))["grant_types_supported"] == others
     form = {"grant_type": "password", "username": alice.username, "password": alice.password}
     response = await http.post("/token", data=form, auth=web.basic)
     assert_oauth2_error(response, "unsupported_grant_type")

@@ -63,33 +63,47 @@ class Operator:
 
     server: Server
 
-    async def rotate(self, *, now: bool = False) -> str:
+    async def rotate(self, *, now: bool = False, secret: str = OLD) -> str:
         server = self.server
-        plan = plan_succession(server.clock.now(), at_once=now, token_ttl=TTL)
         async with server.database.transaction() as connection:
-            return await rotate_key(
+            kid, succession = await rotate_key(
                 connection,
-                server.encryption,
+                Encryption([secret]),
                 server.settings.access_token_alg,
-                plan,
-                server.clock.now(),
+                server.clock,
+                at_once=now,
+                token_ttl=TTL,
             )
+        assert succession == plan_succession(server.clock.now(), at_once=now, token_ttl=TTL)
+        return kid
 
-    async def import_pem(self, pem: bytes, *, activate: bool = False) -> str:
+    async def import_pem(self, pem: bytes, *, activate: bool = False, secret: str = OLD) -> str:
         server = self.server
-        plan = plan_succession(server.clock.now(), at_once=activate, token_ttl=TTL)
         async with server.database.transaction() as connection:
-            return await import_key(connection, server.encryption, pem, plan, server.clock.now())
+            kid, succession = await import_key(
+                connection,
+                Encryption([secret]),
+                pem,
+                server.clock,
+                at_once=activate,
+                token_ttl=TTL,
+            )
+        assert succession == plan_succession(server.clock.now(), at_once=activate, token_ttl=TTL)
+        return kid
 
     async def retire(self, kid: str) -> None:
-        async with self.server.database.transaction() as connection:
-            await retire_key(connection, kid, self.server.clock.now())
+        server = self.server
+        async with server.database.transaction() as connection:
+            await retire_key(connection, kid, server.clock.now(), server.signing_algorithms)
+
+    async def keys_of(self, alg: Algorithm) -> list[KeyState]:
+        async with self.server.database.read() as connection:
+            keys = await list_keys(connection, self.server.clock.now())
+        return [key for key in keys if key.alg == alg]
 
     async def keys(self) -> list[KeyState]:
         """Those of the algorithm that access tokens are signed with."""
-        async with self.server.database.read() as connection:
-            keys = await list_keys(connection, self.server.clock.now())
-        return [key for key in keys if key.alg == self.server.settings.access_token_alg]
+        return await self.keys_of(self.server.settings.access_token_alg)
 
     async def states(self) -> dict[str, str]:
         return {key.kid: key.state for key in await self.keys()}
@@ -413,6 +427,25 @@ async def test_a_waiting_key_is_not_retired_because_nothing_would_follow(
         await operator.retire(waiting)
 
 
+async def test_the_last_key_that_signs_id_tokens_is_not_retired(operator: Operator) -> None:
+    before = await operator.keys_of("RS256")
+    with pytest.raises(ConflictError) as refused:
+        await operator.retire(before[0].kid)
+    assert refused.value.detail == NO_OTHER
+    assert await operator.keys_of("RS256") == before
+
+
+async def test_the_last_key_of_an_algorithm_that_nothing_needs_is_retired(
+    published: Verifier, operator: Operator, clock: TestClock
+) -> None:
+    kid = await operator.import_pem(pem_of(ed25519.Ed25519PrivateKey.generate()), activate=True)
+    clock.advance(KNOWN_EVERYWHERE)
+    assert await published.kids("EdDSA") == {kid}
+    await operator.retire(kid)
+    clock.advance(KNOWN_EVERYWHERE)
+    assert await published.kids("EdDSA") == set()
+
+
 # Importing
 
 
@@ -593,6 +626,22 @@ async def test_an_import_is_refused_while_a_key_of_that_algorithm_waits(
 
 
 # The secret key
+
+NOT_THEIRS = "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with"
+
+
+async def test_a_rotation_under_another_secret_is_refused(operator: Operator, first: str) -> None:
+    with pytest.raises(ConflictError) as refused:
+        await operator.rotate(secret=NEW)
+    assert refused.value.detail == NOT_THEIRS
+    assert await operator.states() == {first: "signing"}
+
+
+async def test_an_import_under_another_secret_is_refused(operator: Operator, first: str) -> None:
+    with pytest.raises(ConflictError) as refused:
+        await operator.import_pem(pem_of(p256()), secret=NEW)
+    assert refused.value.detail == NOT_THEIRS
+    assert await operator.states() == {first: "signing"}
 
 
 async def start(settings: Settings, *secrets: str, clock: TestClock) -> str:

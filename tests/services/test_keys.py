@@ -11,13 +11,14 @@ import httpx2
 import jwt
 import pytest
 from sqlalchemy import Row, select, update
+from structlog.testing import capture_logs
 
 from app.database import Database
 from app.models import SigningKey
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.jwt import Algorithm, generate_private_key, parse_private_key
 from app.server import Server
-from app.services.key_rotation import Succession, import_key
+from app.services.key_rotation import KNOWN_EVERYWHERE, PROPAGATION, import_key
 from app.services.keys import KeyRing, NoSigningKeyError
 from app.settings import Settings, SettingsError
 from tests.clock import TestClock
@@ -56,14 +57,18 @@ async def stored(database: Database, alg: Algorithm | None = None) -> list[Row[A
         return list(await connection.execute(query))
 
 
-async def add_key(server: Server, alg: Algorithm, active_in: float = 0) -> str:
+async def add_key(server: Server, alg: Algorithm, *, at_once: bool) -> str:
     """Another key, beside which the others stay for a day."""
-    now = server.clock.now()
-    succession = Succession(now + timedelta(seconds=active_in), now + timedelta(days=1))
     async with server.database.transaction() as connection:
-        return await import_key(
-            connection, server.encryption, generate_private_key(alg), succession, now
+        kid, _ = await import_key(
+            connection,
+            server.encryption,
+            generate_private_key(alg),
+            server.clock,
+            at_once=at_once,
+            token_ttl=86_400,
         )
+    return kid
 
 
 async def retire(server: Server, kid: str, in_seconds: float = 0) -> None:
@@ -166,10 +171,38 @@ async def test_the_private_half_is_encrypted_at_rest(server: Server, alg: Algori
     assert parse_private_key(pem)[1] == key.public_jwk
 
 
-async def test_another_secret_key_cannot_decrypt(server: Server, clock: TestClock) -> None:
+async def test_under_another_secret_key_the_keys_are_published_and_do_not_sign(
+    server: Server, clock: TestClock
+) -> None:
     ring = KeyRing(server.database, Encryption([NEW]), clock)
-    with pytest.raises(UndecryptableError):
+    with capture_logs() as logs, pytest.raises(NoSigningKeyError):
         await ring.signing("ES256")
+    assert await ring.public() == await server.keys.public()
+    kids = {key.kid for key in await stored(server.database)}
+    assert {line["kid"] for line in logs} == kids == set(await ring.public())
+    for line in logs:
+        assert line["log_level"] == "error"
+        assert line["event"] == "a signing key cannot be decrypted with LATCHKEY_SECRET_KEY"
+
+
+async def test_a_key_that_cannot_be_decrypted_leaves_signing_to_another_one(
+    server: Server, clock: TestClock
+) -> None:
+    first = (await server.keys.signing("ES256")).kid
+    foreign = await add_key(server, "ES256", at_once=True)
+    clock.advance(KNOWN_EVERYWHERE)
+    assert (await server.keys.signing("ES256")).kid == foreign
+    async with server.database.transaction() as connection:
+        await connection.execute(
+            update(SigningKey)
+            .where(SigningKey.kid == foreign)
+            .values(private_key=Encryption([NEW]).encrypt(generate_private_key("ES256")))
+        )
+    ring = KeyRing(server.database, server.encryption, clock)
+    with capture_logs() as logs:
+        assert (await ring.signing("ES256")).kid == first
+    assert [(line["log_level"], line["kid"]) for line in logs] == [("error", foreign)]
+    assert foreign in await ring.public()
 
 
 async def test_a_start_with_another_secret_key_stops_with_a_line_that_says_what_to_do(
@@ -242,8 +275,8 @@ async def test_a_library_verifies_a_token_of_each_algorithm_with_the_public_key(
 
 async def test_of_several_active_keys_the_newest_signs(server: Server, clock: TestClock) -> None:
     clock.advance(10)
-    newest = await add_key(server, "ES256")
-    clock.advance(2)
+    newest = await add_key(server, "ES256", at_once=True)
+    clock.advance(KNOWN_EVERYWHERE)
     assert (await server.keys.signing("ES256")).kid == newest
 
 
@@ -254,11 +287,11 @@ async def published(server: Server, alg: Algorithm) -> set[str]:
 
 async def test_a_key_is_published_before_it_signs(server: Server, clock: TestClock) -> None:
     first = (await server.keys.signing("ES256")).kid
-    coming = await add_key(server, "ES256", active_in=60)
+    coming = await add_key(server, "ES256", at_once=False)
     clock.advance(2)
     assert await published(server, "ES256") == {first, coming}
     assert (await server.keys.signing("ES256")).kid == first
-    clock.advance(57)
+    clock.advance(PROPAGATION - 3)
     assert (await server.keys.signing("ES256")).kid == first
     clock.advance(1)
     assert (await server.keys.signing("ES256")).kid == coming

@@ -1,0 +1,454 @@
+"""Every sample route from ``/docs``: with the right credentials, and with wrong ones.
+
+One page serves nearly all of them, for Swagger UI takes its time to load. Each scheme is logged
+out of before the next: Swagger UI sends whatever it has. The code flow and OpenID Connect are in
+``test_docs_code_flow``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.browser.docs_page import (
+    PASSWORD_FLOW,
+    REFUSED_TOKEN,
+    Answer,
+    Docs,
+    Tokens,
+    fresh_context,
+)
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+KEY = "lk_demo_alice_development_only"
+PASSWORD = "alice-in-wonderland"
+DIGEST_PASSWORD = "alice-digest-in-development"
+SERVICE_SECRET = "demo-service-secret-for-development-only"
+
+CLIENT_CREDENTIALS = "OAuth2 (OAuth2, clientCredentials)"
+
+KEY_SCOPES = ["items:read", "items:write"]
+ALL_SCOPES = [
+    "account",
+    "api-keys:read",
+    "api-keys:write",
+    "email",
+    "items:read",
+    "items:write",
+    "offline_access",
+    "openid",
+    "profile",
+]
+"""All that alice has."""
+
+API_KEY_CHALLENGE = 'APIKey realm="latchkey"'
+BASIC_CHALLENGE = 'Basic realm="latchkey",charset="UTF-8"'
+BEARER_CHALLENGE = 'Bearer realm="latchkey"'
+
+BEARER_ROUTES = {
+    "oauth2_password": "OAuth2PasswordBearer",
+    "scopes_read": "SecurityScopes",
+    "scopes_write": "SecurityScopes",
+    "scopes_nested": "SecurityScopes",
+    "optional": "OAuth2PasswordBearer (auto_error=False)",
+}
+"""What one login with the password flow opens, and what each route calls its scheme."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How routes answer to wrong credentials, and to right ones."""
+
+    wrong: Mapping[str, Answer]
+    right: Mapping[str, Answer]
+
+
+def challenge(answer: Answer) -> str:
+    """The challenge of an answer that is 401."""
+    assert answer.status == "401"
+    return answer.headers["www-authenticate"]
+
+
+def assert_recognised(answer: Answer, scheme: str, scopes: list[str]) -> None:
+    assert answer.status == "200"
+    assert (answer.body["scheme"], answer.body["scopes"]) == (scheme, scopes)
+    assert len(answer.body["subject"]) == 36
+
+
+def execute(docs: Docs, *routes: str) -> dict[str, Answer]:
+    return {route: docs.execute(f"schemes-scheme_{route}") for route in routes}
+
+
+def try_value(docs: Docs, title: str, wrong: str, right: str, *routes: str) -> Outcome:
+    """Use a scheme with one field in the dialog."""
+    answers = []
+    for value in (wrong, right):
+        dialog = docs.open_dialog(title)
+        dialog.locator("input").fill(value)
+        dialog.locator("button.authorize").click()
+        docs.close_when_logged_in(dialog)
+        answers.append(execute(docs, *routes))
+        docs.forget(title)
+    return Outcome(*answers)
+
+
+@pytest.fixture(scope="module")
+def shared(browser: Browser, live: str) -> Generator[Docs]:
+    """The page that serves all schemes but Digest with the right password.
+
+    To a challenge of Basic or Digest the browser opens a dialog of its own, and Swagger UI waits:
+    something wrong is typed there.
+    """
+    with fresh_context(browser, {"username": "alice", "password": "wrong"}) as context:
+        docs = Docs(context.new_page(), live)
+        docs.load()
+        yield docs
+
+
+# API keys
+
+
+@pytest.fixture(scope="module")
+def header(shared: Docs) -> Outcome:
+    return try_value(shared, "APIKeyHeader", "lk_wrong", KEY, "api_key_header", "any_of")
+
+
+@pytest.fixture(scope="module")
+def query(shared: Docs) -> Outcome:
+    return try_value(shared, "APIKeyQuery", "lk_wrong", KEY, "api_key_query")
+
+
+@dataclass(frozen=True)
+class Cookie:
+    """The cookie set with a wrong key, and with a right one; used; cleared; used again."""
+
+    refused: Answer
+    set: Answer
+    used: Answer
+    cleared: Answer
+    gone: Answer
+    readable: str
+
+
+@pytest.fixture(scope="module")
+def cookie(shared: Docs) -> Cookie:
+    put = "schemes-set_api_key_cookie"
+    get = "schemes-scheme_api_key_cookie"
+    refused = shared.execute(put, body=json.dumps({"api_key": "lk_wrong"}))
+    accepted = shared.execute(put, body=json.dumps({"api_key": KEY}))
+    used = shared.execute(get)
+    readable = shared.page.evaluate("document.cookie")
+    cleared = shared.execute("schemes-clear_api_key_cookie")
+    return Cookie(refused, accepted, used, cleared, shared.execute(get), readable)
+
+
+def test_a_key_in_the_header_is_recognised(header: Outcome) -> None:
+    assert_recognised(header.right["api_key_header"], "APIKeyHeader", KEY_SCOPES)
+
+
+def test_a_wrong_key_in_the_header_is_challenged(header: Outcome) -> None:
+    assert challenge(header.wrong["api_key_header"]) == API_KEY_CHALLENGE
+
+
+def test_a_key_in_the_query_is_recognised(query: Outcome) -> None:
+    assert_recognised(query.right["api_key_query"], "APIKeyQuery", KEY_SCOPES)
+
+
+def test_a_wrong_key_in_the_query_is_challenged(query: Outcome) -> None:
+    assert challenge(query.wrong["api_key_query"]) == API_KEY_CHALLENGE
+
+
+def test_a_key_in_the_cookie_is_recognised_once_the_operation_has_set_it(cookie: Cookie) -> None:
+    assert cookie.set.status == "204"
+    assert_recognised(cookie.used, "APIKeyCookie", KEY_SCOPES)
+
+
+def test_a_wrong_key_is_not_put_into_the_cookie(cookie: Cookie) -> None:
+    assert challenge(cookie.refused) == API_KEY_CHALLENGE
+
+
+def test_a_cookie_that_was_cleared_is_challenged(cookie: Cookie) -> None:
+    assert cookie.cleared.status == "204"
+    assert challenge(cookie.gone) == API_KEY_CHALLENGE
+
+
+def test_no_script_can_read_the_cookie(cookie: Cookie) -> None:
+    assert cookie.readable == ""
+
+
+# Basic and Digest
+
+
+@pytest.fixture(scope="module")
+def basic(shared: Docs) -> Outcome:
+    answers = []
+    for password in ("wrong", PASSWORD):
+        dialog = shared.open_dialog("HTTPBasic")
+        dialog.locator("input[name=username]").fill("alice")
+        dialog.locator("input[name=password]").fill(password)
+        dialog.locator("button.authorize").click()
+        shared.close_when_logged_in(dialog)
+        answers.append(execute(shared, "http_basic", "any_of"))
+        shared.forget("HTTPBasic")
+    return Outcome(*answers)
+
+
+@pytest.fixture(scope="module")
+def wrong_digest(shared: Docs) -> Answer:
+    return shared.execute("schemes-scheme_http_digest")
+
+
+@pytest.fixture(scope="module")
+def digest(browser: Browser, live: str) -> Answer:
+    """Typed into the browser's dialog."""
+    with fresh_context(browser, {"username": "alice", "password": DIGEST_PASSWORD}) as context:
+        docs = Docs(context.new_page(), live)
+        docs.load()
+        return docs.execute("schemes-scheme_http_digest")
+
+
+def test_a_name_and_a_password_are_recognised(basic: Outcome) -> None:
+    assert_recognised(basic.right["http_basic"], "HTTPBasic", ALL_SCOPES)
+
+
+def test_a_wrong_password_is_challenged(basic: Outcome) -> None:
+    assert challenge(basic.wrong["http_basic"]) == BASIC_CHALLENGE
+
+
+def test_a_digest_that_the_browser_makes_is_recognised(digest: Answer) -> None:
+    assert_recognised(digest, "HTTPDigest", ALL_SCOPES)
+
+
+def test_a_digest_of_a_wrong_password_is_challenged_with_sha_256_first(
+    wrong_digest: Answer,
+) -> None:
+    asked = challenge(wrong_digest)
+    assert asked.startswith('Digest realm="latchkey",qop="auth",algorithm=SHA-256,nonce="')
+    assert asked.index("algorithm=SHA-256") < asked.index("algorithm=MD5")
+
+
+# The password flow, scopes, and the token on its own
+
+
+@dataclass(frozen=True)
+class PasswordFlow:
+    """Nobody; a login with the scopes that are ticked; with all; and after it was revoked."""
+
+    nobody: Mapping[str, Answer]
+    narrow: Mapping[str, Answer]
+    wide: Mapping[str, Answer]
+    revoked: Mapping[str, Answer]
+    bearer: Outcome
+
+
+@pytest.fixture(scope="module")
+def password_flow(shared: Docs, live: str) -> PasswordFlow:
+    tokens = Tokens(shared.page, live)
+    nobody = execute(shared, "oauth2_password", "optional", "any_of")
+    dialog = shared.open_dialog()
+    shared.submit(dialog, PASSWORD)
+    shared.close_when_logged_in(dialog)
+    narrow = execute(shared, "scopes_write", "scopes_nested")
+    shared.forget(PASSWORD_FLOW)
+    dialog = shared.open_dialog()
+    dialog.get_by_text("select all", exact=True).click()
+    shared.submit(dialog, PASSWORD)
+    shared.close_when_logged_in(dialog)
+    wide = execute(shared, *BEARER_ROUTES)
+    bearer = try_value(shared, "HTTPBearer", "wrong", tokens.last, "http_bearer", "any_of")
+    tokens.revoke_last()
+    revoked = execute(shared, *BEARER_ROUTES)
+    shared.forget(PASSWORD_FLOW)
+    return PasswordFlow(nobody, narrow, wide, revoked, bearer)
+
+
+@pytest.mark.parametrize("route", BEARER_ROUTES)
+def test_a_token_of_the_password_flow_is_recognised(
+    password_flow: PasswordFlow, route: str
+) -> None:
+    assert_recognised(password_flow.wide[route], BEARER_ROUTES[route], ALL_SCOPES)
+
+
+@pytest.mark.parametrize("route", BEARER_ROUTES)
+def test_a_token_that_was_revoked_is_challenged(password_flow: PasswordFlow, route: str) -> None:
+    assert challenge(password_flow.revoked[route]) == REFUSED_TOKEN
+
+
+def test_nobody_is_challenged_without_an_error(password_flow: PasswordFlow) -> None:
+    assert challenge(password_flow.nobody["oauth2_password"]) == BEARER_CHALLENGE
+
+
+def test_the_optional_route_lets_nobody_in_as_nobody(password_flow: PasswordFlow) -> None:
+    answer = password_flow.nobody["optional"]
+    assert answer.status == "200"
+    assert (answer.body["subject"], answer.body["scopes"]) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("route", "scope"),
+    [("scopes_write", "items:write"), ("scopes_nested", "items:write items:read")],
+)
+def test_a_token_without_the_scope_is_refused_with_the_scopes_that_it_takes(
+    password_flow: PasswordFlow, route: str, scope: str
+) -> None:
+    answer = password_flow.narrow[route]
+    assert answer.status == "403"
+    assert answer.headers["www-authenticate"] == (
+        f'{BEARER_CHALLENGE},error="insufficient_scope",error_description="This resource needs '
+        f'a scope that the access token does not have.",scope="{scope}"'
+    )
+
+
+def test_a_token_that_is_pasted_is_recognised(password_flow: PasswordFlow) -> None:
+    assert_recognised(password_flow.bearer.right["http_bearer"], "HTTPBearer", ALL_SCOPES)
+
+
+def test_a_wrong_token_that_is_pasted_is_challenged(password_flow: PasswordFlow) -> None:
+    assert challenge(password_flow.bearer.wrong["http_bearer"]) == REFUSED_TOKEN
+
+
+# Whichever comes
+
+
+def test_the_route_for_any_scheme_recognises_a_token(password_flow: PasswordFlow) -> None:
+    assert_recognised(password_flow.bearer.right["any_of"], "HTTPBearer", ALL_SCOPES)
+
+
+def test_the_route_for_any_scheme_recognises_a_key(header: Outcome) -> None:
+    assert_recognised(header.right["any_of"], "APIKeyHeader", KEY_SCOPES)
+
+
+def test_the_route_for_any_scheme_recognises_a_password(basic: Outcome) -> None:
+    assert_recognised(basic.right["any_of"], "HTTPBasic", ALL_SCOPES)
+
+
+def test_the_route_for_any_scheme_challenges_with_the_scheme_that_came(
+    password_flow: PasswordFlow, header: Outcome, basic: Outcome
+) -> None:
+    assert challenge(password_flow.nobody["any_of"]) == BEARER_CHALLENGE
+    assert challenge(password_flow.bearer.wrong["any_of"]) == REFUSED_TOKEN
+    assert challenge(header.wrong["any_of"]) == API_KEY_CHALLENGE
+    assert challenge(basic.wrong["any_of"]) == BASIC_CHALLENGE
+
+
+# Several flows
+
+
+@dataclass(frozen=True)
+class Flows:
+    """Nobody; the client credentials flow with a wrong secret, with the right one, and revoked."""
+
+    nobody: Answer
+    refusal: str
+    client: Answer
+    revoked: Answer
+
+
+@pytest.fixture(scope="module")
+def flows(shared: Docs, live: str) -> Flows:
+    route = "schemes-scheme_oauth2_flows"
+    tokens = Tokens(shared.page, live)
+    nobody = shared.execute(route)
+    dialog = shared.open_dialog(CLIENT_CREDENTIALS)
+    dialog.get_by_text("select none", exact=True).click()
+    dialog.locator("#client_id_clientCredentials").fill("demo-service")
+    dialog.locator("#client_secret_clientCredentials").fill("a wrong secret")
+    dialog.locator("button.authorize").click()
+    refusal = dialog.locator(".errors").inner_text()
+    dialog.locator("#client_secret_clientCredentials").fill(SERVICE_SECRET)
+    dialog.locator("button.authorize").click()
+    shared.close_when_logged_in(dialog)
+    client = shared.execute(route)
+    tokens.revoke_last(("demo-service", SERVICE_SECRET))
+    return Flows(nobody, refusal, client, shared.execute(route))
+
+
+def test_a_client_is_recognised_by_its_own_token(flows: Flows) -> None:
+    assert flows.client.status == "200"
+    assert flows.client.body == {
+        "scheme": "OAuth2",
+        "subject": "demo-service",
+        "scopes": ["items:read"],
+    }
+
+
+def test_a_wrong_client_secret_is_told_in_the_dialog(flows: Flows) -> None:
+    assert "invalid_client" in flows.refusal
+
+
+def test_the_route_of_several_flows_challenges_nobody_without_an_error(flows: Flows) -> None:
+    assert challenge(flows.nobody) == BEARER_CHALLENGE
+
+
+def test_a_token_of_a_client_that_was_revoked_is_challenged(flows: Flows) -> None:
+    assert challenge(flows.revoked) == REFUSED_TOKEN
+
+
+# The two forms
+
+
+FORM = "schemes-scheme_oauth2_password_form"
+STRICT_FORM = "schemes-scheme_oauth2_password_form_strict"
+
+GOOD_FORM = {
+    "grant_type": "password",
+    "username": "alice",
+    "password": PASSWORD,
+    "client_id": "first-party",
+    "client_secret": "",
+}
+
+
+@dataclass(frozen=True)
+class Forms:
+    """A form with a wrong password, and with the right one."""
+
+    wrong: Answer
+    right: Answer
+
+
+@pytest.fixture(scope="module", params=[FORM, STRICT_FORM])
+def forms(shared: Docs, request: pytest.FixtureRequest) -> Forms:
+    wrong = shared.execute(request.param, form=GOOD_FORM | {"password": "wrong"})
+    return Forms(wrong, shared.execute(request.param, form=GOOD_FORM))
+
+
+def test_a_form_with_the_right_password_gets_a_token(forms: Forms) -> None:
+    assert forms.right.status == "200"
+    assert forms.right.body["scope"] == "email items:read profile"
+
+
+def test_a_form_with_a_wrong_password_gets_the_error_of_the_token_endpoint(forms: Forms) -> None:
+    assert forms.wrong.status == "400"
+    assert forms.wrong.body == {
+        "error": "invalid_grant",
+        "error_description": "The user name or the password is wrong.",
+    }
+
+
+def test_the_lax_form_needs_no_grant_type(shared: Docs) -> None:
+    assert shared.execute(FORM, form=GOOD_FORM | {"grant_type": ""}).status == "200"
+
+
+def test_the_strict_form_can_only_be_sent_with_its_grant_type(shared: Docs, forms: Forms) -> None:
+    assert shared.form_choices(STRICT_FORM, "grant_type") == ["password"]
+
+
+# What all of them leave behind
+
+
+def test_no_scheme_stores_anything_that_a_script_could_read(
+    shared: Docs,
+    header: Outcome,
+    query: Outcome,
+    password_flow: PasswordFlow,
+    flows: Flows,
+) -> None:
+    kept = shared.page.evaluate("[{...localStorage}, {...sessionStorage}, document.cookie]")
+    assert kept == [{}, {}, ""]

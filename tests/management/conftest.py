@@ -1,0 +1,100 @@
+"""One application on SQLite for each module, and users and clients of its own for each test."""
+
+from collections.abc import AsyncGenerator, Generator
+from functools import cache
+from pathlib import Path
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.security.jwt import generate_private_key
+from app.server import Server
+from app.services import key_rotation
+from app.settings import Settings
+from tests import databases
+from tests.clock import TestClock
+from tests.conftest import make_settings
+from tests.databases import Backend
+from tests.factories import SCOPES, TestClient, TestUser, add_user
+from tests.management.operators import EVERY_SCOPE, add_console, add_somebody, token_of
+from tests.management.shell import Shell
+from tests.started import started
+
+_made_once = cache(generate_private_key)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _keys_are_made_once() -> Generator[None]:
+    """An RSA key takes longer than all else that a test starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(key_rotation, "generate_private_key", _made_once)
+        yield
+
+
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
+    with databases.sqlite(tmp_path_factory.mktemp("management")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def clock() -> TestClock:
+    return TestClock()
+
+
+@pytest.fixture(scope="module")
+def settings(sqlite: Backend) -> Generator[Settings]:
+    url = sqlite.migrated()
+    yield make_settings(database_url=url)
+    sqlite.drop(url)
+
+
+@pytest.fixture(scope="module")
+def app(settings: Settings, clock: TestClock) -> FastAPI:
+    return create_app(settings, clock)
+
+
+@pytest.fixture(scope="module")
+async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with started(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def server(app: FastAPI, http: httpx2.AsyncClient) -> Server:
+    found: Server = app.state.server
+    return found
+
+
+@pytest.fixture(scope="module")
+async def console(server: Server) -> TestClient:
+    return await add_console(server)
+
+
+@pytest.fixture(scope="module")
+async def admin(server: Server) -> TestUser:
+    """A user with every scope."""
+    return await add_user(server, "admin", scopes=EVERY_SCOPE)
+
+
+@pytest.fixture
+async def as_admin(server: Server, admin: TestUser, console: TestClient) -> dict[str, str]:
+    """The header with a token of the administrator that has every scope."""
+    return await token_of(server, admin, *EVERY_SCOPE)
+
+
+@pytest.fixture
+async def alice(server: Server) -> TestUser:
+    """A user with the sample scopes, and with a name of its own in every test."""
+    return await add_somebody(server, *SCOPES, name="alice")
+
+
+@pytest.fixture
+def shell(sqlite: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Shell]:
+    """The command line on a fresh SQLite database, in a folder without a .env file."""
+    monkeypatch.chdir(tmp_path)
+    url = sqlite.migrated()
+    yield Shell(url)
+    sqlite.drop(url)

@@ -1,0 +1,666 @@
+"""What is written into the audit trail, and what never is."""
+
+import hashlib
+import uuid
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import delete, select
+from sqlalchemy.exc import OperationalError
+
+from app.api import users as users_api
+from app.housekeeping import purge
+from app.main import create_app
+from app.models import AuditEvent, User
+from app.server import Server
+from app.services import user_management
+from tests.assertions import assert_oauth2_error, assert_problem
+from tests.clock import TestClock
+from tests.conftest import make_settings
+from tests.databases import Backend
+from tests.factories import PASSWORD, TestClient, TestUser, add_user, log_in
+from tests.management.operators import (
+    EVERY_SCOPE,
+    add_somebody,
+    events,
+    token_of,
+)
+from tests.oauth2.lifecycle import (
+    add_refreshing,
+    add_service,
+    introspected,
+    login_of,
+    own_token,
+    refresh,
+    refreshed,
+    revoke,
+    revoked,
+)
+from tests.pages.flow import CodeFlow, Page, add_web_client, open_browser, submit
+from tests.started import started
+
+ADDRESS = "127.0.0.1"
+AGENT = "browser/7.0"
+NEW_PASSWORD = "another horse battery staple"
+
+
+@pytest.fixture(autouse=True)
+async def _empty_trail(server: Server, console: TestClient) -> None:
+    assert console
+    await server.audit_batch.write()
+    async with server.database.transaction() as connection:
+        await connection.execute(delete(AuditEvent))
+
+
+@pytest.fixture(autouse=True)
+def _agent(http: httpx2.AsyncClient) -> None:
+    http.headers["User-Agent"] = AGENT
+
+
+@pytest.fixture
+async def shop(server: Server) -> TestClient:
+    return await add_refreshing(server, f"shop-{uuid.uuid4()}")
+
+
+async def written(server: Server, event_type: str) -> list[dict[str, Any]]:
+    """All that the trail has of a type, without ids and times."""
+    return [
+        {
+            "actor": event.actor,
+            "user_id": event.user_id,
+            "client_id": event.client_id,
+            "address": event.address,
+            "user_agent": event.user_agent,
+            "details": event.details,
+        }
+        for event in await events(server, event_type=event_type)
+    ]
+
+
+def an_event(
+    actor: object, user: object, client_id: str | None, **details: object
+) -> dict[str, Any]:
+    """An event that came over HTTP."""
+    return {
+        "actor": None if actor is None else str(actor),
+        "user_id": None if user is None else str(user),
+        "client_id": client_id,
+        "address": ADDRESS,
+        "user_agent": AGENT,
+        "details": details,
+    }
+
+
+# Logins
+
+
+async def test_a_login_and_its_tokens_are_written_down(
+    http: httpx2.AsyncClient,
+    server: Server,
+    alice: TestUser,
+    shop: TestClient,
+    clock: TestClock,
+) -> None:
+    tokens = await log_in(http, alice, shop, "profile email")
+    assert await written(server, "login.succeeded") == [
+        an_event(alice.id, alice.id, shop.client_id, door="token")
+    ]
+    assert await written(server, "token.issued") == [
+        an_event(
+            alice.id,
+            alice.id,
+            shop.client_id,
+            grant="password",
+            scope="profile email",
+            session=str(login_of(tokens)),
+        )
+    ]
+    assert {event.at for event in await events(server)} == {clock.now()}
+
+
+@pytest.mark.parametrize(
+    ("state", "password", "reason"),
+    [
+        pytest.param("enabled", "wrong horse battery staple", "wrong password", id="wrong"),
+        pytest.param("disabled", PASSWORD, "disabled user", id="disabled"),
+        pytest.param("disabled", "wrong horse", "wrong password", id="disabled and wrong"),
+        pytest.param("unknown", PASSWORD, "unknown user", id="unknown"),
+        pytest.param("without", PASSWORD, "wrong password", id="no password"),
+    ],
+)
+async def test_a_failed_login_is_written_down_with_its_reason_and_without_what_was_typed(
+    http: httpx2.AsyncClient,
+    server: Server,
+    shop: TestClient,
+    state: str,
+    password: str,
+    reason: str,
+) -> None:
+    name = f"typed-{uuid.uuid4()}"
+    user = None
+    if state != "unknown":
+        stored = None if state == "without" else ""
+        user = await add_user(server, name, password_hash=stored, disabled=state == "disabled")
+    form = {"grant_type": "password", "username": name, "password": password, "scope": "profile"}
+    response = await http.post("/token", data=form, auth=shop.basic)
+    assert_oauth2_error(response, "invalid_grant")
+    assert await written(server, "login.failed") == [
+        an_event(None, user.id if user else None, shop.client_id, door="token", reason=reason)
+    ]
+    assert len(await events(server)) == 1
+    trail = await dump(server)
+    assert name not in trail
+    assert password not in trail
+
+
+@pytest.mark.parametrize("door", ["basic", "account", "login"])
+async def test_a_failed_login_is_written_down_at_every_door(
+    http: httpx2.AsyncClient,
+    app: FastAPI,
+    server: Server,
+    alice: TestUser,
+    console: TestClient,
+    door: str,
+) -> None:
+    client_id = None
+    if door == "basic":
+        await http.get("/schemes/http/basic", auth=(alice.username, "wrong"))
+    elif door == "account":
+        client_id = console.client_id
+        manager = await add_somebody(server, "account")
+        alice = manager
+        body = {"current_password": "wrong", "new_password": NEW_PASSWORD}
+        headers = await token_of(server, manager, "account")
+        await http.post("/users/me/password", json=body, headers=headers)
+    else:
+        async with open_browser(app) as browser:
+            browser.headers["User-Agent"] = AGENT
+            page = Page(await browser.get("/login"))
+            fields = {"username": alice.username, "password": "wrong"}
+            await submit(browser, page.form, fields)
+    assert await written(server, "login.failed") == [
+        an_event(None, alice.id, client_id, door=door, reason="wrong password")
+    ]
+
+
+async def test_a_long_user_agent_is_cut(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient
+) -> None:
+    http.headers["User-Agent"] = "x" * 1000
+    await log_in(http, alice, shop)
+    (event,) = await written(server, "login.succeeded")
+    assert event["user_agent"] == "x" * 255
+
+
+# Tokens
+
+
+async def test_a_refresh_is_written_down(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient
+) -> None:
+    tokens = await log_in(http, alice, shop)
+    await refreshed(http, shop, tokens["refresh_token"])
+    (event,) = await written(server, "token.refreshed")
+    assert event == an_event(alice.id, alice.id, shop.client_id) | {"details": event["details"]}
+
+
+async def test_a_refresh_token_that_comes_again_is_written_down(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient
+) -> None:
+    tokens = await log_in(http, alice, shop)
+    await refreshed(http, shop, tokens["refresh_token"])
+    await refresh(http, shop, tokens["refresh_token"])
+    assert await written(server, "token.reused") == [
+        an_event(None, alice.id, shop.client_id, session=str(login_of(tokens)))
+    ]
+
+
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+async def test_a_revocation_is_written_down(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient, kind: str
+) -> None:
+    tokens = await log_in(http, alice, shop)
+    await revoked(http, shop, tokens[kind])
+    assert await written(server, "token.revoked") == [
+        an_event(shop.client_id, alice.id, shop.client_id, session=str(login_of(tokens)))
+    ]
+
+
+async def test_a_revocation_of_a_clients_own_token_is_written_down(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    service = await add_service(server, f"service-{uuid.uuid4()}")
+    await revoked(http, service, await own_token(http, service))
+    assert await written(server, "token.revoked") == [
+        an_event(service.client_id, None, service.client_id)
+    ]
+
+
+async def test_a_revocation_of_a_strangers_token_is_no_event(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient
+) -> None:
+    stranger = await add_refreshing(server, f"stranger-{uuid.uuid4()}")
+    tokens = await log_in(http, alice, shop)
+    await revoke(http, stranger, tokens["access_token"])
+    await revoke(http, stranger, tokens["refresh_token"])
+    assert await written(server, "token.revoked") == []
+
+
+async def test_a_clients_own_token_is_written_down_in_a_batch(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    service = await add_service(server, f"service-{uuid.uuid4()}")
+    await own_token(http, service)
+    async with server.database.read() as connection:
+        assert (await connection.execute(select(AuditEvent.id))).all() == []
+    assert await written(server, "token.issued") == [
+        an_event(
+            service.client_id,
+            None,
+            service.client_id,
+            grant="client_credentials",
+            scope="items:read",
+        )
+    ]
+
+
+@pytest.mark.parametrize("active", [True, False], ids=["a good token", "a bad one"])
+async def test_an_introspection_is_written_down_in_a_batch(
+    http: httpx2.AsyncClient, server: Server, active: bool
+) -> None:
+    service = await add_service(server, f"service-{uuid.uuid4()}")
+    token = await own_token(http, service) if active else "a.b.c"
+    assert (await introspected(http, service, token))["active"] is active
+    assert await written(server, "token.introspected") == [
+        an_event(service.client_id, None, service.client_id, active=active)
+    ]
+
+
+async def test_a_batch_is_written_once(http: httpx2.AsyncClient, server: Server) -> None:
+    service = await add_service(server, f"service-{uuid.uuid4()}")
+    for _ in range(3):
+        await own_token(http, service)
+    assert len(await written(server, "token.issued")) == 3
+    assert len(await written(server, "token.issued")) == 3
+
+
+async def test_a_batch_waits_while_the_database_does_not_answer(
+    http: httpx2.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await add_service(server, f"service-{uuid.uuid4()}")
+    await own_token(http, service)
+
+    def unreachable() -> None:
+        raise OperationalError("INSERT", {}, Exception("down"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server.database, "transaction", unreachable)
+        await server.audit_batch.write()
+    assert len(await written(server, "token.issued")) == 1
+
+
+async def test_a_batch_is_written_when_the_server_stops(sqlite: Backend) -> None:
+    url = sqlite.migrated()
+    settings = make_settings(database_url=url)
+    app = create_app(settings, TestClock())
+    async with started(app) as http:
+        service = await add_service(app.state.server, "service")
+        await own_token(http, service)
+    again = Server(settings, TestClock())
+    async with again.database.read() as connection:
+        types = (await connection.scalars(select(AuditEvent.type))).all()
+    await again.close()
+    sqlite.drop(url)
+    assert types == ["token.issued"]
+
+
+# Pages
+
+
+async def test_the_code_flow_is_written_down_step_by_step(app: FastAPI, server: Server) -> None:
+    alice = await add_somebody(server, "openid", "profile")
+    shop = await add_web_client(server, f"shop-{uuid.uuid4()}", scopes=["openid", "profile"])
+    async with open_browser(app) as browser:
+        browser.headers["User-Agent"] = AGENT
+        tokens = await CodeFlow(browser, alice, shop).tokens()
+    assert [event.type for event in await events(server)] == [
+        "login.succeeded",
+        "consent.granted",
+        "token.issued",
+    ]
+    assert await written(server, "login.succeeded") == [
+        an_event(alice.id, alice.id, shop.client_id, door="login")
+    ]
+    assert await written(server, "consent.granted") == [
+        an_event(alice.id, alice.id, shop.client_id, scope="openid profile")
+    ]
+    assert await written(server, "token.issued") == [
+        an_event(
+            alice.id,
+            alice.id,
+            shop.client_id,
+            grant="authorization_code",
+            scope="openid profile",
+            session=str(login_of(tokens)),
+        )
+    ]
+
+
+async def test_what_a_user_does_at_the_account_page_is_written_down(
+    app: FastAPI, server: Server
+) -> None:
+    alice = await add_somebody(server, "openid", "profile")
+    shop = await add_web_client(server, f"shop-{uuid.uuid4()}", scopes=["openid", "profile"])
+    async with open_browser(app) as browser:
+        browser.headers["User-Agent"] = AGENT
+        tokens = await CodeFlow(browser, alice, shop).tokens()
+        for fields, more in (
+            ({"action": "session"}, {}),
+            ({"action": "application"}, {}),
+            (
+                {"action": "password"},
+                {"current_password": alice.password, "new_password": NEW_PASSWORD},
+            ),
+        ):
+            page = Page(await browser.get("/account"))
+            response = await submit(browser, page.form_with(**fields), more)
+            assert response.status_code == 303, response.text
+        page = Page(await browser.get("/logout"))
+        await submit(browser, page.form)
+    login = str(login_of(tokens))
+    assert await written(server, "session.ended") == [
+        an_event(alice.id, alice.id, None, session=login),
+        an_event(alice.id, alice.id, None),
+    ]
+    assert await written(server, "consent.withdrawn") == [
+        an_event(alice.id, alice.id, shop.client_id)
+    ]
+    assert await written(server, "password.changed") == [an_event(alice.id, alice.id, None)]
+
+
+# One's own account, over HTTP
+
+
+async def test_what_a_user_does_to_their_account_is_written_down(
+    http: httpx2.AsyncClient, server: Server, console: TestClient
+) -> None:
+    alice = await add_somebody(server, "account", "api-keys:write")
+    headers = await token_of(server, alice, "account", "api-keys:write")
+    other = await log_in(http, alice, console, "account")
+    session = str(login_of(other))
+    ended = await http.delete(f"/users/me/sessions/{session}", headers=headers)
+    assert ended.status_code == 204
+    body = {"email": "new@example.com", "current_password": alice.password}
+    assert (await http.patch("/users/me", json=body, headers=headers)).status_code == 200
+    body = {"current_password": alice.password, "new_password": NEW_PASSWORD}
+    assert (await http.post("/users/me/password", json=body, headers=headers)).status_code == 204
+    key = await http.post("/api-keys", json={"name": "k", "scopes": []}, headers=headers)
+    key_id = key.json()["id"]
+    assert (await http.delete(f"/api-keys/{key_id}", headers=headers)).status_code == 204
+    by_alice = (alice.id, alice.id, console.client_id)
+    assert await written(server, "session.ended") == [an_event(*by_alice, session=session)]
+    assert await written(server, "email.changed") == [an_event(*by_alice)]
+    assert await written(server, "password.changed") == [an_event(*by_alice)]
+    assert await written(server, "api_key.created") == [an_event(*by_alice, key=key_id, scopes=[])]
+    assert await written(server, "api_key.revoked") == [an_event(*by_alice, key=key_id)]
+
+
+# Management
+
+
+async def test_what_is_done_to_a_user_is_written_down_with_the_difference(
+    http: httpx2.AsyncClient, server: Server, admin: TestUser, as_admin: dict[str, str]
+) -> None:
+    body = {"username": f"user-{uuid.uuid4()}", "scopes": ["profile", "email"]}
+    created = await http.post("/users", json=body, headers=as_admin)
+    address, user_id = created.headers["location"], created.json()["id"]
+    changes = {"email": "a@example.com", "scopes": ["email", "account"], "disabled": True}
+    await http.patch(address, json=changes, headers=as_admin)
+    await http.post(f"{address}/password", json={"password": NEW_PASSWORD}, headers=as_admin)
+    await http.delete(address, headers=as_admin)
+    assert [event.type for event in await events(server, user_id=user_id)] == [
+        "user.created",
+        "user.changed",
+        "user.password_reset",
+        "user.deleted",
+    ]
+    who = (admin.id, user_id, None)
+    assert await written(server, "user.created") == [an_event(*who, scopes=["email", "profile"])]
+    assert await written(server, "user.changed") == [
+        an_event(
+            *who,
+            email="changed",
+            scopes_added=["account"],
+            scopes_removed=["profile"],
+            disabled=True,
+        )
+    ]
+    assert await written(server, "user.password_reset") == [an_event(*who)]
+    assert await written(server, "user.deleted") == [an_event(*who, username=body["username"])]
+
+
+async def test_what_is_done_to_a_client_is_written_down_with_the_difference(
+    http: httpx2.AsyncClient, server: Server, admin: TestUser, as_admin: dict[str, str]
+) -> None:
+    body = {"name": "App", "grant_types": ["client_credentials"]}
+    created = await http.post("/clients", json=body, headers=as_admin)
+    address, client_id = created.headers["location"], created.json()["client_id"]
+    changes = {"name": "Other", "default_scopes": ["items:read"], "disabled": True}
+    await http.patch(address, json=changes, headers=as_admin)
+    await http.post(f"{address}/secret", json={}, headers=as_admin)
+    await http.delete(address, headers=as_admin)
+    who = (admin.id, None, client_id)
+    assert await written(server, "client.created") == [an_event(*who)]
+    assert await written(server, "client.changed") == [
+        an_event(*who, name="Other", default_scopes=["items:read"], disabled=True)
+    ]
+    assert await written(server, "client.secret_rotated") == [an_event(*who)]
+    assert await written(server, "client.deleted") == [an_event(*who, name="Other")]
+    assert len(await events(server, client_id=client_id)) == 4
+
+
+async def test_what_is_done_to_a_scope_is_written_down(
+    http: httpx2.AsyncClient, server: Server, admin: TestUser, as_admin: dict[str, str]
+) -> None:
+    name = f"reports-{uuid.uuid4()}"
+    body = {"name": name, "description": "Reports"}
+    created = await http.post("/scopes", json=body, headers=as_admin)
+    await http.delete(created.headers["location"], headers=as_admin)
+    for event_type in ("scope.created", "scope.deleted"):
+        assert await written(server, event_type) == [an_event(admin.id, None, None, scope=name)]
+
+
+# Together with what it tells, or not at all
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("POST", "/users", {"username": "x", "email": "none"}, id="new user"),
+        pytest.param(
+            "PATCH", "/users/{user}", {"disabled": True, "scopes": ["gone"]}, id="changed user"
+        ),
+        pytest.param(
+            "POST",
+            "/clients",
+            {"name": "x", "grant_types": ["password"], "redirect_uris": ["x"]},
+            id="new client",
+        ),
+        pytest.param("POST", "/scopes", {"name": "email", "description": "x"}, id="scope twice"),
+        pytest.param("DELETE", "/scopes/email", None, id="scope in use"),
+    ],
+)
+async def test_a_change_that_is_refused_leaves_no_event(
+    http: httpx2.AsyncClient,
+    server: Server,
+    as_admin: dict[str, str],
+    alice: TestUser,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None,
+) -> None:
+    path = path.replace("{user}", str(alice.id))
+    response = await http.request(method, path, json=body, headers=as_admin)
+    assert_problem(response, response.status_code)
+    assert response.status_code in (409, 422)
+    assert await events(server) == []
+
+
+async def test_a_change_that_is_rolled_back_leaves_no_event(
+    http: httpx2.AsyncClient,
+    server: Server,
+    as_admin: dict[str, str],
+    alice: TestUser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("after the event is written")
+
+    monkeypatch.setattr(users_api, "_out", fail)
+    changes = {"email": "new@example.com"}
+    response = await http.patch(f"/users/{alice.id}", json=changes, headers=as_admin)
+    assert_problem(response, 500)
+    assert await events(server) == []
+
+
+async def test_a_change_whose_event_cannot_be_written_is_not_made(
+    http: httpx2.AsyncClient,
+    server: Server,
+    as_admin: dict[str, str],
+    alice: TestUser,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def fail(*_: object) -> None:
+        raise RuntimeError("the trail is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(user_management, "record", fail)
+        assert_problem(await http.delete(f"/users/{alice.id}", headers=as_admin), 500)
+    shown = await http.get(f"/users/{alice.id}", headers=as_admin)
+    assert shown.status_code == 200
+
+
+# What never is in it
+
+
+async def dump(server: Server) -> str:
+    """Every row of the trail."""
+    await server.audit_batch.write()
+    async with server.database.read() as connection:
+        rows = await connection.execute(select(AuditEvent.__table__))
+        return "\n".join(repr(row) for row in rows)
+
+
+async def test_no_credential_is_in_any_row(
+    http: httpx2.AsyncClient,
+    app: FastAPI,
+    server: Server,
+    as_admin: dict[str, str],
+    console: TestClient,
+) -> None:
+    """All that is sent and all that is issued is searched for, and its hashes too."""
+    credentials = {PASSWORD, NEW_PASSWORD, as_admin["Authorization"].split()[1]}
+
+    def keep(answer: dict[str, Any], *names: str) -> None:
+        credentials.update(answer[name] for name in names)
+
+    alice = await add_somebody(server, *EVERY_SCOPE)
+    service = await add_service(server, f"service-{uuid.uuid4()}")
+    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
+    credentials |= {service.secret, shop.secret}
+    tokens = await log_in(http, alice, console)
+    keep(tokens, "access_token", "refresh_token")
+    again = await refreshed(http, console, tokens["refresh_token"])
+    keep(again, "access_token", "refresh_token")
+    await refresh(http, console, tokens["refresh_token"])
+    credentials.add(token := await own_token(http, service))
+    await introspected(http, service, token)
+    await revoked(http, service, token)
+    async with open_browser(app) as browser:
+        flow = CodeFlow(browser, alice, shop)
+        code = await flow.code()
+        issued = (await flow.exchange(code)).json()
+        keep(issued, "access_token", "refresh_token", "id_token")
+        await flow.exchange(code)
+        credentials |= {code, *browser.cookies.values()}
+    headers = await token_of(server, alice, *EVERY_SCOPE)
+    key = await http.post("/api-keys", json={"name": "k", "scopes": []}, headers=headers)
+    keep(key.json(), "key")
+    body: dict[str, Any] = {"name": "App", "grant_types": ["password"]}
+    client = await http.post("/clients", json=body, headers=as_admin)
+    keep(client.json(), "client_secret")
+    address = client.headers["location"]
+    keep((await http.post(f"{address}/secret", json={}, headers=as_admin)).json(), "client_secret")
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert (await http.post("/users/me/password", json=body, headers=headers)).status_code == 204
+    await http.get("/schemes/http/basic", auth=(alice.username, "typed but wrong"))
+    credentials.add("typed but wrong")
+    body = {"password": "a third horse battery staple"}
+    credentials.add(body["password"])
+    await http.post(f"/users/{alice.id}/password", json=body, headers=as_admin)
+    trail = await dump(server)
+    assert len(credentials) >= 20
+    found = {credential for credential in credentials if credential in trail}
+    hashes = {hashlib.sha256(credential.encode()).hexdigest() for credential in credentials}
+    assert found | {value for value in hashes if value in trail} == set()
+    assert "argon2" not in trail
+    assert "sha256" not in trail
+
+
+# How long it stays
+
+
+async def test_events_stay_unless_a_purge_names_their_age(
+    http: httpx2.AsyncClient,
+    server: Server,
+    alice: TestUser,
+    shop: TestClient,
+    clock: TestClock,
+) -> None:
+    await log_in(http, alice, shop)
+    clock.advance(1000 * 24 * 3600)
+    assert "audit_events" not in await purge(server)
+    assert len(await events(server)) == 2
+
+
+async def test_a_purge_deletes_events_that_are_older_than_it_says(
+    http: httpx2.AsyncClient,
+    server: Server,
+    alice: TestUser,
+    shop: TestClient,
+    clock: TestClock,
+) -> None:
+    await log_in(http, alice, shop)
+    clock.advance(24 * 3600)
+    await log_in(http, alice, shop)
+    clock.advance(29 * 24 * 3600)
+    assert (await purge(server, 30))["audit_events"] == 0
+    clock.advance(0.001)
+    assert (await purge(server, 30))["audit_events"] == 2
+    assert len(await events(server)) == 2
+
+
+async def test_events_outlive_a_user_and_a_client(
+    http: httpx2.AsyncClient,
+    server: Server,
+    as_admin: dict[str, str],
+    alice: TestUser,
+    shop: TestClient,
+) -> None:
+    await log_in(http, alice, shop)
+    before = await events(server)
+    assert (await http.delete(f"/users/{alice.id}", headers=as_admin)).status_code == 204
+    assert (await http.delete(f"/clients/{shop.client_id}", headers=as_admin)).status_code == 204
+    after = await events(server)
+    assert list(after[: len(before)]) == list(before)
+    assert [event.type for event in after[len(before) :]] == ["user.deleted", "client.deleted"]
+    response = await http.get("/audit", params={"user": str(alice.id)}, headers=as_admin)
+    assert [event["type"] for event in response.json()["events"]] == [
+        "user.deleted",
+        "token.issued",
+        "login.succeeded",
+    ]
+    async with server.database.read() as connection:
+        assert await connection.scalar(select(User.id).where(User.id == alice.id)) is None

@@ -1,0 +1,284 @@
+"""What could differ between SQLite and PostgreSQL: odd characters, and requests at one time."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Generator
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.server import Server
+from app.settings import Settings
+from tests.assertions import assert_problem
+from tests.clock import TestClock
+from tests.conftest import make_settings
+from tests.databases import Backend
+from tests.factories import TestClient, TestUser, add_user, log_in
+from tests.management.operators import (
+    EVERY_SCOPE,
+    THE_LAST,
+    add_console,
+    add_somebody,
+    assert_refused,
+    events,
+    walk,
+)
+from tests.oauth2.lifecycle import (
+    KNOWN_EVERYWHERE,
+    act_for_itself,
+    add_refreshing,
+    add_service,
+    login_of,
+    refreshed,
+)
+from tests.started import started
+
+AT_ONCE = 4
+
+
+@pytest.fixture(scope="module")
+def clock() -> TestClock:
+    return TestClock()
+
+
+@pytest.fixture(scope="module")
+def settings(backend: Backend) -> Generator[Settings]:
+    url = backend.migrated()
+    yield make_settings(database_url=url)
+    backend.drop(url)
+
+
+@pytest.fixture(scope="module")
+def app(settings: Settings, clock: TestClock) -> FastAPI:
+    return create_app(settings, clock)
+
+
+@pytest.fixture(scope="module")
+async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with started(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def server(app: FastAPI, http: httpx2.AsyncClient) -> Server:
+    found: Server = app.state.server
+    return found
+
+
+@pytest.fixture(scope="module")
+async def console(server: Server) -> TestClient:
+    return await add_console(server)
+
+
+@pytest.fixture(scope="module")
+async def admin(server: Server) -> TestUser:
+    return await add_user(server, "admin", scopes=EVERY_SCOPE)
+
+
+# The NUL character, which PostgreSQL cannot store nor compare
+
+CLIENT = {"name": "App", "grant_types": ["password"]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("GET", "/users?name=%00", None, id="name of a user"),
+        pytest.param("GET", "/clients?cursor=%00", None, id="cursor of a client"),
+        pytest.param("GET", "/clients/%00", None, id="client"),
+        pytest.param("PATCH", "/clients/a%00b", {}, id="client that is changed"),
+        pytest.param("POST", "/clients/%00/secret", {}, id="client that is given a secret"),
+        pytest.param("DELETE", "/clients/%00", None, id="client that is deleted"),
+        pytest.param("DELETE", "/scopes/%00", None, id="scope that is deleted"),
+        pytest.param("GET", "/audit?user=%00", None, id="user in the trail"),
+        pytest.param("GET", "/audit?client=%00", None, id="client in the trail"),
+        pytest.param("GET", "/audit?type=%00", None, id="type in the trail"),
+        pytest.param("POST", "/users", {"username": "a\x00b"}, id="new user"),
+        pytest.param("POST", "/users", {"username": "a", "scopes": ["\x00"]}, id="their scope"),
+        pytest.param("POST", "/clients", CLIENT | {"name": "a\x00b"}, id="new client"),
+        pytest.param("POST", "/clients", CLIENT | {"client_id": "a\x00b"}, id="its id"),
+        pytest.param("POST", "/scopes", {"name": "a\x00b", "description": "a"}, id="new scope"),
+        pytest.param("POST", "/scopes", {"name": "a", "description": "a\x00b"}, id="its sentence"),
+    ],
+)
+async def test_a_nul_character_is_no_fault_of_the_server(
+    http: httpx2.AsyncClient,
+    as_admin: dict[str, str],
+    method: str,
+    path: str,
+    body: dict[str, Any] | None,
+) -> None:
+    response = await http.request(method, path, json=body, headers=as_admin)
+    assert response.status_code in (200, 403, 404, 422), response.text
+    if response.status_code != 200:
+        assert_problem(response, response.status_code)
+
+
+async def test_names_in_any_script_are_listed_once_and_in_one_order(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    names = {"Zoë", "zoe", "Ж", "ж\u0301", "a b", "a-b", "a_b", "ab", "A B C", "🔑", "日本", "ﬁ"}
+    for name in names:
+        await add_user(server, name, password_hash=None, scopes=())
+    whole = await walk(http, as_admin, "/users", "users", "username", limit=200)
+    single = await walk(http, as_admin, "/users", "users", "username", limit=1)
+    (in_order,) = whole
+    assert single == [[name] for name in in_order]
+    assert names <= set(in_order)
+
+
+@pytest.mark.parametrize("name", ["Ünïcode", "🔑 ring", "a-b", "a b", "日本語"])
+async def test_a_name_is_found_by_each_of_its_beginnings(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], name: str
+) -> None:
+    full = f"{uuid.uuid4()} {name}"
+    await add_user(server, full, password_hash=None, scopes=())
+    for length in range(36, len(full) + 1):
+        pages = await walk(http, as_admin, "/users", "users", "username", name=full[:length])
+        assert pages == [[full]]
+
+
+# Requests at one time
+
+
+async def at_once(
+    http: httpx2.AsyncClient, method: str, path: str, headers: dict[str, str], *bodies: Any
+) -> list[httpx2.Response]:
+    return await asyncio.gather(
+        *(http.request(method, path, json=body, headers=headers) for body in bodies)
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        pytest.param("/users", {"username": "{new}"}, id="user"),
+        pytest.param("/clients", CLIENT | {"client_id": "{new}"}, id="client"),
+        pytest.param("/scopes", {"name": "{new}", "description": "x"}, id="scope"),
+    ],
+)
+async def test_of_several_that_are_created_at_once_under_one_name_one_is_made(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], path: str, body: dict[str, Any]
+) -> None:
+    new = f"new-{uuid.uuid4()}"
+    body = {key: new if value == "{new}" else value for key, value in body.items()}
+    responses = await at_once(http, "POST", path, as_admin, *[body] * AT_ONCE)
+    assert sorted(response.status_code for response in responses) == [201] + [409] * (AT_ONCE - 1)
+    for response in responses:
+        if response.status_code != 201:
+            assert_problem(response, 409)
+
+
+@pytest.mark.parametrize("kind", ["users", "clients"])
+async def test_of_several_edits_of_one_version_at_once_one_succeeds(
+    http: httpx2.AsyncClient,
+    server: Server,
+    as_admin: dict[str, str],
+    clock: TestClock,
+    kind: str,
+) -> None:
+    if kind == "users":
+        path = f"/users/{(await add_somebody(server)).id}"
+        bodies = [{"email": f"{number}@example.com"} for number in range(AT_ONCE)]
+    else:
+        path = f"/clients/{(await add_service(server, f'service-{uuid.uuid4()}')).client_id}"
+        bodies = [{"name": f"Number {number}"} for number in range(AT_ONCE)]
+    etag = (await http.get(path, headers=as_admin)).headers["etag"]
+    clock.advance(1)
+    responses = await at_once(http, "PATCH", path, as_admin | {"If-Match": etag}, *bodies)
+    assert sorted(response.status_code for response in responses) == [200] + [412] * (AT_ONCE - 1)
+    (winner,) = [response for response in responses if response.status_code == 200]
+    assert (await http.get(path, headers=as_admin)).json() == winner.json()
+
+
+@pytest.mark.parametrize("how", ["disable", "delete", "scopes"])
+async def test_of_the_last_administrators_that_go_at_once_one_stays(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], admin: TestUser, how: str
+) -> None:
+    others = [await add_somebody(server, "users:write") for _ in range(3)]
+    assert admin
+    # The first administrator is among them, and is put back afterwards.
+    targets = [*others, admin]
+    bodies = {"disable": {"disabled": True}, "scopes": {"scopes": []}, "delete": None}
+    method = "DELETE" if how == "delete" else "PATCH"
+    if how == "delete":
+        targets = others
+        await http.patch(
+            f"/users/{admin.id}",
+            json={"scopes": [scope for scope in EVERY_SCOPE if scope != "users:write"]},
+            headers=as_admin,
+        )
+    service = await add_service(
+        server, f"robot-{uuid.uuid4()}", scopes=EVERY_SCOPE, default_scopes=["users:write"]
+    )
+    token = (await act_for_itself(http, service)).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    responses = await asyncio.gather(
+        *(
+            http.request(method, f"/users/{user.id}", json=bodies[how], headers=headers)
+            for user in targets
+        )
+    )
+    restored = await http.patch(
+        f"/users/{admin.id}",
+        json={"disabled": False, "scopes": list(EVERY_SCOPE)},
+        headers=headers,
+    )
+    assert restored.status_code == 200, restored.text
+    for user in others:
+        await http.delete(f"/users/{user.id}", headers=headers)
+    refused = [response for response in responses if response.status_code == 409]
+    assert len(refused) == 1
+    assert_refused(refused[0], 409, THE_LAST)
+    assert {r.status_code for r in responses} - {409} <= {200, 204}
+
+
+async def test_of_several_rotations_at_once_at_most_two_secrets_stay_good(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], clock: TestClock
+) -> None:
+    service = await add_service(server, f"service-{uuid.uuid4()}")
+    clock.advance(1)
+    path = f"/clients/{service.client_id}/secret"
+    responses = await at_once(http, "POST", path, as_admin, *[{}] * AT_ONCE)
+    secrets = [r.json()["client_secret"] for r in responses if r.status_code == 200]
+    clock.advance(KNOWN_EVERYWHERE)
+    good = [
+        secret
+        for secret in (service.secret, *secrets)
+        if (await act_for_itself(http, TestClient(service.client_id, secret))).status_code == 200
+    ]
+    assert 1 <= len(good) <= 2
+    assert all(response.status_code in (200, 409, 412) for response in responses)
+
+
+# Events that are written by one statement on PostgreSQL, and by several on SQLite
+
+
+async def test_a_refresh_is_written_down_whole(
+    http: httpx2.AsyncClient, server: Server, console: TestClient
+) -> None:
+    alice = await add_somebody(server, "profile")
+    shop = await add_refreshing(server, f"shop-{uuid.uuid4()}")
+    tokens = await log_in(http, alice, shop)
+    http.headers["User-Agent"] = "agent/1.0"
+    await refreshed(http, shop, tokens["refresh_token"])
+    (event,) = await events(server, user_id=str(alice.id), event_type="token.refreshed")
+    assert (event.actor, event.client_id) == (str(alice.id), shop.client_id)
+    assert (event.address, event.user_agent) == ("127.0.0.1", "agent/1.0")
+    assert event.at == server.clock.now()
+    assert event.details.get("session", str(login_of(tokens))) == str(login_of(tokens))
+
+
+async def test_a_change_and_its_event_are_found_again(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], admin: TestUser
+) -> None:
+    somebody = await add_somebody(server, "profile")
+    await http.patch(f"/users/{somebody.id}", json={"scopes": ["email"]}, headers=as_admin)
+    query = {"user": str(somebody.id), "since": server.clock.now().isoformat()}
+    answer = await http.get("/audit", params=query, headers=as_admin)
+    (event,) = answer.json()["events"]
+    assert (event["type"], event["actor"]) == ("user.changed", str(admin.id))
+    assert event["details"] == {"scopes_added": ["email"], "scopes_removed": ["profile"]}

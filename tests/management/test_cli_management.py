@@ -1,0 +1,579 @@
+"""Managing at the command line: what is printed, what is refused, and what the help says."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import typer
+
+from app.cli import cli
+from tests.management.operators import EVERY_SCOPE, THE_LAST
+from tests.management.shell import Shell, assert_line
+
+PASSWORD = "correct horse battery staple"
+
+SPEAK_OF_A_USER = ["account", "email", "offline_access", "openid", "profile"]
+
+
+@pytest.fixture
+def ada(shell: Shell) -> dict[str, Any]:
+    """A user, as she was created."""
+    created: dict[str, Any] = shell.json(
+        "users", "create", "Ada", "--password-stdin", "--email", "ada@example.com", stdin=PASSWORD
+    )
+    return created
+
+
+@pytest.fixture
+def robot(shell: Shell) -> dict[str, Any]:
+    """A client, as it was created."""
+    created: dict[str, Any] = shell.json(
+        "clients",
+        "create",
+        "Robot",
+        "--client-id",
+        "robot",
+        "--grant",
+        "client_credentials",
+        "--default-scope",
+        "items:read",
+    )
+    return created
+
+
+def is_a_time(text: object) -> bool:
+    moment = datetime.fromisoformat(str(text))
+    return abs(datetime.now(UTC) - moment) < timedelta(minutes=5)
+
+
+# users
+
+
+def test_a_user_is_shown(shell: Shell, ada: dict[str, Any]) -> None:
+    shown = shell.json("users", "show", "ADA")
+    assert is_a_time(shown["created_at"])
+    assert is_a_time(shown["updated_at"])
+    assert shown == {
+        "id": ada["id"],
+        "username": "Ada",
+        "email": "ada@example.com",
+        "email_verified": False,
+        "has_password": True,
+        "scopes": SPEAK_OF_A_USER,
+        "created_at": shown["created_at"],
+        "updated_at": shown["updated_at"],
+        "disabled_at": None,
+    }
+
+
+def test_users_are_listed_by_name_as_they_are_shown(shell: Shell, ada: dict[str, Any]) -> None:
+    assert ada
+    shell.json("users", "create", "bob")
+    shell.json("users", "create", "Abe")
+    listed = shell.json("users", "list")
+    assert [user["username"] for user in listed] == ["Abe", "Ada", "bob"]
+    assert listed[1] == shell.json("users", "show", "ada")
+
+
+def test_no_users_are_an_empty_list(shell: Shell) -> None:
+    assert shell.json("users", "list") == []
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param(("--name", "A"), ["Abe", "Ada"], id="name"),
+        pytest.param(("--disabled",), ["bob"], id="disabled"),
+        pytest.param(("--enabled",), ["Abe", "Ada"], id="enabled"),
+        pytest.param(("--name", "a", "--disabled"), [], id="both"),
+    ],
+)
+def test_users_are_filtered(
+    shell: Shell, ada: dict[str, Any], options: tuple[str, ...], expected: list[str]
+) -> None:
+    assert ada
+    shell.json("users", "create", "bob")
+    shell.json("users", "create", "Abe")
+    shell.json("users", "disable", "bob")
+    listed = shell.json("users", "list", *options)
+    assert [user["username"] for user in listed] == expected
+
+
+def test_more_users_than_a_page_holds_are_listed_once(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.cli.users.PAGE", 2)
+    for name in "abcde":
+        shell.json("users", "create", name)
+    assert [user["username"] for user in shell.json("users", "list")] == list("abcde")
+
+
+def test_a_password_is_set_from_stdin_and_not_shown(shell: Shell, ada: dict[str, Any]) -> None:
+    result = shell("users", "set-password", "ada", "--password-stdin", stdin=f"{PASSWORD} again\n")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert PASSWORD not in result.output
+    again = shell.json("users", "set-password", "ada", "--password-stdin", stdin=PASSWORD)
+    assert again == {"id": ada["id"], "username": "Ada"}
+
+
+def test_a_password_is_generated_and_shown_once(shell: Shell, ada: dict[str, Any]) -> None:
+    passwords = [shell.json("users", "set-password", "ada")["password"] for _ in range(2)]
+    assert len(set(passwords)) == 2
+    assert {len(password) for password in passwords} == {43}
+    assert "password" not in shell.json("users", "show", "ada")
+    assert ada["id"] == shell.json("users", "show", "ada")["id"]
+
+
+def test_a_person_is_told_that_a_password_is_shown_once(shell: Shell, ada: dict[str, Any]) -> None:
+    assert ada
+    assert "The password is shown this once." in shell("users", "set-password", "ada").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param(
+            ("--scope", "items:read", "--scope", "email"), ["email", "items:read"], id="2"
+        ),
+        pytest.param((), [], id="none"),
+        pytest.param(("--scope", "email", "--scope", "email"), ["email"], id="the same twice"),
+    ],
+)
+def test_a_user_is_given_exactly_the_scopes_that_are_named(
+    shell: Shell, ada: dict[str, Any], options: tuple[str, ...], expected: list[str]
+) -> None:
+    before = shell.json("users", "show", "ada")
+    changed = shell.json("users", "set-scopes", "ada", *options)
+    assert changed == before | {"scopes": expected, "updated_at": changed["updated_at"]}
+    assert shell.json("users", "show", "ada") == changed
+    assert changed["id"] == ada["id"]
+
+
+def test_a_user_is_disabled_and_enabled(shell: Shell, ada: dict[str, Any]) -> None:
+    assert ada
+    disabled = shell.json("users", "disable", "ada")
+    assert is_a_time(disabled["disabled_at"])
+    assert shell.json("users", "show", "ada") == disabled
+    assert shell.json("users", "enable", "ada")["disabled_at"] is None
+
+
+def test_a_user_is_deleted(shell: Shell, ada: dict[str, Any]) -> None:
+    assert shell.json("users", "delete", "ada") == {
+        "id": ada["id"],
+        "username": "Ada",
+        "deleted": True,
+    }
+    assert shell.json("users", "list") == []
+
+
+@pytest.mark.parametrize(
+    "command", ["show", "set-password", "set-scopes", "set-digest", "disable", "enable", "delete"]
+)
+def test_a_user_who_is_not_there_is_refused_in_one_line(shell: Shell, command: str) -> None:
+    assert_line(shell("users", command, "nobody"), "there is no user 'nobody'")
+
+
+@pytest.mark.parametrize("command", ["disable", "delete", "set-scopes"])
+def test_the_last_administrator_stays(shell: Shell, command: str) -> None:
+    shell.json("users", "create", "root", "--scope", "users:write")
+    before = shell.json("users", "list")
+    assert_line(shell("users", command, "root"), THE_LAST)
+    assert shell.json("users", "list") == before
+
+
+def test_an_unknown_scope_is_refused_in_one_line(shell: Shell, ada: dict[str, Any]) -> None:
+    assert ada
+    before = shell.json("users", "show", "ada")
+    result = shell("users", "set-scopes", "ada", "--scope", "nothing")
+    assert_line(result, "there is no scope 'nothing'")
+    assert shell.json("users", "show", "ada") == before
+
+
+def test_a_password_that_breaks_a_rule_is_refused_in_one_line(
+    shell: Shell, ada: dict[str, Any]
+) -> None:
+    assert ada
+    result = shell("users", "set-password", "ada", "--password-stdin", stdin="short")
+    assert_line(result, "a password has at least 15 characters")
+
+
+# clients
+
+
+def test_a_client_is_shown_without_its_secret(shell: Shell, robot: dict[str, Any]) -> None:
+    shown = shell.json("clients", "show", "robot")
+    assert is_a_time(shown["created_at"])
+    assert shown == {
+        "client_id": "robot",
+        "name": "Robot",
+        "public": False,
+        "grant_types": ["client_credentials"],
+        "auth_methods": ["client_secret_basic", "client_secret_post"],
+        "redirect_uris": [],
+        "post_logout_redirect_uris": [],
+        "scopes": ["items:read"],
+        "default_scopes": ["items:read"],
+        "id_token_alg": "RS256",
+        "require_pkce": True,
+        "introspect": "own",
+        "created_at": shown["created_at"],
+        "updated_at": shown["created_at"],
+        "disabled_at": None,
+    }
+    assert robot == shown | {"client_secret": robot["client_secret"]}
+
+
+def test_clients_are_listed_by_id_as_they_are_shown(shell: Shell, robot: dict[str, Any]) -> None:
+    assert robot
+    arguments = ("--client-id", "app", "--public", "--grant", "password")
+    shell.json("clients", "create", "App", *arguments)
+    shell.json("clients", "disable", "app")
+    listed = shell.json("clients", "list")
+    assert [client["client_id"] for client in listed] == ["app", "robot"]
+    assert listed[1] == shell.json("clients", "show", "robot")
+    assert shell.json("clients", "list", "--disabled") == [listed[0]]
+    assert shell.json("clients", "list", "--enabled") == [listed[1]]
+
+
+def test_more_clients_than_a_page_holds_are_listed_once(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.cli.clients.PAGE", 2)
+    for name in "abcde":
+        shell.json("clients", "create", name, "--client-id", name, "--grant", "password")
+    listed = shell.json("clients", "list")
+    assert [client["client_id"] for client in listed] == list("abcde")
+
+
+@pytest.mark.parametrize(
+    ("options", "changes"),
+    [
+        pytest.param(("--name", "Other"), {"name": "Other"}, id="name"),
+        pytest.param(
+            ("--grant", "password", "--grant", "refresh_token"),
+            {"grant_types": ["password", "refresh_token"]},
+            id="grants",
+        ),
+        pytest.param(
+            ("--redirect-uri", "https://app.example.com/"),
+            {"redirect_uris": ["https://app.example.com/"]},
+            id="redirect URI",
+        ),
+        pytest.param(
+            ("--post-logout-redirect-uri", "https://app.example.com/"),
+            {"post_logout_redirect_uris": ["https://app.example.com/"]},
+            id="logout URI",
+        ),
+        pytest.param(("--scope", "email"), {"scopes": ["email", "items:read"]}, id="scope"),
+        pytest.param(
+            ("--scope", "email", "--default-scope", "email"),
+            {"scopes": ["email"], "default_scopes": ["email"]},
+            id="default scope",
+        ),
+        pytest.param(
+            ("--auth-method", "client_secret_post"),
+            {"auth_methods": ["client_secret_post"]},
+            id="method",
+        ),
+        pytest.param(("--id-token-alg", "EdDSA"), {"id_token_alg": "EdDSA"}, id="algorithm"),
+        pytest.param(("--no-pkce",), {"require_pkce": False}, id="without PKCE"),
+        pytest.param(("--pkce",), {}, id="with PKCE"),
+        pytest.param(("--introspect", "any"), {"introspect": "any"}, id="introspection"),
+        pytest.param((), {}, id="nothing"),
+    ],
+)
+def test_a_client_is_changed_where_an_option_says_so(
+    shell: Shell, robot: dict[str, Any], options: tuple[str, ...], changes: dict[str, Any]
+) -> None:
+    del robot["client_secret"]
+    changed = shell.json("clients", "update", "robot", *options)
+    assert changed == robot | changes | {"updated_at": changed["updated_at"]}
+    assert shell.json("clients", "show", "robot") == changed
+
+
+def test_a_secret_is_rotated_and_shown_once(shell: Shell, robot: dict[str, Any]) -> None:
+    rotated = shell.json("clients", "rotate-secret", "robot")
+    assert set(rotated) == {"client_id", "client_secret", "old_secret_expires_at"}
+    assert (rotated["client_id"], len(rotated["client_secret"])) == ("robot", 43)
+    assert rotated["client_secret"] != robot["client_secret"]
+    good_for = datetime.fromisoformat(rotated["old_secret_expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=6, hours=23) < good_for <= timedelta(days=7)
+    assert "The secret is shown this once." in shell("clients", "rotate-secret", "robot").stdout
+
+
+def test_a_secret_that_leaked_expires_at_once(shell: Shell, robot: dict[str, Any]) -> None:
+    assert robot
+    rotated = shell.json("clients", "rotate-secret", "robot", "--overlap", "0")
+    assert datetime.fromisoformat(rotated["old_secret_expires_at"]) <= datetime.now(UTC)
+
+
+def test_a_client_is_disabled_enabled_and_deleted(shell: Shell, robot: dict[str, Any]) -> None:
+    assert robot
+    disabled = shell.json("clients", "disable", "robot")
+    assert is_a_time(disabled["disabled_at"])
+    assert shell.json("clients", "enable", "robot")["disabled_at"] is None
+    assert shell.json("clients", "delete", "robot") == {"client_id": "robot", "deleted": True}
+    assert shell.json("clients", "list") == []
+
+
+@pytest.mark.parametrize(
+    "command", ["show", "update", "rotate-secret", "disable", "enable", "delete"]
+)
+def test_a_client_that_is_not_there_is_refused_in_one_line(shell: Shell, command: str) -> None:
+    assert_line(shell("clients", command, "nobody"), "There is no such client.")
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        pytest.param(
+            ("--redirect-uri", "http://app.example.com/"),
+            "a redirect URI uses https, except on the loopback interface",
+            id="redirect URI",
+        ),
+        pytest.param(("--scope", "nothing"), "there is no scope 'nothing'", id="scope"),
+        pytest.param(("--introspect", "all"), "a client introspects own or any tokens", id="other"),
+        pytest.param(
+            ("--id-token-alg", "none"), "an ID token is signed with RS256, ES256, EdDSA", id="none"
+        ),
+        pytest.param(
+            ("--auth-method", "none"),
+            "an authentication method is one of client_secret_basic, client_secret_post",
+            id="method",
+        ),
+        pytest.param(("--name", " "), "a client has a name of 1 to 255 characters", id="name"),
+    ],
+)
+def test_a_change_that_breaks_a_rule_is_refused_and_changes_nothing(
+    shell: Shell, robot: dict[str, Any], options: tuple[str, ...], line: str
+) -> None:
+    del robot["client_secret"]
+    assert_line(shell("clients", "update", "robot", *options), line)
+    assert shell.json("clients", "show", "robot") == robot
+
+
+# scopes
+
+
+def test_scopes_are_listed_by_name(shell: Shell) -> None:
+    listed = shell.json("scopes", "list")
+    assert [scope["name"] for scope in listed] == list(EVERY_SCOPE)
+    assert all(set(scope) == {"name", "description"} and scope["description"] for scope in listed)
+
+
+def test_a_scope_is_created_and_deleted(shell: Shell) -> None:
+    scope = {"name": "reports:read", "description": "Read your reports"}
+    arguments = ("reports:read", "--description", "Read your reports")
+    assert shell.json("scopes", "create", *arguments) == scope
+    assert scope in shell.json("scopes", "list")
+    assert_line(shell("scopes", "create", *arguments), "the scope reports:read exists already")
+    assert shell.json("scopes", "delete", "reports:read") == {
+        "name": "reports:read",
+        "deleted": True,
+    }
+    assert scope not in shell.json("scopes", "list")
+
+
+def test_a_scope_in_use_is_not_deleted(shell: Shell, robot: dict[str, Any]) -> None:
+    assert robot
+    assert_line(
+        shell("scopes", "delete", "items:read"),
+        "clients have the scope items:read: take it from them first",
+    )
+
+
+def test_a_scope_that_is_not_there_is_refused_in_one_line(shell: Shell) -> None:
+    assert_line(shell("scopes", "delete", "nothing"), "there is no scope 'nothing'")
+
+
+# audit
+
+
+def test_events_are_listed_newest_first(shell: Shell, ada: dict[str, Any]) -> None:
+    shell.json("users", "disable", "ada")
+    newest, oldest = shell.json("audit", "list")
+    assert is_a_time(newest["at"])
+    assert newest == {
+        "id": newest["id"],
+        "at": newest["at"],
+        "type": "user.changed",
+        "actor": "operator",
+        "user_id": ada["id"],
+        "client_id": None,
+        "address": None,
+        "user_agent": None,
+        "details": {"disabled": True},
+    }
+    assert (oldest["type"], oldest["details"]) == ("user.created", {"scopes": SPEAK_OF_A_USER})
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param(("--user", "ADA"), ["user.created"], id="name of a user"),
+        pytest.param(("--user", "{id}"), ["user.created"], id="id of a user"),
+        pytest.param(("--user", "nobody"), [], id="no user"),
+        pytest.param(("--client", "robot"), ["client.created"], id="client"),
+        pytest.param(("--type", "client.created"), ["client.created"], id="type"),
+        pytest.param(("--limit", "1"), ["client.created"], id="limit"),
+        pytest.param(("--since", "2020-01-01"), ["client.created", "user.created"], id="day"),
+        pytest.param(("--since", "2999-01-01"), [], id="a day to come"),
+        pytest.param(("--since", "2999-01-01T00:00:00"), [], id="time"),
+        pytest.param(("--since", "2999-01-01T00:00:00+02:00"), [], id="time with a zone"),
+        pytest.param(("--since", "2999-01-01T00:00:00Z"), [], id="time in UTC"),
+        pytest.param(("--since", "2999-01-01T00:00:00.123456Z"), [], id="time as the API writes"),
+        pytest.param(("--since", "2999-01-01T00:00Z"), [], id="time without seconds"),
+    ],
+)
+def test_events_are_filtered(
+    shell: Shell,
+    ada: dict[str, Any],
+    robot: dict[str, Any],
+    options: tuple[str, ...],
+    expected: list[str],
+) -> None:
+    assert robot
+    arguments = [option.replace("{id}", ada["id"]) for option in options]
+    assert [event["type"] for event in shell.json("audit", "list", *arguments)] == expected
+
+
+# purge
+
+
+def test_a_purge_counts_what_it_deleted_and_leaves_the_trail(
+    shell: Shell, ada: dict[str, Any]
+) -> None:
+    assert ada
+    assert shell.json("purge") == {
+        "pending_authorizations": 0,
+        "authorization_codes": 0,
+        "browser_sessions": 0,
+        "logins": 0,
+        "digest_nonces": 0,
+        "revoked_tokens": 0,
+        "signing_keys": 0,
+    }
+    assert len(shell.json("audit", "list")) == 1
+
+
+def test_a_purge_of_the_trail_keeps_what_is_younger(shell: Shell, ada: dict[str, Any]) -> None:
+    assert ada
+    assert shell.json("purge", "--audit-days", "1")["audit_events"] == 0
+    assert len(shell.json("audit", "list")) == 1
+
+
+# Bad usage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("users", "show"), id="user missing"),
+        pytest.param(("users", "set-password", "ada", PASSWORD), id="password as an argument"),
+        pytest.param(("users", "set-password", "ada", "--password", PASSWORD), id="as an option"),
+        pytest.param(("users", "list", "--limit", "1"), id="unknown option"),
+        pytest.param(("users", "rename", "ada"), id="unknown command"),
+        pytest.param(("clients", "show"), id="client missing"),
+        pytest.param(("clients", "rotate-secret", "robot", "secret"), id="secret as an argument"),
+        pytest.param(("clients", "rotate-secret", "robot", "--overlap", "-1"), id="negative"),
+        pytest.param(("clients", "update", "robot", "--client-secret", "x"), id="secret option"),
+        pytest.param(("scopes", "create", "reports"), id="description missing"),
+        pytest.param(("scopes", "delete"), id="scope missing"),
+        pytest.param(("audit", "list", "--since", "yesterday"), id="no time"),
+        pytest.param(("audit", "list", "--limit", "0"), id="no limit"),
+        pytest.param(("purge", "--audit-days", "0"), id="no days"),
+        pytest.param(("purge", "--audit-days", "many"), id="no number"),
+        pytest.param(("import",), id="file missing"),
+        pytest.param(("export", "file.json"), id="argument too many"),
+    ],
+)
+def test_bad_usage_is_exit_code_2_and_nothing_on_stdout(
+    shell: Shell, arguments: tuple[str, ...]
+) -> None:
+    result = shell(*arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr
+
+
+# Help
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command with its words, groups among them."""
+
+    def walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+        yield " ".join(words), command
+        for name, inner in getattr(command, "commands", {}).items():
+            yield from walk(inner, (*words, name))
+
+    yield from walk(typer.main.get_command(cli), ("latchkey",))
+
+
+EVERY_COMMAND = dict(commands())
+LEAVES = [words for words, command in EVERY_COMMAND.items() if not hasattr(command, "commands")]
+
+
+def test_the_commands_are_those_of_the_contract() -> None:
+    assert {words.removeprefix("latchkey ") for words in LEAVES} >= {
+        "serve",
+        "seed-demo",
+        "purge",
+        "export",
+        "import",
+        "db upgrade",
+        "db check",
+        *(
+            f"users {name}"
+            for name in ("create", "list", "show", "set-password", "set-scopes", "set-digest")
+        ),
+        *(f"users {name}" for name in ("disable", "enable", "delete")),
+        *(f"clients {name}" for name in ("create", "list", "show", "update", "rotate-secret")),
+        *(f"clients {name}" for name in ("disable", "enable", "delete")),
+        *(f"scopes {name}" for name in ("create", "list", "delete")),
+        *(f"keys {name}" for name in ("list", "rotate", "retire", "import")),
+        *(f"api-keys {name}" for name in ("create", "list", "revoke")),
+        "audit list",
+    }
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND)
+def test_every_command_has_a_help_text_that_is_a_sentence(words: str) -> None:
+    text = EVERY_COMMAND[words].help or ""
+    assert text.rstrip().endswith(".")
+    assert text[0].isupper()
+
+
+@pytest.mark.parametrize("words", LEAVES)
+def test_every_argument_and_option_has_a_help_text(words: str) -> None:
+    parameters = EVERY_COMMAND[words].params
+    silent = [each.name for each in parameters if not getattr(each, "help", None)]
+    assert silent == []
+
+
+@pytest.mark.parametrize("words", LEAVES)
+def test_every_command_but_serve_prints_json_if_it_is_asked(words: str) -> None:
+    names = {name for each in EVERY_COMMAND[words].params for name in each.opts}
+    assert ("--json" in names) is (words != "latchkey serve")
+
+
+@pytest.mark.parametrize("words", LEAVES)
+def test_no_command_takes_a_secret_as_an_argument(words: str) -> None:
+    """What is in an argument is in the shell's history and in the list of processes."""
+    for each in EVERY_COMMAND[words].params:
+        name = str(each.name)
+        if any(part in name for part in ("password", "secret", "passphrase")):
+            assert each.param_type_name == "option", name
+            assert each.is_flag, name
+            assert name.endswith("_stdin")
+
+
+@pytest.mark.parametrize("words", EVERY_COMMAND)
+def test_help_is_printed_for_every_command(shell: Shell, words: str) -> None:
+    result = shell(*words.split()[1:], "--help")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "Usage: " in result.stdout
+
+
+def test_completion_can_be_installed(shell: Shell) -> None:
+    assert "--install-completion" in shell("--help").stdout

@@ -1,0 +1,156 @@
+"""A scope that is added reaches every running worker within two seconds."""
+
+import uuid
+from collections.abc import AsyncGenerator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from app.main import create_app
+from app.server import Server
+from app.settings import Settings
+from tests.assertions import assert_oauth2_error
+from tests.clock import TestClock
+from tests.commands import development, start_latchkey
+from tests.factories import TestClient, TestUser, add_client, add_user
+from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, give_to_user
+from tests.started import started
+
+DESCRIPTION = "Read your reports"
+DOCUMENTS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+
+
+@pytest.fixture(scope="module")
+async def other(settings: Settings, clock: TestClock) -> AsyncGenerator[httpx2.AsyncClient]:
+    """Another worker, on the same database."""
+    async with started(create_app(settings, clock)) as client:
+        yield client
+
+
+def new_name() -> str:
+    return f"reports-{uuid.uuid4()}"
+
+
+async def add_by_api(http: httpx2.AsyncClient, headers: dict[str, str], name: str) -> None:
+    body = {"name": name, "description": DESCRIPTION}
+    response = await http.post("/scopes", json=body, headers=headers)
+    assert response.status_code == 201, response.text
+
+
+async def command(server: Server, folder: Path, *arguments: str) -> None:
+    process = start_latchkey(
+        *arguments, settings=development(server.settings.database_url), folder=folder
+    )
+    _, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (0, "")
+
+
+@pytest.fixture(params=["API", "command line"])
+async def scope(
+    request: pytest.FixtureRequest,
+    http: httpx2.AsyncClient,
+    other: httpx2.AsyncClient,
+    server: Server,
+    as_admin: dict[str, str],
+    clock: TestClock,
+    tmp_path: Path,
+) -> str:
+    """A scope that was added two seconds ago; the other worker had read the scopes before."""
+    name = new_name()
+    for path in ("/openapi.json", *DOCUMENTS):
+        assert name not in (await other.get(path)).text
+    if request.param == "API":
+        await add_by_api(http, as_admin, name)
+    else:
+        await command(server, tmp_path, "scopes", "create", name, "--description", DESCRIPTION)
+    clock.advance(KNOWN_EVERYWHERE)
+    return name
+
+
+async def test_a_new_scope_is_in_the_openapi_document(
+    other: httpx2.AsyncClient, scope: str
+) -> None:
+    schemes = (await other.get("/openapi.json")).json()["components"]["securitySchemes"]
+    flows = [flow for scheme in schemes.values() for flow in scheme.get("flows", {}).values()]
+    assert len(flows) >= 3
+    assert [flow["scopes"].get(scope) for flow in flows] == [DESCRIPTION] * len(flows)
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+async def test_a_new_scope_is_in_the_metadata(
+    other: httpx2.AsyncClient, scope: str, path: str
+) -> None:
+    assert scope in (await other.get(path)).json()["scopes_supported"]
+
+
+async def ask(
+    http: httpx2.AsyncClient, user: TestUser, client: TestClient, scope: str
+) -> httpx2.Response:
+    form = {
+        "grant_type": "password",
+        "username": user.username,
+        "password": user.password,
+        "scope": scope,
+    }
+    return await http.post("/token", data=form, auth=client.basic)
+
+
+async def test_a_new_scope_that_was_given_to_client_and_user_is_granted(
+    other: httpx2.AsyncClient,
+    server: Server,
+    scope: str,
+    clock: TestClock,
+    tmp_path: Path,
+) -> None:
+    """The operator gives it, who has every scope."""
+    user = await add_user(server, f"user {uuid.uuid4()}", scopes=["profile"])
+    client = await add_client(server, f"client-{uuid.uuid4()}", scopes=["profile"])
+    assert_oauth2_error(await ask(other, user, client, scope), "invalid_scope")
+    await command(
+        server,
+        tmp_path,
+        "clients",
+        "update",
+        client.client_id,
+        "--scope",
+        "profile",
+        "--scope",
+        scope,
+    )
+    await give_to_user(server, user, scope)
+    clock.advance(KNOWN_EVERYWHERE)
+    response = await ask(other, user, client, f"profile {scope}")
+    assert (response.status_code, response.json()["scope"]) == (200, f"profile {scope}")
+
+
+async def test_a_new_scope_is_left_out_for_a_user_who_has_it_not(
+    other: httpx2.AsyncClient, server: Server, scope: str
+) -> None:
+    user = await add_user(server, f"user {uuid.uuid4()}", scopes=["profile"])
+    client = await add_client(server, f"client-{uuid.uuid4()}", scopes=["profile", scope])
+    response = await ask(other, user, client, f"profile {scope}")
+    assert (response.status_code, response.json()["scope"]) == (200, "profile")
+
+
+async def test_a_deleted_scope_is_gone_everywhere_within_two_seconds(
+    http: httpx2.AsyncClient,
+    other: httpx2.AsyncClient,
+    as_admin: dict[str, str],
+    scope: str,
+    clock: TestClock,
+) -> None:
+    assert scope in (await other.get(DOCUMENTS[0])).text
+    assert (await http.delete(f"/scopes/{scope}", headers=as_admin)).status_code == 204
+    clock.advance(KNOWN_EVERYWHERE)
+    for path in ("/openapi.json", *DOCUMENTS):
+        assert scope not in (await other.get(path)).text
+
+
+async def test_a_new_scope_is_known_at_once_where_scopes_are_managed(
+    other: httpx2.AsyncClient, http: httpx2.AsyncClient, as_admin: dict[str, str]
+) -> None:
+    name = new_name()
+    await add_by_api(http, as_admin, name)
+    listed = (await other.get("/scopes", headers=as_admin)).json()
+    assert {"name": name, "description": DESCRIPTION} in listed

@@ -1,0 +1,266 @@
+"""Managing scopes over HTTP."""
+
+import uuid
+from typing import Any
+
+import httpx2
+import pytest
+
+from app.server import Server
+from app.services.consents import remember
+from app.services.scopes import create_scope
+from tests.assertions import assert_problem
+from tests.conftest import ISSUER
+from tests.factories import TestUser, add_client
+from tests.management.operators import (
+    EVERY_SCOPE,
+    SENTINEL,
+    add_somebody,
+    assert_invalid,
+    assert_refused,
+)
+from tests.oauth2.lifecycle import take_from_user
+from tests.schemes.keys import give_key
+
+
+def name_of_its_own() -> str:
+    return f"reports-{uuid.uuid4()}:read"
+
+
+async def create(
+    http: httpx2.AsyncClient, headers: dict[str, str], name: str, description: str = "Read reports"
+) -> httpx2.Response:
+    body = {"name": name, "description": description}
+    return await http.post("/scopes", json=body, headers=headers)
+
+
+async def known(http: httpx2.AsyncClient, headers: dict[str, str]) -> dict[str, str]:
+    response = await http.get("/scopes", headers=headers)
+    assert response.status_code == 200, response.text
+    listed: list[dict[str, str]] = response.json()
+    assert [scope["name"] for scope in listed] == sorted(scope["name"] for scope in listed)
+    return {scope["name"]: scope["description"] for scope in listed}
+
+
+@pytest.fixture
+async def scope(server: Server) -> str:
+    """A scope that nobody has."""
+    name = name_of_its_own()
+    async with server.database.transaction() as connection:
+        await create_scope(
+            connection, name=name, description="Read reports", now=server.clock.now()
+        )
+    return name
+
+
+async def test_the_built_in_scopes_are_listed_with_their_sentences(
+    http: httpx2.AsyncClient, as_admin: dict[str, str]
+) -> None:
+    listed = await known(http, as_admin)
+    assert set(EVERY_SCOPE) <= set(listed)
+    assert all(listed.values())
+
+
+async def test_a_scope_is_added_and_its_address_is_told(
+    http: httpx2.AsyncClient, as_admin: dict[str, str]
+) -> None:
+    name = name_of_its_own()
+    response = await create(http, as_admin, name)
+    assert (response.status_code, response.json()) == (
+        201,
+        {"name": name, "description": "Read reports"},
+    )
+    assert response.headers["location"] == f"{ISSUER}/scopes/{name}"
+    assert (await known(http, as_admin))[name] == "Read reports"
+
+
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [
+        pytest.param("x" * 100, "y", id="long name"),
+        pytest.param("https://api.example.com/reports.read?a=b#c", "Reports", id="URI"),
+        pytest.param("!#[]~", "All that RFC 6749 allows", id="punctuation"),
+        pytest.param("reports", "Отчёты 📊" * 20, id="description in any script"),
+        pytest.param("reports", "z" * 255, id="the longest description"),
+    ],
+)
+async def test_a_scope_comes_back_as_it_was_sent(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], name: str, description: str
+) -> None:
+    name = f"{name}{uuid.uuid4().hex[:28]}"
+    assert (await create(http, as_admin, name, description)).status_code == 201
+    assert (await known(http, as_admin))[name] == description
+
+
+async def test_a_second_scope_of_the_same_name_is_a_conflict(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], scope: str
+) -> None:
+    response = await create(http, as_admin, scope, "Another sentence")
+    assert_refused(response, 409, f"the scope {scope} exists already")
+    assert (await known(http, as_admin))[scope] == "Read reports"
+
+
+async def test_names_of_scopes_differ_by_case(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], scope: str
+) -> None:
+    """RFC 6749, section 3.3."""
+    assert (await create(http, as_admin, scope.upper())).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "reason"),
+    [
+        pytest.param({"name": None}, "body.name", "Input should be a valid string", id="name null"),
+        pytest.param(
+            {"name": ""}, "body.name", "String should have at least 1 character", id="empty name"
+        ),
+        pytest.param(
+            {"name": SENTINEL * 10},
+            "body.name",
+            "String should have at most 128 characters",
+            id="long name",
+        ),
+        pytest.param(
+            {"description": ""},
+            "body.description",
+            "String should have at least 1 character",
+            id="empty description",
+        ),
+        pytest.param(
+            {"description": SENTINEL * 20},
+            "body.description",
+            "String should have at most 255 characters",
+            id="long description",
+        ),
+        pytest.param(
+            {"is_default": SENTINEL},
+            "body.is_default",
+            "Extra inputs are not permitted",
+            id="unknown field",
+        ),
+    ],
+)
+async def test_a_scope_that_breaks_a_rule_is_refused_by_field_and_reason_alone(
+    http: httpx2.AsyncClient,
+    as_admin: dict[str, str],
+    body: dict[str, Any],
+    field: str,
+    reason: str,
+) -> None:
+    before = await known(http, as_admin)
+    body = {"name": "reports", "description": "Reports"} | body
+    response = await http.post("/scopes", json=body, headers=as_admin)
+    assert_invalid(response, (field, reason))
+    assert SENTINEL not in response.text
+    assert await known(http, as_admin) == before
+
+
+RULE = 'a scope has 1 to 128 printable ASCII characters, no space, " or \\'
+
+
+@pytest.mark.parametrize(
+    ("name", "description", "detail"),
+    [
+        pytest.param(f"{SENTINEL} {SENTINEL}", "Reports", RULE, id="space"),
+        pytest.param(f'{SENTINEL}"', "Reports", RULE, id="quote"),
+        pytest.param(f"{SENTINEL}\\", "Reports", RULE, id="backslash"),
+        pytest.param(f"{SENTINEL}é", "Reports", RULE, id="not ASCII"),
+        pytest.param(f"{SENTINEL}\n", "Reports", RULE, id="newline"),
+        pytest.param(f"{SENTINEL}\x00", "Reports", RULE, id="NUL"),
+        pytest.param(
+            SENTINEL, " \t", "a scope has a description of 1 to 255 characters", id="blank sentence"
+        ),
+        pytest.param(
+            SENTINEL,
+            "Reports\x00",
+            "a scope has a description of 1 to 255 characters",
+            id="NUL in the sentence",
+        ),
+    ],
+)
+async def test_a_scope_that_the_service_refuses_is_not_repeated(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], name: str, description: str, detail: str
+) -> None:
+    before = await known(http, as_admin)
+    assert_refused(await create(http, as_admin, name, description), 422, detail)
+    assert await known(http, as_admin) == before
+
+
+# Deleting
+
+
+async def test_a_scope_that_nobody_has_is_deleted(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], scope: str
+) -> None:
+    response = await http.delete(f"/scopes/{scope}", headers=as_admin)
+    assert (response.status_code, response.content) == (204, b"")
+    assert scope not in await known(http, as_admin)
+
+
+async def test_an_unknown_scope_is_not_found(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], scope: str
+) -> None:
+    await http.delete(f"/scopes/{scope}", headers=as_admin)
+    response = await http.delete(f"/scopes/{scope}", headers=as_admin)
+    assert_refused(response, 404, f"there is no scope {scope!r}")
+
+
+async def test_a_scope_with_a_slash_in_its_name_is_deleted(
+    http: httpx2.AsyncClient, as_admin: dict[str, str]
+) -> None:
+    """A URI is a usual name for a scope (RFC 6749, section 3.3, allows it)."""
+    name = f"https://api.example.com/{uuid.uuid4()}"
+    response = await create(http, as_admin, name)
+    assert response.status_code == 201
+    deleted = await http.delete(response.headers["location"], headers=as_admin)
+    assert deleted.status_code == 204, deleted.text
+
+
+@pytest.mark.parametrize(
+    ("holder", "plural"),
+    [
+        pytest.param("user", "users", id="a user"),
+        pytest.param("client", "clients", id="a client"),
+        pytest.param("default", "clients", id="a client by default"),
+        pytest.param("key", "API keys", id="an API key"),
+    ],
+)
+async def test_a_scope_in_use_is_not_deleted(
+    http: httpx2.AsyncClient,
+    server: Server,
+    as_admin: dict[str, str],
+    scope: str,
+    holder: str,
+    plural: str,
+) -> None:
+    if holder in ("user", "key"):
+        somebody = await add_somebody(server, scope)
+    if holder == "key":
+        await give_key(server, somebody, scope)
+        await take_from_user(server, somebody, scope)
+    if holder in ("client", "default"):
+        client_id = f"client-{uuid.uuid4()}"
+        scopes = {"scopes": [scope], "default_scopes": [scope] if holder == "default" else []}
+        await add_client(server, client_id, **scopes)  # type: ignore[arg-type]
+    response = await http.delete(f"/scopes/{scope}", headers=as_admin)
+    assert_refused(response, 409, f"{plural} have the scope {scope}: take it from them first")
+    assert scope in await known(http, as_admin)
+
+
+async def test_a_scope_that_was_once_allowed_to_a_client_is_deleted_with_the_consent(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], scope: str
+) -> None:
+    somebody = await add_somebody(server)
+    async with server.database.transaction() as connection:
+        await remember(connection, somebody.id, "console", [scope], server.clock.now())
+    response = await http.delete(f"/scopes/{scope}", headers=as_admin)
+    assert response.status_code == 204, response.text
+
+
+@pytest.mark.parametrize("scope", EVERY_SCOPE)
+async def test_a_built_in_scope_is_not_deleted_while_the_administrator_has_it(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], admin: TestUser, scope: str
+) -> None:
+    assert admin
+    assert_problem(await http.delete(f"/scopes/{scope}", headers=as_admin), 409)
+    assert scope in await known(http, as_admin)

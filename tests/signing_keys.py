@@ -1,0 +1,43 @@
+"""Signing keys that cost nothing: every application of this process makes two when it starts."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from functools import cache
+from itertools import count
+
+import pytest
+
+from app.security.jwt import Algorithm, PrivateKey, generate_private_key, parse_private_key
+
+RSA_KEYS = 8
+"""More than any test puts into one database: a key that is there already is refused."""
+
+
+@contextmanager
+def cheap_signing_keys() -> Generator[None]:
+    """Within it RSA keys come from a small stock, and each key is read and checked only once.
+
+    The services get genuine keys of the genuine size, and their results are not touched.
+    """
+    numbers = count()
+
+    @cache
+    def stock(_number: int) -> bytes:
+        return generate_private_key("RS256")
+
+    def generate(alg: Algorithm) -> bytes:
+        return stock(next(numbers) % RSA_KEYS) if alg == "RS256" else generate_private_key(alg)
+
+    @cache
+    def parse_once(pem: bytes) -> tuple[PrivateKey, dict[str, str]]:
+        return parse_private_key(pem)
+
+    def parse(pem: bytes) -> tuple[PrivateKey, dict[str, str]]:
+        key, jwk = parse_once(pem)
+        return key, dict(jwk)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.services.key_rotation.generate_private_key", generate)
+        patch.setattr("app.services.key_rotation.parse_private_key", parse)
+        patch.setattr("app.services.keys.parse_private_key", parse)
+        yield
