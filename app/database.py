@@ -15,11 +15,13 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, Dialect, ExceptionContext, event, text
+from sqlalchemy import Connection, Dialect, ExceptionContext, Insert, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, DisconnectionError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from app.errors import ConflictError
 
 Result = TypeVar("Result")
 
@@ -147,6 +149,18 @@ def insert_unless(
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table)
     return sqlite.insert(table)
+
+
+async def insert_new(connection: AsyncConnection, refusal: str, statement: Insert) -> None:
+    """Insert a row that was not there when it was looked for.
+
+    Somebody else may have been faster: then raise :class:`~app.errors.ConflictError` with the
+    sentence ``refusal``.
+    """
+    try:
+        await connection.execute(statement)
+    except IntegrityError:
+        raise ConflictError(refusal) from None
 
 
 SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})

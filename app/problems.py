@@ -22,9 +22,9 @@ class FieldError(BaseModel):
 
 
 class ValidationProblemResponse(ProblemResponse):
-    """With the fields that are at fault."""
+    """With the fields that are at fault, if the form of the request is."""
 
-    errors: list[FieldError]
+    errors: list[FieldError] | None = None
 
 
 def problem(description: str, model: type[BaseModel] = ProblemResponse) -> dict[str, Any]:
@@ -43,8 +43,19 @@ PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 """What every route of the JSON API can answer."""
 
-BODY_RESPONSES: dict[int | str, dict[str, Any]] = {
+_BODY_RESPONSES: dict[int | str, dict[str, Any]] = {
     413: problem("The body is too large."),
     422: problem("A field breaks a rule.", ValidationProblemResponse),
 }
-"""What every route that reads a body can answer."""
+
+_UNREADABLE = {"application/problem+json": {"schema": {"type": "object"}}}
+
+
+def with_body(responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    """``responses``, and what every route that reads a body or parameters can answer as well.
+
+    A body that is no JSON is 400, beside what else is.
+    """
+    described = responses.get(400, {"description": "The body cannot be read."})
+    content = {**described.get("content", {}), **_UNREADABLE}
+    return {**responses, **_BODY_RESPONSES, 400: {**described, "content": content}}

@@ -8,14 +8,14 @@ from fastapi import APIRouter, Request, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
-from app.problems import BODY_RESPONSES, problem
+from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
 from app.services import api_keys, audit, users
 
 router = APIRouter(
     prefix="/api-keys",
     tags=["api-keys"],
-    responses={**BEARER_RESPONSES, **BODY_RESPONSES},
+    responses=with_body(BEARER_RESPONSES),
 )
 
 Reader = Annotated[CurrentUser, Security(current_user, scopes=["api-keys:read"])]

@@ -6,16 +6,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Security
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from app.api.paging import Limit, page
+from app.api.paging import NO_NUL, Limit, page
+from app.errors import InvalidError
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.problems import BODY_RESPONSES
+from app.problems import with_body
 from app.server import Reading
 from app.services.audit import list_events
 
-router = APIRouter(
-    prefix="/audit", tags=["audit"], responses={**BEARER_RESPONSES, **BODY_RESPONSES}
-)
+router = APIRouter(prefix="/audit", tags=["audit"], responses=with_body(BEARER_RESPONSES))
 
 
 class AuditEventOut(BaseModel):
@@ -49,9 +48,15 @@ async def list_audit_events(
     cursor: Annotated[
         int | None, Query(ge=0, le=2**62, description="`next_cursor` of a page.")
     ] = None,
-    user: Annotated[str | None, Query(max_length=36, description="The id of a user.")] = None,
-    client: Annotated[str | None, Query(max_length=255, description="A client id.")] = None,
-    type: Annotated[str | None, Query(max_length=64, examples=["login.failed"])] = None,
+    user: Annotated[
+        str | None, Query(max_length=36, pattern=NO_NUL, description="The id of a user.")
+    ] = None,
+    client: Annotated[
+        str | None, Query(max_length=255, pattern=NO_NUL, description="A client id.")
+    ] = None,
+    type: Annotated[
+        str | None, Query(max_length=64, pattern=NO_NUL, examples=["login.failed"])
+    ] = None,
     since: Annotated[AwareDatetime | None, Query(description="Not older than this.")] = None,
 ) -> AuditPage:
     """What happened, newest first."""
@@ -62,9 +67,16 @@ async def list_audit_events(
         user_id=user,
         client_id=client,
         event_type=type,
-        since=None if since is None else since.astimezone(UTC),
+        since=None if since is None else _utc(since),
     )
     shown, next_cursor = page(events, limit, lambda event: event.id)
     return AuditPage(
         events=[AuditEventOut.model_validate(event) for event in shown], next_cursor=next_cursor
     )
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise InvalidError("since is out of range") from None

@@ -6,18 +6,16 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app.api.paging import CHANGE_RESPONSES, Limit, UnchangedSince, etag, page
+from app.api.paging import CHANGE_RESPONSES, NO_NUL, ExpectedVersions, Limit, etag, page
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.problems import BODY_RESPONSES, problem
+from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
 from app.services import client_management
 from app.services.client_management import ClientChanges, ClientRecord
 from app.services.clients import Registration
 
-router = APIRouter(
-    prefix="/clients", tags=["clients"], responses={**BEARER_RESPONSES, **BODY_RESPONSES}
-)
+router = APIRouter(prefix="/clients", tags=["clients"], responses=with_body(BEARER_RESPONSES))
 
 Reader = Annotated[Principal, Security(current_principal, scopes=["clients:read"])]
 Writer = Annotated[Principal, Security(current_principal, scopes=["clients:write"])]
@@ -139,7 +137,8 @@ async def list_clients(
     reading: Reading,
     limit: Limit = 50,
     cursor: Annotated[
-        str | None, Query(max_length=255, description="`next_cursor` of a page.")
+        str | None,
+        Query(max_length=255, pattern=NO_NUL, description="`next_cursor` of a page."),
     ] = None,
     disabled: Annotated[bool | None, Query(description="Only these, or only the others.")] = None,
 ) -> ClientPage:
@@ -206,7 +205,7 @@ async def update_client(
     transaction: Transaction,
     client_id: str,
     changes: ClientPatch,
-    unchanged_since: UnchangedSince,
+    expected: ExpectedVersions,
     response: Response,
 ) -> ClientOut:
     """Change a client; every worker follows within two seconds."""
@@ -216,7 +215,7 @@ async def update_client(
         client_id,
         ClientChanges(**changes.model_dump(exclude_unset=True)),
         server.clock.now(),
-        unchanged_since,
+        expected,
     )
     return _out(record, response)
 
@@ -250,12 +249,16 @@ async def rotate_client_secret(
     status_code=204,
     operation_id="delete_client",
     summary="Delete a client",
-    responses=NOT_FOUND,
+    responses={**NOT_FOUND, **CHANGE_RESPONSES},
 )
 async def delete_client(
-    principal: Writer, server: CurrentServer, transaction: Transaction, client_id: str
+    principal: Writer,
+    server: CurrentServer,
+    transaction: Transaction,
+    client_id: str,
+    expected: ExpectedVersions,
 ) -> None:
     """Delete a client. Every login through it ends."""
     await client_management.delete_client(
-        transaction, principal.actor, client_id, server.clock.now()
+        transaction, principal.actor, client_id, server.clock.now(), expected
     )

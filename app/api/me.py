@@ -15,7 +15,7 @@ from app.errors import (
 )
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.oauth2.origin import origin_of
-from app.problems import BODY_RESPONSES, problem
+from app.problems import problem, with_body
 from app.security.passwords import (
     QueueFullError,
     UnacceptablePasswordError,
@@ -34,8 +34,12 @@ AccountOwner = Annotated[CurrentUser, Security(current_user, scopes=["account"])
 
 
 PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
-    **BODY_RESPONSES,
-    403: problem("The password is wrong, or the scope is missing."),
+    **with_body(BEARER_RESPONSES),
+    403: {
+        **BEARER_RESPONSES[403],
+        "description": "The scope is missing (`insufficient_scope`), or the password is wrong.",
+        "content": {"application/problem+json": {"schema": {"type": "object"}}},
+    },
     429: problem("Too many attempts have failed (`Retry-After`)."),
 }
 
@@ -155,7 +159,7 @@ async def list_sessions(
     status_code=204,
     operation_id="end_session",
     summary="End a session",
-    responses={**BODY_RESPONSES, 404: problem("The user has no such session.")},
+    responses={**with_body(BEARER_RESPONSES), 404: problem("The user has no such session.")},
 )
 async def end_session(
     user: AccountOwner,

@@ -1,15 +1,19 @@
 """Lists in pages, and edits that notice each other."""
 
+import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Query
 
-from app.errors import PreconditionFailedError
 from app.problems import problem
+from app.services.versions import ANY_VERSION, Versions, version_of
 
 Record = TypeVar("Record")
+
+NO_NUL = r"^[^\x00]*$"
+"""PostgreSQL has no NUL in a text."""
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 
@@ -29,26 +33,20 @@ def page(
 
 
 def etag(updated_at: datetime) -> str:
-    """The version of a record: the time of its last change, to the microsecond."""
-    return f'"{int(updated_at.timestamp() * 1_000_000)}"'
+    """The version of a record, as a header has it."""
+    return f'"{version_of(updated_at)}"'
 
 
-async def _unchanged_since(
+async def _expected_versions(
     if_match: Annotated[
         str | None, Header(description="The `ETag` that the change is based on.")
     ] = None,
-) -> datetime | None:
-    """RFC 9110, section 13.1.1. Raises :class:`PreconditionFailedError` for what is no ETag."""
-    if if_match is None or if_match == "*":
-        return None
-    version = if_match.strip().removeprefix('"').removesuffix('"')
-    if not version.isascii() or not version.isdigit() or len(version) > 20:
-        raise PreconditionFailedError("If-Match is no ETag of this record.")
-    seconds, microseconds = divmod(int(version), 1_000_000)
-    try:
-        return datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
-    except (OverflowError, ValueError, OSError):
-        raise PreconditionFailedError("If-Match is no ETag of this record.") from None
+) -> Versions:
+    """RFC 9110, section 13.1.1: one or several tags, or ``*``."""
+    tags = {tag.strip() for tag in (if_match or "*").split(",")}
+    if "*" in tags:
+        return ANY_VERSION
+    return Versions(frozenset(tag[1:-1] for tag in tags if re.fullmatch(r'"\d+"', tag)))
 
 
-UnchangedSince = Annotated[datetime | None, Depends(_unchanged_since)]
+ExpectedVersions = Annotated[Versions, Depends(_expected_versions)]

@@ -1,6 +1,7 @@
 """Managing scopes."""
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from fastapi import APIRouter, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
@@ -8,14 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.paging import CHANGE_RESPONSES
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.problems import BODY_RESPONSES, problem
+from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
 from app.services import scopes
 from app.services.audit import Event, record
 
-router = APIRouter(
-    prefix="/scopes", tags=["scopes"], responses={**BEARER_RESPONSES, **BODY_RESPONSES}
-)
+router = APIRouter(prefix="/scopes", tags=["scopes"], responses=with_body(BEARER_RESPONSES))
 
 Reader = Annotated[Principal, Security(current_principal, scopes=["scopes:read"])]
 Writer = Annotated[Principal, Security(current_principal, scopes=["scopes:write"])]
@@ -53,18 +52,22 @@ async def create_scope(
     wanted: ScopeModel,
     response: Response,
 ) -> ScopeModel:
-    """Add a scope. It shows in `/docs` and in the metadata within two seconds."""
+    """Add a scope, which oneself then has, to be able to grant it.
+
+    It shows in `/docs` and in the metadata within two seconds.
+    """
     now = server.clock.now()
     await scopes.create_scope(
         transaction, name=wanted.name, description=wanted.description, now=now
     )
+    await scopes.give_to_creator(transaction, principal.actor.subject, wanted.name)
     await record(transaction, now, _event("scope.created", principal, wanted.name))
-    response.headers["Location"] = f"{server.settings.issuer}/scopes/{wanted.name}"
+    response.headers["Location"] = f"{server.settings.issuer}/scopes/{quote(wanted.name)}"
     return wanted
 
 
 @router.delete(
-    "/{name}",
+    "/{name:path}",
     status_code=204,
     operation_id="delete_scope",
     summary="Delete a scope",
@@ -73,7 +76,8 @@ async def create_scope(
 async def delete_scope(
     principal: Writer, server: CurrentServer, transaction: Transaction, name: str
 ) -> None:
-    """Delete a scope that no user, client or API key has."""
+    """Delete a scope that no other user or client has, and no API key."""
+    await scopes.take_from_creator(transaction, principal.actor.subject, name)
     await scopes.delete_scope(transaction, name)
     await record(transaction, server.clock.now(), _event("scope.deleted", principal, name))
 

@@ -7,20 +7,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app.api.paging import CHANGE_RESPONSES, Limit, UnchangedSince, etag, page
+from app.api.paging import CHANGE_RESPONSES, NO_NUL, ExpectedVersions, Limit, etag, page
 from app.errors import InvalidError, UnavailableError
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.problems import BODY_RESPONSES, problem
+from app.problems import problem, with_body
 from app.security.passwords import QueueFullError, UnacceptablePasswordError, check_new_password
 from app.server import CurrentServer, Reading, Server, Transaction
 from app.services import user_management
 from app.services.user_management import UserChanges, UserRecord
 from app.services.users import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH
 
-router = APIRouter(
-    prefix="/users", tags=["users"], responses={**BEARER_RESPONSES, **BODY_RESPONSES}
-)
+router = APIRouter(prefix="/users", tags=["users"], responses=with_body(BEARER_RESPONSES))
 
 Reader = Annotated[Principal, Security(current_principal, scopes=["users:read"])]
 Writer = Annotated[Principal, Security(current_principal, scopes=["users:write"])]
@@ -94,7 +92,9 @@ async def list_users(
     reading: Reading,
     limit: Limit = 50,
     cursor: Annotated[uuid.UUID | None, Query(description="`next_cursor` of a page.")] = None,
-    name: Annotated[str, Query(max_length=128, description="How the name begins.")] = "",
+    name: Annotated[
+        str, Query(max_length=128, pattern=NO_NUL, description="How the name begins.")
+    ] = "",
     disabled: Annotated[bool | None, Query(description="Only these, or only the others.")] = None,
 ) -> UserPage:
     """Users by name."""
@@ -155,7 +155,7 @@ async def update_user(
     transaction: Transaction,
     user_id: uuid.UUID,
     changes: UserPatch,
-    unchanged_since: UnchangedSince,
+    expected: ExpectedVersions,
     response: Response,
 ) -> UserOut:
     """Change e-mail, scopes, or whether the user is disabled, which ends all their logins."""
@@ -168,7 +168,7 @@ async def update_user(
         user_id,
         UserChanges(**given),
         server.clock.now(),
-        unchanged_since,
+        expected,
     )
     return _out(record, response)
 
@@ -201,10 +201,16 @@ async def set_user_password(
     responses={**NOT_FOUND, **CHANGE_RESPONSES},
 )
 async def delete_user(
-    principal: Writer, server: CurrentServer, transaction: Transaction, user_id: uuid.UUID
+    principal: Writer,
+    server: CurrentServer,
+    transaction: Transaction,
+    user_id: uuid.UUID,
+    expected: ExpectedVersions,
 ) -> None:
     """Delete a user and all that is theirs. The audit trail stays."""
-    await user_management.delete_user(transaction, principal.actor, user_id, server.clock.now())
+    await user_management.delete_user(
+        transaction, principal.actor, user_id, server.clock.now(), expected
+    )
 
 
 async def _hash(server: Server, password: SecretStr, username: str) -> str:

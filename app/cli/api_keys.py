@@ -15,6 +15,8 @@ from app.services.users import Account, find_account
 
 cli = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
 
+TEN_YEARS = 10 * 365 * 24 * 3600
+
 Username = Annotated[str, typer.Argument(help="The owner. Compared without regard to case.")]
 
 
@@ -26,7 +28,7 @@ def create(
         list[str] | None, typer.Option(help="A scope of the owner; may be repeated.")
     ] = None,
     expires_in: Annotated[
-        int | None, typer.Option(min=1, help="Seconds; without it the key stays.")
+        int | None, typer.Option(min=1, max=TEN_YEARS, help="Seconds; without it the key stays.")
     ] = None,
     json: Json = False,
 ) -> None:
@@ -75,8 +77,8 @@ def revoke(
 
     async def work(server: Server) -> dict[str, Any]:
         async with server.database.transaction() as connection:
-            await revoke_api_key(connection, None, key_id, server.clock.now())
-            await note(connection, server, "api_key.revoked", key=str(key_id))
+            owner_id = await revoke_api_key(connection, None, key_id, server.clock.now())
+            await note(connection, server, "api_key.revoked", owner_id, key=str(key_id))
         return {"id": str(key_id), "revoked": True}
 
     show(run(work), json)

@@ -14,6 +14,14 @@ from app.services.users import find_account
 cli = typer.Typer(no_args_is_help=True, help="Read the audit trail.")
 
 
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter("such as 2026-11-23 or 2026-11-23T18:00:00+01:00") from None
+
+
 @cli.callback()
 def audit() -> None:
     """Read the audit trail."""
@@ -27,8 +35,9 @@ def show_events(
     since: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%z"],
-            help="Not older than this; UTC unless it says otherwise.",
+            parser=_moment,
+            metavar="ISO",
+            help="Not older than this date or time; UTC unless it says otherwise.",
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
@@ -45,12 +54,8 @@ def show_events(
                 user_id=str(account.id) if account else user,
                 client_id=client,
                 event_type=event_type,
-                since=None if since is None else _aware(since),
+                since=since,
             )
         return [asdict(event) for event in events]
 
     show_list(run(work), json)
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -23,7 +23,7 @@ def export_records(
 
     async def work(server: Server) -> TransferDocument:
         async with server.database.read() as connection:
-            return await export_document(connection, with_hashes=with_hashes)
+            return await export_document(connection, server.clock.now(), with_hashes=with_hashes)
 
     print(run(work).model_dump_json(indent=None if json else 2))
 

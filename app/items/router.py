@@ -8,13 +8,13 @@ from fastapi import APIRouter, Query, Response, Security
 from app.items import service
 from app.items.schemas import ItemChanges, ItemOut, ItemPage, NewItem
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
-from app.problems import BODY_RESPONSES, problem
+from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
 
 router = APIRouter(
     prefix="/items",
     tags=["items"],
-    responses={**BEARER_RESPONSES, **BODY_RESPONSES},
+    responses=with_body(BEARER_RESPONSES),
 )
 
 Reader = Annotated[CurrentUser, Security(current_user, scopes=["items:read"])]

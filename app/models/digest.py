@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String, Text
+from sqlalchemy import BigInteger, ForeignKey, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -33,5 +33,5 @@ class DigestNonce(Base):
     __tablename__ = "digest_nonces"
 
     nonce_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    count: Mapped[int]
+    count: Mapped[int] = mapped_column(BigInteger)  # eight hexadecimal digits
     expires_at: Mapped[datetime] = mapped_column(index=True)

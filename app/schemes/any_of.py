@@ -9,8 +9,10 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBasicCredentials, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
+from starlette.requests import HTTPConnection
 
-from app.oauth2.bearer import bearer_token, identify, presents_bearer, verify
+from app.errors import MissingTokenError
+from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, presents_bearer, verify
 from app.oauth2.origin import origin_of
 from app.problems import problem
 from app.schemes import http_basic
@@ -18,7 +20,6 @@ from app.schemes.answer import (
     TAG,
     SchemeAnswer,
     answer_for,
-    challenge_responses,
     check_api_key,
     check_password,
 )
@@ -27,6 +28,17 @@ from app.schemes.dropin.basic import Utf8HTTPBasic
 from app.schemes.http_bearer import http_bearer
 from app.server import CurrentServer
 from app.settings import Settings
+
+
+class BasicInTurn(Utf8HTTPBasic):
+    """Declared like the others, but read only when it is its turn: it may not be what decides."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        """Nothing yet."""
+
+    async def read(self, request: HTTPConnection) -> HTTPBasicCredentials | None:
+        """What the drop-in reads."""
+        return await super().__call__(request)
 
 
 def make_router(settings: Settings) -> APIRouter:
@@ -39,7 +51,7 @@ def make_router(settings: Settings) -> APIRouter:
         description=http_bearer.model.description,
         auto_error=False,
     )
-    basic = Utf8HTTPBasic(
+    basic = BasicInTurn(
         realm=settings.realm,
         scheme_name="HTTPBasic",
         description=http_basic.DESCRIPTION,
@@ -51,28 +63,32 @@ def make_router(settings: Settings) -> APIRouter:
         operation_id="scheme_any_of",
         summary="Bearer token, API key or Basic",
         responses={
-            **challenge_responses('Bearer realm="latchkey"'),
+            **BEARER_RESPONSES,
+            401: {
+                **BEARER_RESPONSES[401],
+                "description": "Nobody was recognised; the challenge is of what was presented.",
+            },
             429: problem("Too many attempts have failed (`Retry-After`)."),
         },
     )
     async def any_of(
         request: Request,
         server: CurrentServer,
-        token: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
+        _bearer: Annotated[HTTPAuthorizationCredentials | None, Security(bearer)],
         key: Annotated[str | None, Security(header)],
-        credentials: Annotated[HTTPBasicCredentials | None, Security(basic)],
+        _basic: Annotated[None, Security(basic)],
     ) -> SchemeAnswer:
         """Recognise a user by whichever credential comes."""
-        bearer_presented = presents_bearer(request)
-        if key is not None and not bearer_presented:
+        if presents_bearer(request):
+            user = await identify(server, await verify(server, bearer_token(request)), [])
+            return answer_for("HTTPBearer", user)
+        if key is not None:
             return answer_for("APIKeyHeader", await check_api_key(server, key))
-        if credentials is not None and not bearer_presented:
+        if (credentials := await basic.read(request)) is not None:
             account = await check_password(server, credentials, origin_of(request))
             if account is None:
                 raise basic.make_not_authenticated_error()
             return answer_for("HTTPBasic", account)
-        # Also for nothing at all: the challenge then asks for a token.
-        user = await identify(server, await verify(server, bearer_token(request)), [])
-        return answer_for("HTTPBearer", user)
+        raise MissingTokenError
 
     return router

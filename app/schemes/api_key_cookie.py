@@ -13,7 +13,7 @@ from fastapi.security import APIKeyCookie
 from pydantic import BaseModel, Field, SecretStr
 
 from app.errors import ForbiddenError
-from app.problems import BODY_RESPONSES, problem
+from app.problems import PROBLEM_RESPONSES, problem, with_body
 from app.schemes.answer import API_KEY_RESPONSES, TAG, SchemeAnswer, answer_for, check_api_key
 from app.server import CurrentServer
 
@@ -54,7 +54,7 @@ async def api_key_cookie(
     status_code=204,
     operation_id="set_api_key_cookie",
     summary="Set the cookie",
-    responses={**API_KEY_RESPONSES, **BODY_RESPONSES, 403: problem("It came from another site.")},
+    responses={**with_body(API_KEY_RESPONSES), 403: problem("It came from another site.")},
 )
 async def set_api_key_cookie(
     request: Request, server: CurrentServer, body: CookieKey, response: Response
@@ -72,7 +72,7 @@ async def set_api_key_cookie(
     status_code=204,
     operation_id="clear_api_key_cookie",
     summary="Clear the cookie",
-    responses={403: problem("It came from another site.")},
+    responses={**PROBLEM_RESPONSES, 403: problem("It came from another site.")},
 )
 async def clear_api_key_cookie(request: Request, response: Response) -> None:
     """Take the cookie away."""

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Security
 
 from app.schemes.answer import TAG, SchemeAnswer, challenge_responses, make_answer
 from app.schemes.dropin.digest import DigestCredentials, DigestServer
+from app.security.encryption import UndecryptableError
 from app.server import CurrentServer, Server
 from app.services.digest import count_nonce, find_digest_user
 from app.services.users import find_enabled_scopes
@@ -41,7 +42,10 @@ class SqlDigest(DigestServer):
         if user is None:
             return None
         encrypted = user.ha1_sha256 if algorithm == "SHA-256" else user.ha1_md5
-        return self._server.encryption.decrypt(encrypted).decode()
+        try:
+            return self._server.encryption.decrypt(encrypted).decode()
+        except UndecryptableError:
+            return None  # made under a secret that is gone: as if there were none
 
     async def accept_count(
         self, request: Request, nonce: str, count: int, expires_at: float

@@ -7,8 +7,10 @@ behind the token is asked for as well.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response, Security
+from fastapi import APIRouter, HTTPException, Request, Response, Security
+from starlette.requests import HTTPConnection
 
+from app.errors import InvalidTokenError
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
 from app.oauth2.published import publish
 from app.oidc.discovery import configuration
@@ -23,10 +25,24 @@ SWAGGER_UI_GRANTS = ("password", "authorization_code", "client_credentials")
 """For each other grant Swagger UI would show a form that does not work."""
 
 
+class ThisServer(OpenIdConnectBearer):
+    """The drop-in with the error bodies of this server."""
+
+    async def __call__(self, request: HTTPConnection) -> Claims | None:  # type: ignore[override]
+        """The claims of the token. Raises a :class:`~app.errors.BearerError`."""
+        bearer_token(request)
+        try:
+            return await super().__call__(request)
+        except HTTPException as error:
+            if error.status_code == 401:
+                raise InvalidTokenError(str(error.detail)) from None
+            raise
+
+
 def make_router(settings: Settings) -> APIRouter:
     """The sample route, for tokens of this very server."""
     router = APIRouter(tags=[TAG])
-    oidc = OpenIdConnectBearer(
+    oidc = ThisServer(
         openIdConnectUrl=DOCS_DISCOVERY.removeprefix("/"),
         issuer=settings.issuer,
         audience=settings.audience,

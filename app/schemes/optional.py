@@ -9,7 +9,14 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Security
 from fastapi.security import OAuth2PasswordBearer
 
-from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, password_bearer, verify
+from app.oauth2.bearer import (
+    BEARER_RESPONSES,
+    bearer_token,
+    identify,
+    password_bearer,
+    presents_bearer,
+    verify,
+)
 from app.schemes.answer import TAG, SchemeAnswer, answer_for, make_answer
 from app.server import CurrentServer
 
@@ -36,10 +43,10 @@ optional_bearer = OAuth2PasswordBearer(
 async def optional(
     request: Request,
     server: CurrentServer,
-    presented: Annotated[str | None, Security(optional_bearer)],
+    _token: Annotated[str | None, Security(optional_bearer)],
 ) -> SchemeAnswer:
     """Recognise whoever comes with an access token, and let everybody else in as nobody."""
-    if presented is None:
+    if not presents_bearer(request):
         return make_answer(SCHEME, None, [])
     user = await identify(server, await verify(server, bearer_token(request)), [])
     return answer_for(SCHEME, user)

@@ -18,7 +18,7 @@ def generate_secret() -> str:
 
 def hash_secret(secret: str) -> str:
     """The SHA-256 of ``secret``, in hexadecimal: the only form that is stored."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def matches(secret: str, hashes: list[str]) -> bool:

@@ -152,7 +152,7 @@ class PasswordHasher:
             matches, outdated = self._context.verify_and_update(
                 normalised, stored or self._dummy.result()
             )
-            if not matches and stored and typed != normalised and not self._is_ours(stored):
+            if not matches and stored and typed != normalised:
                 # A hash from a system that does not normalise.
                 matches = self._context.verify(typed, stored)
                 outdated = self._context.hash(normalised) if matches else None
@@ -161,9 +161,6 @@ class PasswordHasher:
             self._context.verify("unreadable", self._dummy.result())
             return False, None
         return (matches, outdated) if stored else (False, None)
-
-    def _is_ours(self, stored: str) -> bool:
-        return not self._context.needs_update(stored)
 
     async def _run(self, work: Callable[[Unpack[Arguments]], Result], *args: *Arguments) -> Result:
         if self._pending >= self._limit:

@@ -114,7 +114,7 @@ async def create_api_key(
     names = await require_known(connection, scopes)
     for scope in names:
         if scope not in owner.scopes:
-            raise InvalidError(f"the owner does not have the scope {scope!r}")
+            raise InvalidError("the owner does not have one of the scopes")
     if expires_at is not None and expires_at <= now:
         raise InvalidError("an API key expires in the future")
     key = key or KEY_PREFIX + generate_secret()
@@ -191,8 +191,8 @@ async def get_api_key(
 
 async def revoke_api_key(
     connection: AsyncConnection, owner_id: uuid.UUID | None, key_id: uuid.UUID, now: datetime
-) -> None:
-    """Make a key useless, at once: of that owner, or of anybody.
+) -> uuid.UUID:
+    """Make a key useless, at once: of that owner, or of anybody. Returns the id of its owner.
 
     Raises :class:`NotFoundError` if it is not there, or useless already.
     """
@@ -200,7 +200,10 @@ async def revoke_api_key(
         update(ApiKey)
         .where(_belonging_to(owner_id), ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
         .values(revoked_at=now)
-        .returning(ApiKey.id)
+        .returning(ApiKey.owner_id)
     )
-    if revoked.one_or_none() is None:
+    owner = revoked.one_or_none()
+    if owner is None:
         raise NotFoundError("There is no such API key.")
+    found: uuid.UUID = owner.owner_id
+    return found

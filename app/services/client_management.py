@@ -8,13 +8,22 @@ from typing import Any
 from sqlalchemy import Row, Select, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import InvalidError, NotFoundError, PreconditionFailedError
+from app.database import lock
+from app.errors import InvalidError, NotFoundError
 from app.models import Client, ClientScope, ClientSecret
 from app.security.opaque import generate_secret, hash_secret
 from app.services.audit import Event, record
 from app.services.authority import Actor
-from app.services.clients import Registration, check_registration, create_client
+from app.services.clients import (
+    Registration,
+    auth_methods_of,
+    check_registration,
+    create_client,
+)
 from app.services.scopes import require_known
+from app.services.versions import ANY_VERSION, Versions
+
+CLIENTS_LOCK = "clients"
 
 SECRET_OVERLAP = timedelta(days=7)
 """In which a secret that is being rotated out stays good, unless told otherwise."""
@@ -99,7 +108,9 @@ def _record(row: Row[Any]) -> ClientRecord:
 
 async def get_client(connection: AsyncConnection, client_id: str) -> ClientRecord:
     """The client of that id. Raises :class:`NotFoundError`."""
-    row = (await connection.execute(_select().where(Client.client_id == client_id))).one_or_none()
+    query = _select().where(Client.client_id == client_id)
+    possible = "\x00" not in client_id  # which PostgreSQL would refuse to look for
+    row = (await connection.execute(query)).one_or_none() if possible else None
     if row is None:
         raise NotFoundError("There is no such client.")
     return _record(row)
@@ -140,16 +151,13 @@ async def change_client(
     client_id: str,
     changes: ClientChanges,
     now: datetime,
-    unchanged_since: datetime | None = None,
+    expected: Versions = ANY_VERSION,
 ) -> ClientRecord:
-    """Change a client. Raises a :class:`~app.errors.Problem`.
-
-    With ``unchanged_since`` only if nobody has changed the client after that time.
-    """
+    """Change a client. Raises a :class:`~app.errors.Problem`."""
+    await lock(connection, CLIENTS_LOCK)
     before = await get_client(connection, client_id)
     actor.require_over(before.scopes)
-    if unchanged_since is not None and before.updated_at != unchanged_since:
-        raise PreconditionFailedError("Somebody has changed this client meanwhile.")
+    expected.require(before.updated_at)
     wanted = {name: value for name, value in asdict(changes).items() if value is not None}
     disabled = wanted.pop("disabled", None)
     after = replace(_as_registration(before), **wanted)
@@ -157,16 +165,13 @@ async def change_client(
     allowed = set(await require_known(connection, [*after.scopes, *after.default_scopes]))
     actor.require_to_grant(allowed.difference(before.scopes))
     values = {name: wanted[name] for name in wanted if name not in ("scopes", "default_scopes")}
-    if disabled is not None:
+    if "auth_methods" in values:
+        values["auth_methods"] = auth_methods_of(after)
+    if disabled is not None and disabled != (before.disabled_at is not None):
         values["disabled_at"] = now if disabled else None
-    updated = await connection.execute(
-        update(Client)
-        .where(Client.client_id == client_id, Client.updated_at == before.updated_at)
-        .values(**values, updated_at=now)
-        .returning(Client.client_id)
+    await connection.execute(
+        update(Client).where(Client.client_id == client_id).values(**values, updated_at=now)
     )
-    if updated.one_or_none() is None:
-        raise PreconditionFailedError("Somebody has changed this client at the same time.")
     if changes.scopes is not None or changes.default_scopes is not None:
         await _set_scopes(connection, client_id, allowed, after.default_scopes)
     difference = {**wanted, **({} if disabled is None else {"disabled": disabled})}
@@ -208,6 +213,7 @@ async def rotate_secret(
     Two are valid at a time: an even older one is good no longer. An overlap of zero is for a
     secret that has leaked. Raises a :class:`~app.errors.Problem`.
     """
+    await lock(connection, CLIENTS_LOCK)
     client = await get_client(connection, client_id)
     actor.require_over(client.scopes)
     if client.is_public:
@@ -236,11 +242,17 @@ async def rotate_secret(
 
 
 async def delete_client(
-    connection: AsyncConnection, actor: Actor, client_id: str, now: datetime
+    connection: AsyncConnection,
+    actor: Actor,
+    client_id: str,
+    now: datetime,
+    expected: Versions = ANY_VERSION,
 ) -> None:
     """Delete a client; every login through it ends with it. Raises a :class:`Problem`."""
+    await lock(connection, CLIENTS_LOCK)
     client = await get_client(connection, client_id)
     actor.require_over(client.scopes)
+    expected.require(client.updated_at)
     await connection.execute(delete(Client).where(Client.client_id == client_id))
     await _note(connection, actor, "client.deleted", client_id, now, name=client.name)
 

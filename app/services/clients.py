@@ -12,7 +12,7 @@ from sqlalchemy import exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
-from app.database import Database
+from app.database import Database, insert_new
 from app.errors import ConflictError, InvalidError
 from app.models import Client, ClientScope, ClientSecret, User
 from app.recent import Recent
@@ -216,7 +216,8 @@ def check_redirect_uri(uri: str) -> None:
 def check_registration(registration: Registration) -> None:
     """Raise :class:`InvalidError` for what no client may be."""
     public = registration.is_public
-    if not registration.name.strip() or len(registration.name) > 255:
+    name = registration.name
+    if not name.strip() or len(name) > 255 or "\x00" in name:
         raise InvalidError("a client has a name of 1 to 255 characters")
     if registration.client_id is not None and not _CLIENT_ID.fullmatch(registration.client_id):
         raise InvalidError("a client id has 1 to 255 printable ASCII characters and no space")
@@ -250,7 +251,7 @@ def check_registration(registration: Registration) -> None:
         raise InvalidError("a client introspects own or any tokens")
 
 
-async def _check_identity(connection: AsyncConnection, client_id: str) -> None:
+async def check_identity(connection: AsyncConnection, client_id: str) -> None:
     """Client ids and users' ids both become a ``sub`` and must not meet (RFC 9068, section 5)."""
     if await connection.scalar(select(exists().where(Client.client_id == client_id))):
         raise ConflictError(f"a client with the id {client_id!r} exists already")
@@ -260,6 +261,13 @@ async def _check_identity(connection: AsyncConnection, client_id: str) -> None:
         return
     if await connection.scalar(select(exists().where(User.id == as_uuid))):
         raise ConflictError("this client id is the id of a user")
+
+
+def auth_methods_of(registration: Registration) -> list[str]:
+    """How the client may authenticate: a confidential one by Basic and body, unless it says."""
+    if registration.is_public:
+        return ["none"]
+    return list(dict.fromkeys(registration.auth_methods or SECRET_METHODS))
 
 
 async def create_client(
@@ -273,15 +281,16 @@ async def create_client(
     check_registration(registration)
     allowed = await require_known(connection, [*registration.scopes, *registration.default_scopes])
     client_id = registration.client_id or generate_secret()[:22]
-    await _check_identity(connection, client_id)
-    methods = registration.auth_methods or SECRET_METHODS
-    await connection.execute(
+    await check_identity(connection, client_id)
+    await insert_new(
+        connection,
+        f"a client with the id {client_id!r} exists already",
         insert(Client).values(
             client_id=client_id,
             name=registration.name,
             is_public=registration.is_public,
             grant_types=list(dict.fromkeys(registration.grant_types)),
-            auth_methods=["none"] if registration.is_public else list(dict.fromkeys(methods)),
+            auth_methods=auth_methods_of(registration),
             redirect_uris=list(registration.redirect_uris),
             post_logout_redirect_uris=list(registration.post_logout_redirect_uris),
             id_token_alg=registration.id_token_alg,
@@ -289,7 +298,7 @@ async def create_client(
             introspect=registration.introspect,
             created_at=now,
             updated_at=now,
-        )
+        ),
     )
     if allowed:
         await connection.execute(

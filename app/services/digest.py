@@ -2,15 +2,16 @@
 
 import hashlib
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import Database, insert_unless
 from app.models import DigestCredential, DigestNonce, User
-from app.security.encryption import Encryption
+from app.security.encryption import Encryption, UndecryptableError
 from app.security.opaque import hash_secret
 from app.services.users import username_key
 
@@ -89,3 +90,22 @@ async def count_nonce(database: Database, nonce: str, count: int, expires_at: da
             where=DigestNonce.count < statement.excluded.count,
         ).returning(DigestNonce.count)
         return await connection.scalar(counted) is not None
+
+
+async def renew_digest_credentials(connection: AsyncConnection, encryption: Encryption) -> None:
+    """Encrypt them under the newest secret. One that cannot be read stays as it is."""
+    rows = await connection.execute(
+        select(DigestCredential.user_id, DigestCredential.ha1_sha256, DigestCredential.ha1_md5)
+    )
+    for row in rows.all():
+        if encryption.is_newest(row.ha1_sha256) and encryption.is_newest(row.ha1_md5):
+            continue
+        with suppress(UndecryptableError):
+            await connection.execute(
+                update(DigestCredential)
+                .where(DigestCredential.user_id == row.user_id)
+                .values(
+                    ha1_sha256=encryption.encrypt(encryption.decrypt(row.ha1_sha256)),
+                    ha1_md5=encryption.encrypt(encryption.decrypt(row.ha1_md5)),
+                )
+            )

@@ -17,6 +17,7 @@ from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import SigningKey
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.jwt import Algorithm, generate_private_key, parse_private_key
+from app.services.digest import renew_digest_credentials
 from app.services.keys import is_published
 
 PROPAGATION = 600
@@ -264,16 +265,17 @@ async def ensure_signing_key(
 
 
 async def renew_encryption(database: Database, encryption: Encryption) -> None:
-    """Encrypt every key under the newest secret, so that the older ones can be taken away.
+    """Encrypt everything under the newest secret, so that the older ones can be taken away.
 
     Raises :class:`~app.security.encryption.UndecryptableError` if a key can no longer be read.
     """
     async with database.transaction() as connection:
         await lock(connection, KEYS_LOCK)
-        rows = (await connection.execute(select(SigningKey.kid, SigningKey.private_key))).all()
-        for row in rows:
+        keys = (await connection.execute(select(SigningKey.kid, SigningKey.private_key))).all()
+        for row in keys:
             if not encryption.is_newest(row.private_key):
                 renewed = encryption.encrypt(encryption.decrypt(row.private_key))
                 await connection.execute(
                     update(SigningKey).where(SigningKey.kid == row.kid).values(private_key=renewed)
                 )
+        await renew_digest_credentials(connection, encryption)

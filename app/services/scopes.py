@@ -1,6 +1,7 @@
 """Scopes (RFC 6749, section 3.3)."""
 
 import re
+import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -8,7 +9,7 @@ from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
-from app.database import Database
+from app.database import Database, insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import ApiKeyScope, ClientScope, Consent, Scope, UserScope
 from app.recent import Recent
@@ -17,6 +18,15 @@ SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
 SPEAK_OF_A_USER = ("openid", "profile", "email", "offline_access", "account")
 """Never granted to a client that acts for itself; what a new user has unless told otherwise."""
+
+
+class UnknownScopeError(InvalidError):
+    """A scope that is none. Only the command line says which: an answer repeats no input."""
+
+    def __init__(self, name: str) -> None:
+        """``name`` is what was given."""
+        super().__init__("A scope is unknown.")
+        self.name = name
 
 
 class Scopes:
@@ -48,12 +58,14 @@ async def create_scope(
     """Add a scope. Raises :class:`InvalidError` or :class:`ConflictError`."""
     if not SCOPE_TOKEN.fullmatch(name) or len(name) > 128:
         raise InvalidError('a scope has 1 to 128 printable ASCII characters, no space, " or \\')
-    if not description.strip() or len(description) > 255:
+    if not description.strip() or len(description) > 255 or "\x00" in description:
         raise InvalidError("a scope has a description of 1 to 255 characters")
     if name in await list_scopes(connection):
         raise ConflictError(f"the scope {name} exists already")
-    await connection.execute(
-        insert(Scope).values(name=name, description=description, created_at=now)
+    await insert_new(
+        connection,
+        f"the scope {name} exists already",
+        insert(Scope).values(name=name, description=description, created_at=now),
     )
 
 
@@ -62,8 +74,36 @@ async def require_known(connection: AsyncConnection, names: Sequence[str]) -> li
     known = await list_scopes(connection)
     for name in names:
         if name not in known:
-            raise InvalidError(f"there is no scope {name!r}")
+            raise UnknownScopeError(name)
     return list(dict.fromkeys(names))
+
+
+async def give_to_creator(connection: AsyncConnection, subject: str, name: str) -> None:
+    """Let the user or client that created a scope have it: else nobody could grant it."""
+    user_id = _as_user_id(subject)
+    if user_id is not None:
+        values: dict[str, object] = {"user_id": user_id, "scope": name}
+        await connection.execute(insert(UserScope), values)
+    else:
+        values = {"client_id": subject, "scope": name}
+        await connection.execute(insert(ClientScope), values)
+
+
+async def take_from_creator(connection: AsyncConnection, subject: str, name: str) -> None:
+    """Take a scope from the user or client that deletes it."""
+    user_id = _as_user_id(subject)
+    if user_id is not None:
+        own = delete(UserScope).where(UserScope.user_id == user_id, UserScope.scope == name)
+    else:
+        own = delete(ClientScope).where(ClientScope.client_id == subject, ClientScope.scope == name)
+    await connection.execute(own)
+
+
+def _as_user_id(subject: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(subject)
+    except ValueError:
+        return None
 
 
 async def delete_scope(connection: AsyncConnection, name: str) -> None:

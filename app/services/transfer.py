@@ -5,21 +5,32 @@ is idempotent: what the document names is brought to what it says, and nothing e
 """
 
 import uuid
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import delete, insert, select, update
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import InvalidError
+from app.database import lock
+from app.errors import ConflictError, InvalidError
 from app.models import Client, ClientScope, ClientSecret, Scope, User, UserScope
 from app.security.passwords import is_known_hash
 from app.services.client_management import ClientRecord, list_clients
-from app.services.clients import Registration, check_registration
+from app.services.clients import (
+    Registration,
+    auth_methods_of,
+    check_identity,
+    check_registration,
+    find_client,
+)
 from app.services.scopes import create_scope, list_scopes, require_known
-from app.services.user_management import list_users
+from app.services.user_management import (
+    USERS_LOCK,
+    has_an_administrator,
+    list_users,
+    require_an_administrator_again,
+)
 from app.services.users import check_email, check_username, create_user, username_key
 
 PAGE = 500
@@ -50,6 +61,13 @@ class TransferredUser(_Part):
     password_hash: str | None = None
 
 
+class TransferredSecret(_Part):
+    """The hash of a client secret, and until when it is good."""
+
+    secret_hash: Sha256
+    expires_at: AwareDatetime | None = None
+
+
 class TransferredClient(_Part):
     """A client; without hashes its secrets stay as they are."""
 
@@ -66,7 +84,7 @@ class TransferredClient(_Part):
     require_pkce: bool = True
     introspect: str = "own"
     disabled: bool = False
-    secret_hashes: list[Sha256] | None = None
+    secrets: list[TransferredSecret] | None = None
 
 
 class TransferDocument(_Part):
@@ -78,13 +96,15 @@ class TransferDocument(_Part):
     clients: list[TransferredClient] = []
 
 
-async def export_document(connection: AsyncConnection, *, with_hashes: bool) -> TransferDocument:
+async def export_document(
+    connection: AsyncConnection, now: datetime, *, with_hashes: bool
+) -> TransferDocument:
     """What is in the database. Hashes are secrets of a kind, and only there on request."""
     known = await list_scopes(connection)
     return TransferDocument(
         scopes=[TransferredScope(name=n, description=d) for n, d in known.items()],
         users=await _export_users(connection, with_hashes),
-        clients=await _export_clients(connection, with_hashes),
+        clients=await _export_clients(connection, now, with_hashes),
     )
 
 
@@ -115,14 +135,14 @@ async def _export_users(connection: AsyncConnection, with_hashes: bool) -> list[
 
 
 async def _export_clients(
-    connection: AsyncConnection, with_hashes: bool
+    connection: AsyncConnection, now: datetime, with_hashes: bool
 ) -> list[TransferredClient]:
     exported: list[TransferredClient] = []
     after = None
     while True:
         page = await list_clients(connection, limit=PAGE, after=after)
         for client in page:
-            hashes = await _secret_hashes(connection, client) if with_hashes else None
+            secrets = await _secrets(connection, client, now) if with_hashes else None
             exported.append(
                 TransferredClient(
                     client_id=client.client_id,
@@ -138,7 +158,7 @@ async def _export_clients(
                     require_pkce=client.require_pkce,
                     introspect=client.introspect,
                     disabled=client.disabled_at is not None,
-                    secret_hashes=hashes,
+                    secrets=secrets,
                 )
             )
         if len(page) < PAGE:
@@ -146,21 +166,28 @@ async def _export_clients(
         after = page[-1].client_id
 
 
-async def _secret_hashes(connection: AsyncConnection, client: ClientRecord) -> list[str] | None:
+async def _secrets(
+    connection: AsyncConnection, client: ClientRecord, now: datetime
+) -> list[TransferredSecret] | None:
+    """Those that are good: a secret that was rotated out is not brought back to life."""
     if client.is_public:
         return None
-    hashes = await connection.scalars(
-        select(ClientSecret.secret_hash)
-        .where(ClientSecret.client_id == client.client_id)
+    rows = await connection.execute(
+        select(ClientSecret.secret_hash, ClientSecret.expires_at)
+        .where(
+            ClientSecret.client_id == client.client_id,
+            or_(ClientSecret.expires_at.is_(None), ClientSecret.expires_at > now),
+        )
         .order_by(ClientSecret.secret_hash)
     )
-    return list(hashes)
+    return [TransferredSecret(secret_hash=h, expires_at=until) for h, until in rows]
 
 
 async def import_document(
     connection: AsyncConnection, document: TransferDocument, now: datetime
 ) -> None:
     """Bring the database to what ``document`` says. Raises a :class:`~app.errors.Problem`."""
+    await lock(connection, USERS_LOCK)
     known = await list_scopes(connection)
     for scope in document.scopes:
         if scope.name not in known:
@@ -169,8 +196,10 @@ async def import_document(
             await connection.execute(
                 update(Scope).where(Scope.name == scope.name).values(description=scope.description)
             )
+    administered = await has_an_administrator(connection)
     for user in document.users:
         await _import_user(connection, user, now)
+    await require_an_administrator_again(connection, administered)
     for client in document.clients:
         await _import_client(connection, client, now)
 
@@ -184,6 +213,8 @@ async def _import_user(connection: AsyncConnection, user: TransferredUser, now: 
     by = User.id == user.id if user.id else User.username_key == username_key(user.username)
     found = (await connection.execute(select(User.id, User.disabled_at).where(by))).one_or_none()
     if found is None:
+        if user.id is not None and await find_client(connection, str(user.id)) is not None:
+            raise ConflictError(f"the id of {user.username!r} is the id of a client")
         user_id = await create_user(
             connection,
             user_id=user.id,
@@ -220,7 +251,7 @@ async def _import_client(
 ) -> None:
     registration = Registration(
         is_public=client.public,
-        **client.model_dump(exclude={"public", "disabled", "secret_hashes"}),
+        **client.model_dump(exclude={"public", "disabled", "secrets"}),
     )
     check_registration(registration)
     allowed = await require_known(connection, [*client.scopes, *client.default_scopes])
@@ -230,12 +261,14 @@ async def _import_client(
         )
     ).one_or_none()
     values = client.model_dump(
-        exclude={"public", "scopes", "default_scopes", "disabled", "secret_hashes"}
+        exclude={"public", "scopes", "default_scopes", "disabled", "secrets"}
     )
+    if found is None:
+        await check_identity(connection, client.client_id)
     disabled_at = found.disabled_at if found else None
     values |= {
         "is_public": client.public,
-        "auth_methods": ["none"] if client.public else _methods(client.auth_methods),
+        "auth_methods": auth_methods_of(registration),
         "disabled_at": (disabled_at or now) if client.disabled else None,
         "updated_at": now,
     }
@@ -258,23 +291,19 @@ async def _import_client(
                 for scope in allowed
             ],
         )
-    if client.secret_hashes is not None:
-        await _import_secrets(connection, client.client_id, client.secret_hashes, now)
-
-
-def _methods(named: Iterable[str]) -> list[str]:
-    return list(named) or ["client_secret_basic", "client_secret_post"]
+    if client.secrets is not None:
+        await _import_secrets(connection, client.client_id, client.secrets, now)
 
 
 async def _import_secrets(
-    connection: AsyncConnection, client_id: str, hashes: list[str], now: datetime
+    connection: AsyncConnection, client_id: str, secrets: list[TransferredSecret], now: datetime
 ) -> None:
     await connection.execute(delete(ClientSecret).where(ClientSecret.client_id == client_id))
-    if hashes:
+    if secrets:
         await connection.execute(
             insert(ClientSecret),
             [
-                {"client_id": client_id, "secret_hash": secret_hash, "created_at": now}
-                for secret_hash in hashes
+                {"client_id": client_id, "created_at": now, **secret.model_dump()}
+                for secret in secrets
             ],
         )

@@ -10,12 +10,13 @@ from sqlalchemy import Row, Select, and_, delete, exists, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import lock
-from app.errors import ConflictError, NotFoundError, PreconditionFailedError
+from app.errors import ConflictError, NotFoundError
 from app.models import BrowserSession, Login, User, UserScope
 from app.services.audit import Event, record
 from app.services.authority import Actor
 from app.services.scopes import require_known
 from app.services.users import SCOPES_OF_USER, check_email, create_user, username_key
+from app.services.versions import ANY_VERSION, Versions
 
 ADMINISTRATION = "users:write"
 """Whoever has this can give themselves back to the others. One enabled user always has it."""
@@ -141,17 +142,13 @@ async def change_user(
     user_id: uuid.UUID,
     changes: UserChanges,
     now: datetime,
-    unchanged_since: datetime | None = None,
+    expected: Versions = ANY_VERSION,
 ) -> UserRecord:
-    """Change a user; disabling one ends all their logins. Raises a :class:`~app.errors.Problem`.
-
-    With ``unchanged_since`` only if nobody has changed the user after that time.
-    """
+    """Change a user; disabling one ends all their logins. Raises a :class:`~app.errors.Problem`."""
     await lock(connection, USERS_LOCK)
     before = await get_user(connection, user_id)
     actor.require_over(before.scopes)
-    if unchanged_since is not None and before.updated_at != unchanged_since:
-        raise PreconditionFailedError("Somebody has changed this user meanwhile.")
+    expected.require(before.updated_at)
     values: dict[str, Any] = {"updated_at": now}
     difference: dict[str, Any] = {}
     if changes.email is not None and (changes.email or None) != before.email:
@@ -170,7 +167,7 @@ async def change_user(
         if changes.disabled:
             await _end_everything(connection, user_id, now)
     await connection.execute(update(User).where(User.id == user_id).values(values))
-    await _require_an_administrator(connection, before)
+    await require_an_administrator_again(connection, _was_administrator(before))
     await _note(connection, actor, "user.changed", user_id, now, **difference)
     return await get_user(connection, user_id)
 
@@ -210,14 +207,19 @@ async def set_password(
 
 
 async def delete_user(
-    connection: AsyncConnection, actor: Actor, user_id: uuid.UUID, now: datetime
+    connection: AsyncConnection,
+    actor: Actor,
+    user_id: uuid.UUID,
+    now: datetime,
+    expected: Versions = ANY_VERSION,
 ) -> None:
     """Delete a user and all that is theirs, but not the audit trail."""
     await lock(connection, USERS_LOCK)
     user = await get_user(connection, user_id)
     actor.require_over(user.scopes)
+    expected.require(user.updated_at)
     await connection.execute(delete(User).where(User.id == user_id))
-    await _require_an_administrator(connection, user)
+    await require_an_administrator_again(connection, _was_administrator(user))
     await _note(connection, actor, "user.deleted", user_id, now, username=user.username)
 
 
@@ -230,19 +232,26 @@ async def _end_everything(connection: AsyncConnection, user_id: uuid.UUID, now: 
         )
 
 
-async def _require_an_administrator(connection: AsyncConnection, before: UserRecord) -> None:
-    """Raise :class:`ConflictError` if ``before`` was the last one who could manage users."""
-    if ADMINISTRATION not in before.scopes or before.disabled_at is not None:
-        return
-    remaining = exists().where(
+async def has_an_administrator(connection: AsyncConnection) -> bool:
+    """Whether an enabled user can manage users."""
+    administrators = exists().where(
         and_(
             UserScope.scope == ADMINISTRATION,
             User.id == UserScope.user_id,
             User.disabled_at.is_(None),
         )
     )
-    if not await connection.scalar(select(remaining)):
+    return bool(await connection.scalar(select(administrators)))
+
+
+async def require_an_administrator_again(connection: AsyncConnection, before: bool) -> None:
+    """Raise :class:`ConflictError` if there was an administrator ``before`` and is none now."""
+    if before and not await has_an_administrator(connection):
         raise ConflictError("This is the last administrator: make another one first.")
+
+
+def _was_administrator(user: UserRecord) -> bool:
+    return ADMINISTRATION in user.scopes and user.disabled_at is None
 
 
 async def _note(

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, bindparam, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.database import insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import User, UserScope
 from app.services.scopes import require_known
@@ -120,7 +121,9 @@ async def create_user(
     if await connection.scalar(select(exists().where(User.username_key == key))):
         raise ConflictError(f"a user named {username!r} exists already")
     user_id = user_id or uuid.uuid4()
-    await connection.execute(
+    await insert_new(
+        connection,
+        f"a user named {username!r} exists already",
         insert(User).values(
             id=user_id,
             username=username,
@@ -130,7 +133,7 @@ async def create_user(
             password_hash=password_hash,
             created_at=now,
             updated_at=now,
-        )
+        ),
     )
     if scopes:
         await connection.execute(

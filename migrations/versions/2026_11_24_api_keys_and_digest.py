@@ -62,7 +62,7 @@ def upgrade() -> None:
     op.create_table(
         "digest_nonces",
         sa.Column("nonce_hash", sa.String(length=64), nullable=False),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("nonce_hash", name=op.f("pk_digest_nonces")),
     )

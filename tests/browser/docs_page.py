@@ -100,14 +100,10 @@ class Docs:
         form: Mapping[str, str] | None = None,
     ) -> Answer:
         """Try an operation out with its example values, or with ``body``, or with ``form``."""
-        block = self.page.locator(f"#operations-{operation}")
-        header = block.locator(".opblock-summary-control")
-        header.click()
-        try_out = block.locator("button.try-out__btn").first  # a form has one to reset it as well
-        if try_out.inner_text().strip() == "Try it out":
-            try_out.click()
-        else:  # it was executed before
-            block.locator("button.btn-clear").click()
+        block = self._open(operation)
+        clear = block.locator("button.btn-clear")
+        if clear.count():  # it was executed before
+            clear.click()
         if body is not None:
             block.locator(".opblock-section-request-body textarea").fill(body)
         for name, value in (form or {}).items():
@@ -118,19 +114,30 @@ class Docs:
                 row.locator("input[type=text], input[type=password]").fill(value)
         block.locator("button", has_text="Execute").click()
         answer = self.read_answer(block.locator(".live-responses-table .response"))
-        header.click()  # each open operation slows the page down
+        self._close(block)
         return answer
 
     def form_choices(self, operation: str, name: str) -> list[str]:
-        """What a field of an operation that was executed before offers."""
-        block = self.page.locator(f"#operations-{operation}")
-        header = block.locator(".opblock-summary-control")
-        header.click()
+        """What a field of the form of an operation offers."""
+        block = self._open(operation)
         options = block.locator(f'tr[data-property-name="{name}"] option')
         options.first.wait_for(state="attached")
         choices = options.all_inner_texts()
-        header.click()
+        self._close(block)
         return choices
+
+    def _open(self, operation: str) -> Locator:
+        """Open an operation, ready to be tried out."""
+        block = self.page.locator(f"#operations-{operation}")
+        block.locator(".opblock-summary-control").click()
+        try_out = block.locator("button.try-out__btn").first  # a form has one to reset it as well
+        if try_out.inner_text().strip() == "Try it out":
+            try_out.click()
+        return block
+
+    def _close(self, block: Locator) -> None:
+        """Each open operation slows the page down."""
+        block.locator(".opblock-summary-control").click()
 
     def read_answer(self, response: Locator) -> Answer:
         """What the table of an operation shows once it was answered."""

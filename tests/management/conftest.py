@@ -92,9 +92,14 @@ async def alice(server: Server) -> TestUser:
 
 
 @pytest.fixture
-def shell(sqlite: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Shell]:
-    """The command line on a fresh SQLite database, in a folder without a .env file."""
+def no_dotenv_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For commands that run in this process: a folder without a .env file."""
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def shell(sqlite: Backend, no_dotenv_file: None) -> Generator[Shell]:
+    """The command line on a fresh SQLite database."""
     url = sqlite.migrated()
     yield Shell(url)
     sqlite.drop(url)

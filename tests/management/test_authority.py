@@ -1,5 +1,6 @@
 """Who may change what: nobody rises above themselves, and nobody locks everybody out."""
 
+import asyncio
 import json
 import uuid
 from pathlib import Path
@@ -8,12 +9,12 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import delete
+from typer.testing import Result
 
 from app.models import AuditEvent, User
 from app.server import Server
 from tests.assertions import assert_bearer_error, assert_problem
 from tests.clock import TestClock
-from tests.commands import development, start_latchkey
 from tests.factories import TestClient, TestUser, add_client, add_user
 from tests.management.operators import (
     EVERY_SCOPE,
@@ -26,7 +27,10 @@ from tests.management.operators import (
     token_of,
     token_of_client,
 )
+from tests.management.shell import Shell, assert_line
 from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, add_service, own_token, take_from_client
+
+pytestmark = pytest.mark.usefixtures("no_dotenv_file")
 
 HELPDESK = ("profile", "users:read", "users:write", "clients:read", "clients:write")
 """What somebody has who manages, and who has not everything."""
@@ -483,6 +487,11 @@ async def test_an_administrator_beside_whom_there_is_another_can_go(
     assert response.status_code in (200, 204), response.text
 
 
+async def in_a_thread(server: Server, *arguments: str) -> Result:
+    """A command, in a thread, which has no event loop."""
+    return await asyncio.to_thread(Shell(server.settings.database_url), *arguments)
+
+
 COMMANDS = [
     pytest.param(("users", "disable", "admin"), id="disable"),
     pytest.param(("users", "delete", "admin"), id="delete"),
@@ -497,15 +506,10 @@ async def test_the_last_administrator_is_not_locked_out_at_the_command_line(
     server: Server,
     as_admin: dict[str, str],
     last: TestUser,
-    tmp_path: Path,
     arguments: tuple[str, ...],
 ) -> None:
     before = await http.get(f"/users/{last.id}", headers=as_admin)
-    command = start_latchkey(
-        *arguments, settings=development(server.settings.database_url), folder=tmp_path
-    )
-    stdout, stderr = command.communicate(timeout=60)
-    assert (command.returncode, stdout, stderr) == (1, "", f"latchkey: {THE_LAST}\n")
+    assert_line(await in_a_thread(server, *arguments), THE_LAST)
     after = await http.get(f"/users/{last.id}", headers=as_admin)
     assert (after.status_code, after.json()) == (200, before.json())
 
@@ -528,13 +532,6 @@ async def test_the_last_administrator_is_not_locked_out_by_an_import(
     file = tmp_path / "records.json"
     file.write_text(json.dumps({"users": [{"username": "admin", **changes}]}))
     before = await http.get(f"/users/{last.id}", headers=as_admin)
-    command = start_latchkey(
-        "import",
-        str(file),
-        settings=development(server.settings.database_url),
-        folder=tmp_path,
-    )
-    stdout, stderr = command.communicate(timeout=60)
-    assert (command.returncode, stdout, stderr) == (1, "", f"latchkey: {THE_LAST}\n")
+    assert_line(await in_a_thread(server, "import", str(file)), THE_LAST)
     after = await http.get(f"/users/{last.id}", headers=as_admin)
     assert (after.status_code, after.json()) == (200, before.json())

@@ -445,15 +445,10 @@ def test_a_purge_counts_what_it_deleted_and_leaves_the_trail(
     shell: Shell, ada: dict[str, Any]
 ) -> None:
     assert ada
-    assert shell.json("purge") == {
-        "pending_authorizations": 0,
-        "authorization_codes": 0,
-        "browser_sessions": 0,
-        "logins": 0,
-        "digest_nonces": 0,
-        "revoked_tokens": 0,
-        "signing_keys": 0,
-    }
+    deleted = shell.json("purge")
+    assert {"logins", "authorization_codes", "browser_sessions", "revoked_tokens"} <= set(deleted)
+    assert set(deleted.values()) == {0}
+    assert "audit_events" not in deleted
     assert len(shell.json("audit", "list")) == 1
 
 

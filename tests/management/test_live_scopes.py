@@ -1,8 +1,8 @@
 """A scope that is added reaches every running worker within two seconds."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -12,10 +12,12 @@ from app.server import Server
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
-from tests.commands import development, start_latchkey
 from tests.factories import TestClient, TestUser, add_client, add_user
+from tests.management.shell import Shell
 from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, give_to_user
 from tests.started import started
+
+pytestmark = pytest.mark.usefixtures("no_dotenv_file")
 
 DESCRIPTION = "Read your reports"
 DOCUMENTS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
@@ -38,12 +40,9 @@ async def add_by_api(http: httpx2.AsyncClient, headers: dict[str, str], name: st
     assert response.status_code == 201, response.text
 
 
-async def command(server: Server, folder: Path, *arguments: str) -> None:
-    process = start_latchkey(
-        *arguments, settings=development(server.settings.database_url), folder=folder
-    )
-    _, stderr = process.communicate(timeout=60)
-    assert (process.returncode, stderr) == (0, "")
+async def command(server: Server, *arguments: str) -> None:
+    """In a thread, which has no event loop, as no command is started in one."""
+    await asyncio.to_thread(Shell(server.settings.database_url).json, *arguments)
 
 
 @pytest.fixture(params=["API", "command line"])
@@ -54,7 +53,6 @@ async def scope(
     server: Server,
     as_admin: dict[str, str],
     clock: TestClock,
-    tmp_path: Path,
 ) -> str:
     """A scope that was added two seconds ago; the other worker had read the scopes before."""
     name = new_name()
@@ -63,7 +61,7 @@ async def scope(
     if request.param == "API":
         await add_by_api(http, as_admin, name)
     else:
-        await command(server, tmp_path, "scopes", "create", name, "--description", DESCRIPTION)
+        await command(server, "scopes", "create", name, "--description", DESCRIPTION)
     clock.advance(KNOWN_EVERYWHERE)
     return name
 
@@ -101,7 +99,6 @@ async def test_a_new_scope_that_was_given_to_client_and_user_is_granted(
     server: Server,
     scope: str,
     clock: TestClock,
-    tmp_path: Path,
 ) -> None:
     """The operator gives it, who has every scope."""
     user = await add_user(server, f"user {uuid.uuid4()}", scopes=["profile"])
@@ -109,7 +106,6 @@ async def test_a_new_scope_that_was_given_to_client_and_user_is_granted(
     assert_oauth2_error(await ask(other, user, client, scope), "invalid_scope")
     await command(
         server,
-        tmp_path,
         "clients",
         "update",
         client.client_id,

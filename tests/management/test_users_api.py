@@ -970,7 +970,7 @@ async def test_a_first_password_is_set(http: httpx2.AsyncClient, as_admin: dict[
             f"{SENTINEL}\x00", "a password cannot contain the NUL character", id="with NUL"
         ),
         pytest.param(
-            "1234567890123456",
+            "1qaz2wsx3edc4rfv",
             "this password is among those that everybody tries first",
             id="common",
         ),

@@ -5,6 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 from anyio.lowlevel import checkpoint
@@ -22,10 +23,33 @@ from app.security.passwords import (
 
 PASSWORD = "correct horse battery staple"
 BCRYPT = bcrypt.using(rounds=4)
-SHA512_CRYPT = (  # of the same password
-    "$6$rounds=1000$wLDNi44zsVbl8u2U$B56PSAU.rOWE7DNDWuQJNQ5zfLl8"
-    "2/U6KjLa0zLQsIsXepfLgAODuPNOoAofSYm5N8CEJKZRru1o3srnEjDBb1"
+MD5_CRYPT = "$1$saltsalt$BsXyQbZiQujHkdhwPwdol."
+"""Of the same password, and too weak to be taken from anywhere."""
+
+CHEAPEST = {
+    "bcrypt": 4,
+    "bcrypt_sha256": 4,
+    "pbkdf2_sha256": 1,
+    "pbkdf2_sha512": 1,
+    "scrypt": 1,
+    "sha512_crypt": 1000,
+    "sha256_crypt": 1000,
+    "django_pbkdf2_sha256": 1,
+    "django_bcrypt_sha256": 4,
+}
+"""The least rounds of each kind of hash that users may bring along."""
+
+
+def hashed(kind: str, rounds: int) -> str:
+    options: dict[str, Any] = {f"{kind}__rounds": rounds}
+    return CryptContext(schemes=[kind], **options).hash(PASSWORD)
+
+
+FROM_ELSEWHERE = pytest.mark.parametrize(
+    "stored",
+    [pytest.param(hashed(kind, rounds), id=kind) for kind, rounds in CHEAPEST.items()],
 )
+"""Hashes of the same password."""
 
 
 @pytest.fixture
@@ -202,16 +226,23 @@ async def test_nothing_of_a_long_password_is_cut_off(hasher: PasswordHasher) -> 
     assert await hasher.verify("x" * (MAX_LENGTH - 1) + "y", stored) == (False, None)
 
 
-async def test_a_bcrypt_hash_is_accepted_and_replaced_by_argon2id(hasher: PasswordHasher) -> None:
-    matches, new_hash = await hasher.verify(PASSWORD, BCRYPT.hash(PASSWORD))
+@FROM_ELSEWHERE
+async def test_a_hash_from_elsewhere_is_accepted_and_replaced_by_argon2id(
+    hasher: PasswordHasher, stored: str
+) -> None:
+    matches, new_hash = await hasher.verify(PASSWORD, stored)
     assert matches
     assert new_hash is not None
     assert new_hash.startswith("$argon2id$")
     assert await hasher.verify(PASSWORD, new_hash) == (True, None)
 
 
-async def test_a_wrong_password_replaces_no_hash(hasher: PasswordHasher) -> None:
-    assert await hasher.verify("wrong", BCRYPT.hash(PASSWORD)) == (False, None)
+@FROM_ELSEWHERE
+@pytest.mark.parametrize("wrong", ["wrong", "", "wrong\0", "x" * MAX_LENGTH])
+async def test_a_wrong_password_replaces_no_hash(
+    hasher: PasswordHasher, stored: str, wrong: str
+) -> None:
+    assert await hasher.verify(wrong, stored) == (False, None)
 
 
 async def test_72_bytes_match_a_bcrypt_hash(hasher: PasswordHasher) -> None:
@@ -245,7 +276,7 @@ async def test_a_hash_of_another_cost_is_replaced(
         pytest.param(PASSWORD, id="the_password_itself"),
         pytest.param("", id="empty"),
         pytest.param("*", id="locked"),
-        pytest.param(SHA512_CRYPT, id="sha512_crypt"),
+        pytest.param(MD5_CRYPT, id="md5_crypt"),
         pytest.param("$argon2id$v=19$m=8,t=1,p=1$", id="argon2_cut_off"),
         pytest.param("$argon2id$v=19$m=8,t=1,p=1$!!!$!!!", id="argon2_not_base64"),
         pytest.param("$2b$04$tooshort", id="bcrypt_cut_off"),

@@ -66,8 +66,9 @@ def form_properties(form_class: type[OAuth2PasswordRequestForm]) -> Mapping[str,
         for name, schema in probe.openapi()["components"]["schemas"].items()
         if name.startswith("Body")
     )
-    # The strict form forgets to say so, and Swagger UI would show the password.
-    return {**schema["properties"], "password": {"type": "string", "format": "password"}}
+    # The strict form forgets to say so, and Swagger UI would show what is typed.
+    hidden = {"type": "string", "format": "password"}
+    return {**schema["properties"], "password": hidden, "client_secret": hidden}
 
 
 async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> dict[str, Any]:

@@ -130,7 +130,7 @@ class DigestServer(HTTPDigest):
             # The client knows the password: it may try again by itself with the new nonce.
             raise self._challenge(stale=True)
         if not await self.accept_count(request, answer.nonce, int(answer.nc, 16), expires_at):
-            raise self._challenge(stale=True)
+            raise self.make_not_authenticated_error()
         response.headers["Authentication-Info"] = self._authentication_info(ha1, answer)
         return DigestCredentials(
             scheme="Digest", credentials=digest[0].partition(" ")[2], username=answer.username
@@ -172,7 +172,8 @@ class DigestServer(HTTPDigest):
 
     def _authentication_info(self, ha1: str, answer: _Answer) -> str:
         rspauth = self._response(ha1, answer, "")
-        return f'rspauth="{rspauth}", qop=auth, nc={answer.nc}, cnonce="{answer.cnonce}"'
+        cnonce = re.sub(r'(["\\])', r"\\\1", answer.cnonce)
+        return f'rspauth="{rspauth}", qop=auth, nc={answer.nc}, cnonce="{cnonce}"'
 
     def _opaque(self) -> str:
         return _mac(self._secrets[-1], "opaque", self.realm)[:32]
@@ -203,6 +204,8 @@ def _parse(parameters: str) -> _Answer | None:
         found[match[1].lower()] = value
         position = match.end()
     username = _username(found)
+    if username is not None and any(ord(c) < 32 or ord(c) == 127 for c in username):
+        return None
     algorithm = found.get("algorithm", "MD5")  # what a client means that does not say
     complete = all(found.get(name) for name in _REQUIRED)
     if username is None or not complete or algorithm not in ALGORITHMS:

@@ -22,8 +22,8 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from http.client import HTTPException as HTTPError
 from typing import Any
-from urllib.error import URLError
 from urllib.request import Request as UrlRequest
 from urllib.request import urlopen
 
@@ -39,6 +39,17 @@ ALGORITHMS = ("RS256", "ES256", "EdDSA", "PS256", "ES384", "RS384", "RS512")
 
 MAX_DOCUMENT = 1_000_000
 """Bytes of a document that are read."""
+
+_UNREADABLE = (
+    HTTPError,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+"""What an issuer that is down, or not what it should be, can bring about."""
 
 _TOKEN = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 
@@ -139,23 +150,26 @@ class OpenIdConnectBearer(OpenIdConnect):
         return self._keys.get(kid)
 
     async def _refresh(self, kid: str) -> None:
-        """Read the keys anew, unless somebody just did."""
+        """Read the keys anew, unless somebody just did or just failed to."""
         now = self._monotonic()
         fresh = self._read_at is not None and now - self._read_at < self._lifetime
-        if fresh and (kid in self._keys or now - (self._tried_at or 0) < self._cooldown):
+        just_tried = self._tried_at is not None and now - self._tried_at < self._cooldown
+        if (fresh and kid in self._keys) or just_tried:
+            if not self._keys:
+                raise self._unavailable()
             return
-        if not fresh and self._tried_at is not None and self._keys and now - self._tried_at < 1:
-            return
-        self._tried_at = now
         try:
             self._keys = await asyncio.to_thread(self._read)
-        except (URLError, OSError, ValueError, KeyError, TypeError) as error:
+            self._read_at = self._monotonic()
+        except _UNREADABLE as error:
             if not self._keys:
-                raise HTTPException(
-                    503, "The issuer does not answer.", {"Retry-After": "5"}
-                ) from error
-            return  # the keys that are known serve on
-        self._read_at = now
+                raise self._unavailable() from error
+            # The keys that are known serve on.
+        finally:
+            self._tried_at = self._monotonic()
+
+    def _unavailable(self) -> HTTPException:
+        return HTTPException(503, "The issuer does not answer.", {"Retry-After": "5"})
 
     def _read(self) -> Mapping[str, jwt.PyJWK]:
         discovery = self._fetch(self._discovery_url)
@@ -183,7 +197,11 @@ def _usable(keys: Sequence[dict[str, Any]]) -> Mapping[str, jwt.PyJWK]:
     """The keys for signatures, by their id, that this library knows."""
     usable = {}
     for key in keys:
-        if key.get("use", "sig") == "sig" and isinstance(kid := key.get("kid"), str):
+        if (
+            isinstance(key, dict)
+            and key.get("use", "sig") == "sig"
+            and isinstance(kid := key.get("kid"), str)
+        ):
             with suppress(jwt.PyJWTError):
                 usable[kid] = jwt.PyJWK(key)
     return usable
