@@ -43,7 +43,9 @@ async def _expected_versions(
     ] = None,
 ) -> Versions:
     """RFC 9110, section 13.1.1: one or several tags, or ``*``."""
-    tags = {tag.strip() for tag in (if_match or "*").split(",")}
+    if if_match is None:
+        return ANY_VERSION
+    tags = {tag.strip() for tag in if_match.split(",")}
     if "*" in tags:
         return ANY_VERSION
     return Versions(frozenset(tag[1:-1] for tag in tags if re.fullmatch(r'"\d+"', tag)))

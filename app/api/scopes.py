@@ -62,7 +62,7 @@ async def create_scope(
     )
     await scopes.give_to_creator(transaction, principal.actor.subject, wanted.name)
     await record(transaction, now, _event("scope.created", principal, wanted.name))
-    response.headers["Location"] = f"{server.settings.issuer}/scopes/{quote(wanted.name)}"
+    response.headers["Location"] = f"{server.settings.issuer}/scopes/{quote(wanted.name, safe=':')}"
     return wanted
 
 
@@ -77,8 +77,7 @@ async def delete_scope(
     principal: Writer, server: CurrentServer, transaction: Transaction, name: str
 ) -> None:
     """Delete a scope that no other user or client has, and no API key."""
-    await scopes.take_from_creator(transaction, principal.actor.subject, name)
-    await scopes.delete_scope(transaction, name)
+    await scopes.delete_scope(transaction, name, principal.actor.subject)
     await record(transaction, server.clock.now(), _event("scope.deleted", principal, name))
 
 

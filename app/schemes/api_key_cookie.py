@@ -10,7 +10,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response, Security
 from fastapi.security import APIKeyCookie
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, SecretStr
 
 from app.errors import ForbiddenError
 from app.problems import PROBLEM_RESPONSES, problem, with_body
@@ -30,10 +30,17 @@ cookie = APIKeyCookie(
 )
 
 
+def _sendable(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if len(text) > 200 or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("an API key has at most 200 characters")
+    return key
+
+
 class CookieKey(BaseModel):
     """The key to put into the cookie."""
 
-    api_key: SecretStr = Field(max_length=200)
+    api_key: Annotated[SecretStr, AfterValidator(_sendable)]
 
 
 @router.get(

@@ -140,7 +140,8 @@ class PasswordHasher:
         ``stored`` is None for a user who does not exist or has no password: the answer is then
         False, after the same work. Raises :class:`QueueFullError`.
         """
-        if len(password) > MAX_LENGTH:
+        # A NUL, which no password has, would match some imported hashes that ignore it.
+        if len(password) > MAX_LENGTH or "\x00" in password:
             return False, None
         normalised = _normalise(password)
         if len(normalised) > _HASHED_MAX_LENGTH:

@@ -89,7 +89,7 @@ async def give_to_creator(connection: AsyncConnection, subject: str, name: str) 
         await connection.execute(insert(ClientScope), values)
 
 
-async def take_from_creator(connection: AsyncConnection, subject: str, name: str) -> None:
+async def _take_from(connection: AsyncConnection, subject: str, name: str) -> None:
     """Take a scope from the user or client that deletes it."""
     user_id = _as_user_id(subject)
     if user_id is not None:
@@ -106,10 +106,15 @@ def _as_user_id(subject: str) -> uuid.UUID | None:
         return None
 
 
-async def delete_scope(connection: AsyncConnection, name: str) -> None:
-    """Delete a scope that nobody has. Raises :class:`NotFoundError` or :class:`ConflictError`."""
+async def delete_scope(connection: AsyncConnection, name: str, by: str | None = None) -> None:
+    """Delete a scope that nobody has, but for the user or client ``by`` that deletes it.
+
+    Raises :class:`NotFoundError` or :class:`ConflictError`.
+    """
     if name not in await list_scopes(connection):
         raise NotFoundError(f"there is no scope {name!r}")
+    if by is not None:
+        await _take_from(connection, by, name)
     holders = {
         "users": UserScope.scope,
         "clients": ClientScope.scope,

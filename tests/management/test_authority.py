@@ -13,6 +13,7 @@ from typer.testing import Result
 
 from app.models import AuditEvent, User
 from app.server import Server
+from app.services.scopes import list_scopes
 from tests.assertions import assert_bearer_error, assert_problem
 from tests.clock import TestClock
 from tests.factories import TestClient, TestUser, add_client, add_user
@@ -454,8 +455,10 @@ async def test_a_client_that_manages_is_no_other_administrator(
     method: str,
     body: dict[str, Any] | None,
 ) -> None:
+    async with server.database.read() as connection:
+        every_scope = list(await list_scopes(connection))
     robot = await add_service(
-        server, f"robot-{uuid.uuid4()}", scopes=EVERY_SCOPE, default_scopes=()
+        server, f"robot-{uuid.uuid4()}", scopes=every_scope, default_scopes=()
     )
     headers = await token_of_client(server, robot, "users:write")
     response = await http.request(method, f"/users/{last.id}", json=body, headers=headers)

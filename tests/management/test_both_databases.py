@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from app.main import create_app
 from app.server import Server
+from app.services.scopes import list_scopes
 from app.settings import Settings
 from tests.assertions import assert_problem
 from tests.clock import TestClock
@@ -211,8 +212,10 @@ async def test_of_the_last_administrators_that_go_at_once_one_stays(
             json={"scopes": [scope for scope in EVERY_SCOPE if scope != "users:write"]},
             headers=as_admin,
         )
+    async with server.database.read() as connection:
+        every_scope = list(await list_scopes(connection))
     service = await add_service(
-        server, f"robot-{uuid.uuid4()}", scopes=EVERY_SCOPE, default_scopes=["users:write"]
+        server, f"robot-{uuid.uuid4()}", scopes=every_scope, default_scopes=["users:write"]
     )
     token = (await act_for_itself(http, service)).json()["access_token"]
     headers = {"Authorization": f"Bearer {token}"}

@@ -37,8 +37,8 @@ from tests.oauth2.lifecycle import (
 
 CALLBACK = "https://app.example.com/callback"
 GIVEN_SECRET = "a-client-secret-of-40-characters-or-more"
-CHANGED = "Somebody has changed this client meanwhile."
-NO_ETAG = "If-Match is no ETag of this record."
+CHANGED = "It was changed by somebody else meanwhile."
+NO_ETAG = CHANGED
 WEEK = 7 * 24 * 3600
 
 

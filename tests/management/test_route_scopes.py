@@ -54,7 +54,7 @@ def routes(app: FastAPI) -> list[Route]:
     """The management API, as the application has it."""
     found = []
     for context in iter_route_contexts(app.routes):
-        path = context.path or ""
+        path = (context.path or "").replace(":path}", "}")
         if path.split("/")[1] in MANAGEMENT:
             assert context.dependant is not None
             scopes = frozenset(scopes_of(context.dependant))

@@ -178,7 +178,7 @@ def test_an_export_is_one_json_document(full: Shell) -> None:
         "require_pkce": False,
         "introspect": "any",
         "disabled": False,
-        "secret_hashes": None,
+        "secrets": None,
     }
     assert (document["users"][1]["username"], document["users"][1]["disabled"]) == ("bob", True)
     assert (document["clients"][0]["client_id"], document["clients"][0]["disabled"]) == (
@@ -191,8 +191,8 @@ def test_hashes_are_exported_only_on_request(full: Shell) -> None:
     assert "argon2" not in export(full)
     with_hashes = json.loads(export(full, "--with-hashes"))
     assert with_hashes["users"][0]["password_hash"].startswith("$argon2id$")
-    assert len(with_hashes["clients"][1]["secret_hashes"][0]) == 64
-    assert with_hashes["clients"][0]["secret_hashes"] is None
+    assert len(with_hashes["clients"][1]["secrets"][0]["secret_hash"]) == 64
+    assert with_hashes["clients"][0]["secrets"] is None
 
 
 def test_an_import_without_hashes_keeps_passwords_and_secrets(full: Shell) -> None:
@@ -320,11 +320,11 @@ def test_a_document_is_read_from_a_file(full: Shell, elsewhere: Shell, tmp_path:
                         "client_id": "a",
                         "name": "A",
                         "grant_types": ["password"],
-                        "secret_hashes": ["plain"],
+                        "secrets": [{"secret_hash": "plain"}],
                     }
                 ]
             },
-            "-: clients.0.secret_hashes.0: String should match pattern '^[0-9a-f]{64}$'",
+            "-: clients.0.secrets.0.secret_hash: String should match pattern '^[0-9a-f]{64}$'",
             id="secret that is no hash",
         ),
         pytest.param(
@@ -407,7 +407,7 @@ def test_a_secret_that_has_expired_does_not_come_back_with_an_import(
     full.json("clients", "rotate-secret", "shop", "--overlap", "0")
     load(elsewhere, export(full, "--with-hashes"))
     (_, shop) = json.loads(export(elsewhere, "--with-hashes"))["clients"]
-    assert len(shop["secret_hashes"]) == 1
+    assert len(shop["secrets"]) == 1
 
 
 def test_a_secret_that_has_leaked_stays_dead_when_an_export_is_imported_again(

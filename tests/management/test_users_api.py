@@ -43,8 +43,8 @@ from tests.schemes.keys import give_key
 
 NEW_PASSWORD = "another horse battery staple"
 DIGEST_PASSWORD = "a password for digest alone"
-CHANGED = "Somebody has changed this user meanwhile."
-NO_ETAG = "If-Match is no ETag of this record."
+CHANGED = "It was changed by somebody else meanwhile."
+NO_ETAG = CHANGED
 
 
 def name_of_its_own() -> str:

@@ -52,7 +52,7 @@ async def test_no_token_is_asked_for_without_an_error(http: httpx2.AsyncClient) 
         "type": "about:blank",
         "title": "Unauthorized",
         "status": 401,
-        "detail": "An access token is needed.",
+        "detail": "This resource needs an access token.",
     }
 
 
