@@ -25,7 +25,7 @@ run: $(VENV)/.run ## Migrate, load demo data into an empty database, serve on HO
 	@exec $(PY) -m app serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev ## Run all tests, on SQLite and PostgreSQL (ARGS="-k token" for some)
-	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile --cov --cov-report=term $(ARGS)
 
 check: $(VENV)/.dev ## Lint, format, types, import layers, migrations match models
 	@$(VENV)/bin/ruff check .

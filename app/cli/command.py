@@ -21,7 +21,7 @@ from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
 from app.services import audit
 from app.services.audit import OPERATOR, Event
-from app.services.scopes import UnknownScopeError
+from app.services.scopes import ScopeRefusedError
 from app.settings import Settings, SettingsError, load_settings
 
 Result = TypeVar("Result")
@@ -36,8 +36,8 @@ def failing_in_one_line() -> Generator[None]:
     """Turn what an operator can mend into one line on stderr and exit code 1."""
     try:
         yield
-    except UnknownScopeError as unknown:
-        _fail(f"there is no scope {unknown.name!r}")
+    except ScopeRefusedError as refusal:
+        _fail(refusal.line)
     except (Problem, SettingsError, UnacceptablePasswordError) as refusal:
         _fail(refusal.detail if isinstance(refusal, Problem) else str(refusal))
     except DBAPIError as error:

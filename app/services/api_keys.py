@@ -12,7 +12,7 @@ from app.database import Database
 from app.errors import InvalidError, NotFoundError
 from app.models import ApiKey, ApiKeyScope, User
 from app.security.opaque import generate_secret, hash_secret
-from app.services.scopes import require_known
+from app.services.scopes import ScopeRefusedError, require_known
 from app.services.users import SCOPES_OF_USER, Account
 
 KEY_PREFIX = "lk_"
@@ -114,7 +114,10 @@ async def create_api_key(
     names = await require_known(connection, scopes)
     for scope in names:
         if scope not in owner.scopes:
-            raise InvalidError("the owner does not have one of the scopes")
+            raise ScopeRefusedError(
+                "The owner does not have all of the scopes.",
+                f"the owner does not have the scope {scope!r}",
+            )
     if expires_at is not None and expires_at <= now:
         raise InvalidError("an API key expires in the future")
     key = key or KEY_PREFIX + generate_secret()

@@ -20,13 +20,14 @@ SPEAK_OF_A_USER = ("openid", "profile", "email", "offline_access", "account")
 """Never granted to a client that acts for itself; what a new user has unless told otherwise."""
 
 
-class UnknownScopeError(InvalidError):
-    """A scope that is none. Only the command line says which: an answer repeats no input."""
+class ScopeRefusedError(InvalidError):
+    """A scope that cannot be given. Only the command line says which: no answer repeats input."""
 
-    def __init__(self, name: str) -> None:
-        """``name`` is what was given."""
-        super().__init__("A scope is unknown.")
-        self.name = name
+    def __init__(self, detail: str, line: str) -> None:
+        """``detail`` is for an answer, ``line`` names the scope."""
+        super().__init__(detail)
+        self.args = (line,)
+        self.line = line
 
 
 class Scopes:
@@ -74,7 +75,7 @@ async def require_known(connection: AsyncConnection, names: Sequence[str]) -> li
     known = await list_scopes(connection)
     for name in names:
         if name not in known:
-            raise UnknownScopeError(name)
+            raise ScopeRefusedError("A scope is unknown.", f"there is no scope {name!r}")
     return list(dict.fromkeys(names))
 
 

@@ -159,22 +159,31 @@ def password_hash() -> str:
     return hashed
 
 
+@pytest.fixture(scope="package")
+def add_person(in_database: InDatabase, password_hash: str) -> Callable[[], Person]:
+    """Makes users whom no other test knows."""
+
+    def add() -> Person:
+        name = f"person-{uuid.uuid4().hex[:8]}"
+
+        async def insert(connection: AsyncConnection) -> uuid.UUID:
+            return await create_user(
+                connection,
+                username=name,
+                email=f"{name}@example.com",
+                password_hash=password_hash,
+                scopes=PERSON_SCOPES,
+                now=datetime.now(UTC),
+            )
+
+        return Person(in_database(insert), name, PASSWORD)
+
+    return add
+
+
 @pytest.fixture
-def person(in_database: InDatabase, password_hash: str) -> Person:
-    """A user whom no other test knows."""
-    name = f"person-{uuid.uuid4().hex[:8]}"
-
-    async def add(connection: AsyncConnection) -> uuid.UUID:
-        return await create_user(
-            connection,
-            username=name,
-            email=f"{name}@example.com",
-            password_hash=password_hash,
-            scopes=PERSON_SCOPES,
-            now=datetime.now(UTC),
-        )
-
-    return Person(in_database(add), name, PASSWORD)
+def person(add_person: Callable[[], Person]) -> Person:
+    return add_person()
 
 
 WELCOME = "Welcome back"

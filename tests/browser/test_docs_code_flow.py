@@ -79,6 +79,7 @@ def visit(browser: Browser, live: str) -> Generator[Visit]:
         docs = Docs(page, live)
         tokens = Tokens(page, live)
         docs.load()
+        docs.show_only("schemes")
 
         dialog = docs.open_dialog(CODE_FLOW)
         with page.expect_popup() as opened:

@@ -111,6 +111,7 @@ def shared(browser: Browser, live: str) -> Generator[Docs]:
     with fresh_context(browser, {"username": "alice", "password": "wrong"}) as context:
         docs = Docs(context.new_page(), live)
         docs.load()
+        docs.show_only("schemes")
         yield docs
 
 
@@ -213,6 +214,7 @@ def digest(browser: Browser, live: str) -> Answer:
     with fresh_context(browser, {"username": "alice", "password": DIGEST_PASSWORD}) as context:
         docs = Docs(context.new_page(), live)
         docs.load()
+        docs.show_only("schemes")
         return docs.execute("schemes-scheme_http_digest")
 
 

@@ -5,7 +5,7 @@ Everything on the pages is found as a screen reader finds it: by label, role and
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -544,33 +544,37 @@ def test_whatever_has_the_focus_is_outlined(tab: Tab) -> None:
 # What the browser has to say
 
 
-def visit_every_page(tab: Tab, person: Person) -> None:
-    tab.come()
-    tab.log_in("wrong")
-    tab.log_in()
-    tab.allow()
-    tab.see(WELCOME)
-    tab.open("/account")
-    tab.see(person.name)
-    tab.press(f"Take back what {CLIENT_NAME} may do")
-    tab.page.get_by_role("status").wait_for()
-    tab.follow("Log out")
-    tab.press("Log out")
-    tab.see("You are logged out")
-    tab.open("/login?request=unknown")
-    tab.see(FINISHED)
+@pytest.fixture(scope="module")
+def tour(browser: Browser, shop: Shop, add_person: Callable[[], Person]) -> Watch:
+    """What the browser had to say while a person saw every page."""
+    person = add_person()
+    with fresh_context(browser) as context:
+        tab = Tab(context.new_page(), shop, person)
+        tab.come()
+        tab.log_in("wrong")
+        tab.log_in()
+        tab.allow()
+        tab.see(WELCOME)
+        tab.open("/account")
+        tab.see(person.name)
+        tab.press(f"Take back what {CLIENT_NAME} may do")
+        tab.page.get_by_role("status").wait_for()
+        tab.follow("Log out")
+        tab.press("Log out")
+        tab.see("You are logged out")
+        tab.open("/login?request=unknown")
+        tab.see(FINISHED)
+    return tab.watch
 
 
 def test_the_pages_bring_no_complaint_of_the_browser_but_of_the_refused_requests(
-    tab: Tab, person: Person
+    tour: Watch,
 ) -> None:
-    visit_every_page(tab, person)
-    assert tab.watch.complaints == [FAILED, FAILED]  # the wrong password, the unknown request
+    assert tour.complaints == [FAILED, FAILED]  # the wrong password, the unknown request
 
 
-def test_the_pages_ask_no_other_host(tab: Tab, shop: Shop, person: Person) -> None:
-    visit_every_page(tab, person)
-    asked = {f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in tab.watch.requested}
+def test_the_pages_ask_no_other_host(tour: Watch, shop: Shop) -> None:
+    asked = {f"{urlsplit(url).scheme}://{urlsplit(url).netloc}" for url in tour.requested}
     assert asked == {shop.issuer, shop.url}
 
 
