@@ -115,7 +115,7 @@ async def create_api_key(
     for scope in names:
         if scope not in owner.scopes:
             raise ScopeRefusedError(
-                "The owner does not have all of the scopes.",
+                "the owner does not have the scope",
                 f"the owner does not have the scope {scope!r}",
             )
     if expires_at is not None and expires_at <= now:

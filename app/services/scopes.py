@@ -75,7 +75,7 @@ async def require_known(connection: AsyncConnection, names: Sequence[str]) -> li
     known = await list_scopes(connection)
     for name in names:
         if name not in known:
-            raise ScopeRefusedError("A scope is unknown.", f"there is no scope {name!r}")
+            raise ScopeRefusedError("there is no scope of that name", f"there is no scope {name!r}")
     return list(dict.fromkeys(names))
 
 
