@@ -31,3 +31,16 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const follow = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
 dark.addEventListener("change", follow);
 follow();
+
+// Every password form takes the focus when it appears, so the dialog would open at the last one.
+let opened = null;
+new MutationObserver(() => {
+  const dialog = document.querySelector(".modal-ux-content");
+  if (dialog && dialog !== opened) {
+    requestAnimationFrame(() => {
+      dialog.querySelector("input")?.focus({ preventScroll: true });
+      dialog.scrollTop = 0;
+    });
+  }
+  opened = dialog;
+}).observe(document.getElementById("swagger-ui"), { childList: true, subtree: true });
