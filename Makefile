@@ -13,7 +13,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := uv
 
-.PHONY: help run test check format bench migration lock openapi clean
+.PHONY: help run test coverage check format bench migration lock openapi clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,7 +25,10 @@ run: $(VENV)/.run ## Migrate, load demo data into an empty database, serve on HO
 	@exec $(PY) -m app serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.dev ## Run all tests, on SQLite and PostgreSQL (ARGS="-k token" for some)
-	@$(PY) -m pytest -n auto --dist loadfile --cov --cov-report=term $(ARGS)
+	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
+
+coverage: $(VENV)/.dev ## The same with branch coverage shown (much slower)
+	@$(PY) -m pytest --cov --cov-report=term $(ARGS)
 
 check: $(VENV)/.dev ## Lint, format, types, import layers, migrations match models
 	@$(VENV)/bin/ruff check .
