@@ -16,7 +16,6 @@ from app.services.authentication import AuthenticationError, Door
 from app.services.authorizations import Pending
 from app.services.clients import RegisteredClient
 from app.services.throttle import TooManyFailuresError
-from app.services.users import store_password_hash
 
 router = APIRouter(include_in_schema=False)
 
@@ -55,7 +54,7 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
     username = form.get("username", "")
     try:
         door = Door("login", origin_of(browser.request), client.client_id if client else None)
-        user = await server.authenticator.authenticate(username, form.get("password", ""), door)
+        account = await server.authenticator.authenticate(username, form.get("password", ""), door)
     except AuthenticationError:
         return _page(browser, pending, client, username=username, error=WRONG, status=400)
     except TooManyFailuresError as error:
@@ -64,10 +63,7 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
         return page
     except QueueFullError:
         return _page(browser, pending, client, username=username, error=BUSY, status=503)
-    if user.new_hash is not None:
-        async with server.database.transaction() as connection:
-            await store_password_hash(connection, user.account.id, user.new_hash)
-    logged_in, secret = await browser.log_in(user.account, door.client_id)
+    logged_in, secret = await browser.log_in(account, door.client_id)
     if pending is None:
         response: Response = RedirectResponse(f"{server.settings.issuer}/account", 303)
     else:

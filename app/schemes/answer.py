@@ -15,7 +15,7 @@ from app.services.api_keys import KeyHolder, find_key_holder
 from app.services.authentication import AuthenticationError, Door
 from app.services.logins import Origin
 from app.services.throttle import TooManyFailuresError
-from app.services.users import Account, store_password_hash
+from app.services.users import Account
 
 TAG = "schemes"
 
@@ -77,7 +77,7 @@ async def check_password(
 ) -> Account | None:
     """The user with that name and login password, or None."""
     try:
-        user = await server.authenticator.authenticate(
+        return await server.authenticator.authenticate(
             credentials.username, credentials.password, Door("basic", origin)
         )
     except AuthenticationError:
@@ -86,7 +86,3 @@ async def check_password(
         raise TooManyAttemptsError(error.retry_after) from None
     except QueueFullError:
         raise UnavailableError("Too many log in at the moment.") from None
-    if user.new_hash is not None:
-        async with server.database.transaction() as connection:
-            await store_password_hash(connection, user.account.id, user.new_hash)
-    return user.account

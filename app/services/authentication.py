@@ -8,7 +8,12 @@ from app.security.passwords import PasswordHasher
 from app.services.audit import Event, record
 from app.services.logins import Origin
 from app.services.throttle import LoginThrottle, attempt_of
-from app.services.users import USERNAME_MAX_LENGTH, Account, find_account
+from app.services.users import (
+    USERNAME_MAX_LENGTH,
+    Account,
+    find_account,
+    replace_password_hash,
+)
 
 
 class AuthenticationError(Exception):
@@ -22,15 +27,6 @@ class Door:
     name: str
     origin: Origin
     client_id: str | None = None
-
-
-@dataclass(frozen=True)
-class Authenticated:
-    """A user who proved who they are."""
-
-    account: Account
-    new_hash: str | None
-    """To be stored, if the stored one has another cost than is configured now."""
 
 
 class Authenticator:
@@ -49,8 +45,10 @@ class Authenticator:
         self._passwords = passwords
         self._clock = clock
 
-    async def authenticate(self, username: str, password: str, door: Door) -> Authenticated:
+    async def authenticate(self, username: str, password: str, door: Door) -> Account:
         """The user of that name, if ``password`` is theirs.
+
+        A stored hash of another kind or cost than is configured now is replaced.
 
         Unknown, disabled and passwordless users cost the same hash as a wrong password. A name
         that nobody can have costs nothing, and neither does an attempt that comes too soon.
@@ -66,10 +64,12 @@ class Authenticator:
         stored = account.password_hash if account else None
         matches, new_hash = await self._passwords.verify(password, stored)
         if account is not None and account.enabled and matches:
-            if not standing.spotless:
+            if new_hash is not None or not standing.spotless:
                 async with self._database.transaction() as connection:
                     await self._throttle.succeeded(connection, attempt, self._clock.now())
-            return Authenticated(account, new_hash)
+                    if new_hash is not None:
+                        await replace_password_hash(connection, account, new_hash)
+            return account
         reason = _reason(account, matches)
         # What was typed as a name is not written down: it may be a password.
         event = Event(

@@ -142,12 +142,14 @@ async def create_user(
     return user_id
 
 
-async def store_password_hash(
-    connection: AsyncConnection, user_id: uuid.UUID, password_hash: str
+async def replace_password_hash(
+    connection: AsyncConnection, account: Account, password_hash: str
 ) -> None:
-    """Replace a user's hash by one of the same password, at the cost that is now configured."""
+    """Replace a user's hash by one of the same password, unless the password was changed now."""
     await connection.execute(
-        update(User).where(User.id == user_id).values(password_hash=password_hash)
+        update(User)
+        .where(User.id == account.id, User.password_hash == account.password_hash)
+        .values(password_hash=password_hash)
     )
 
 

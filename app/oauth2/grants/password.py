@@ -23,7 +23,6 @@ from app.security.passwords import QueueFullError
 from app.services.audit import Event, record
 from app.services.authentication import AuthenticationError, Door
 from app.services.throttle import TooManyFailuresError
-from app.services.users import store_password_hash
 
 
 def _password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:
@@ -81,30 +80,28 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     requested = requested_scopes(request.form.get("scope", ""), request.client)
     try:
         door = Door("token", request.origin, request.client.client_id)
-        user = await server.authenticator.authenticate(form.username, form.password, door)
+        account = await server.authenticator.authenticate(form.username, form.password, door)
     except QueueFullError:
         raise TemporarilyUnavailableError("the login queue is full") from None
     except TooManyFailuresError as error:
         raise SlowDownError(error.retry_after) from None
     except AuthenticationError as error:
         raise InvalidGrantError(str(error)) from None
-    scope = grant_scopes(requested, user.account.scopes)
+    scope = grant_scopes(requested, account.scopes)
     succeeded = Event(
         type="login.succeeded",
-        actor=str(user.account.id),
-        user_id=user.account.id,
+        actor=str(account.id),
+        user_id=account.id,
         client_id=request.client.client_id,
         origin=request.origin,
         details={"door": door.name},
     )
     async with server.database.transaction() as connection:
         await record(connection, server.clock.now(), succeeded)
-        login = await begin_login(connection, request, user.account.id, scope)
-        if user.new_hash is not None:
-            await store_password_hash(connection, user.account.id, user.new_hash)
+        login = await begin_login(connection, request, account.id, scope)
     return await user_tokens(
         request,
-        user_id=user.account.id,
+        user_id=account.id,
         login_id=login.id,
         scope=scope,
         refresh_token=login.refresh_token,
