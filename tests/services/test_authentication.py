@@ -1,0 +1,36 @@
+"""What happens while a password is being checked."""
+
+import pytest
+
+from app.server import Server
+from app.services.authentication import Door
+from app.services.logins import Origin
+from app.services.users import change_password, find_account
+from tests.factories import PASSWORD, add_user
+
+OUTDATED = "$2b$04$"
+"""How bcrypt hashes of the lowest cost begin."""
+
+
+async def test_a_password_that_is_changed_meanwhile_is_not_overwritten_by_the_old_one(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from passlib.hash import bcrypt
+
+    outdated = bcrypt.using(rounds=4).hash(PASSWORD)
+    assert outdated.startswith(OUTDATED)
+    user = await add_user(server, password_hash=outdated)
+    verify = server.passwords.verify
+
+    async def change_and_verify(password: str, stored: str | None) -> tuple[bool, str | None]:
+        async with server.database.transaction() as connection:
+            await change_password(connection, user.id, "the new hash", server.clock.now())
+        return await verify(password, stored)
+
+    monkeypatch.setattr(server.passwords, "verify", change_and_verify)
+    door = Door("token", Origin(None, None))
+    assert (await server.authenticator.authenticate("alice", PASSWORD, door)).id == user.id
+    async with server.database.read() as connection:
+        account = await find_account(connection, "alice")
+    assert account is not None
+    assert account.password_hash == "the new hash"
