@@ -13,8 +13,8 @@ from app.security.opaque import hash_secret
 from app.security.passwords import PasswordHasher
 from app.server import Server
 from app.services.api_keys import create_api_key
-from app.services.clients import Registration, create_client
 from app.services.digest import set_digest_credential
+from app.services.registration import Registration, create_client
 from app.services.scopes import list_scopes
 from app.services.users import create_user, find_account
 

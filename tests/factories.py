@@ -11,7 +11,7 @@ from sqlalchemy import update
 from app.models import User
 from app.security.opaque import generate_secret
 from app.server import Server
-from app.services.clients import Registration, create_client
+from app.services.registration import Registration, create_client
 from app.services.users import create_user
 
 PASSWORD = "correct horse battery staple"

@@ -21,7 +21,7 @@ from app.errors import InvalidError
 from app.models import Base, Client, ClientScope, ClientSecret, User, UserScope
 from app.security.opaque import hash_secret
 from app.server import Server
-from app.services.clients import check_redirect_uri
+from app.services.registration import check_redirect_uri
 from app.settings import DEVELOPMENT_SECRET_KEY
 from tests.commands import development, production, start_latchkey
 from tests.conftest import make_settings

@@ -13,7 +13,7 @@ from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
 from app.services import client_management
 from app.services.client_management import ClientChanges, ClientRecord
-from app.services.clients import Registration
+from app.services.registration import Registration
 
 router = APIRouter(prefix="/clients", tags=["clients"], responses=with_body(BEARER_RESPONSES))
 

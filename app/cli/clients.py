@@ -20,7 +20,7 @@ from app.services.client_management import (
     register_client,
     rotate_secret,
 )
-from app.services.clients import GRANT_TYPES, SECRET_METHODS, Registration
+from app.services.registration import GRANT_TYPES, SECRET_METHODS, Registration
 
 cli = typer.Typer(no_args_is_help=True, help="Register and manage clients.")
 

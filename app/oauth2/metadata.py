@@ -10,7 +10,7 @@ from app.oauth2.grants import supported_grants
 from app.oauth2.published import publish
 from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer, Server
-from app.services.clients import SECRET_METHODS
+from app.services.registration import SECRET_METHODS
 from app.settings import Settings
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"

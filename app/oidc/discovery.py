@@ -10,7 +10,7 @@ from app.oauth2.published import publish
 from app.oidc.userinfo import CLAIMS
 from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer, Server
-from app.services.clients import ID_TOKEN_ALGORITHMS
+from app.services.registration import ID_TOKEN_ALGORITHMS
 from app.settings import Settings
 
 WELL_KNOWN = "/.well-known/openid-configuration"

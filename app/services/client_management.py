@@ -1,6 +1,6 @@
 """Managing clients: what the API under ``/clients`` and ``latchkey clients`` do."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,11 +14,12 @@ from app.models import Client, ClientScope, ClientSecret
 from app.security.opaque import generate_secret, hash_secret
 from app.services.audit import Event, record
 from app.services.authority import Actor
-from app.services.clients import (
+from app.services.registration import (
     Registration,
     auth_methods_of,
     check_registration,
     create_client,
+    set_client_scopes,
 )
 from app.services.scopes import require_known
 from app.services.versions import ANY_VERSION, Versions
@@ -173,7 +174,7 @@ async def change_client(
         update(Client).where(Client.client_id == client_id).values(**values, updated_at=now)
     )
     if changes.scopes is not None or changes.default_scopes is not None:
-        await _set_scopes(connection, client_id, allowed, after.default_scopes)
+        await set_client_scopes(connection, client_id, allowed, after.default_scopes)
     difference = {**wanted, **({} if disabled is None else {"disabled": disabled})}
     await _note(connection, actor, "client.changed", client_id, now, **difference)
     return await get_client(connection, client_id)
@@ -185,20 +186,6 @@ def _as_registration(client: ClientRecord) -> Registration:
     if client.is_public:
         values["auth_methods"] = ()  # "none" is implied
     return Registration(**values)
-
-
-async def _set_scopes(
-    connection: AsyncConnection, client_id: str, allowed: Collection[str], default: Collection[str]
-) -> None:
-    await connection.execute(delete(ClientScope).where(ClientScope.client_id == client_id))
-    if allowed:
-        await connection.execute(
-            insert(ClientScope),
-            [
-                {"client_id": client_id, "scope": scope, "is_default": scope in default}
-                for scope in sorted(allowed)
-            ],
-        )
 
 
 async def rotate_secret(

@@ -14,15 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import lock
 from app.errors import ConflictError, InvalidError
-from app.models import Client, ClientScope, ClientSecret, Scope, User, UserScope
+from app.models import Client, ClientSecret, Scope, User
 from app.security.passwords import is_known_hash
 from app.services.client_management import ClientRecord, list_clients
-from app.services.clients import (
+from app.services.clients import find_client
+from app.services.registration import (
     Registration,
     auth_methods_of,
     check_identity,
     check_registration,
-    find_client,
+    set_client_scopes,
 )
 from app.services.scopes import create_scope, list_scopes, require_known
 from app.services.user_management import (
@@ -31,7 +32,13 @@ from app.services.user_management import (
     list_users,
     require_an_administrator_again,
 )
-from app.services.users import check_email, check_username, create_user, username_key
+from app.services.users import (
+    check_email,
+    check_username,
+    create_user,
+    set_user_scopes,
+    username_key,
+)
 
 PAGE = 500
 
@@ -239,11 +246,7 @@ async def _import_user(connection: AsyncConnection, user: TransferredUser, now: 
         values["password_hash"] = user.password_hash
     await connection.execute(update(User).where(User.id == user_id).values(values))
     scopes = await require_known(connection, user.scopes)
-    await connection.execute(delete(UserScope).where(UserScope.user_id == user_id))
-    if scopes:
-        await connection.execute(
-            insert(UserScope), [{"user_id": user_id, "scope": scope} for scope in scopes]
-        )
+    await set_user_scopes(connection, user_id, scopes)
 
 
 async def _import_client(
@@ -278,19 +281,7 @@ async def _import_client(
         await connection.execute(
             update(Client).where(Client.client_id == client.client_id).values(values)
         )
-    await connection.execute(delete(ClientScope).where(ClientScope.client_id == client.client_id))
-    if allowed:
-        await connection.execute(
-            insert(ClientScope),
-            [
-                {
-                    "client_id": client.client_id,
-                    "scope": scope,
-                    "is_default": scope in client.default_scopes,
-                }
-                for scope in allowed
-            ],
-        )
+    await set_client_scopes(connection, client.client_id, allowed, client.default_scopes)
     if client.secrets is not None:
         await _import_secrets(connection, client.client_id, client.secrets, now)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, exists, insert, select, update
+from sqlalchemy import Row, Select, and_, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import lock
@@ -15,7 +15,13 @@ from app.models import BrowserSession, Login, User, UserScope
 from app.services.audit import Event, record
 from app.services.authority import Actor
 from app.services.scopes import require_known
-from app.services.users import SCOPES_OF_USER, check_email, create_user, username_key
+from app.services.users import (
+    SCOPES_OF_USER,
+    check_email,
+    create_user,
+    set_user_scopes,
+    username_key,
+)
 from app.services.versions import ANY_VERSION, Versions
 
 ADMINISTRATION = "users:write"
@@ -178,14 +184,7 @@ async def _set_scopes(
     wanted = set(await require_known(connection, list(scopes)))
     added, removed = wanted.difference(user.scopes), set(user.scopes) - wanted
     actor.require_to_grant(added)
-    if removed:
-        await connection.execute(
-            delete(UserScope).where(UserScope.user_id == user.id, UserScope.scope.in_(removed))
-        )
-    if added:
-        await connection.execute(
-            insert(UserScope), [{"user_id": user.id, "scope": scope} for scope in sorted(added)]
-        )
+    await set_user_scopes(connection, user.id, wanted)
     return {"scopes_added": sorted(added), "scopes_removed": sorted(removed)}
 
 

@@ -2,12 +2,12 @@
 
 import unicodedata
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, exists, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, exists, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import insert_new
@@ -135,11 +135,19 @@ async def create_user(
             updated_at=now,
         ),
     )
+    await set_user_scopes(connection, user_id, scopes)
+    return user_id
+
+
+async def set_user_scopes(
+    connection: AsyncConnection, user_id: uuid.UUID, scopes: Collection[str]
+) -> None:
+    """Let a user have exactly these scopes."""
+    await connection.execute(delete(UserScope).where(UserScope.user_id == user_id))
     if scopes:
         await connection.execute(
-            insert(UserScope), [{"user_id": user_id, "scope": scope} for scope in scopes]
+            insert(UserScope), [{"user_id": user_id, "scope": scope} for scope in sorted(scopes)]
         )
-    return user_id
 
 
 async def replace_password_hash(

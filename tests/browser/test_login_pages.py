@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import update
 
 from app.models import PendingAuthorization
-from app.services.clients import Registration, create_client
+from app.services.registration import Registration, create_client
 from tests.browser.conftest import WELCOME, InDatabase, Person
 from tests.browser.docs_page import Watch, fresh_context
 
