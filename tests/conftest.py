@@ -34,6 +34,19 @@ def _no_settings_from_outside() -> None:
             del os.environ[name]
 
 
+@pytest.fixture(autouse=True)
+def _no_settings_left_behind() -> Generator[None]:
+    """``serve`` hands the issuer to its workers through the environment.
+
+    Where a test runs it in this process, the servers of later tests must not inherit it.
+    """
+    before = {name for name in os.environ if name.startswith("LATCHKEY_")}
+    yield
+    for name in set(os.environ) - before:
+        if name.startswith("LATCHKEY_"):
+            del os.environ[name]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _cheap_signing_keys() -> Generator[None]:
     """Making an RSA key and checking its primes takes longer than most tests; share a few."""
