@@ -7,20 +7,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from app.api.passwords import hash_new_password
 from app.errors import (
     ForbiddenError,
-    InvalidError,
     TooManyAttemptsError,
     UnavailableError,
 )
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.oauth2.origin import origin_of
 from app.problems import problem, with_body
-from app.security.passwords import (
-    QueueFullError,
-    UnacceptablePasswordError,
-    check_new_password,
-)
+from app.security.passwords import QueueFullError
 from app.server import CurrentServer, Reading, Server, Transaction
 from app.services import logins, sessions, users
 from app.services.audit import record
@@ -125,14 +121,7 @@ async def change_password(
 ) -> None:
     """Change the password. Every other session of the user ends."""
     await _check_password(server, user, change.current_password, request)
-    new_password = change.new_password.get_secret_value()
-    try:
-        check_new_password(new_password, user.username, server.settings.password_min_length)
-        password_hash = await server.passwords.hash(new_password)
-    except UnacceptablePasswordError as refusal:
-        raise InvalidError(str(refusal)) from None
-    except QueueFullError:
-        raise UnavailableError("Too many log in at the moment.") from None
+    password_hash = await hash_new_password(server, change.new_password, user.username)
     now = server.clock.now()
     async with server.database.transaction() as transaction:
         await users.change_password(transaction, user.id, password_hash, now)

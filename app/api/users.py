@@ -8,12 +8,11 @@ from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app.api.paging import CHANGE_RESPONSES, NO_NUL, ExpectedVersions, Limit, etag, page
-from app.errors import InvalidError, UnavailableError
+from app.api.passwords import hash_new_password
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
-from app.security.passwords import QueueFullError, UnacceptablePasswordError, check_new_password
-from app.server import CurrentServer, Reading, Server, Transaction
+from app.server import CurrentServer, Reading, Transaction
 from app.services import user_management
 from app.services.user_management import UserChanges, UserRecord
 from app.services.users import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH
@@ -120,7 +119,7 @@ async def create_user(
     """Add a user, with scopes that one has oneself."""
     password_hash = None
     if wanted.password is not None:
-        password_hash = await _hash(server, wanted.password, wanted.username)
+        password_hash = await hash_new_password(server, wanted.password, wanted.username)
     async with server.database.transaction() as transaction:
         record = await user_management.register_user(
             transaction,
@@ -186,7 +185,7 @@ async def set_user_password(
     """Set a password. All the user's logins end."""
     async with server.database.read() as connection:
         user = await user_management.get_user(connection, user_id)
-    password_hash = await _hash(server, wanted.password, user.username)
+    password_hash = await hash_new_password(server, wanted.password, user.username)
     async with server.database.transaction() as transaction:
         await user_management.set_password(
             transaction, principal.actor, user_id, password_hash, server.clock.now()
@@ -211,14 +210,3 @@ async def delete_user(
     await user_management.delete_user(
         transaction, principal.actor, user_id, server.clock.now(), expected
     )
-
-
-async def _hash(server: Server, password: SecretStr, username: str) -> str:
-    plain = password.get_secret_value()
-    try:
-        check_new_password(plain, username, server.settings.password_min_length)
-        return await server.passwords.hash(plain)
-    except UnacceptablePasswordError as refusal:
-        raise InvalidError(str(refusal)) from None
-    except QueueFullError:
-        raise UnavailableError("Too many log in at the moment.") from None

@@ -20,6 +20,7 @@ from app.services.client_management import (
     register_client,
     rotate_secret,
 )
+from app.services.paging import every
 from app.services.registration import GRANT_TYPES, SECRET_METHODS, Registration
 
 cli = typer.Typer(no_args_is_help=True, help="Register and manage clients.")
@@ -33,8 +34,6 @@ def clients() -> None:
 Many = list[str] | None
 
 ClientId = Annotated[str, typer.Argument(help="From `clients list`.")]
-
-PAGE = 200
 
 
 @cli.command("create")
@@ -106,15 +105,14 @@ def show_clients(
     """List clients, by id."""
 
     async def work(server: Server) -> list[dict[str, Any]]:
-        clients: list[dict[str, Any]] = []
-        after = None
         async with server.database.read() as connection:
-            while True:
-                page = await list_clients(connection, limit=PAGE, after=after, disabled=disabled)
-                clients += [_plain(client) for client in page]
-                if len(page) < PAGE:
-                    return clients
-                after = page[-1].client_id
+            clients = await every(
+                lambda after, limit: list_clients(
+                    connection, limit=limit, after=after, disabled=disabled
+                ),
+                lambda client: client.client_id,
+            )
+        return [_plain(client) for client in clients]
 
     show_list(run(work), json)
 

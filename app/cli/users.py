@@ -12,6 +12,7 @@ from app.security.passwords import check_new_password
 from app.server import Server
 from app.services.authority import THE_OPERATOR
 from app.services.digest import remove_digest_credential, set_digest_credential
+from app.services.paging import every
 from app.services.scopes import SPEAK_OF_A_USER
 from app.services.user_management import (
     UserChanges,
@@ -29,8 +30,6 @@ cli = typer.Typer(no_args_is_help=True, help="Create and manage users.")
 
 
 Username = Annotated[str, typer.Argument(help="Compared without regard to case.")]
-
-PAGE = 200
 
 
 @cli.callback()
@@ -90,17 +89,14 @@ def show_users(
     """List users, by name."""
 
     async def work(server: Server) -> list[dict[str, Any]]:
-        users: list[dict[str, Any]] = []
-        after = None
         async with server.database.read() as connection:
-            while True:
-                page = await list_users(
-                    connection, limit=PAGE, after=after, name_starts_with=name, disabled=disabled
-                )
-                users += [_plain(user) for user in page]
-                if len(page) < PAGE:
-                    return users
-                after = page[-1].id
+            users = await every(
+                lambda after, limit: list_users(
+                    connection, limit=limit, after=after, name_starts_with=name, disabled=disabled
+                ),
+                lambda user: user.id,
+            )
+        return [_plain(user) for user in users]
 
     show_list(run(work), json)
 

@@ -18,6 +18,7 @@ from app.models import Client, ClientSecret, Scope, User
 from app.security.passwords import is_known_hash
 from app.services.client_management import ClientRecord, list_clients
 from app.services.clients import find_client
+from app.services.paging import every
 from app.services.registration import (
     Registration,
     auth_methods_of,
@@ -39,8 +40,6 @@ from app.services.users import (
     set_user_scopes,
     username_key,
 )
-
-PAGE = 500
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
@@ -120,57 +119,52 @@ async def _export_users(connection: AsyncConnection, with_hashes: bool) -> list[
     if with_hashes:
         rows = await connection.execute(select(User.id, User.password_hash))
         hashes = {row.id: row.password_hash for row in rows}
-    exported: list[TransferredUser] = []
-    after = None
-    while True:
-        page = await list_users(connection, limit=PAGE, after=after)
-        exported += [
-            TransferredUser(
-                id=user.id,
-                username=user.username,
-                email=user.email,
-                email_verified=user.email_verified,
-                scopes=list(user.scopes),
-                disabled=user.disabled_at is not None,
-                password_hash=hashes.get(user.id),
-            )
-            for user in page
-        ]
-        if len(page) < PAGE:
-            return exported
-        after = page[-1].id
+    users = await every(
+        lambda after, limit: list_users(connection, limit=limit, after=after), lambda user: user.id
+    )
+    return [
+        TransferredUser(
+            id=user.id,
+            username=user.username,
+            email=user.email,
+            email_verified=user.email_verified,
+            scopes=list(user.scopes),
+            disabled=user.disabled_at is not None,
+            password_hash=hashes.get(user.id),
+        )
+        for user in users
+    ]
 
 
 async def _export_clients(
     connection: AsyncConnection, now: datetime, with_hashes: bool
 ) -> list[TransferredClient]:
-    exported: list[TransferredClient] = []
-    after = None
-    while True:
-        page = await list_clients(connection, limit=PAGE, after=after)
-        for client in page:
-            secrets = await _secrets(connection, client, now) if with_hashes else None
-            exported.append(
-                TransferredClient(
-                    client_id=client.client_id,
-                    name=client.name,
-                    public=client.is_public,
-                    grant_types=list(client.grant_types),
-                    auth_methods=[] if client.is_public else list(client.auth_methods),
-                    redirect_uris=list(client.redirect_uris),
-                    post_logout_redirect_uris=list(client.post_logout_redirect_uris),
-                    scopes=list(client.scopes),
-                    default_scopes=list(client.default_scopes),
-                    id_token_alg=client.id_token_alg,
-                    require_pkce=client.require_pkce,
-                    introspect=client.introspect,
-                    disabled=client.disabled_at is not None,
-                    secrets=secrets,
-                )
+    clients = await every(
+        lambda after, limit: list_clients(connection, limit=limit, after=after),
+        lambda client: client.client_id,
+    )
+    exported = []
+    for client in clients:
+        secrets = await _secrets(connection, client, now) if with_hashes else None
+        exported.append(
+            TransferredClient(
+                client_id=client.client_id,
+                name=client.name,
+                public=client.is_public,
+                grant_types=list(client.grant_types),
+                auth_methods=[] if client.is_public else list(client.auth_methods),
+                redirect_uris=list(client.redirect_uris),
+                post_logout_redirect_uris=list(client.post_logout_redirect_uris),
+                scopes=list(client.scopes),
+                default_scopes=list(client.default_scopes),
+                id_token_alg=client.id_token_alg,
+                require_pkce=client.require_pkce,
+                introspect=client.introspect,
+                disabled=client.disabled_at is not None,
+                secrets=secrets,
             )
-        if len(page) < PAGE:
-            return exported
-        after = page[-1].client_id
+        )
+    return exported
 
 
 async def _secrets(

@@ -1,0 +1,22 @@
+"""A new password that comes over the JSON API."""
+
+from pydantic import SecretStr
+
+from app.errors import InvalidError, UnavailableError
+from app.security.passwords import QueueFullError, UnacceptablePasswordError, check_new_password
+from app.server import Server
+
+
+async def hash_new_password(server: Server, password: SecretStr, username: str) -> str:
+    """What to store of ``password``, if ``username`` may have it.
+
+    Raises a :class:`~app.errors.Problem`.
+    """
+    plain = password.get_secret_value()
+    try:
+        check_new_password(plain, username, server.settings.password_min_length)
+        return await server.passwords.hash(plain)
+    except UnacceptablePasswordError as refusal:
+        raise InvalidError(str(refusal)) from None
+    except QueueFullError:
+        raise UnavailableError("Too many log in at the moment.") from None
