@@ -99,12 +99,13 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: DBAPIConnection, _record: object) -> None:
         connection.isolation_level = None  # BEGIN is ours: see _begin_immediate
-        cursor = connection.cursor()
-        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT}")
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.execute("PRAGMA synchronous = NORMAL")
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.close()
+        pragmas = f"""
+            PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT};
+            PRAGMA journal_mode = WAL;
+            PRAGMA synchronous = NORMAL;
+            PRAGMA foreign_keys = ON;
+        """
+        connection.run_async(lambda driver: driver.executescript(pragmas))
 
 
 def _prepare_postgresql(engine: AsyncEngine) -> None:

@@ -1,5 +1,6 @@
 """The schema: its migrations, and whether a database has them. Alembic is known here alone."""
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -27,12 +28,20 @@ def upgrade(url: str) -> None:
     command.upgrade(alembic_config(url), "head")
 
 
+@cache
+def _revisions() -> tuple[str | None, frozenset[str]]:
+    """The newest revision that this code knows, and all of them."""
+    scripts = ScriptDirectory(str(ROOT / "migrations"))
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return scripts.get_current_head(), known
+
+
 async def schema_state(connection: AsyncConnection) -> str:
     """``current``, ``older`` or ``newer`` than this code, or ``missing``.
 
     Code runs on a newer schema: migrations expand first and contract a release later.
     """
-    scripts = ScriptDirectory(str(ROOT / "migrations"))
+    head, known = _revisions()
     try:
         revision = await connection.scalar(text("SELECT version_num FROM alembic_version"))
     except DBAPIError as error:
@@ -41,7 +50,6 @@ async def schema_state(connection: AsyncConnection) -> str:
         raise
     if revision is None:
         return "missing"
-    if revision == scripts.get_current_head():
+    if revision == head:
         return "current"
-    known = {script.revision for script in scripts.walk_revisions()}
     return "older" if revision in known else "newer"

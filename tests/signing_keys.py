@@ -9,24 +9,24 @@ import pytest
 
 from app.security.jwt import Algorithm, PrivateKey, generate_private_key, parse_private_key
 
-RSA_KEYS = 8
-"""More than any test puts into one database: a key that is there already is refused."""
+KEYS = 8
+"""Of each kind: more than any test puts into one database: a key that is there already is refused."""
 
 
 @contextmanager
 def cheap_signing_keys() -> Generator[None]:
-    """Within it RSA keys come from a small stock, and each key is read and checked only once.
+    """Within it keys come from a small stock, and each is read and checked only once.
 
     The services get genuine keys of the genuine size, and their results are not touched.
     """
     numbers = count()
 
     @cache
-    def stock(_number: int) -> bytes:
-        return generate_private_key("RS256")
+    def stock(alg: Algorithm, _number: int) -> bytes:
+        return generate_private_key(alg)
 
     def generate(alg: Algorithm) -> bytes:
-        return stock(next(numbers) % RSA_KEYS) if alg == "RS256" else generate_private_key(alg)
+        return stock(alg, next(numbers) % KEYS)
 
     @cache
     def parse_once(pem: bytes) -> tuple[PrivateKey, dict[str, str]]:

@@ -197,6 +197,7 @@ def _consume(asked: int, graceful: bool, on_sqlite: bool) -> Update:
         select(Login.id)
         .join_from(Login, User, Login.user_id == User.id)
         .where(
+            Login.id == RefreshToken.login_id,
             Login.client_id == bindparam("of_client", type_=String()),
             _LOGIN_IS_ALIVE,
             _grantable(asked, on_sqlite),
@@ -207,7 +208,8 @@ def _consume(asked: int, graceful: bool, on_sqlite: bool) -> Update:
         .where(
             RefreshToken.token_hash == _TOKEN,
             _takeable(graceful),
-            RefreshToken.login_id.in_(alive),
+            # By its key: as IN (SELECT …), SQLite would first list every login of the client.
+            alive.exists(),
         )
         .values(
             used_at=func.coalesce(RefreshToken.used_at, _NOW),
