@@ -46,7 +46,7 @@ class Server:
         self.access_tokens = AccessTokens(settings, self.keys, clock)
         self.id_tokens = IdTokens(settings, self.database, self.encryption, self.keys, clock)
         self.authenticator = Authenticator(
-            self.database, self.passwords, LoginThrottle(settings), clock
+            self.database, self.passwords, LoginThrottle(settings, self.database), clock
         )
         self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)

@@ -10,7 +10,7 @@ import pytest
 from app.security.jwt import Algorithm, PrivateKey, generate_private_key, parse_private_key
 
 KEYS = 8
-"""Of each kind: more than any test puts into one database: a key that is there already is refused."""
+"""Of each kind. More than any test puts into one database, where a second one would be refused."""
 
 
 @contextmanager

@@ -87,7 +87,7 @@ async def _change_password(
 ) -> str:
     """Change the password; return what is wrong, or nothing."""
     server = browser.server
-    door = Door("account", origin_of(browser.request))
+    door = Door("account", origin_of(browser.request), device=browser.key)
     try:
         await server.authenticator.authenticate(session.username, current_password, door)
         check_new_password(new_password, session.username, server.settings.password_min_length)

@@ -53,7 +53,8 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
         pending, client = await load_pending(server, form["request"])
     username = form.get("username", "")
     try:
-        door = Door("login", origin_of(browser.request), client.client_id if client else None)
+        client_id = client.client_id if client else None
+        door = Door("login", origin_of(browser.request), client_id, browser.key)
         account = await server.authenticator.authenticate(username, form.get("password", ""), door)
     except AuthenticationError:
         return _page(browser, pending, client, username=username, error=WRONG, status=400)

@@ -10,11 +10,15 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Security
 
-from app.schemes.answer import TAG, SchemeAnswer, challenge_responses, make_answer
+from app.errors import TooManyAttemptsError
+from app.oauth2.origin import origin_of
+from app.schemes.answer import TAG, SchemeAnswer, challenge_responses, make_answer, note_login
 from app.schemes.dropin.digest import DigestCredentials, DigestServer
 from app.security.encryption import UndecryptableError
 from app.server import CurrentServer, Server
+from app.services.authentication import AuthenticationError, Door
 from app.services.digest import count_nonce, find_digest_user
+from app.services.throttle import TooManyFailuresError
 from app.services.users import find_enabled_scopes
 
 
@@ -47,6 +51,23 @@ class SqlDigest(DigestServer):
         except UndecryptableError:
             return None  # made under a secret that is gone: as if there were none
 
+    async def admit(self, request: Request, username: str) -> None:
+        """Throttled like every other check of a password."""
+        door = Door("digest", origin_of(request))
+        try:
+            request.state.visitor = await self._server.authenticator.admit(username, door)
+        except AuthenticationError:
+            raise self.make_not_authenticated_error() from None
+        except TooManyFailuresError as error:
+            raise TooManyAttemptsError(error.retry_after) from None
+
+    async def judged(self, request: Request, username: str, matches: bool) -> None:
+        """Count what failed."""
+        if matches:
+            await self._server.authenticator.succeed(request.state.visitor)
+        else:
+            await self._server.authenticator.fail(request.state.visitor, "wrong response")
+
     async def accept_count(
         self, request: Request, nonce: str, count: int, expires_at: float
     ) -> bool:
@@ -69,7 +90,9 @@ def make_router(server: Server) -> APIRouter:
         ),
     )
     async def http_digest(
-        server: CurrentServer, credentials: Annotated[DigestCredentials, Security(digest)]
+        server: CurrentServer,
+        request: Request,
+        credentials: Annotated[DigestCredentials, Security(digest)],
     ) -> SchemeAnswer:
         """Recognise a user by a Digest credential. The browser asks with its own dialog."""
         async with server.database.read() as connection:
@@ -77,6 +100,7 @@ def make_router(server: Server) -> APIRouter:
             if user is None:
                 raise digest.make_not_authenticated_error()
             scopes = await find_enabled_scopes(connection, user.user_id)
+        note_login(server, user.user_id, Door("digest", origin_of(request)))
         return make_answer("HTTPDigest", str(user.user_id), scopes)
 
     return router

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from app.clock import Clock
 from app.database import Database
-from app.security.passwords import PasswordHasher
+from app.security.passwords import PasswordHasher, QueueFullError
 from app.services.audit import Event, record
 from app.services.logins import Origin
-from app.services.throttle import LoginThrottle, attempt_of
+from app.services.throttle import Admission, LoginThrottle, attempt_of
 from app.services.users import (
     USERNAME_MAX_LENGTH,
     Account,
@@ -27,6 +27,17 @@ class Door:
     name: str
     origin: Origin
     client_id: str | None = None
+    device: str | None = None
+    """The secret by which a browser is known again."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody at a door who says to be a user, and may try to prove it."""
+
+    door: Door
+    account: Account | None
+    admission: Admission
 
 
 class Authenticator:
@@ -55,38 +66,72 @@ class Authenticator:
         Raises :class:`AuthenticationError`, :class:`TooManyFailuresError`, or
         :class:`~app.security.passwords.QueueFullError`.
         """
+        visitor = await self.admit(username, door)
+        account = visitor.account
+        stored = account.password_hash if account else None
+        try:
+            matches, new_hash = await self._passwords.verify(password, stored)
+        except QueueFullError:
+            await self.turn_away(visitor)
+            raise
+        if account is not None and account.enabled and matches:
+            await self.succeed(visitor, new_hash)
+            return account
+        reason = "wrong password"
+        if account is None:
+            reason = "unknown user"
+        elif matches:
+            reason = "disabled user"
+        await self.fail(visitor, reason)
+        raise AuthenticationError(reason)
+
+    async def admit(self, username: str, door: Door) -> Visitor:
+        """Let somebody try. Call one of :meth:`succeed`, :meth:`fail`, :meth:`turn_away` after it.
+
+        Raises :class:`AuthenticationError` for a name that nobody can have, and
+        :class:`TooManyFailuresError`.
+        """
         if len(username) > USERNAME_MAX_LENGTH:
             raise AuthenticationError("the name is too long")
-        attempt = attempt_of(username, door.origin.address)
+        attempt = attempt_of(username, door.origin.address, door.device)
         async with self._database.read() as connection:
             standing = await self._throttle.check(connection, attempt, self._clock.now())
             account = await find_account(connection, username)
-        stored = account.password_hash if account else None
-        matches, new_hash = await self._passwords.verify(password, stored)
-        if account is not None and account.enabled and matches:
-            if new_hash is not None or not standing.spotless:
-                async with self._database.transaction() as connection:
-                    await self._throttle.succeeded(connection, attempt, self._clock.now())
-                    if new_hash is not None:
-                        await replace_password_hash(connection, account, new_hash)
-            return account
-        reason = _reason(account, matches)
-        # What was typed as a name is not written down: it may be a password.
-        event = Event(
-            type="login.failed",
-            user_id=account.id if account else None,
-            client_id=door.client_id,
-            origin=door.origin,
-            details={"door": door.name, "reason": reason},
-        )
+        admission = await self._throttle.admit(standing, self._clock.now())
+        return Visitor(door, account, admission)
+
+    async def succeed(self, visitor: Visitor, new_hash: str | None = None) -> None:
+        """It is the user. ``new_hash`` replaces a stored hash that is outdated."""
+        self._throttle.leave(visitor.admission)
+        if new_hash is None and visitor.admission.leaves_no_trace:
+            return
+        async with self._database.transaction() as connection:
+            await self._throttle.succeeded(connection, visitor.admission, self._clock.now())
+            if visitor.account is not None and new_hash is not None:
+                await replace_password_hash(connection, visitor.account, new_hash)
+
+    async def fail(self, visitor: Visitor, reason: str) -> None:
+        """It is not the user, or one who may not come in."""
+        self._throttle.leave(visitor.admission)
         async with self._database.transaction() as connection:
             now = self._clock.now()
-            await record(connection, now, event)
-            await self._throttle.failed(connection, attempt, standing, now)
-        raise AuthenticationError(reason)
+            locked = await self._throttle.failed(connection, visitor.admission, now)
+            events = [_event("login.failed", visitor, reason=reason)]
+            events += [_event("login.locked", visitor, by=what) for what in locked]
+            await record(connection, now, *events)
+
+    async def turn_away(self, visitor: Visitor) -> None:
+        """Nobody looked at what they brought."""
+        self._throttle.leave(visitor.admission)
+        await self._throttle.withdraw(visitor.admission)
 
 
-def _reason(account: Account | None, matches: bool) -> str:
-    if account is None:
-        return "unknown user"
-    return "disabled user" if matches else "wrong password"
+def _event(event_type: str, visitor: Visitor, **details: str) -> Event:
+    # What was typed as a name is not written down: it may be a password.
+    return Event(
+        type=event_type,
+        user_id=visitor.account.id if visitor.account else None,
+        client_id=visitor.door.client_id,
+        origin=visitor.door.origin,
+        details={"door": visitor.door.name, **details},
+    )

@@ -1,21 +1,22 @@
 """Throttling of failed logins (RFC 6749, section 4.3.2; NIST SP 800-63B-4, section 3.2.2).
 
 Failures are counted in the database, for all workers, by account and by address; names that do not
-exist are counted like those that do. An address from which the account has logged in lately has a
-count of its own, so that a stranger cannot lock a user out. Past the limit each further failure
-doubles the wait; a success clears the account's count.
+exist are counted like those that do. An attempt is counted before the password is looked at, and
+taken back when it was right, so that no burst of guesses gets past the limit. A place from which
+the account has logged in lately, which is an address or a browser, has a count of its own, so that
+a stranger cannot lock a user out. Past the limit each further failure doubles the wait.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 
-from sqlalchemy import bindparam, delete, null, select
+from sqlalchemy import bindparam, case, delete, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import insert_unless
+from app.database import Database, insert_unless
 from app.models import FailedLogins, KnownOrigin
 from app.security.opaque import hash_secret
 from app.services.users import username_key
@@ -42,16 +43,23 @@ class Attempt:
 
     account: str
     address: str
-    origin: str
+    place: str
+    """The account at this address."""
+    device: str
+    """The account in this browser, or in none."""
 
 
-def attempt_of(username: str, address: str | None) -> Attempt:
-    """The keys of an attempt: hashes, so that the table tells nobody who was tried."""
+def attempt_of(username: str, address: str | None, device: str | None = None) -> Attempt:
+    """The keys of an attempt: hashes, so that the table tells nobody who was tried.
+
+    ``device`` is the secret value of a cookie that only one browser has.
+    """
     key, network = username_key(username), _network(address)
     return Attempt(
         account=hash_secret(f"account {key}"),
         address=hash_secret(f"address {network}"),
-        origin=hash_secret(f"origin {network} {key}"),
+        place=hash_secret(f"origin {network} {key}"),
+        device=hash_secret(f"device {device} {key}") if device else "",
     )
 
 
@@ -70,21 +78,41 @@ def _network(address: str | None) -> str:
 class Standing:
     """What the database says of an attempt before it is made."""
 
+    attempt: Attempt
+    key: str
+    """What the account's failures are counted under, at such an attempt."""
     known: bool
     """It comes from where the account has logged in lately."""
     spotless: bool
-    """A success has nothing to clear and nothing to note."""
+    """There is no failure to clear, and nothing new to note of a success."""
+
+
+@dataclass(frozen=True)
+class Admission:
+    """An attempt that may go on."""
+
+    standing: Standing
+    at: datetime
+    counts: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
+    """What was counted before, and when: empty if this attempt is not counted until it fails."""
+
+    @property
+    def leaves_no_trace(self) -> bool:
+        """A success has nothing to write."""
+        return self.standing.spotless and not self.counts
 
 
 # One query for both tables; what has no count is a known origin.
 _STANDING = (
     select(FailedLogins.key_hash, FailedLogins.count, FailedLogins.last_failed_at)
     .where(
-        FailedLogins.key_hash.in_([bindparam("account"), bindparam("origin"), bindparam("address")])
+        FailedLogins.key_hash.in_(
+            [bindparam(key) for key in ("account", "place", "device", "address")]
+        )
     )
     .union_all(
         select(KnownOrigin.key_hash, null(), KnownOrigin.last_login_at).where(
-            KnownOrigin.key_hash == bindparam("origin")
+            KnownOrigin.key_hash.in_([bindparam("place"), bindparam("device")])
         )
     )
 )
@@ -93,11 +121,13 @@ _STANDING = (
 class LoginThrottle:
     """The limits of the settings."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         """A limit of 0 is none."""
+        self._database = database
         self._per_account = settings.login_max_failures
         self._per_address = settings.login_max_failures_per_address
         self._lockout = timedelta(seconds=settings.login_lockout_seconds)
+        self._trusted: set[str] = set()
 
     @property
     def _is_off(self) -> bool:
@@ -106,20 +136,29 @@ class LoginThrottle:
     async def check(self, connection: AsyncConnection, attempt: Attempt, now: datetime) -> Standing:
         """How the attempt stands. Raises :class:`TooManyFailuresError` if it has to wait."""
         if self._is_off:
-            return Standing(known=False, spotless=True)
-        rows = await connection.execute(_STANDING, asdict(attempt))
+            return Standing(attempt, attempt.account, known=False, spotless=True)
         failures: dict[str, tuple[int, datetime]] = {}
-        seen: datetime | None = None
-        for key_hash, count, moment in rows:
+        seen: dict[str, datetime] = {}
+        for key_hash, count, moment in await connection.execute(_STANDING, asdict(attempt)):
             if count is None:
-                seen = moment
+                seen[key_hash] = moment
             else:
                 failures[key_hash] = count, moment
-        known = seen is not None and now - seen < KNOWN_FOR
-        limits = {
-            self._account_key(attempt, known): self._per_account,
-            attempt.address: self._per_address,
-        }
+        origins = [key for key in (attempt.device, attempt.place) if key]
+        known = [key for key in origins if key in seen and now - seen[key] < KNOWN_FOR]
+        key = known[0] if known else attempt.account
+        noted = all(key in seen and now - seen[key] < LAST_LOGIN_PRECISION for key in origins)
+        standing = Standing(attempt, key, bool(known), spotless=noted and key not in failures)
+        self._wait(standing, failures, now)
+        return standing
+
+    def _wait(
+        self, standing: Standing, failures: Mapping[str, tuple[int, datetime]], now: datetime
+    ) -> None:
+        limits = {standing.key: self._per_account}
+        if not standing.known:
+            # Strangers at a user's own address would lock the user out through it.
+            limits[standing.attempt.address] = self._per_address
         waits = [
             self._until(*failures[key], limit) - now
             for key, limit in limits.items()
@@ -128,11 +167,6 @@ class LoginThrottle:
         longest = max(waits, default=timedelta(0))
         if longest > timedelta(0):
             raise TooManyFailuresError(ceil(longest.total_seconds()))
-        noted = seen is not None and now - seen < LAST_LOGIN_PRECISION
-        return Standing(known=known, spotless=noted and not failures)
-
-    def _account_key(self, attempt: Attempt, known: bool) -> str:
-        return attempt.origin if known else attempt.account
 
     def _until(self, count: int, last_failed_at: datetime, limit: int) -> datetime:
         """When the next attempt is allowed."""
@@ -141,34 +175,78 @@ class LoginThrottle:
         doubled: timedelta = self._lockout * 2 ** min(count - limit, 20)
         return last_failed_at + min(doubled, max(LONGEST_WAIT, self._lockout))
 
-    async def failed(
-        self, connection: AsyncConnection, attempt: Attempt, standing: Standing, now: datetime
-    ) -> None:
-        """Count a failure; a count that has been left alone for a day begins anew."""
-        if self._is_off:
-            return
-        keys: Sequence[str] = (self._account_key(attempt, standing.known), attempt.address)
-        stale = FailedLogins.last_failed_at < now - FORGOTTEN_AFTER
-        await connection.execute(delete(FailedLogins).where(FailedLogins.key_hash.in_(keys), stale))
-        statement = insert_unless(connection, FailedLogins).values(
-            [{"key_hash": key, "count": 1, "last_failed_at": now} for key in sorted(keys)]
-        )
-        await connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[FailedLogins.key_hash],
-                set_={"count": FailedLogins.count + 1, "last_failed_at": now},
-            )
-        )
+    async def admit(self, standing: Standing, now: datetime) -> Admission:
+        """Let the attempt go on, counted as one that failed. :meth:`leave` it in any case.
 
-    async def succeeded(self, connection: AsyncConnection, attempt: Attempt, now: datetime) -> None:
-        """Clear the account's counts, and remember where it logged in from."""
+        From a known place without a failure one attempt at a time, in each process, is not counted
+        beforehand: so the usual login writes nothing here, and a burst from such a place can get
+        as many guesses more as there are processes. Raises :class:`TooManyFailuresError`.
+        """
+        if self._is_off:
+            return Admission(standing, now)
+        if standing.spotless and standing.key not in self._trusted:
+            self._trusted.add(standing.key)
+            return Admission(standing, now)
+        async with self._database.transaction() as connection:
+            counts = await self._hold(connection, standing, now)
+            self._wait(standing, counts, now)
+            await _add(connection, counts, now)
+        return Admission(standing, now, counts)
+
+    async def _hold(
+        self, connection: AsyncConnection, standing: Standing, now: datetime
+    ) -> Mapping[str, tuple[int, datetime]]:
+        """The counts as they are, kept from everybody else until the transaction ends.
+
+        A count that has been left alone for a day begins anew.
+        """
+        keys = sorted((standing.key, standing.attempt.address))  # one order, no deadlock
+        statement = insert_unless(connection, FailedLogins).values(
+            [{"key_hash": key, "count": 0, "last_failed_at": now} for key in keys]
+        )
+        stale = FailedLogins.last_failed_at < now - FORGOTTEN_AFTER
+        held = statement.on_conflict_do_update(
+            index_elements=[FailedLogins.key_hash],
+            set_={"count": case((stale, 0), else_=FailedLogins.count)},
+        ).returning(FailedLogins.key_hash, FailedLogins.count, FailedLogins.last_failed_at)
+        return {key: (count, at) for key, count, at in await connection.execute(held)}
+
+    async def failed(
+        self, connection: AsyncConnection, admission: Admission, now: datetime
+    ) -> list[str]:
+        """Leave the attempt counted; return what has reached its limit: ``account``, ``address``.
+
+        The account at one of its known places is an ``account`` too.
+        """
+        if self._is_off:
+            return []
+        standing, counts = admission.standing, admission.counts
+        if not counts:
+            counts = await self._hold(connection, standing, now)
+            await _add(connection, counts, now)
+        limits = {
+            "account": (standing.key, self._per_account),
+            "address": (standing.attempt.address, self._per_address),
+        }
+        return [
+            name for name, (key, limit) in limits.items() if limit and counts[key][0] + 1 >= limit
+        ]
+
+    async def succeeded(
+        self, connection: AsyncConnection, admission: Admission, now: datetime
+    ) -> None:
+        """Take the attempt back, clear its account's count, note where it logged in from."""
         if self._is_off:
             return
-        await connection.execute(
-            delete(FailedLogins).where(FailedLogins.key_hash.in_([attempt.account, attempt.origin]))
-        )
+        standing = admission.standing
+        for key in sorted((standing.key, standing.attempt.address)):  # one order, no deadlock
+            if key == standing.key:
+                await connection.execute(delete(FailedLogins).where(FailedLogins.key_hash == key))
+            else:
+                await self._withdraw(connection, admission, key)
+        origins = sorted(key for key in (standing.attempt.place, standing.attempt.device) if key)
         statement = insert_unless(connection, KnownOrigin).values(
-            key_hash=attempt.origin, last_login_at=now
+            [{"key_hash": key, "last_login_at": now} for key in origins]
         )
         await connection.execute(
             statement.on_conflict_do_update(
@@ -177,3 +255,40 @@ class LoginThrottle:
                 where=KnownOrigin.last_login_at < now - LAST_LOGIN_PRECISION,
             )
         )
+
+    async def withdraw(self, admission: Admission) -> None:
+        """Take an attempt back whose password was never looked at."""
+        if admission.counts:
+            async with self._database.transaction() as connection:
+                for key in sorted(admission.counts):
+                    await self._withdraw(connection, admission, key)
+
+    async def _withdraw(self, connection: AsyncConnection, admission: Admission, key: str) -> None:
+        if key not in admission.counts:
+            return
+        _, previously = admission.counts[key]
+        # Unless another one has failed meanwhile, the wait is again what it was.
+        untouched = FailedLogins.last_failed_at == admission.at
+        await connection.execute(
+            update(FailedLogins)
+            .where(FailedLogins.key_hash == key, FailedLogins.count > 0)
+            .values(
+                count=FailedLogins.count - 1,
+                last_failed_at=case((untouched, previously), else_=FailedLogins.last_failed_at),
+            )
+        )
+
+    def leave(self, admission: Admission) -> None:
+        """The attempt is over, however it ended."""
+        if not admission.counts:
+            self._trusted.discard(admission.standing.key)
+
+
+async def _add(
+    connection: AsyncConnection, counts: Mapping[str, tuple[int, datetime]], now: datetime
+) -> None:
+    await connection.execute(
+        update(FailedLogins)
+        .where(FailedLogins.key_hash.in_(sorted(counts)))
+        .values(count=FailedLogins.count + 1, last_failed_at=now)
+    )

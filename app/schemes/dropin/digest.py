@@ -107,6 +107,12 @@ class DigestServer(HTTPDigest):
         """
         raise TypeError("accept_count is to be overridden")
 
+    async def admit(self, request: Request, username: str) -> None:
+        """Called before a password is checked: raise, to slow somebody down who is guessing."""
+
+    async def judged(self, request: Request, username: str, matches: bool) -> None:
+        """Told whether the password was right, after each :meth:`admit`."""
+
     async def __call__(  # type: ignore[override]
         self, request: Request, response: Response
     ) -> DigestCredentials | None:
@@ -121,9 +127,14 @@ class DigestServer(HTTPDigest):
         if answer is None or not self._fits(answer, request):
             raise self.make_not_authenticated_error()
         issued_at = self._issued_at(answer.nonce)
+        if issued_at is None:
+            raise self.make_not_authenticated_error()
+        await self.admit(request, answer.username)
         ha1 = await self.find_ha1(request, answer.username, answer.algorithm)
         expected = self._response(ha1 or random.token_hex(), answer, request.method)
-        if issued_at is None or ha1 is None or not _same(expected, answer.response):
+        matches = _same(expected, answer.response) and ha1 is not None
+        await self.judged(request, answer.username, matches)
+        if ha1 is None or not matches:
             raise self.make_not_authenticated_error()
         expires_at = issued_at + self._nonce_lifetime
         if self._now() >= expires_at:
