@@ -1,17 +1,32 @@
 """Throttling of failed logins, through the doors where passwords are checked."""
 
+import asyncio
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Sequence
+
 import httpx2
 import pytest
+from fastapi import FastAPI
+from sqlalchemy import func, select
 
+from app.main import create_app
+from app.models import AuditEvent, FailedLogins
+from app.schemes.dropin.digest import make_ha1
 from app.server import Server
+from app.services.digest import set_digest_credential
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error, assert_problem
 from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
 from tests.factories import TestClient, TestUser
+from tests.pages.flow import Page, submit
+from tests.started import started
 
 LIMIT = 3
 LOCKOUT = 300
+BURST = 24
 
 
 @pytest.fixture
@@ -174,3 +189,264 @@ async def test_a_limit_of_zero_is_none(
     server.authenticator._throttle._per_address = 0
     await fail(http, web, 4 * LIMIT)
     assert (await log_in(http, web, "alice", alice.password)).status_code == 200
+
+
+# Bursts
+
+
+async def count_hashes(server: Server, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The passwords that reach the hash of ``server`` from now on."""
+    hashed: list[str] = []
+    verify = server.passwords.verify
+
+    async def counted(password: str, stored: str | None) -> tuple[bool, str | None]:
+        hashed.append(password)
+        return await verify(password, stored)
+
+    monkeypatch.setattr(server.passwords, "verify", counted)
+    return hashed
+
+
+async def burst(
+    workers: Sequence[httpx2.AsyncClient], web: TestClient, addresses: Sequence[str]
+) -> Counter[int]:
+    """Many wrong passwords at once, spread over workers and addresses: the status codes."""
+    answers = await asyncio.gather(
+        *(
+            log_in(workers[n % len(workers)], web, "alice", "wrong", addresses[n % len(addresses)])
+            for n in range(BURST)
+        )
+    )
+    return Counter(answer.status_code for answer in answers)
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [["192.0.2.1"], [f"192.0.2.{number}" for number in range(BURST)]],
+    ids=["from_one_address", "from_many_addresses"],
+)
+async def test_of_a_burst_over_two_workers_no_more_than_the_limit_reach_the_hash(
+    app: FastAPI,
+    http: httpx2.AsyncClient,
+    settings: Settings,
+    clock: TestClock,
+    web: TestClient,
+    alice: TestUser,
+    monkeypatch: pytest.MonkeyPatch,
+    addresses: Sequence[str],
+) -> None:
+    another = create_app(settings, clock)
+    async with started(another) as second:
+        hashed = [
+            *await asyncio.gather(
+                count_hashes(app.state.server, monkeypatch),
+                count_hashes(another.state.server, monkeypatch),
+            )
+        ]
+        assert await burst([http, second], web, addresses) == {400: LIMIT, 429: BURST - LIMIT}
+    assert sum(map(len, hashed)) == LIMIT
+
+
+async def test_of_a_burst_from_a_known_place_one_more_per_process_may_reach_the_hash(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser
+) -> None:
+    assert (await log_in(http, web, "alice", alice.password, "192.0.2.1")).status_code == 200
+    answers = await burst([http], web, ["192.0.2.1"])
+    assert answers[400] in (LIMIT, LIMIT + 1)
+    assert answers.total() == answers[400] + answers[429]
+    again = await log_in(http, web, "alice", alice.password, "192.0.2.1")
+    assert again.status_code == 429
+
+
+async def test_right_passwords_at_once_all_get_in_and_leave_no_failure_behind(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser, server: Server
+) -> None:
+    answers = await asyncio.gather(
+        *(log_in(http, web, "alice", alice.password, f"192.0.2.{n}") for n in range(LIMIT))
+    )
+    assert [answer.status_code for answer in answers] == [200] * LIMIT
+    async with server.database.read() as connection:
+        assert await connection.scalar(select(func.sum(FailedLogins.count))) in (0, None)
+
+
+async def test_a_login_that_found_the_queue_full_is_no_failure(
+    http: httpx2.AsyncClient,
+    web: TestClient,
+    alice: TestUser,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as busy:
+        busy.setattr(server.passwords, "_limit", 0)
+        for _ in range(2 * LIMIT):
+            response = await log_in(http, web, "alice", alice.password)
+            assert_oauth2_error(response, "temporarily_unavailable", 503)
+    assert (await log_in(http, web, "alice", alice.password)).status_code == 200
+
+
+async def test_a_right_password_does_not_lengthen_the_wait_of_its_address(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser, clock: TestClock
+) -> None:
+    for number in range(2 * LIMIT):
+        await fail(http, web, 1, f"user{number}", "192.0.2.1")
+    clock.advance(LOCKOUT)
+    assert (await log_in(http, web, "alice", alice.password, "192.0.2.1")).status_code == 200
+    await fail(http, web, 1, "somebody", "192.0.2.1")
+    assert_must_wait(await log_in(http, web, "somebody", "wrong", "192.0.2.1"), 2 * LOCKOUT)
+
+
+# Known places
+
+
+async def test_strangers_at_the_same_address_do_not_lock_a_user_out_through_it(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser
+) -> None:
+    assert (await log_in(http, web, "alice", alice.password, "192.0.2.1")).status_code == 200
+    for number in range(2 * LIMIT):
+        await fail(http, web, 1, f"user{number}", "192.0.2.1")
+    assert (await log_in(http, web, "alice", alice.password, "192.0.2.1")).status_code == 200
+
+
+async def test_a_login_at_a_known_place_gives_strangers_no_new_guesses(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser
+) -> None:
+    assert (await log_in(http, web, "alice", alice.password, "192.0.2.1")).status_code == 200
+    await fail(http, web, LIMIT, "alice", "203.0.113.9")
+    assert (await log_in(http, web, "alice", alice.password, "192.0.2.1")).status_code == 200
+    assert_must_wait(await log_in(http, web, "alice", alice.password, "203.0.113.9"), LOCKOUT)
+
+
+async def test_a_place_is_known_for_thirty_days(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser, clock: TestClock
+) -> None:
+    assert (await log_in(http, web, "alice", alice.password, "192.0.2.1")).status_code == 200
+    clock.advance(30 * 24 * 3600)
+    await fail(http, web, LIMIT, "alice", "203.0.113.9")
+    assert_must_wait(await log_in(http, web, "alice", alice.password, "192.0.2.1"), LOCKOUT)
+
+
+async def log_in_with_a_browser(
+    app: FastAPI, user: TestUser, address: str, cookies: httpx2.Cookies | None = None
+) -> httpx2.Response:
+    """Through the login page."""
+    transport = httpx2.ASGITransport(app=app, client=(address, 1))
+    async with httpx2.AsyncClient(transport=transport, base_url=ISSUER, cookies=cookies) as browser:
+        form = Page(await browser.get("/login")).form
+        filled = {"username": user.username, "password": user.password}
+        response = await submit(browser, form, filled)
+        if cookies is not None:
+            browser.cookies.delete("latchkey_session")
+            cookies.update(browser.cookies)
+        return response
+
+
+async def test_a_browser_that_logged_in_is_known_at_every_address(
+    app: FastAPI, http: httpx2.AsyncClient, web: TestClient, alice: TestUser
+) -> None:
+    hers = httpx2.Cookies()
+    assert (await log_in_with_a_browser(app, alice, "192.0.2.1", hers)).status_code == 303
+    await fail(http, web, LIMIT, "alice", "203.0.113.9")
+    assert (await log_in_with_a_browser(app, alice, "198.51.100.7")).status_code == 429
+    assert (await log_in_with_a_browser(app, alice, "198.51.100.7", hers)).status_code == 303
+
+
+# Digest, and the audit trail
+
+
+def digest(server: Server, challenge: str, username: str, password: str) -> str:
+    """The header that answers the first challenge, as RFC 7616, section 3.4.1, has it."""
+    parameters = dict(re.findall(r'(\w+)="([^"]*)"', challenge.partition(", Digest ")[0]))
+    ha1 = make_ha1(username, parameters["realm"], password, "SHA-256")
+    ha2 = hashlib.sha256(b"GET:/schemes/http/digest").hexdigest()
+    parts = (ha1, parameters["nonce"], "00000001", "cnonce", "auth", ha2)
+    response = hashlib.sha256(":".join(parts).encode()).hexdigest()
+    return (
+        f'Digest username="{username}", realm="{parameters["realm"]}", algorithm=SHA-256, '
+        f'nonce="{parameters["nonce"]}", uri="/schemes/http/digest", response="{response}", '
+        f'opaque="{parameters["opaque"]}", qop=auth, nc=00000001, cnonce="cnonce"'
+    )
+
+
+async def present_digest(
+    http: httpx2.AsyncClient, server: Server, password: str
+) -> httpx2.Response:
+    challenged = await http.get("/schemes/http/digest")
+    header = digest(server, challenged.headers["www-authenticate"], "alice", password)
+    return await http.get("/schemes/http/digest", headers={"Authorization": header})
+
+
+@pytest.fixture
+async def alices_digest(server: Server, alice: TestUser) -> str:
+    """The password of a Digest credential."""
+    async with server.database.transaction() as connection:
+        await set_digest_credential(
+            connection,
+            server.encryption,
+            user_id=alice.id,
+            username=alice.username,
+            password="another password for Digest",
+            realm=server.settings.realm,
+            now=server.clock.now(),
+        )
+    return "another password for Digest"
+
+
+async def test_wrong_digests_are_counted_and_have_to_wait(
+    http: httpx2.AsyncClient, server: Server, web: TestClient, alice: TestUser, alices_digest: str
+) -> None:
+    for _ in range(LIMIT):
+        assert (await present_digest(http, server, "wrong")).status_code == 401
+    response = await present_digest(http, server, alices_digest)
+    assert_problem(response, 429)
+    assert response.headers["retry-after"] == str(LOCKOUT)
+    assert_must_wait(await log_in(http, web, "alice", alice.password), LOCKOUT)
+
+
+async def test_a_right_digest_clears_the_count(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, alices_digest: str
+) -> None:
+    for _ in range(2):
+        for _ in range(LIMIT - 1):
+            assert (await present_digest(http, server, "wrong")).status_code == 401
+        assert (await present_digest(http, server, alices_digest)).status_code == 200
+
+
+async def events(server: Server, *types: str) -> list[tuple[str, str | None, dict[str, str]]]:
+    await server.audit_batch.write()
+    async with server.database.read() as connection:
+        found = await connection.execute(
+            select(AuditEvent.type, AuditEvent.user_id, AuditEvent.details)
+            .where(AuditEvent.type.in_(types))
+            .order_by(AuditEvent.id)
+        )
+        return [(event_type, user_id, details) for event_type, user_id, details in found]
+
+
+async def test_a_lockout_is_in_the_audit_trail(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser, server: Server
+) -> None:
+    await fail(http, web, LIMIT)
+    assert await events(server, "login.locked") == [
+        ("login.locked", str(alice.id), {"door": "token", "by": "account"})
+    ]
+
+
+async def test_the_lockout_of_an_address_is_in_the_audit_trail(
+    http: httpx2.AsyncClient, web: TestClient, server: Server
+) -> None:
+    for number in range(2 * LIMIT):
+        await fail(http, web, 1, f"user{number}")
+    assert await events(server, "login.locked") == [
+        ("login.locked", None, {"door": "token", "by": "address"})
+    ]
+
+
+async def test_logins_with_basic_and_digest_are_in_the_audit_trail(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, alices_digest: str
+) -> None:
+    await http.get("/schemes/http/basic", auth=("alice", alice.password))
+    await present_digest(http, server, alices_digest)
+    assert await events(server, "login.succeeded") == [
+        ("login.succeeded", str(alice.id), {"door": "basic"}),
+        ("login.succeeded", str(alice.id), {"door": "digest"}),
+    ]

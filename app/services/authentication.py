@@ -1,5 +1,7 @@
 """Checking a user's name and password: the one place for every door of the server."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from app.clock import Clock
@@ -95,35 +97,42 @@ class Authenticator:
             raise AuthenticationError("the name is too long")
         attempt = attempt_of(username, door.origin.address, door.device)
         async with self._database.read() as connection:
-            standing = await self._throttle.check(connection, attempt, self._clock.now())
             account = await find_account(connection, username)
+            standing = await self._throttle.check(connection, attempt, self._clock.now())
         admission = await self._throttle.admit(standing, self._clock.now())
         return Visitor(door, account, admission)
 
     async def succeed(self, visitor: Visitor, new_hash: str | None = None) -> None:
         """It is the user. ``new_hash`` replaces a stored hash that is outdated."""
-        self._throttle.leave(visitor.admission)
-        if new_hash is None and visitor.admission.leaves_no_trace:
-            return
-        async with self._database.transaction() as connection:
-            await self._throttle.succeeded(connection, visitor.admission, self._clock.now())
-            if visitor.account is not None and new_hash is not None:
-                await replace_password_hash(connection, visitor.account, new_hash)
+        with self._leaving(visitor):
+            if new_hash is None and visitor.admission.leaves_no_trace:
+                return
+            async with self._database.transaction() as connection:
+                await self._throttle.succeeded(connection, visitor.admission, self._clock.now())
+                if visitor.account is not None and new_hash is not None:
+                    await replace_password_hash(connection, visitor.account, new_hash)
 
     async def fail(self, visitor: Visitor, reason: str) -> None:
         """It is not the user, or one who may not come in."""
-        self._throttle.leave(visitor.admission)
-        async with self._database.transaction() as connection:
-            now = self._clock.now()
-            locked = await self._throttle.failed(connection, visitor.admission, now)
-            events = [_event("login.failed", visitor, reason=reason)]
-            events += [_event("login.locked", visitor, by=what) for what in locked]
-            await record(connection, now, *events)
+        with self._leaving(visitor):
+            async with self._database.transaction() as connection:
+                now = self._clock.now()
+                locked = await self._throttle.failed(connection, visitor.admission, now)
+                events = [_event("login.failed", visitor, reason=reason)]
+                events += [_event("login.locked", visitor, by=what) for what in locked]
+                await record(connection, now, *events)
 
     async def turn_away(self, visitor: Visitor) -> None:
         """Nobody looked at what they brought."""
-        self._throttle.leave(visitor.admission)
-        await self._throttle.withdraw(visitor.admission)
+        with self._leaving(visitor):
+            await self._throttle.withdraw(visitor.admission)
+
+    @contextmanager
+    def _leaving(self, visitor: Visitor) -> Generator[None]:
+        try:
+            yield
+        finally:
+            self._throttle.leave(visitor.admission.standing)
 
 
 def _event(event_type: str, visitor: Visitor, **details: str) -> Event:

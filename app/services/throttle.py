@@ -8,7 +8,7 @@ a stranger cannot lock a user out. Past the limit each further failure doubles t
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
@@ -85,6 +85,8 @@ class Standing:
     """It comes from where the account has logged in lately."""
     spotless: bool
     """There is no failure to clear, and nothing new to note of a success."""
+    alone: bool
+    """No other attempt on the account was under way in this process when it began."""
 
 
 @dataclass(frozen=True)
@@ -127,16 +129,32 @@ class LoginThrottle:
         self._per_account = settings.login_max_failures
         self._per_address = settings.login_max_failures_per_address
         self._lockout = timedelta(seconds=settings.login_lockout_seconds)
-        self._trusted: set[str] = set()
+        self._under_way: set[str] = set()
 
     @property
     def _is_off(self) -> bool:
         return not (self._per_account or self._per_address)
 
     async def check(self, connection: AsyncConnection, attempt: Attempt, now: datetime) -> Standing:
-        """How the attempt stands. Raises :class:`TooManyFailuresError` if it has to wait."""
+        """How the attempt stands, which is then under way until :meth:`leave`.
+
+        Raises :class:`TooManyFailuresError` if it has to wait.
+        """
+        alone = attempt.account not in self._under_way
+        standing = Standing(attempt, attempt.account, known=False, spotless=True, alone=alone)
         if self._is_off:
-            return Standing(attempt, attempt.account, known=False, spotless=True)
+            return standing
+        self._under_way.add(attempt.account)
+        try:
+            return await self._check(connection, standing, now)
+        except BaseException:
+            self.leave(standing)
+            raise
+
+    async def _check(
+        self, connection: AsyncConnection, standing: Standing, now: datetime
+    ) -> Standing:
+        attempt = standing.attempt
         failures: dict[str, tuple[int, datetime]] = {}
         seen: dict[str, datetime] = {}
         for key_hash, count, moment in await connection.execute(_STANDING, asdict(attempt)):
@@ -148,7 +166,8 @@ class LoginThrottle:
         known = [key for key in origins if key in seen and now - seen[key] < KNOWN_FOR]
         key = known[0] if known else attempt.account
         noted = all(key in seen and now - seen[key] < LAST_LOGIN_PRECISION for key in origins)
-        standing = Standing(attempt, key, bool(known), spotless=noted and key not in failures)
+        spotless = noted and key not in failures
+        standing = replace(standing, key=key, known=bool(known), spotless=spotless)
         self._wait(standing, failures, now)
         return standing
 
@@ -176,21 +195,22 @@ class LoginThrottle:
         return last_failed_at + min(doubled, max(LONGEST_WAIT, self._lockout))
 
     async def admit(self, standing: Standing, now: datetime) -> Admission:
-        """Let the attempt go on, counted as one that failed. :meth:`leave` it in any case.
+        """Let the attempt go on, counted as one that failed. :meth:`leave` it when it is over.
 
         From a known place without a failure one attempt at a time, in each process, is not counted
         beforehand: so the usual login writes nothing here, and a burst from such a place can get
         as many guesses more as there are processes. Raises :class:`TooManyFailuresError`.
         """
-        if self._is_off:
+        if self._is_off or (standing.spotless and standing.alone):
             return Admission(standing, now)
-        if standing.spotless and standing.key not in self._trusted:
-            self._trusted.add(standing.key)
-            return Admission(standing, now)
-        async with self._database.transaction() as connection:
-            counts = await self._hold(connection, standing, now)
-            self._wait(standing, counts, now)
-            await _add(connection, counts, now)
+        try:
+            async with self._database.transaction() as connection:
+                counts = await self._hold(connection, standing, now)
+                self._wait(standing, counts, now)
+                await _add(connection, counts, now)
+        except BaseException:
+            self.leave(standing)
+            raise
         return Admission(standing, now, counts)
 
     async def _hold(
@@ -278,10 +298,10 @@ class LoginThrottle:
             )
         )
 
-    def leave(self, admission: Admission) -> None:
-        """The attempt is over, however it ended."""
-        if not admission.counts:
-            self._trusted.discard(admission.standing.key)
+    def leave(self, standing: Standing) -> None:
+        """The attempt is over, and what is to be counted is counted."""
+        if standing.alone:
+            self._under_way.discard(standing.attempt.account)
 
 
 async def _add(
