@@ -5,6 +5,7 @@ import hashlib
 import re
 from collections import Counter
 from collections.abc import Sequence
+from datetime import timedelta
 
 import httpx2
 import pytest
@@ -16,6 +17,7 @@ from app.models import AuditEvent, FailedLogins
 from app.schemes.dropin.digest import make_ha1
 from app.server import Server
 from app.services.digest import set_digest_credential
+from app.services.throttle import LoginThrottle, attempt_of
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error, assert_problem
 from tests.clock import TestClock
@@ -267,6 +269,21 @@ async def test_right_passwords_at_once_all_get_in_and_leave_no_failure_behind(
     assert [answer.status_code for answer in answers] == [200] * LIMIT
     async with server.database.read() as connection:
         assert await connection.scalar(select(func.sum(FailedLogins.count))) in (0, None)
+
+
+async def test_an_attempt_whose_turn_comes_after_a_later_one_is_not_made_to_wait(
+    server: Server, alice: TestUser
+) -> None:
+    throttle = LoginThrottle(server.settings, server.database)
+    now = server.clock.now()
+    later = now + timedelta(milliseconds=10)
+    attempt = attempt_of("alice", "192.0.2.1")
+    async with server.database.read() as connection:
+        first = await throttle.check(connection, attempt, now)
+        second = await throttle.check(connection, attempt, later)
+    await throttle.admit(second, later)
+    admission = await throttle.admit(first, now)
+    assert {count for count, _ in admission.counts.values()} == {1}
 
 
 async def test_a_login_that_found_the_queue_full_is_no_failure(

@@ -179,7 +179,7 @@ class LoginThrottle:
             # Strangers at a user's own address would lock the user out through it.
             limits[standing.attempt.address] = self._per_address
         waits = [
-            self._until(*failures[key], limit) - now
+            self._left(*failures[key], limit, now)
             for key, limit in limits.items()
             if key in failures
         ]
@@ -187,12 +187,12 @@ class LoginThrottle:
         if longest > timedelta(0):
             raise TooManyFailuresError(ceil(longest.total_seconds()))
 
-    def _until(self, count: int, last_failed_at: datetime, limit: int) -> datetime:
-        """When the next attempt is allowed."""
+    def _left(self, count: int, last_failed_at: datetime, limit: int, now: datetime) -> timedelta:
+        """How long until the next attempt is allowed."""
         if not limit or count < limit:
-            return last_failed_at
+            return timedelta(0)
         doubled: timedelta = self._lockout * 2 ** min(count - limit, 20)
-        return last_failed_at + min(doubled, max(LONGEST_WAIT, self._lockout))
+        return last_failed_at + min(doubled, max(LONGEST_WAIT, self._lockout)) - now
 
     async def admit(self, standing: Standing, now: datetime) -> Admission:
         """Let the attempt go on, counted as one that failed. :meth:`leave` it when it is over.

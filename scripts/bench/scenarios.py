@@ -64,8 +64,9 @@ class Scenario:
 
 
 def logins(count: int) -> list[Client]:
-    """Clients that log alice in again and again."""
-    return [repeat(request("POST", "/token", form=LOGIN)) for _ in range(count)]
+    """Clients that log somebody in again and again, each another person."""
+    forms = [LOGIN | {"username": f"person{number}"} for number in range(count)]
+    return [repeat(request("POST", "/token", form=form)) for form in forms]
 
 
 def bearers(server: Server) -> list[Client]:

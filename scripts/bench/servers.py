@@ -1,5 +1,6 @@
 """The servers under test: processes on free loopback ports, ended by their pid."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -9,9 +10,13 @@ import sys
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlencode
+
+from app.database import Database
+from app.services.users import create_user, find_account
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -25,6 +30,9 @@ LOGIN = {
     "scope": "profile",
 }
 """A login of the demo data, as a form."""
+
+PEOPLE = 32
+"""Other users, ``person0`` and so on, with alice's password: a person logs in one at a time."""
 
 TOKENS = 32
 
@@ -113,6 +121,22 @@ def hello(folder: Path) -> Generator[Server]:
         yield server
 
 
+async def _add_people(url: str) -> None:
+    database = Database(url)
+    async with database.transaction() as connection:
+        alice = await find_account(connection, "alice")
+        assert alice is not None
+        for number in range(PEOPLE):
+            await create_user(
+                connection,
+                username=f"person{number}",
+                password_hash=alice.password_hash,
+                scopes=sorted(alice.scopes),
+                now=datetime.now(UTC),
+            )
+    await database.close()
+
+
 @contextmanager
 def latchkey(url: str, settings: Mapping[str, str], folder: Path) -> Generator[Server]:
     """Latchkey with one worker, no access log, and demo data, on the migrated database ``url``."""
@@ -127,6 +151,7 @@ def latchkey(url: str, settings: Mapping[str, str], folder: Path) -> Generator[S
     # The folder has no .env, which the servers would read.
     seed = [sys.executable, "-m", "app", "seed-demo"]
     subprocess.run(seed, env=env, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    asyncio.run(_add_people(url))
     port = _free_port()
     arguments = ["app", "serve", "--no-access-log", "--port", str(port)]
     with _running(arguments, port, env, folder) as server:
