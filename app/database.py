@@ -21,6 +21,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from app import sqlite as sqlite_thread
 from app.errors import ConflictError
 
 Result = TypeVar("Result")
@@ -54,6 +55,7 @@ class Database:
         options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": POOL_TIMEOUT}
         if self.is_sqlite:
             writer_pool = {"pool_size": 1, "max_overflow": 0}
+            options["connect_args"] = {"async_creator_fn": sqlite_thread.connect}
         else:
             writer_pool = {"pool_size": POOL_SIZE, "max_overflow": 0}
             options["connect_args"] = {"server_settings": POSTGRESQL_TIMEOUTS, "timeout": 5}

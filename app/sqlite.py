@@ -1,0 +1,82 @@
+"""SQLite's thread, entered once for each statement.
+
+aiosqlite makes, runs, reads and closes a cursor in four trips to the thread of its connection, each
+of which costs the event loop more than most statements cost SQLite. Here the four are one.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+
+import aiosqlite
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+CHUNK_SIZE = 64
+"""Rows that aiosqlite fetches at a time where it iterates, which nothing here does."""
+
+
+class Cursor:
+    """What SQLAlchemy wants of a cursor: once a statement is run, all of its answer is here."""
+
+    description: Any = None
+    rowcount = -1
+    lastrowid: int | None = None
+    arraysize = 1
+
+    def __init__(self, connection: "Connection") -> None:
+        """Nothing happens yet."""
+        self._connection = connection
+        self._rows: list[Any] = []
+
+    async def __aenter__(self) -> Self:
+        """Be ready at once."""
+        return self
+
+    async def execute(self, sql: str, parameters: Parameters = ()) -> None:
+        """Run one statement and fetch its rows. Raises :class:`sqlite3.Error`."""
+
+        def run(connection: sqlite3.Connection) -> None:
+            self._keep(connection.execute(sql, parameters))
+
+        await self._connection.run(run)
+
+    async def executemany(self, sql: str, parameters: Sequence[Parameters]) -> None:
+        """Run one statement for each set of parameters. Raises :class:`sqlite3.Error`."""
+
+        def run(connection: sqlite3.Connection) -> None:
+            self._keep(connection.executemany(sql, parameters))
+
+        await self._connection.run(run)
+
+    def _keep(self, cursor: sqlite3.Cursor) -> None:
+        self._rows = cursor.fetchall() if cursor.description else []
+        self.description, self.rowcount = cursor.description, cursor.rowcount
+        self.lastrowid = cursor.lastrowid
+        cursor.close()
+
+    async def fetchall(self) -> list[Any]:
+        """The rows, which were fetched already."""
+        return self._rows
+
+    async def close(self) -> None:
+        """There is nothing left open."""
+
+
+class Connection(aiosqlite.Connection):
+    """A connection with such cursors."""
+
+    def cursor(self) -> Cursor:  # type: ignore[override]
+        """A cursor, without a trip to the thread."""
+        return Cursor(self)
+
+    async def run(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do ``work`` with the driver's connection, in its thread."""
+        await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+
+
+def connect(*args: Any, **options: Any) -> Connection:
+    """A connection, opened when it is awaited; the arguments are those of ``sqlite3.connect``."""
+    connection = Connection(lambda: sqlite3.connect(*args, **options), CHUNK_SIZE)
+    connection._thread.daemon = True  # as SQLAlchemy does: a process may end without closing it
+    return connection
