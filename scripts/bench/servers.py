@@ -138,8 +138,10 @@ async def _add_people(url: str) -> None:
 
 
 @contextmanager
-def latchkey(url: str, settings: Mapping[str, str], folder: Path) -> Generator[Server]:
-    """Latchkey with one worker, no access log, and demo data, on the migrated database ``url``."""
+def latchkey(
+    url: str, settings: Mapping[str, str], folder: Path, workers: int = 1
+) -> Generator[Server]:
+    """Latchkey with demo data and without access log, on the migrated database ``url``."""
     env = _environment(
         {
             "LATCHKEY_ENVIRONMENT": "development",
@@ -154,5 +156,6 @@ def latchkey(url: str, settings: Mapping[str, str], folder: Path) -> Generator[S
     asyncio.run(_add_people(url))
     port = _free_port()
     arguments = ["app", "serve", "--no-access-log", "--port", str(port)]
+    arguments += ["--workers", str(workers)]
     with _running(arguments, port, env, folder) as server:
         yield server
