@@ -13,7 +13,7 @@ from app.errors import (
     TooManyAttemptsError,
     UnavailableError,
 )
-from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
+from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
 from app.oauth2.origin import origin_of
 from app.problems import problem, with_body
 from app.security.passwords import QueueFullError
@@ -31,11 +31,7 @@ AccountOwner = Annotated[CurrentUser, Security(current_user, scopes=["account"])
 
 PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
     **with_body(BEARER_RESPONSES),
-    403: {
-        **BEARER_RESPONSES[403],
-        "description": "The scope is missing (`insufficient_scope`), or the password is wrong.",
-        "content": {"application/problem+json": {"schema": {"type": "object"}}},
-    },
+    **forbidden("the current password is wrong"),
     429: problem("Too many attempts have failed (`Retry-After`)."),
 }
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Query
 
+from app.oauth2.bearer import forbidden
 from app.problems import problem
 from app.services.versions import ANY_VERSION, Versions, version_of
 
@@ -17,7 +18,11 @@ NO_NUL = r"^[^\x00]*$"
 
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 
+AUTHORITY_RESPONSES = forbidden("whoever asks lacks a scope of whom it is about, or one to grant")
+"""What a route can answer that changes what somebody else may do."""
+
 CHANGE_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **AUTHORITY_RESPONSES,
     409: problem("It exists already, is in use, or is the last administrator."),
     412: problem("It was changed meanwhile (`If-Match`)."),
 }

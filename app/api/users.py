@@ -7,7 +7,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app.api.paging import CHANGE_RESPONSES, NO_NUL, ExpectedVersions, Limit, etag, page
+from app.api.paging import (
+    AUTHORITY_RESPONSES,
+    CHANGE_RESPONSES,
+    NO_NUL,
+    ExpectedVersions,
+    Limit,
+    etag,
+    page,
+)
 from app.api.passwords import hash_new_password
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
@@ -177,7 +185,7 @@ async def update_user(
     status_code=204,
     operation_id="set_user_password",
     summary="Give a user another password",
-    responses=NOT_FOUND,
+    responses={**NOT_FOUND, **AUTHORITY_RESPONSES},
 )
 async def set_user_password(
     principal: Writer, server: CurrentServer, user_id: uuid.UUID, wanted: NewPassword

@@ -185,3 +185,14 @@ BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
     403: _error("The token lacks a scope (`insufficient_scope`)."),
 }
 """What every route behind :func:`current_user` can answer, for its ``responses``."""
+
+
+def forbidden(reason: str) -> dict[int | str, dict[str, Any]]:
+    """403 of a route that refuses for ``reason`` too, beside a scope that the token lacks."""
+    return {
+        403: {
+            **BEARER_RESPONSES[403],
+            "description": f"The token lacks a scope (`insufficient_scope`), or {reason}.",
+            "content": {"application/problem+json": {"schema": {"type": "object"}}},
+        }
+    }
