@@ -1,7 +1,7 @@
 """Demo data: users and clients whose secrets are printed in the documents. Development only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from ipaddress import ip_address
 
 from sqlalchemy import exists, select, update
@@ -56,6 +56,7 @@ DEMO_CLIENTS = (
         name="First-party application",
         is_public=True,
         grant_types=("password", "refresh_token"),
+        every_scope=True,
         default_scopes=("profile", "email", "items:read"),
     ),
     Registration(
@@ -63,6 +64,7 @@ DEMO_CLIENTS = (
         name="Swagger UI",
         is_public=True,
         grant_types=("password", "authorization_code", "refresh_token"),
+        every_scope=True,
         default_scopes=("openid", "profile", "email", "items:read"),
     ),
     Registration(
@@ -97,8 +99,6 @@ DEMO_CLIENTS = (
 DEMO_API_KEY = "lk_demo_alice_development_only"
 DEMO_DIGEST_PASSWORD = "alice-digest-in-development"
 
-_EVERY_SCOPE = ("first-party", "swagger-ui")
-
 
 async def seed_demo(connection: AsyncConnection, server: Server) -> None:
     """Add what is missing of the demo data. Raises :class:`Problem` in production."""
@@ -125,8 +125,7 @@ async def seed_demo(connection: AsyncConnection, server: Server) -> None:
     for client in DEMO_CLIENTS:
         known = select(exists().where(Client.client_id == client.client_id))
         if not await connection.scalar(known):
-            scopes = every_scope if client.client_id in _EVERY_SCOPE else client.scopes
-            await create_client(connection, replace(client, scopes=scopes), now)
+            await create_client(connection, client, now)
 
 
 async def _give_alice_more(connection: AsyncConnection, server: Server) -> None:

@@ -414,6 +414,7 @@ def test_a_client_is_created_with_an_id_and_a_secret_that_are_shown(latchkey: La
         "id_token_alg": "RS256",
         "require_pkce": True,
         "introspect": "own",
+        "every_scope": False,
         **just_now(record),
     }
     assert len(record["client_id"]) >= 20
@@ -488,6 +489,7 @@ def test_a_client_is_stored_with_every_option_that_is_given(latchkey: Latchkey) 
         "id_token_alg": "EdDSA",
         "require_pkce": False,
         "introspect": "any",
+        "every_scope": False,
         **just_now(record),
     }
     assert rows(latchkey.url, *STORED) == [
@@ -527,6 +529,7 @@ def test_a_public_client_has_no_secret(latchkey: Latchkey) -> None:
         "id_token_alg": "RS256",
         "require_pkce": True,
         "introspect": "own",
+        "every_scope": False,
         **just_now(record),
     }
     assert rows(latchkey.url, Client.is_public, Client.auth_methods) == [(True, ["none"])]

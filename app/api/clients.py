@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app.api.paging import CHANGE_RESPONSES, NO_NUL, ExpectedVersions, Limit, etag, page
+from app.api.paging import (
+    AUTHORITY_RESPONSES,
+    CHANGE_RESPONSES,
+    NO_NUL,
+    ExpectedVersions,
+    Limit,
+    etag,
+    page,
+)
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
@@ -85,6 +93,7 @@ class ClientOut(BaseModel):
     id_token_alg: str
     require_pkce: bool
     introspect: str
+    every_scope: bool = Field(description="Also those that are still to come.")
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
@@ -224,7 +233,7 @@ async def update_client(
     "/{client_id}/secret",
     operation_id="rotate_client_secret",
     summary="Give a client another secret",
-    responses=NOT_FOUND,
+    responses={**NOT_FOUND, **AUTHORITY_RESPONSES},
 )
 async def rotate_client_secret(
     principal: Writer,

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, String
+from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -25,6 +25,8 @@ class Client(Base):
     require_pkce: Mapped[bool] = mapped_column(default=True)
     introspect: Mapped[str] = mapped_column(String(8), default="own")
     """Whose access tokens it may introspect: ``own`` or ``any``."""
+    every_scope: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether it is given each scope that is added, and does not keep one from being deleted."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]

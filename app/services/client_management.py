@@ -16,12 +16,12 @@ from app.services.audit import Event, record
 from app.services.authority import Actor
 from app.services.registration import (
     Registration,
+    allowed_scopes,
     auth_methods_of,
     check_registration,
     create_client,
     set_client_scopes,
 )
-from app.services.scopes import require_known
 from app.services.versions import ANY_VERSION, Versions
 
 CLIENTS_LOCK = "clients"
@@ -46,6 +46,7 @@ class ClientRecord:
     id_token_alg: str
     require_pkce: bool
     introspect: str
+    every_scope: bool
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
@@ -90,6 +91,7 @@ def _select() -> Select[Any]:
         Client.id_token_alg,
         Client.require_pkce,
         Client.introspect,
+        Client.every_scope,
         Client.created_at,
         Client.updated_at,
         Client.disabled_at,
@@ -161,9 +163,11 @@ async def change_client(
     expected.require(before.updated_at)
     wanted = {name: value for name, value in asdict(changes).items() if value is not None}
     disabled = wanted.pop("disabled", None)
+    if before.every_scope and changes.scopes is not None:
+        wanted["every_scope"] = False
     after = replace(_as_registration(before), **wanted)
     check_registration(after)
-    allowed = set(await require_known(connection, [*after.scopes, *after.default_scopes]))
+    allowed = set(await allowed_scopes(connection, after))
     actor.require_to_grant(allowed.difference(before.scopes))
     values = {name: wanted[name] for name in wanted if name not in ("scopes", "default_scopes")}
     if "auth_methods" in values:

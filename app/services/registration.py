@@ -14,7 +14,7 @@ from app.database import insert_new
 from app.errors import ConflictError, InvalidError
 from app.models import Client, ClientScope, ClientSecret, User
 from app.security.opaque import generate_secret, hash_secret
-from app.services.scopes import require_known
+from app.services.scopes import list_scopes, require_known
 
 GRANT_TYPES = ("password", "refresh_token", "client_credentials", "authorization_code")
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
@@ -45,6 +45,8 @@ class Registration:
     id_token_alg: str = "RS256"
     require_pkce: bool = True
     introspect: str = "own"
+    every_scope: bool = False
+    """Every scope is allowed, also those that are still to come."""
 
 
 def check_redirect_uri(uri: str) -> None:
@@ -108,6 +110,9 @@ def check_registration(registration: Registration) -> None:
         raise InvalidError("only a confidential client can do without PKCE")
     if public and registration.introspect != "own":
         raise InvalidError("only a confidential client can introspect")
+    if not public and registration.every_scope:
+        # One that acts for itself would be granted what nobody has given it.
+        raise InvalidError("only a public client can have every scope that is still to come")
     if registration.id_token_alg not in ID_TOKEN_ALGORITHMS:
         raise InvalidError("an ID token is signed with " + ", ".join(ID_TOKEN_ALGORITHMS))
     if registration.introspect not in ("own", "any"):
@@ -142,7 +147,7 @@ async def create_client(
     :class:`ConflictError`.
     """
     check_registration(registration)
-    allowed = await require_known(connection, [*registration.scopes, *registration.default_scopes])
+    allowed = await allowed_scopes(connection, registration)
     client_id = registration.client_id or generate_secret()[:22]
     await check_identity(connection, client_id)
     await insert_new(
@@ -159,6 +164,7 @@ async def create_client(
             id_token_alg=registration.id_token_alg,
             require_pkce=registration.require_pkce,
             introspect=registration.introspect,
+            every_scope=registration.every_scope,
             created_at=now,
             updated_at=now,
         ),
@@ -173,6 +179,12 @@ async def create_client(
         )
     )
     return client_id, secret
+
+
+async def allowed_scopes(connection: AsyncConnection, registration: Registration) -> list[str]:
+    """What the client may ask for. Raises :class:`InvalidError` for a scope that is unknown."""
+    named = await require_known(connection, [*registration.scopes, *registration.default_scopes])
+    return list(await list_scopes(connection)) if registration.every_scope else named
 
 
 async def set_client_scopes(

@@ -5,13 +5,13 @@ import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, exists, insert, select
+from sqlalchemy import delete, exists, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.database import Database, insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
-from app.models import ApiKeyScope, ClientScope, Consent, Scope, UserScope
+from app.models import ApiKeyScope, Client, ClientScope, Consent, Scope, UserScope
 from app.recent import Recent
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
@@ -68,6 +68,9 @@ async def create_scope(
         f"the scope {name} exists already",
         insert(Scope).values(name=name, description=description, created_at=now),
     )
+    followers = select(Client.client_id, literal(name), literal(False)).where(Client.every_scope)
+    columns = (ClientScope.client_id, ClientScope.scope, ClientScope.is_default)
+    await connection.execute(insert(ClientScope).from_select(columns, followers))
 
 
 async def require_known(connection: AsyncConnection, names: Sequence[str]) -> list[str]:
@@ -110,12 +113,17 @@ def _as_user_id(subject: str) -> uuid.UUID | None:
 async def delete_scope(connection: AsyncConnection, name: str, by: str | None = None) -> None:
     """Delete a scope that nobody has, but for the user or client ``by`` that deletes it.
 
+    The clients that have every scope lose it as they got it: by themselves.
     Raises :class:`NotFoundError` or :class:`ConflictError`.
     """
     if name not in await list_scopes(connection):
         raise NotFoundError(f"there is no scope {name!r}")
     if by is not None:
         await _take_from(connection, by, name)
+    followers = select(Client.client_id).where(Client.every_scope)
+    await connection.execute(
+        delete(ClientScope).where(ClientScope.scope == name, ClientScope.client_id.in_(followers))
+    )
     holders = {
         "users": UserScope.scope,
         "clients": ClientScope.scope,

@@ -21,6 +21,7 @@ from app.services.clients import find_client
 from app.services.paging import every
 from app.services.registration import (
     Registration,
+    allowed_scopes,
     auth_methods_of,
     check_identity,
     check_registration,
@@ -89,6 +90,7 @@ class TransferredClient(_Part):
     id_token_alg: str = "RS256"
     require_pkce: bool = True
     introspect: str = "own"
+    every_scope: bool = False
     disabled: bool = False
     secrets: list[TransferredSecret] | None = None
 
@@ -160,6 +162,7 @@ async def _export_clients(
                 id_token_alg=client.id_token_alg,
                 require_pkce=client.require_pkce,
                 introspect=client.introspect,
+                every_scope=client.every_scope,
                 disabled=client.disabled_at is not None,
                 secrets=secrets,
             )
@@ -251,7 +254,7 @@ async def _import_client(
         **client.model_dump(exclude={"public", "disabled", "secrets"}),
     )
     check_registration(registration)
-    allowed = await require_known(connection, [*client.scopes, *client.default_scopes])
+    allowed = await allowed_scopes(connection, registration)
     found = (
         await connection.execute(
             select(Client.client_id, Client.disabled_at).where(Client.client_id == client.client_id)

@@ -217,6 +217,7 @@ def test_a_client_is_shown_without_its_secret(shell: Shell, robot: dict[str, Any
         "id_token_alg": "RS256",
         "require_pkce": True,
         "introspect": "own",
+        "every_scope": False,
         "created_at": shown["created_at"],
         "updated_at": shown["created_at"],
         "disabled_at": None,

@@ -122,6 +122,7 @@ async def test_a_client_is_registered_with_the_defaults_of_a_confidential_one(
             "id_token_alg": "RS256",
             "require_pkce": True,
             "introspect": "own",
+            "every_scope": False,
             "created_at": written(clock.now()),
             "updated_at": written(clock.now()),
             "disabled_at": None,
@@ -153,6 +154,7 @@ async def test_a_client_is_registered_as_it_is_described(
     assert created["client"] == described | {
         "client_id": client_id,
         "public": False,
+        "every_scope": False,
         "created_at": written(clock.now()),
         "updated_at": written(clock.now()),
         "disabled_at": None,

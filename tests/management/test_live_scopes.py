@@ -7,12 +7,14 @@ from collections.abc import AsyncGenerator
 import httpx2
 import pytest
 
+from app.errors import InvalidError
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_oauth2_error
+from tests.assertions import assert_oauth2_error, assert_problem
 from tests.clock import TestClock
 from tests.factories import TestClient, TestUser, add_client, add_user
+from tests.management.operators import EVERY_SCOPE, token_of
 from tests.management.shell import Shell
 from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, give_to_user
 from tests.started import started
@@ -127,6 +129,79 @@ async def test_a_new_scope_is_left_out_for_a_user_who_has_it_not(
     client = await add_client(server, f"client-{uuid.uuid4()}", scopes=["profile", scope])
     response = await ask(other, user, client, f"profile {scope}")
     assert (response.status_code, response.json()["scope"]) == (200, "profile")
+
+
+async def ask_as_public(
+    http: httpx2.AsyncClient, user: TestUser, client: TestClient, scope: str
+) -> httpx2.Response:
+    form = {
+        "grant_type": "password",
+        "username": user.username,
+        "password": user.password,
+        "scope": scope,
+        "client_id": client.client_id,
+    }
+    return await http.post("/token", data=form)
+
+
+@pytest.fixture
+async def follower(server: Server) -> TestClient:
+    """A client that has every scope, also those that are still to come."""
+    return await add_client(server, f"docs-{uuid.uuid4()}", is_public=True, every_scope=True)
+
+
+async def test_a_client_with_every_scope_may_ask_for_a_new_one_as_well(
+    other: httpx2.AsyncClient, server: Server, follower: TestClient, scope: str
+) -> None:
+    user = await add_user(server, f"user {uuid.uuid4()}", scopes=["profile", scope])
+    response = await ask_as_public(other, user, follower, f"profile {scope}")
+    assert (response.status_code, response.json()["scope"]) == (200, f"profile {scope}")
+
+
+async def test_what_its_users_lack_is_not_granted_to_a_client_with_every_scope(
+    other: httpx2.AsyncClient, server: Server, follower: TestClient, scope: str
+) -> None:
+    user = await add_user(server, f"user {uuid.uuid4()}", scopes=["profile"])
+    response = await ask_as_public(other, user, follower, f"profile {scope}")
+    assert (response.status_code, response.json()["scope"]) == (200, "profile")
+
+
+async def test_a_client_with_every_scope_does_not_keep_one_from_being_deleted(
+    http: httpx2.AsyncClient,
+    server: Server,
+    as_admin: dict[str, str],
+    follower: TestClient,
+    scope: str,
+) -> None:
+    assert (await http.delete(f"/scopes/{scope}", headers=as_admin)).status_code == 204
+    user = await add_user(server, f"user {uuid.uuid4()}", scopes=["profile"])
+    refused = await ask_as_public(http, user, follower, f"profile {scope}")
+    assert_oauth2_error(refused, "invalid_scope")
+
+
+async def test_a_client_whose_scopes_are_set_has_those_alone_from_then_on(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], follower: TestClient
+) -> None:
+    await command(server, "clients", "update", follower.client_id, "--scope", "profile")
+    await add_by_api(http, as_admin, new_name())
+    found = await http.get(f"/clients/{follower.client_id}", headers=as_admin)
+    assert found.json()["scopes"] == ["profile"]
+
+
+async def test_whoever_changes_a_client_with_every_scope_needs_the_new_ones_too(
+    http: httpx2.AsyncClient, server: Server, scope: str, follower: TestClient
+) -> None:
+    former = await add_user(server, f"former {uuid.uuid4()}", scopes=EVERY_SCOPE)
+    headers = await token_of(server, former, *EVERY_SCOPE)
+    changed = await http.patch(
+        f"/clients/{follower.client_id}", json={"name": "Mine"}, headers=headers
+    )
+    assert_problem(changed, 403)
+
+
+async def test_a_client_that_acts_for_itself_cannot_have_every_scope(server: Server) -> None:
+    with pytest.raises(InvalidError):
+        await add_client(server, f"service-{uuid.uuid4()}", every_scope=True)
 
 
 async def test_a_deleted_scope_is_gone_everywhere_within_two_seconds(

@@ -176,6 +176,7 @@ def test_an_export_is_one_json_document(full: Shell) -> None:
         "default_scopes": ["profile"],
         "id_token_alg": "EdDSA",
         "require_pkce": False,
+        "every_scope": False,
         "introspect": "any",
         "disabled": False,
         "secrets": None,
@@ -185,6 +186,15 @@ def test_an_export_is_one_json_document(full: Shell) -> None:
         "app",
         True,
     )
+
+
+def test_a_client_with_every_scope_has_those_of_where_it_is_imported(full: Shell) -> None:
+    docs = {"client_id": "docs", "name": "Docs", "public": True, "grant_types": ["password"]}
+    load(full, {"clients": [{**docs, "every_scope": True}]})
+    document = json.loads(export(full))
+    (found,) = [client for client in document["clients"] if client["client_id"] == "docs"]
+    assert found["every_scope"]
+    assert found["scopes"] == sorted(scope["name"] for scope in document["scopes"])
 
 
 def test_hashes_are_exported_only_on_request(full: Shell) -> None:
