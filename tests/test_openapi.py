@@ -289,16 +289,31 @@ async def test_every_operation_documents_an_unexpected_fault(document: Document)
     assert missing == []
 
 
+async def test_every_operation_that_changes_others_documents_that_it_may_be_refused(
+    document: Document,
+) -> None:
+    managing = [
+        operation
+        for (method, path), operation in operations(document).items()
+        if method != "get" and re.match("/(users/{user_id}|clients)", path)
+    ]
+    assert len(managing) == 7
+    for operation in managing:
+        content = operation["responses"]["403"]["content"]
+        assert set(content) == {"application/json", "application/problem+json"}
+
+
 # Its secrets
 
 
-async def test_in_development_only_the_descriptions_of_schemes_have_secrets(
+async def test_in_development_only_descriptions_of_schemes_and_operations_have_secrets(
     document: Document,
 ) -> None:
     for path, value in nodes(document):
         if isinstance(value, str) and any(secret in value for secret in PRINTED):
-            where, kind, _, member = path
-            assert (where, kind, member) == ("components", "securitySchemes", "description")
+            assert len(path) == 4
+            assert path[-1] == "description"
+            assert path[:2] == ("components", "securitySchemes") or path[0] == "paths"
 
 
 async def test_in_development_each_form_says_what_to_type(document: Document) -> None:
@@ -320,6 +335,7 @@ async def test_in_production_the_document_has_no_secret(
 
 
 async def test_passwords_and_secrets_have_neither_example_nor_default(document: Document) -> None:
+    """But the empty example: else Swagger UI fills in a word of its own."""
     secret = re.compile(r"(\w+_)?(password|secret|key|code)|code_verifier|(\w+_)?token")
     found = [
         (path, value)
@@ -328,7 +344,28 @@ async def test_passwords_and_secrets_have_neither_example_nor_default(document: 
     ]
     assert len(found) > 10
     for path, value in found:
-        assert not {"example", "examples", "default"} & set(value), path
+        assert not {"example", "default"} & set(value), path
+        assert value.get("examples", [""]) == [""], path
+
+
+def forms(document: Document) -> Iterator[tuple[tuple[str, str], Document]]:
+    """The fields of each form."""
+    for key, operation in operations(document).items():
+        for media_type, body in operation.get("requestBody", {}).get("content", {}).items():
+            if media_type == "application/x-www-form-urlencoded":
+                yield key, body["schema"]["properties"]
+
+
+async def test_a_form_has_nothing_filled_in_but_in_development_the_name_of_a_demo_user(
+    document: Document, production: httpx2.AsyncClient
+) -> None:
+    for shown, username in ((document, "alice"), (await fetch(production), "")):
+        found = list(forms(shown))
+        assert len(found) > 4
+        for key, properties in found:
+            for name, schema in properties.items():
+                filled_in = username if name == "username" else ""
+                assert "enum" in schema or schema["examples"] == [filled_in], (key, name)
 
 
 async def test_passwords_and_secrets_of_forms_are_not_shown_while_they_are_typed(

@@ -1,10 +1,12 @@
 """How the answers of the protocol endpoints are described in OpenAPI."""
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
 from app.oauth2.form import FORM
+from app.settings import Settings
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -54,6 +56,29 @@ TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+def fields(properties: Mapping[str, Any], username: str = "") -> dict[str, Any]:
+    """The fields of a form, empty but for ``username``.
+
+    Without an example Swagger UI would fill in "string", and asterisks for a password.
+    """
+    return {
+        name: schema
+        if "enum" in schema
+        else {**schema, "examples": [username if name == "username" else ""]}
+        for name, schema in properties.items()
+    }
+
+
+def demo_username(settings: Settings) -> str:
+    """Whose name stands in a form in development; a password never does."""
+    return "alice" if settings.development else ""
+
+
+def demo_hint(settings: Settings, credentials: str) -> str:
+    """The end of a description, in development: what to type while the demo data is there."""
+    return f"\n\nWith the demo data: {credentials}." if settings.development else ""
+
+
 def form_body(parameters: dict[str, str]) -> dict[str, Any]:
     """A form whose ``parameters`` are required, with those that name a client."""
     properties = {
@@ -64,5 +89,5 @@ def form_body(parameters: dict[str, str]) -> dict[str, Any]:
         "client_id": {"type": "string"},
         "client_secret": {"type": "string", "format": "password"},
     }
-    schema = {"type": "object", "properties": properties, "required": list(parameters)}
+    schema = {"type": "object", "properties": fields(properties), "required": list(parameters)}
     return {"required": True, "content": {FORM: {"schema": schema}}}

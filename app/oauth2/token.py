@@ -21,9 +21,17 @@ from app.oauth2.form import FORM, read_form
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.grants import supported_grants
 from app.oauth2.origin import origin_of
-from app.oauth2.responses import NO_STORE, TOKEN_RESPONSES
+from app.oauth2.responses import (
+    NO_STORE,
+    TOKEN_RESPONSES,
+    demo_hint,
+    demo_username,
+    fields,
+)
 from app.server import CurrentServer, Server
 from app.settings import Settings
+
+PASSWORD_OF_THE_DEMO = "`alice` and `alice-in-wonderland`; leave the rest empty"
 
 
 def token_router(settings: Settings) -> APIRouter:
@@ -36,16 +44,20 @@ def token_router(settings: Settings) -> APIRouter:
         operation_id="token",
         summary="Get tokens",
         responses=TOKEN_RESPONSES,
+        description="Exchange a grant for an access token (RFC 6749, section 3.2).\n\n"
+        "A client authenticates with HTTP Basic or in the body; a public one sends its "
+        "`client_id`. The parameters depend on the `grant_type`."
+        + demo_hint(settings, PASSWORD_OF_THE_DEMO),
         openapi_extra={
-            "requestBody": request_body(grants.values(), strict=settings.strict_password_form)
+            "requestBody": request_body(
+                grants.values(),
+                strict=settings.strict_password_form,
+                username=demo_username(settings),
+            )
         },
     )
     async def token(request: Request, server: CurrentServer) -> Response:
-        """Exchange a grant for an access token (RFC 6749, section 3.2).
-
-        A client authenticates with HTTP Basic or in the body; a public one sends its
-        `client_id`. The parameters depend on the `grant_type`.
-        """
+        """Tokens for a grant."""
         return await answer_token_request(
             request, server, grants, strict=settings.strict_password_form
         )
@@ -80,7 +92,7 @@ def _choose(grants: Mapping[str, Grant], form: Mapping[str, str], strict: bool) 
     return grants[grant_type]
 
 
-def request_body(grants: Iterable[Grant], *, strict: bool) -> dict[str, Any]:
+def request_body(grants: Iterable[Grant], *, strict: bool, username: str) -> dict[str, Any]:
     """The form of ``grants`` as OpenAPI has it: the fields of all of them."""
     grants = list(grants)
     properties: dict[str, Any] = {}
@@ -89,7 +101,7 @@ def request_body(grants: Iterable[Grant], *, strict: bool) -> dict[str, Any]:
     properties["grant_type"] = {"type": "string", "enum": [grant.grant_type for grant in grants]}
     schema = {
         "type": "object",
-        "properties": properties,
+        "properties": fields(properties, username),
         "required": ["grant_type"] if strict else [],
     }
     return {"required": True, "content": {FORM: {"schema": schema}}}

@@ -16,11 +16,15 @@ from app.oauth2.bearer import (
     verify,
 )
 from app.oauth2.form import FORM, read_form
+from app.oauth2.responses import fields
 from app.server import CurrentServer
 
 router = APIRouter(prefix="/userinfo", tags=["openid"], responses=BEARER_RESPONSES)
 
 SCOPE = "openid"
+
+IN_FORM = fields({"access_token": {"type": "string", "format": "password"}})
+"""Empty, for who has logged in sends the token in the header, and it must come only once."""
 
 CLAIMS = ("preferred_username", "email", "email_verified")
 
@@ -49,13 +53,7 @@ async def get_userinfo(
     response_model=UserInfo,
     openapi_extra={
         "security": [{password_bearer.scheme_name: [SCOPE]}],
-        "requestBody": {
-            "content": {
-                FORM: {
-                    "schema": {"type": "object", "properties": {"access_token": {"type": "string"}}}
-                }
-            }
-        },
+        "requestBody": {"content": {FORM: {"schema": {"type": "object", "properties": IN_FORM}}}},
     },
 )
 async def post_userinfo(request: Request, server: CurrentServer) -> Response:

@@ -37,7 +37,7 @@ def scheme_routers(server: Server) -> Sequence[APIRouter]:
         http_bearer.router,
         http_digest.make_router(server),
         oauth2_password.router,
-        oauth2_password_form.router,
+        oauth2_password_form.make_router(server.settings),
         oauth2_authorization_code.router,
         oauth2_flows.router,
         openid_connect.make_router(server.settings),

@@ -52,7 +52,10 @@ class CookieKey(BaseModel):
 async def api_key_cookie(
     server: CurrentServer, key: Annotated[str | None, Security(cookie)]
 ) -> SchemeAnswer:
-    """Recognise the owner of the key in the cookie `latchkey_key`."""
+    """Recognise the owner of the key in the cookie `latchkey_key`.
+
+    First set it, with `PUT /schemes/api-key/cookie`.
+    """
     return answer_for("APIKeyCookie", await check_api_key(server, key))
 
 

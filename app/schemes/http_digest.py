@@ -12,6 +12,8 @@ from fastapi import APIRouter, Request, Security
 
 from app.errors import TooManyAttemptsError
 from app.oauth2.origin import origin_of
+from app.oauth2.responses import demo_hint
+from app.problems import problem
 from app.schemes.answer import TAG, SchemeAnswer, challenge_responses, make_answer, note_login
 from app.schemes.dropin.digest import DigestCredentials, DigestServer
 from app.security.encryption import UndecryptableError
@@ -34,8 +36,7 @@ class SqlDigest(DigestServer):
             now=lambda: server.clock.now().timestamp(),
             scheme_name="HTTPDigest",
             description="Swagger UI cannot do Digest, but your browser can: execute the "
-            "operation, and type into the browser's own dialog. The password is not the login "
-            "password; `latchkey users set-digest` makes one.",
+            "operation, and type into the browser's own dialog.",
         )
         self._server = server
 
@@ -85,16 +86,23 @@ def make_router(server: Server) -> APIRouter:
         "/schemes/http/digest",
         operation_id="scheme_http_digest",
         summary="HTTPDigest, completed",
-        responses=challenge_responses(
-            'Digest realm="latchkey", qop="auth", algorithm=SHA-256, nonce="…", opaque="…"'
-        ),
+        responses={
+            **challenge_responses(
+                'Digest realm="latchkey", qop="auth", algorithm=SHA-256, nonce="…", opaque="…"'
+            ),
+            429: problem("Too many attempts have failed (`Retry-After`)."),
+        },
+        description="Recognise a user by a Digest credential.\n\nPress **Execute**: the browser "
+        "asks with its own dialog. Swagger UI's dialog cannot do Digest. The password is not the "
+        "login password; `latchkey users set-digest` makes one."
+        + demo_hint(server.settings, "`alice` and `alice-digest-in-development`"),
     )
     async def http_digest(
         server: CurrentServer,
         request: Request,
         credentials: Annotated[DigestCredentials, Security(digest)],
     ) -> SchemeAnswer:
-        """Recognise a user by a Digest credential. The browser asks with its own dialog."""
+        """Who proved to know the password."""
         async with server.database.read() as connection:
             user = await find_digest_user(connection, credentials.username, digest.realm)
             if user is None:

@@ -40,7 +40,8 @@ flows = OAuth2Bearer(
     },
     scheme_name="OAuth2",
     description="Three ways to the same kind of token. To Swagger UI, who is logged in by one "
-    "of them is logged in by all.",
+    'of them is logged in by all. For client credentials press "select none" first: a client is '
+    "refused scopes that speak of a user, and gets its own defaults if it asks for none.",
 )
 
 

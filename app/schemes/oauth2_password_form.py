@@ -9,35 +9,44 @@ from fastapi import APIRouter, Request, Response
 
 from app.oauth2.grants import supported_grants
 from app.oauth2.grants.password import LAX, STRICT
-from app.oauth2.responses import TOKEN_RESPONSES
-from app.oauth2.token import answer_token_request, request_body
+from app.oauth2.responses import TOKEN_RESPONSES, demo_hint, demo_username
+from app.oauth2.token import PASSWORD_OF_THE_DEMO, answer_token_request, request_body
 from app.schemes.answer import TAG
 from app.server import CurrentServer
-
-router = APIRouter(tags=[TAG])
-
-
-@router.post(
-    "/schemes/oauth2/password-form",
-    operation_id="scheme_oauth2_password_form",
-    summary="OAuth2PasswordRequestForm",
-    responses=TOKEN_RESPONSES,
-    openapi_extra={"requestBody": request_body([LAX], strict=False)},
-)
-async def oauth2_password_form(request: Request, server: CurrentServer) -> Response:
-    """A token, with or without `grant_type=password` in the form."""
-    grants = {LAX.grant_type: LAX} if "password" in supported_grants(server.settings) else {}
-    return await answer_token_request(request, server, grants, strict=False)
+from app.settings import Settings
 
 
-@router.post(
-    "/schemes/oauth2/password-form-strict",
-    operation_id="scheme_oauth2_password_form_strict",
-    summary="OAuth2PasswordRequestFormStrict",
-    responses=TOKEN_RESPONSES,
-    openapi_extra={"requestBody": request_body([STRICT], strict=True)},
-)
-async def oauth2_password_form_strict(request: Request, server: CurrentServer) -> Response:
-    """A token, only with `grant_type=password` in the form."""
-    grants = {STRICT.grant_type: STRICT} if "password" in supported_grants(server.settings) else {}
-    return await answer_token_request(request, server, grants, strict=True)
+def make_router(settings: Settings) -> APIRouter:
+    """The two sample routes."""
+    router = APIRouter(tags=[TAG])
+    offered = "password" in supported_grants(settings)
+    username = demo_username(settings)
+    hint = demo_hint(settings, PASSWORD_OF_THE_DEMO)
+
+    @router.post(
+        "/schemes/oauth2/password-form",
+        operation_id="scheme_oauth2_password_form",
+        summary="OAuth2PasswordRequestForm",
+        description="A token, with or without `grant_type=password` in the form." + hint,
+        responses=TOKEN_RESPONSES,
+        openapi_extra={"requestBody": request_body([LAX], strict=False, username=username)},
+    )
+    async def oauth2_password_form(request: Request, server: CurrentServer) -> Response:
+        """A token."""
+        grants = {LAX.grant_type: LAX} if offered else {}
+        return await answer_token_request(request, server, grants, strict=False)
+
+    @router.post(
+        "/schemes/oauth2/password-form-strict",
+        operation_id="scheme_oauth2_password_form_strict",
+        summary="OAuth2PasswordRequestFormStrict",
+        description="A token, only with `grant_type=password` in the form." + hint,
+        responses=TOKEN_RESPONSES,
+        openapi_extra={"requestBody": request_body([STRICT], strict=True, username=username)},
+    )
+    async def oauth2_password_form_strict(request: Request, server: CurrentServer) -> Response:
+        """A token."""
+        grants = {STRICT.grant_type: STRICT} if offered else {}
+        return await answer_token_request(request, server, grants, strict=True)
+
+    return router

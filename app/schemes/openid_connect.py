@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection
 from app.errors import InvalidTokenError
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
 from app.oauth2.published import publish
+from app.oauth2.responses import demo_hint
 from app.oidc.discovery import configuration
 from app.schemes.answer import TAG, SchemeAnswer, answer_for
 from app.schemes.dropin.openid_connect import Claims, OpenIdConnectBearer
@@ -56,11 +57,16 @@ def make_router(settings: Settings) -> APIRouter:
         operation_id="scheme_openid_connect",
         summary="OpenIdConnect, completed",
         responses=BEARER_RESPONSES,
+        description="Validate an access token with what the discovery document says.\n\nIn the "
+        "dialog of **Authorize** choose `OpenIdConnect (OAuth2, authorization_code with PKCE)`, "
+        "leave client_secret empty, and log in in the popup. The other forms work as well; for "
+        '`client_credentials` press "select none" first, and be told (403) that a user is wanted.'
+        + demo_hint(settings, "`alice` and `alice-in-wonderland`"),
     )
     async def openid_connect(
         request: Request, server: CurrentServer, claims: Annotated[Claims, Security(oidc)]
     ) -> SchemeAnswer:
-        """Validate an access token with what the discovery document says."""
+        """Whose access token it is."""
         user = await identify(server, await verify(server, bearer_token(request)), [])
         return answer_for("OpenIdConnect", user)
 
