@@ -20,7 +20,7 @@ from app.server import Server
 from app.services.api_keys import KeyHolder, find_key_holder
 from tests.commands import development
 from tests.conftest import make_settings
-from tests.schemes.rfc7616 import h
+from tests.schemes.dropin.rfc7616 import h
 
 Found = TypeVar("Found")
 

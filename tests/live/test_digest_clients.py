@@ -19,7 +19,7 @@ from tests.databases import Backend
 from tests.factories import bearer
 from tests.live.server import latchkey, seed_demo, serving, serving_twice
 from tests.schemes.answers import assert_recognised
-from tests.schemes.rfc7616 import PATH, Challenge, Login, challenged, challenges, send
+from tests.schemes.dropin.rfc7616 import PATH, Challenge, Login, challenged, challenges, send
 
 PASSWORD = "alice-digest-in-development"
 

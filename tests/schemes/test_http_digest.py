@@ -23,7 +23,7 @@ from tests.factories import PASSWORD, TestUser, add_user, disable_user
 from tests.oauth2.lifecycle import delete_user, give_to_user, take_from_user
 from tests.schemes.answers import assert_recognised
 from tests.schemes.conftest import SCOPES
-from tests.schemes.rfc7616 import (
+from tests.schemes.dropin.rfc7616 import (
     PATH,
     Challenge,
     Login,

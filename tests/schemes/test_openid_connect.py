@@ -1,6 +1,6 @@
 """``OpenIdConnect``, completed, with this server itself as the issuer.
 
-What the drop-in does with any issuer is in test_dropins.py.
+What the drop-in does with any issuer is in tests/schemes/dropin.
 """
 
 from collections.abc import Callable, Generator

@@ -14,6 +14,10 @@ and kept; an unknown key makes it look again, at most every half minute.
     @app.get("/private")
     async def private(claims: Annotated[Claims, Depends(oidc)]) -> str:
         return claims["sub"]
+
+An access token says that it is one, by its type ``at+jwt`` (RFC 9068, section 2.1), so that an ID
+token, which the same key signs, is not taken for one. Some issuers leave the type out:
+``require_type=False`` takes their tokens for what they say.
 """
 
 import asyncio
@@ -51,6 +55,12 @@ _UNREADABLE = (
 )
 """What an issuer that is down, or not what it should be, can bring about."""
 
+_OF_ID_TOKENS = ("nonce", "at_hash", "c_hash", "s_hash")
+"""Claims that an access token has no use for (OpenID Connect Core, sections 2 and 3.3.2.11)."""
+
+_OF_ACCESS_TOKENS = ("scope", "scp")
+"""RFC 9068, section 2.2.3, and the word of issuers that are older than it."""
+
 _TOKEN = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 
 
@@ -69,6 +79,7 @@ class OpenIdConnectBearer(OpenIdConnect):
         lifetime: float = 300,
         cooldown: float = 30,
         leeway: float = 30,
+        require_type: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
         scheme_name: str | None = None,
         description: str | None = None,
@@ -77,7 +88,9 @@ class OpenIdConnectBearer(OpenIdConnect):
         """Fetch nothing yet.
 
         ``openIdConnectUrl`` is what OpenAPI tells; ``discovery_url`` is what is read, the
-        issuer's well-known address unless given. Times are in seconds.
+        issuer's well-known address unless given. Times are in seconds. With
+        ``require_type=False`` a token whose type is ``JWT``, or that has none, is taken too, if
+        it has a scope and no claim that only ID tokens have.
         """
         super().__init__(
             openIdConnectUrl=openIdConnectUrl,
@@ -93,6 +106,7 @@ class OpenIdConnectBearer(OpenIdConnect):
         self._lifetime = lifetime
         self._cooldown = cooldown
         self._leeway = leeway
+        self._require_type = require_type
         self._monotonic = monotonic
         self._keys: Mapping[str, jwt.PyJWK] = {}
         self._read_at: float | None = None
@@ -123,9 +137,12 @@ class OpenIdConnectBearer(OpenIdConnect):
     async def _verify(self, token: str) -> Claims:
         try:
             header = jwt.get_unverified_header(token)
-            typ = str(header.get("typ", "")).lower().removeprefix("application/")
+            typ = str(header.get("typ", "JWT")).lower().removeprefix("application/")
+            typed = typ == "at+jwt"
+            if not typed and (self._require_type or typ != "jwt"):
+                raise self._invalid_token()
             key = await self._key(str(header.get("kid")))
-            if typ not in ("at+jwt", "jwt") or key is None or key.algorithm_name not in ALGORITHMS:
+            if key is None or key.algorithm_name not in ALGORITHMS:
                 raise self._invalid_token()
             claims: Claims = jwt.decode(
                 token,
@@ -138,8 +155,8 @@ class OpenIdConnectBearer(OpenIdConnect):
             )
         except (jwt.PyJWTError, ValueError, TypeError):
             raise self._invalid_token() from None
-        if typ == "jwt" and "nonce" in claims:
-            raise self._invalid_token()  # an ID token is no access token
+        if not typed and not _can_be_access_token(claims):
+            raise self._invalid_token()
         return claims
 
     async def _key(self, kid: str) -> jwt.PyJWK | None:
@@ -191,6 +208,13 @@ class OpenIdConnectBearer(OpenIdConnect):
             f'error_description="{description}"'
         )
         return HTTPException(401, description, {"WWW-Authenticate": challenge})
+
+
+def _can_be_access_token(claims: Claims) -> bool:
+    """Whether a token whose type does not say it can be an access token."""
+    return any(name in claims for name in _OF_ACCESS_TOKENS) and not any(
+        name in claims for name in _OF_ID_TOKENS
+    )
 
 
 def _usable(keys: Sequence[dict[str, Any]]) -> Mapping[str, jwt.PyJWK]:

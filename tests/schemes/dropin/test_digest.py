@@ -1,0 +1,110 @@
+"""``DigestServer`` in an application that is not this one."""
+
+from typing import Annotated, Any
+
+import httpx2
+import pytest
+from fastapi import Depends, FastAPI, Request
+
+from app.schemes.dropin.digest import DigestCredentials, DigestServer, make_ha1
+
+from .client import client_of
+from .rfc7616 import Login, challenges, h
+
+
+class OneUser(DigestServer):
+    """The example of the module's own text, with a dictionary as the database."""
+
+    def __init__(self, **more: Any) -> None:
+        secrets = ["a secret of at least 32 random bytes"]
+        super().__init__(realm="example", secrets=secrets, **more)
+        self.counts: dict[str, int] = {}
+
+    async def find_ha1(self, request: Request, username: str, algorithm: str) -> str | None:
+        known = username == "alice"
+        return make_ha1("alice", self.realm, "secret", algorithm) if known else None
+
+    async def accept_count(
+        self, request: Request, nonce: str, count: int, expires_at: float
+    ) -> bool:
+        if count <= self.counts.get(nonce, 0):
+            return False
+        self.counts[nonce] = count
+        return True
+
+
+def digest_app(digest: DigestServer) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/private")
+    async def private(
+        user: Annotated[DigestCredentials | None, Depends(digest)],
+    ) -> str | None:
+        return user.username if user else None
+
+    return app
+
+
+@pytest.mark.parametrize("algorithm", ["SHA-256", "MD5"])
+async def test_digest_makes_the_hash_of_the_rfc(algorithm: str) -> None:
+    assert make_ha1("Zoë", "example", "пароль", algorithm) == h(algorithm, "Zoë:example:пароль")
+
+
+async def test_digest_challenges_of_an_application_without_handlers_are_kept_apart() -> None:
+    async with client_of(digest_app(OneUser())) as http:
+        response = await http.get("/private")
+    assert response.json() == {"detail": "Digest credentials are needed."}
+    assert [each.parameters["algorithm"] for each in challenges(response)] == ["SHA-256", "MD5"]
+
+
+@pytest.mark.parametrize("password", ["secret", "wrong"])
+async def test_digest_checks_the_password(password: str) -> None:
+    async with client_of(digest_app(OneUser())) as http:
+        response = await http.get("/private", auth=httpx2.DigestAuth("alice", password))
+    assert response.status_code == (200 if password == "secret" else 401)
+
+
+async def test_digest_accepts_a_count_once() -> None:
+    async with client_of(digest_app(OneUser())) as http:
+        found, _ = challenges(await http.get("/private"))
+        login = Login("alice", "secret", found, uri="/private")
+        headers = [(b"authorization", login.header())]
+        statuses = [(await http.get("/private", headers=headers)).status_code for _ in range(2)]
+    assert statuses == [200, 401]
+
+
+@pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}], ids=["none", "bearer"])
+async def test_digest_without_auto_error_lets_in_whoever_presents_nothing(
+    headers: dict[str, str],
+) -> None:
+    async with client_of(digest_app(OneUser(auto_error=False))) as http:
+        response = await http.get("/private", headers=headers)
+    assert (response.status_code, response.json()) == (200, None)
+
+
+async def test_digest_without_auto_error_refuses_what_is_presented_and_bad() -> None:
+    async with client_of(digest_app(OneUser(auto_error=False))) as http:
+        response = await http.get("/private", headers={"Authorization": "Digest x=y"})
+    assert response.status_code == 401
+
+
+async def test_digest_under_a_mounted_application_checks_the_whole_address() -> None:
+    outer = FastAPI()
+    outer.mount("/inner", digest_app(OneUser()))
+    async with client_of(outer) as http:
+        response = await http.get(
+            "/inner/private", params={"a": "b"}, auth=httpx2.DigestAuth("alice", "secret")
+        )
+    assert (response.status_code, response.json()) == (200, "alice")
+
+
+async def test_digest_says_what_is_to_be_overridden() -> None:
+    digest = DigestServer(realm="example", secrets=["s"])
+    async with client_of(digest_app(digest)) as http:
+        with pytest.raises(TypeError, match="find_ha1 is to be overridden"):
+            await http.get("/private", auth=httpx2.DigestAuth("alice", "secret"))
+
+
+def test_digest_is_published_as_digest() -> None:
+    schemes = digest_app(OneUser()).openapi()["components"]["securitySchemes"]
+    assert schemes == {"OneUser": {"type": "http", "scheme": "digest"}}
