@@ -5,7 +5,7 @@ import re
 import uuid
 from base64 import b64encode
 from collections import Counter
-from collections.abc import AsyncGenerator, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from typing import Any
 
 import httpx2
@@ -415,22 +415,6 @@ async def test_every_scheme_of_a_documented_route_is_defined_under_its_own_name(
     assert names == set(document["components"]["securitySchemes"])
 
 
-@pytest.fixture(scope="module")
-async def tokens(http: httpx2.AsyncClient) -> dict[str, str]:
-    """Access tokens of alice: with all scopes of the sample, and with each alone."""
-    made = {}
-    for scope in ("items:read", "items:write", "profile", "items:read items:write profile"):
-        form = {
-            "grant_type": "password",
-            "username": "alice",
-            "password": "alice-in-wonderland",
-            "scope": scope,
-        }
-        response = await http.post("/token", data=form)
-        made[scope] = response.json()["access_token"]
-    return made
-
-
 def address(path: str) -> str:
     return re.sub(r"{\w+}", NOBODYS, path)
 
@@ -458,6 +442,24 @@ async def test_an_operation_is_401_without_a_credential_exactly_if_the_document_
         if operation.get("security") and {} not in operation["security"]:
             said.add((method, path))
     assert refused == said
+
+
+WORDS = {"apiKey": "APIKey", "oauth2": "Bearer", "openIdConnect": "Bearer"}
+
+
+async def test_an_operation_challenges_with_a_scheme_that_the_document_names(
+    http: httpx2.AsyncClient, document: Document
+) -> None:
+    schemes = document["components"]["securitySchemes"]
+    for (method, path), operation in protected(document).items():
+        response = await http.request(method.upper(), address(path))
+        if response.status_code != 401:
+            continue
+        named = [schemes[name] for alternative in operation["security"] for name in alternative]
+        words = {WORDS.get(scheme["type"]) or scheme["scheme"].title() for scheme in named}
+        challenges = response.headers.get_list("www-authenticate")
+        assert {challenge.partition(" ")[0] for challenge in challenges} <= words, path
+        assert all('realm="latchkey"' in challenge for challenge in challenges), path
 
 
 async def test_an_operation_with_any_bad_credential_is_401_exactly_if_the_document_says_so(
@@ -488,12 +490,16 @@ async def test_any_of_is_three_alternatives(document: Document) -> None:
     assert operation["security"] == [{"HTTPBearer": []}, {"APIKeyHeader": []}, {"HTTPBasic": []}]
 
 
-async def test_each_alternative_of_any_of_is_enough(
-    http: httpx2.AsyncClient, tokens: dict[str, str]
-) -> None:
+async def test_each_alternative_of_any_of_is_enough(http: httpx2.AsyncClient) -> None:
     pair = b64encode(b"alice:alice-in-wonderland").decode()
+    login = {
+        "grant_type": "password",
+        "username": "alice",
+        "password": "alice-in-wonderland",
+    }
+    token = (await http.post("/token", data=login)).json()["access_token"]
     sent = {
-        "HTTPBearer": {"Authorization": f"Bearer {tokens['profile']}"},
+        "HTTPBearer": {"Authorization": f"Bearer {token}"},
         "APIKeyHeader": {"X-API-Key": DEMO_API_KEY},
         "HTTPBasic": {"Authorization": f"Basic {pair}"},
     }
@@ -518,26 +524,59 @@ async def test_nested_scopes_are_published_together(document: Document) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/schemes/scopes/read"),
-        ("POST", "/schemes/scopes/write"),
-        ("GET", "/schemes/scopes/nested"),
-        ("GET", "/schemes/oauth2/authorization-code"),
-    ],
-    ids=["read", "write", "nested", "code"],
-)
-async def test_the_published_scopes_are_the_ones_that_are_needed(
-    http: httpx2.AsyncClient, document: Document, tokens: dict[str, str], method: str, path: str
-) -> None:
-    ((scopes,),) = [
-        alternative.values() for alternative in document["paths"][path][method.lower()]["security"]
-    ]
-    for granted, token in tokens.items():
-        response = await http.request(method, path, headers={"Authorization": f"Bearer {token}"})
-        enough = set(scopes) <= set(granted.split())
-        assert response.status_code == (200 if enough else 403), granted
+def behind_a_token(document: Document) -> dict[tuple[str, str], set[str]]:
+    """The operations for which a token is the only credential, and the scopes that each needs."""
+    found = {}
+    for key, operation in protected(document).items():
+        if len(operation["security"]) == 1:
+            ((scheme, scopes),) = operation["security"][0].items()
+            if scheme in BEARER_SCHEMES:
+                found[key] = set(scopes)
+    return found
+
+
+Ask = Callable[[tuple[str, str], set[str]], Awaitable[httpx2.Response]]
+
+
+@pytest.fixture(scope="module")
+def ask(http: httpx2.AsyncClient) -> Ask:
+    """Ask an operation, with a token of the administrator that has exactly these scopes."""
+    tokens: dict[frozenset[str], str] = {}
+
+    async def ask(operation: tuple[str, str], scopes: set[str]) -> httpx2.Response:
+        if (granted := frozenset(scopes)) not in tokens:
+            form = {
+                "grant_type": "password",
+                "username": "admin",
+                "password": "administrator-in-development",
+                "scope": " ".join(scopes),
+            }
+            tokens[granted] = (await http.post("/token", data=form)).json()["access_token"]
+        method, path = operation
+        headers = {"Authorization": f"Bearer {tokens[granted]}"}
+        return await http.request(method.upper(), address(path), headers=headers)
+
+    return ask
+
+
+async def test_the_published_scopes_are_enough(document: Document, ask: Ask) -> None:
+    found = behind_a_token(document)
+    assert len(found) > 30
+    refused = {
+        key
+        for key, scopes in found.items()
+        if (await ask(key, scopes or {"email"})).status_code in (401, 403)
+    }
+    assert refused == set()
+
+
+async def test_each_published_scope_is_needed(document: Document, ask: Ask) -> None:
+    every_scope = set(shown_scopes(document)[0])
+    for key, scopes in behind_a_token(document).items():
+        for scope in scopes:
+            response = await ask(key, every_scope - {scope})
+            assert response.status_code == 403, key
+            assert set(response.json()["scope"].split()) == scopes, key
 
 
 # Its scopes are those of the database

@@ -250,6 +250,8 @@ class PasswordFlow:
     wide: Mapping[str, Answer]
     revoked: Mapping[str, Answer]
     bearer: Outcome
+    told: list[bool]
+    """Whether the page said that the token is no longer good, before it was not and after."""
 
 
 @pytest.fixture(scope="module")
@@ -267,10 +269,12 @@ def password_flow(shared: Docs, live: str) -> PasswordFlow:
     shared.close_when_logged_in(dialog)
     wide = execute(shared, *BEARER_ROUTES)
     bearer = try_value(shared, "HTTPBearer", "wrong", tokens.last, "http_bearer", "any_of")
+    before = shared.page.locator("#notice").is_visible()
     tokens.revoke_last()
     revoked = execute(shared, *BEARER_ROUTES)
+    told = [before, shared.page.locator("#notice").is_visible()]
     shared.forget(PASSWORD_FLOW)
-    return PasswordFlow(nobody, narrow, wide, revoked, bearer)
+    return PasswordFlow(nobody, narrow, wide, revoked, bearer, told)
 
 
 @pytest.mark.parametrize("route", BEARER_ROUTES)
@@ -283,6 +287,10 @@ def test_a_token_of_the_password_flow_is_recognised(
 @pytest.mark.parametrize("route", BEARER_ROUTES)
 def test_a_token_that_was_revoked_is_challenged(password_flow: PasswordFlow, route: str) -> None:
     assert challenge(password_flow.revoked[route]) == REFUSED_TOKEN
+
+
+def test_the_page_says_that_a_token_is_no_longer_good(password_flow: PasswordFlow) -> None:
+    assert password_flow.told == [False, True]
 
 
 def test_nobody_is_challenged_without_an_error(password_flow: PasswordFlow) -> None:

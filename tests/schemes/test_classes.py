@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import re
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -111,6 +112,21 @@ def test_every_scheme_guards_a_sample_route(app: FastAPI, name: str) -> None:
 @pytest.mark.parametrize("name", sorted(OTHERS))
 def test_every_other_class_is_used_by_a_sample(name: str) -> None:
     assert name in names_used_from_fastapi_security()
+
+
+def test_every_operation_of_the_samples_is_executed_in_a_browser(app: FastAPI) -> None:
+    tests = (Path(__file__).parents[1] / "browser").glob("test_docs*.py")
+    text = "\n".join(test.read_text() for test in tests)
+    names = {
+        str(context.original_route.operation_id).removeprefix("scheme_")
+        for context in iter_route_contexts(app.routes)
+        if isinstance(context.original_route, APIRoute)
+        and str(context.path).startswith("/schemes/")
+    }
+    assert len(names) > 15
+    assert {name for name in names if not re.search(rf"\b(schemes-)?(scheme_)?{name}\b", text)} == (
+        set()
+    )
 
 
 def test_every_sample_has_a_test() -> None:

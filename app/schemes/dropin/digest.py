@@ -142,7 +142,7 @@ class DigestServer(HTTPDigest):
             raise self._challenge(stale=True)
         if not await self.accept_count(request, answer.nonce, int(answer.nc, 16), expires_at):
             raise self.make_not_authenticated_error()
-        response.headers["Authentication-Info"] = self._authentication_info(ha1, answer)
+        response.headers["Authentication-Info"] = self._info(ha1, answer, issued_at)
         return DigestCredentials(
             scheme="Digest", credentials=digest[0].partition(" ")[2], username=answer.username
         )
@@ -181,10 +181,14 @@ class DigestServer(HTTPDigest):
         parts = (ha1, answer.nonce, answer.nc, answer.cnonce, answer.qop, ha2)
         return digest(":".join(parts).encode())
 
-    def _authentication_info(self, ha1: str, answer: _Answer) -> str:
+    def _info(self, ha1: str, answer: _Answer, issued_at: int) -> str:
+        """RFC 7616, section 3.5; with another nonce in time before this one is stale."""
         rspauth = self._response(ha1, answer, "")
         cnonce = re.sub(r'(["\\])', r"\\\1", answer.cnonce)
-        return f'rspauth="{rspauth}", qop=auth, nc={answer.nc}, cnonce="{cnonce}"'
+        info = f'rspauth="{rspauth}", qop=auth, nc={answer.nc}, cnonce="{cnonce}"'
+        if self._now() - issued_at >= self._nonce_lifetime / 2:
+            info += f', nextnonce="{self._new_nonce()}"'
+        return info
 
     def _opaque(self) -> str:
         return _mac(self._secrets[-1], "opaque", self.realm)[:32]

@@ -1,5 +1,6 @@
 """``DigestServer`` in an application that is not this one."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 import httpx2
@@ -9,7 +10,7 @@ from fastapi import Depends, FastAPI, Request
 from app.schemes.dropin.digest import DigestCredentials, DigestServer, make_ha1
 
 from .client import client_of
-from .rfc7616 import Login, challenges, h
+from .rfc7616 import Login, challenges, h, read_parameters
 
 
 class OneUser(DigestServer):
@@ -71,6 +72,28 @@ async def test_digest_accepts_a_count_once() -> None:
         headers = [(b"authorization", login.header())]
         statuses = [(await http.get("/private", headers=headers)).status_code for _ in range(2)]
     assert statuses == [200, 401]
+
+
+async def test_digest_hands_out_the_next_nonce_in_the_second_half_of_a_lifetime() -> None:
+    now = 1000.0
+    digest = OneUser(nonce_lifetime=300, now=lambda: now)
+    async with client_of(digest_app(digest)) as http:
+        found, _ = challenges(await http.get("/private"))
+        login = Login("alice", "secret", found, uri="/private")
+
+        async def info_of(login: Login) -> dict[str, str]:
+            response = await http.get("/private", headers=[(b"authorization", login.header())])
+            assert response.status_code == 200
+            return read_parameters(response.headers["authentication-info"])
+
+        now = 1149
+        assert "nextnonce" not in await info_of(login)
+        now = 1150
+        successor = (await info_of(login.next()))["nextnonce"]
+        now = 1400  # where the first one is stale
+        parameters = found.parameters | {"nonce": successor}
+        renewed = Login("alice", "secret", replace(found, parameters=parameters), uri="/private")
+        assert (await info_of(renewed))["rspauth"] == renewed.response("")
 
 
 @pytest.mark.parametrize("headers", [{}, {"Authorization": "Bearer x"}], ids=["none", "bearer"])
