@@ -25,7 +25,7 @@ TAG = "schemes"
 class SchemeAnswer(BaseModel):
     """Who was recognised, and how."""
 
-    scheme: str = Field(examples=["HTTPBasic"])
+    scheme: str = Field(description="What the sample is of.")
     subject: str | None = Field(description="The id of the user; null for the anonymous.")
     scopes: list[str]
 

@@ -61,7 +61,10 @@ def dialog(context: BrowserContext, live: str) -> Generator[Locator]:
 
 @dataclass(frozen=True)
 class Visit:
-    """An operation before the login; a wrong password; the right one; two operations after it."""
+    """An operation before the login; a wrong password; the right one; operations after it.
+
+    One of them is `/token` itself, of whose form only the password is typed.
+    """
 
     page: Page
     watch: Watch
@@ -69,6 +72,8 @@ class Visit:
     refusal: str
     me: Answer
     new_item: Answer
+    userinfo: Answer
+    token: Answer
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +91,9 @@ def visit(browser: Browser, live: str) -> Generator[Visit]:
         docs.close_when_logged_in(dialog)
         me = docs.execute("account-get_me")
         new_item = docs.execute("items-create_item")
-        yield Visit(page, watch, items, refusal, me, new_item)
+        userinfo = docs.execute("openid-post_userinfo")
+        token = docs.execute("oauth2-token", form={"password": PASSWORD})
+        yield Visit(page, watch, items, refusal, me, new_item, userinfo, token)
 
 
 # The Authorize dialog
@@ -139,6 +146,18 @@ def test_an_operation_whose_scope_was_not_ticked_is_refused_with_its_name(visit:
     assert visit.new_item.status == "403"
     assert visit.new_item.body["error"] == "insufficient_scope"
     assert visit.new_item.body["scope"] == "items:write"
+
+
+def test_a_form_that_is_left_empty_does_not_get_in_the_way_of_the_login(visit: Visit) -> None:
+    assert visit.userinfo.status == "200"
+    assert visit.userinfo.body["preferred_username"] == "alice"
+
+
+def test_the_token_endpoint_can_be_tried_out_with_nothing_typed_but_the_password(
+    visit: Visit,
+) -> None:
+    assert (visit.token.status, visit.token.body["token_type"]) == ("200", "Bearer")
+    assert visit.token.body["scope"] == "email items:read profile"
 
 
 def test_the_padlock_of_an_operation_is_closed_after_the_login(visit: Visit) -> None:
