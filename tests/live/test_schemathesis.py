@@ -6,6 +6,7 @@ It sends what the document allows and what it forbids, with good credentials, ba
 import json
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ EXAMPLES = 10
 
 TIMEOUT = 120
 """Seconds."""
+
+CLIENT = b"demo-service:demo-service-secret-for-development-only"
 
 PASSWORD = "correct horse battery staple"
 
@@ -59,6 +62,11 @@ enabled = false
 include-path = "/users/me"
 checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
+
+# A client authenticates there, and not by a scheme that the document names.
+[[operations]]
+include-path = ["/introspect", "/revoke"]
+headers = {{ Authorization = "Basic {client}" }}
 
 [parameters]
 {parameters}
@@ -141,6 +149,7 @@ def test_no_operation_answers_what_the_document_does_not_say(live: str, tmp_path
     configuration = CONFIGURATION.format(
         examples=EXAMPLES,
         key=DEMO_API_KEY,
+        client=b64encode(CLIENT).decode(),
         parameters="\n".join(f'"path.{name}" = "{value}"' for name, value in parameters.items()),
         bearers="\n".join(f'[auth.openapi.{name}]\nbearer = "{token}"' for name in BEARER_SCHEMES),
     )
