@@ -104,6 +104,20 @@ class InvalidError(Problem):
 
     status = 422
 
+    def __init__(self, detail: str, field: str | None = None) -> None:
+        """``field`` of the body is at fault, where it is one."""
+        super().__init__(detail)
+        self.field = field
+
+    def content(self) -> dict[str, Any]:
+        """With the field, as every other 422 has it."""
+        if self.field is None:
+            return super().content()
+        return {
+            **super().content(),
+            "errors": [{"field": f"body.{self.field}", "reason": self.detail}],
+        }
+
 
 class TooManyAttemptsError(Problem):
     """Too many failed logins."""

@@ -20,6 +20,7 @@ from app.models import (
     SigningKey,
 )
 from app.server import Server
+from app.services.audit import OPERATOR, Event, record
 from app.services.throttle import FORGOTTEN_AFTER, KNOWN_FOR
 
 BATCH = 500
@@ -62,8 +63,13 @@ async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, i
         "signing_keys": await _delete(server, SigningKey.kid, _long_retired(now)),
     }
     if audit_days is not None:
-        old = AuditEvent.at < now - timedelta(days=audit_days)
-        deleted["audit_events"] = await _delete(server, AuditEvent.id, old)
+        kept_since = now - timedelta(days=audit_days)
+        purged = Event(
+            type="trail.purged", actor=OPERATOR, details={"before": kept_since.isoformat()}
+        )
+        async with server.database.transaction() as connection:
+            await record(connection, now, purged)
+        deleted["audit_events"] = await _delete(server, AuditEvent.id, AuditEvent.at < kept_since)
     return deleted
 
 

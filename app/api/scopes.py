@@ -12,7 +12,7 @@ from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
 from app.services import scopes
-from app.services.audit import Event, record
+from app.services.audit import Event, EventType, record
 
 router = APIRouter(prefix="/scopes", tags=["scopes"], responses=with_body(BEARER_RESPONSES))
 
@@ -76,11 +76,11 @@ async def create_scope(
 async def delete_scope(
     principal: Writer, server: CurrentServer, transaction: Transaction, name: str
 ) -> None:
-    """Delete a scope that no other user or client has, and no API key."""
+    """Delete a scope that one has oneself, and no other user or client, and no API key."""
     await scopes.delete_scope(transaction, name, principal.actor.subject)
     await record(transaction, server.clock.now(), _event("scope.deleted", principal, name))
 
 
-def _event(event_type: str, principal: Principal, name: str) -> Event:
+def _event(event_type: EventType, principal: Principal, name: str) -> Event:
     actor = principal.actor
     return Event(type=event_type, actor=actor.subject, origin=actor.origin, details={"scope": name})

@@ -46,7 +46,8 @@ def create(
                 now=now,
                 expires_at=None if expires_in is None else now + timedelta(seconds=expires_in),
             )
-            await note(connection, server, "api_key.created", owner.id, key=str(record.id))
+            created = {"key": str(record.id), "scopes": list(record.scopes)}
+            await note(connection, server, "api_key.created", owner.id, **created)
         return {**_plain(asdict(record)), "key": key}
 
     show(run(work), json, "The key is shown this once.")

@@ -20,7 +20,7 @@ from app.errors import Problem
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
 from app.services import audit
-from app.services.audit import OPERATOR, Event
+from app.services.audit import OPERATOR, Event, EventType
 from app.services.scopes import ScopeRefusedError
 from app.settings import Settings, SettingsError, load_settings
 
@@ -85,7 +85,7 @@ def run(work: Callable[[Server], Awaitable[Result]]) -> Result:
 async def note(
     connection: AsyncConnection,
     server: Server,
-    event_type: str,
+    event_type: EventType,
     user_id: uuid.UUID | None = None,
     /,
     **details: Any,
@@ -124,7 +124,10 @@ def show_list(records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
 
 def _print(*parts: object) -> None:
     # A pipe has no width: a value must never be cut in the middle of a line that is parsed.
-    console = Console(width=None if sys.stdout.isatty() else 500)
+    # What others named a record is printed as it is, and not read as markup.
+    console = Console(
+        width=None if sys.stdout.isatty() else 500, markup=False, emoji=False, highlight=False
+    )
     console.print(*(part for part in parts if part), sep="\n")
 
 
@@ -135,4 +138,6 @@ def _plain(value: object) -> str:
 def _cell(value: object) -> str:
     if value is None:
         return "-"
-    return " ".join(value) if isinstance(value, list) else _plain(value)
+    text = " ".join(value) if isinstance(value, list) else _plain(value)
+    # Nor may it steer the terminal.
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

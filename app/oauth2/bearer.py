@@ -27,7 +27,7 @@ from app.problems import PROBLEM_RESPONSES
 from app.security import jwt
 from app.server import CurrentServer, Server
 from app.services.access_tokens import AccessToken
-from app.services.audit import Event
+from app.services.audit import Event, EventType
 
 _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 """RFC 6750, section 2.1; scheme names know no case (RFC 9110, section 11.1)."""
@@ -108,7 +108,7 @@ class CurrentUser:
     all_scopes: frozenset[str]
     """What the user has, whether or not this token permits it."""
 
-    def event(self, event_type: str, request: HTTPConnection, **details: Any) -> Event:
+    def event(self, event_type: EventType, request: HTTPConnection, **details: Any) -> Event:
         """An event of the audit trail that this user brought about."""
         return Event(
             type=event_type,

@@ -22,6 +22,7 @@ from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError
 from app.pages.rendering import POPUP_HEADERS, render
 from app.server import CurrentServer, Server
+from app.services.audit import Event, record
 from app.services.authorizations import (
     AuthorizationRequest,
     Pending,
@@ -187,11 +188,15 @@ async def grant(
     )
 
 
-async def refuse(server: Server, pending: Pending, error: str, description: str) -> Response:
-    """Send the user back with an error."""
+async def refuse(
+    server: Server, pending: Pending, error: str, description: str, *events: Event
+) -> Response:
+    """Send the user back with an error, and write down what brought it about."""
     async with server.database.transaction() as connection:
         if not await finish_pending(connection, pending.key):
             raise PageError("This login is finished already", START_AGAIN)
+        if events:
+            await record(connection, server.clock.now(), *events)
     request = pending.request
     parameters = {"error": error, "error_description": description}
     return answer(server, request.redirect_uri, request.response_mode, parameters, request.state)

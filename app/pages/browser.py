@@ -13,7 +13,7 @@ from app.oauth2.origin import origin_of
 from app.pages.errors import PageError
 from app.security.opaque import generate_secret
 from app.server import CurrentServer, Server
-from app.services.audit import Event, record
+from app.services.audit import Event, EventType, record
 from app.services.sessions import Session, end_session, find_session, replace_session, start_session
 from app.services.users import Account
 
@@ -56,7 +56,7 @@ class Browser:
             )
         return form
 
-    def event(self, event_type: str, **more: Any) -> Event:
+    def event(self, event_type: EventType, **more: Any) -> Event:
         """An event of the audit trail that the user of this browser brought about."""
         user_id = self.session.user_id if self.session else None
         return Event(
@@ -85,6 +85,7 @@ class Browser:
                     await replace_session(connection, self.session.id, session.id, now)
                 else:
                     await end_session(connection, self.session.id, now)
+                    await record(connection, now, self.event("session.ended"))
             succeeded = Event(
                 type="login.succeeded",
                 actor=str(account.id),

@@ -2,7 +2,6 @@
 
 from fastapi import APIRouter, Response
 
-from app.oauth2.origin import origin_of
 from app.oauth2.redirect_uris import csp_source, is_remembering_safe
 from app.pages.authorize import (
     grant,
@@ -16,7 +15,7 @@ from app.pages.browser import CurrentBrowser
 from app.pages.login import RequestKey
 from app.pages.rendering import render
 from app.server import CurrentServer
-from app.services.audit import Event, record
+from app.services.audit import record
 from app.services.consents import remember
 
 router = APIRouter(include_in_schema=False)
@@ -61,18 +60,14 @@ async def decide(server: CurrentServer, browser: CurrentBrowser) -> Response:
     if session is None or not is_settled(browser, pending):
         return await proceed(browser, pending)
     if form.get("decision") != "allow":
-        return await refuse(server, pending, "access_denied", "The user said no.")
+        denied = browser.event("consent.denied", client_id=client.client_id)
+        return await refuse(server, pending, "access_denied", "The user said no.", denied)
     scopes = await grantable_scopes(server, session, pending.request)
     if not scopes:
         return await proceed(browser, pending)
     now = server.clock.now()
-    granted = Event(
-        type="consent.granted",
-        actor=str(session.user_id),
-        user_id=session.user_id,
-        client_id=client.client_id,
-        origin=origin_of(browser.request),
-        details={"scope": " ".join(scopes)},
+    granted = browser.event(
+        "consent.granted", client_id=client.client_id, details={"scope": " ".join(scopes)}
     )
     async with server.database.transaction() as connection:
         await record(connection, now, granted)

@@ -1,9 +1,9 @@
-"""The audit trail: written in the transaction of what it tells."""
+"""The audit trail: written in the transaction of what it tells. docs/audit.md describes it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -16,12 +16,51 @@ OPERATOR = "operator"
 
 NOWHERE = Origin(None, None)
 
+EventType = Literal[
+    "api_key.created",
+    "api_key.revoked",
+    "client.changed",
+    "client.created",
+    "client.deleted",
+    "client.secret_rotated",
+    "code.refused",
+    "code.reused",
+    "consent.denied",
+    "consent.granted",
+    "consent.withdrawn",
+    "digest.removed",
+    "digest.set",
+    "email.changed",
+    "key.imported",
+    "key.retired",
+    "key.rotated",
+    "login.failed",
+    "login.succeeded",
+    "password.changed",
+    "records.imported",
+    "scope.changed",
+    "scope.created",
+    "scope.deleted",
+    "session.ended",
+    "token.introspected",
+    "token.issued",
+    "token.refreshed",
+    "token.reused",
+    "token.revoked",
+    "trail.purged",
+    "user.changed",
+    "user.created",
+    "user.deleted",
+    "user.password_reset",
+]
+"""Everything that can happen. docs/audit.md has a row for each."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened. ``details`` never hold a credential."""
 
-    type: str
+    type: EventType
     actor: str | None = None
     user_id: object | None = None
     client_id: str | None = None

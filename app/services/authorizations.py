@@ -170,13 +170,24 @@ async def record_login_of_code(connection: AsyncConnection, code: str, login_id:
     )
 
 
-async def find_login_of_code(
-    connection: AsyncConnection, code: str, client_id: str
-) -> uuid.UUID | None:
-    """What the client's code issued when it was used."""
-    return await connection.scalar(
-        select(AuthorizationCode.login_id).where(
-            AuthorizationCode.code_hash == hash_secret(code),
-            AuthorizationCode.client_id == client_id,
+@dataclass(frozen=True)
+class UsedCode:
+    """A code that was used before."""
+
+    user_id: uuid.UUID
+    login_id: uuid.UUID | None
+    """What it issued, if it did."""
+
+
+async def find_used_code(connection: AsyncConnection, code: str, client_id: str) -> UsedCode | None:
+    """The client's code, if it was ever issued and is used up."""
+    row = (
+        await connection.execute(
+            select(AuthorizationCode.user_id, AuthorizationCode.login_id).where(
+                AuthorizationCode.code_hash == hash_secret(code),
+                AuthorizationCode.client_id == client_id,
+                AuthorizationCode.used_at.is_not(None),
+            )
         )
-    )
+    ).one_or_none()
+    return None if row is None else UsedCode(*row)

@@ -12,7 +12,7 @@ from app.database import lock
 from app.errors import InvalidError, NotFoundError
 from app.models import Client, ClientScope, ClientSecret
 from app.security.opaque import generate_secret, hash_secret
-from app.services.audit import Event, record
+from app.services.audit import Event, EventType, record
 from app.services.authority import Actor
 from app.services.registration import (
     Registration,
@@ -57,6 +57,7 @@ class ClientChanges:
     """What to change. None leaves a field as it is."""
 
     name: str | None = None
+    is_public: bool | None = None
     grant_types: Sequence[str] | None = None
     auth_methods: Sequence[str] | None = None
     redirect_uris: Sequence[str] | None = None
@@ -66,6 +67,7 @@ class ClientChanges:
     id_token_alg: str | None = None
     require_pkce: bool | None = None
     introspect: str | None = None
+    every_scope: bool | None = None
     disabled: bool | None = None
 
 
@@ -142,10 +144,18 @@ async def register_client(
     connection: AsyncConnection, actor: Actor, registration: Registration, now: datetime
 ) -> tuple[ClientRecord, str | None]:
     """Add a client; return it and, if it is confidential, its secret, this once."""
-    actor.require_to_grant([*registration.scopes, *registration.default_scopes])
+    actor.require_to_grant(await allowed_scopes(connection, registration))
     client_id, secret = await create_client(connection, registration, now)
-    await _note(connection, actor, "client.created", client_id, now)
-    return await get_client(connection, client_id), secret
+    client = await get_client(connection, client_id)
+    await note_creation(connection, actor, client, now)
+    return client, secret
+
+
+async def note_creation(
+    connection: AsyncConnection, actor: Actor, client: ClientRecord, now: datetime
+) -> None:
+    """Write down what a new client is."""
+    await _note(connection, actor, "client.created", client.client_id, now, **_described(client))
 
 
 async def change_client(
@@ -163,11 +173,11 @@ async def change_client(
     expected.require(before.updated_at)
     wanted = {name: value for name, value in asdict(changes).items() if value is not None}
     disabled = wanted.pop("disabled", None)
-    if before.every_scope and changes.scopes is not None:
+    if before.every_scope and changes.scopes is not None and changes.every_scope is None:
         wanted["every_scope"] = False
     after = replace(_as_registration(before), **wanted)
     check_registration(after)
-    allowed = set(await allowed_scopes(connection, after))
+    allowed = await allowed_scopes(connection, after)
     actor.require_to_grant(allowed.difference(before.scopes))
     values = {name: wanted[name] for name in wanted if name not in ("scopes", "default_scopes")}
     if "auth_methods" in values:
@@ -179,9 +189,22 @@ async def change_client(
     )
     if changes.scopes is not None or changes.default_scopes is not None:
         await set_client_scopes(connection, client_id, allowed, after.default_scopes)
-    difference = {**wanted, **({} if disabled is None else {"disabled": disabled})}
-    await _note(connection, actor, "client.changed", client_id, now, **difference)
-    return await get_client(connection, client_id)
+    client = await get_client(connection, client_id)
+    old = _described(before)
+    difference = {name: value for name, value in _described(client).items() if value != old[name]}
+    if difference:
+        await _note(connection, actor, "client.changed", client_id, now, **difference)
+    return client
+
+
+def _described(client: ClientRecord) -> dict[str, Any]:
+    """What the audit trail has of a client, in the words of the API."""
+    described = asdict(client)
+    for name in ("client_id", "created_at", "updated_at"):
+        del described[name]
+    described["public"] = described.pop("is_public")
+    described["disabled"] = described.pop("disabled_at") is not None
+    return described
 
 
 def _as_registration(client: ClientRecord) -> Registration:
@@ -228,7 +251,8 @@ async def rotate_secret(
             client_id=client_id, secret_hash=hash_secret(secret), created_at=now
         )
     )
-    await _note(connection, actor, "client.secret_rotated", client_id, now)
+    rotated = {"old_secret_expires_at": until.isoformat()}
+    await _note(connection, actor, "client.secret_rotated", client_id, now, **rotated)
     return secret, until
 
 
@@ -251,7 +275,7 @@ async def delete_client(
 async def _note(
     connection: AsyncConnection,
     actor: Actor,
-    event_type: str,
+    event_type: EventType,
     client_id: str,
     now: datetime,
     **details: Any,

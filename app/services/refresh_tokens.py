@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     JSON,
@@ -42,7 +42,7 @@ from app.services.audit import Event, record
 from app.services.logins import Origin
 from app.services.users import SCOPES_OF_USER
 
-REFRESHED = "token.refreshed"
+REFRESHED: Final = "token.refreshed"
 
 MAX_SUCCESSORS = 8
 """That one token can have while the grace period shields it."""

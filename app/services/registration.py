@@ -14,6 +14,7 @@ from app.database import insert_new
 from app.errors import ConflictError, InvalidError
 from app.models import Client, ClientScope, ClientSecret, User
 from app.security.opaque import generate_secret, hash_secret
+from app.services.audit import OPERATOR
 from app.services.scopes import list_scopes, require_known
 
 GRANT_TYPES = ("password", "refresh_token", "client_credentials", "authorization_code")
@@ -84,6 +85,8 @@ def check_registration(registration: Registration) -> None:
     name = registration.name
     if not name.strip() or len(name) > 255 or "\x00" in name:
         raise InvalidError("a client has a name of 1 to 255 characters")
+    if registration.client_id == OPERATOR:
+        raise InvalidError("this client id is what the audit trail calls the command line")
     if registration.client_id is not None and not _CLIENT_ID.fullmatch(registration.client_id):
         raise InvalidError("a client id has 1 to 255 printable ASCII characters and no space")
     if not registration.grant_types:
@@ -146,6 +149,23 @@ async def create_client(
     The secret is not stored and cannot be shown again. Raises :class:`InvalidError` or
     :class:`ConflictError`.
     """
+    client_id = await add_client(connection, registration, now)
+    if registration.is_public:
+        return client_id, None
+    secret = registration.client_secret or generate_secret()
+    await connection.execute(
+        insert(ClientSecret).values(
+            client_id=client_id, secret_hash=hash_secret(secret), created_at=now
+        )
+    )
+    return client_id, secret
+
+
+async def add_client(connection: AsyncConnection, registration: Registration, now: datetime) -> str:
+    """Register a client that has no secret yet, and return its id.
+
+    Raises :class:`InvalidError` or :class:`ConflictError`.
+    """
     check_registration(registration)
     allowed = await allowed_scopes(connection, registration)
     client_id = registration.client_id or generate_secret()[:22]
@@ -170,21 +190,15 @@ async def create_client(
         ),
     )
     await set_client_scopes(connection, client_id, allowed, registration.default_scopes)
-    if registration.is_public:
-        return client_id, None
-    secret = registration.client_secret or generate_secret()
-    await connection.execute(
-        insert(ClientSecret).values(
-            client_id=client_id, secret_hash=hash_secret(secret), created_at=now
-        )
-    )
-    return client_id, secret
+    return client_id
 
 
-async def allowed_scopes(connection: AsyncConnection, registration: Registration) -> list[str]:
+async def allowed_scopes(connection: AsyncConnection, registration: Registration) -> frozenset[str]:
     """What the client may ask for. Raises :class:`InvalidError` for a scope that is unknown."""
-    named = await require_known(connection, [*registration.scopes, *registration.default_scopes])
-    return list(await list_scopes(connection)) if registration.every_scope else named
+    scopes = await require_known(connection, registration.scopes)
+    default = await require_known(connection, registration.default_scopes, "default_scopes")
+    every = await list_scopes(connection) if registration.every_scope else ()
+    return frozenset([*scopes, *default, *every])
 
 
 async def set_client_scopes(

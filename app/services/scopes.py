@@ -2,15 +2,15 @@
 
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import delete, exists, insert, literal, select
+from sqlalchemy import delete, exists, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.database import Database, insert_new
-from app.errors import ConflictError, InvalidError, NotFoundError
+from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.models import ApiKeyScope, Client, ClientScope, Consent, Scope, UserScope
 from app.recent import Recent
 
@@ -23,9 +23,9 @@ SPEAK_OF_A_USER = ("openid", "profile", "email", "offline_access", "account")
 class ScopeRefusedError(InvalidError):
     """A scope that cannot be given. Only the command line says which: no answer repeats input."""
 
-    def __init__(self, detail: str, line: str) -> None:
+    def __init__(self, detail: str, line: str, field: str = "scopes") -> None:
         """``detail`` is for an answer, ``line`` names the scope."""
-        super().__init__(detail)
+        super().__init__(detail, field)
         self.args = (line,)
         self.line = line
 
@@ -59,8 +59,7 @@ async def create_scope(
     """Add a scope. Raises :class:`InvalidError` or :class:`ConflictError`."""
     if not SCOPE_TOKEN.fullmatch(name) or len(name) > 128:
         raise InvalidError('a scope has 1 to 128 printable ASCII characters, no space, " or \\')
-    if not description.strip() or len(description) > 255 or "\x00" in description:
-        raise InvalidError("a scope has a description of 1 to 255 characters")
+    _check_description(description)
     if name in await list_scopes(connection):
         raise ConflictError(f"the scope {name} exists already")
     await insert_new(
@@ -73,12 +72,32 @@ async def create_scope(
     await connection.execute(insert(ClientScope).from_select(columns, followers))
 
 
-async def require_known(connection: AsyncConnection, names: Sequence[str]) -> list[str]:
-    """``names`` without repetitions. Raises :class:`InvalidError` if one is not a scope here."""
-    known = await list_scopes(connection)
+async def describe_scope(connection: AsyncConnection, name: str, description: str) -> None:
+    """Give a scope another description. Raises :class:`InvalidError`."""
+    _check_description(description)
+    await connection.execute(
+        update(Scope).where(Scope.name == name).values(description=description)
+    )
+
+
+def _check_description(description: str) -> None:
+    if not description.strip() or len(description) > 255 or "\x00" in description:
+        raise InvalidError("a scope has a description of 1 to 255 characters")
+
+
+async def require_known(
+    connection: AsyncConnection, names: Collection[str], field: str = "scopes"
+) -> list[str]:
+    """``names`` without repetitions.
+
+    Raises :class:`InvalidError` for the ``field`` they come from if one is not a scope here.
+    """
+    known = await list_scopes(connection) if names else {}
     for name in names:
         if name not in known:
-            raise ScopeRefusedError("there is no scope of that name", f"there is no scope {name!r}")
+            raise ScopeRefusedError(
+                "there is no scope of that name", f"there is no scope {name!r}", field
+            )
     return list(dict.fromkeys(names))
 
 
@@ -93,14 +112,14 @@ async def give_to_creator(connection: AsyncConnection, subject: str, name: str) 
         await connection.execute(insert(ClientScope), values)
 
 
-async def _take_from(connection: AsyncConnection, subject: str, name: str) -> None:
-    """Take a scope from the user or client that deletes it."""
+async def _take_from(connection: AsyncConnection, subject: str, name: str) -> bool:
+    """Take a scope from the user or client that deletes it; False if they do not have it."""
     user_id = _as_user_id(subject)
     if user_id is not None:
         own = delete(UserScope).where(UserScope.user_id == user_id, UserScope.scope == name)
     else:
         own = delete(ClientScope).where(ClientScope.client_id == subject, ClientScope.scope == name)
-    await connection.execute(own)
+    return (await connection.execute(own)).rowcount > 0
 
 
 def _as_user_id(subject: str) -> uuid.UUID | None:
@@ -113,13 +132,14 @@ def _as_user_id(subject: str) -> uuid.UUID | None:
 async def delete_scope(connection: AsyncConnection, name: str, by: str | None = None) -> None:
     """Delete a scope that nobody has, but for the user or client ``by`` that deletes it.
 
-    The clients that have every scope lose it as they got it: by themselves.
-    Raises :class:`NotFoundError` or :class:`ConflictError`.
+    The clients that have every scope lose it as they got it: by themselves. Whoever deletes it
+    must have it: they could make one that they lack anew, and have it then. Raises
+    :class:`NotFoundError`, :class:`ForbiddenError` or :class:`ConflictError`.
     """
     if name not in await list_scopes(connection):
         raise NotFoundError(f"there is no scope {name!r}")
-    if by is not None:
-        await _take_from(connection, by, name)
+    if by is not None and not await _take_from(connection, by, name):
+        raise ForbiddenError("Nobody deletes a scope that they do not have.")
     followers = select(Client.client_id).where(Client.every_scope)
     await connection.execute(
         delete(ClientScope).where(ClientScope.scope == name, ClientScope.client_id.in_(followers))

@@ -12,13 +12,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database import lock
 from app.errors import ConflictError, NotFoundError
 from app.models import BrowserSession, Login, User, UserScope
-from app.services.audit import Event, record
+from app.services.audit import Event, EventType, record
 from app.services.authority import Actor
 from app.services.scopes import require_known
 from app.services.users import (
     SCOPES_OF_USER,
     check_email,
+    check_username,
     create_user,
+    require_free,
     set_user_scopes,
     username_key,
 )
@@ -49,6 +51,7 @@ class UserRecord:
 class UserChanges:
     """What to change. None leaves a field as it is; an empty ``email`` takes it away."""
 
+    username: str | None = None
     email: str | None = None
     email_verified: bool | None = None
     scopes: Collection[str] | None = None
@@ -127,18 +130,22 @@ async def register_user(
     password_hash: str | None,
     scopes: Sequence[str],
     now: datetime,
+    user_id: uuid.UUID | None = None,
 ) -> UserRecord:
-    """Add a user. Raises a :class:`~app.errors.Problem`."""
-    actor.require_to_grant(scopes)
+    """Add a user, with a new id unless one is given. Raises a :class:`~app.errors.Problem`."""
+    known = await require_known(connection, scopes)
+    actor.require_to_grant(known)
     user_id = await create_user(
         connection,
         username=username,
         email=email,
         password_hash=password_hash,
-        scopes=scopes,
+        scopes=known,
         now=now,
+        user_id=user_id,
     )
-    await _note(connection, actor, "user.created", user_id, now, scopes=sorted(set(scopes)))
+    created = {"username": username, "scopes": sorted(known)}
+    await _note(connection, actor, "user.created", user_id, now, **created)
     return await get_user(connection, user_id)
 
 
@@ -155,8 +162,30 @@ async def change_user(
     before = await get_user(connection, user_id)
     actor.require_over(before.scopes)
     expected.require(before.updated_at)
+    await apply_changes(connection, actor, before, changes, now)
+    await require_an_administrator_again(connection, _was_administrator(before))
+    return await get_user(connection, user_id)
+
+
+async def apply_changes(
+    connection: AsyncConnection,
+    actor: Actor,
+    before: UserRecord,
+    changes: UserChanges,
+    now: datetime,
+) -> None:
+    """Change the user ``before``, and write down what is different then.
+
+    Whether the actor may, and whether an administrator is left, is for the caller to say.
+    """
     values: dict[str, Any] = {"updated_at": now}
     difference: dict[str, Any] = {}
+    if changes.username is not None and changes.username != before.username:
+        check_username(changes.username)
+        if username_key(changes.username) != username_key(before.username):
+            await require_free(connection, changes.username)
+        values |= {"username": changes.username, "username_key": username_key(changes.username)}
+        difference["username"] = changes.username
     if changes.email is not None and (changes.email or None) != before.email:
         if changes.email:
             check_email(changes.email)
@@ -164,25 +193,27 @@ async def change_user(
         difference["email"] = "changed"
     if changes.email_verified is not None:
         values["email_verified"] = changes.email_verified
-        difference["email_verified"] = changes.email_verified
+        if changes.email_verified != before.email_verified:
+            difference["email_verified"] = changes.email_verified
     if changes.scopes is not None:
         difference |= await _set_scopes(connection, actor, before, changes.scopes)
     if changes.disabled is not None and changes.disabled != (before.disabled_at is not None):
         values["disabled_at"] = now if changes.disabled else None
         difference["disabled"] = changes.disabled
         if changes.disabled:
-            await _end_everything(connection, user_id, now)
-    await connection.execute(update(User).where(User.id == user_id).values(values))
-    await require_an_administrator_again(connection, _was_administrator(before))
-    await _note(connection, actor, "user.changed", user_id, now, **difference)
-    return await get_user(connection, user_id)
+            await _end_everything(connection, before.id, now)
+    await connection.execute(update(User).where(User.id == before.id).values(values))
+    if difference:
+        await _note(connection, actor, "user.changed", before.id, now, **difference)
 
 
 async def _set_scopes(
     connection: AsyncConnection, actor: Actor, user: UserRecord, scopes: Collection[str]
 ) -> dict[str, Any]:
-    wanted = set(await require_known(connection, list(scopes)))
+    wanted = set(await require_known(connection, scopes))
     added, removed = wanted.difference(user.scopes), set(user.scopes) - wanted
+    if not added and not removed:
+        return {}
     actor.require_to_grant(added)
     await set_user_scopes(connection, user.id, wanted)
     return {"scopes_added": sorted(added), "scopes_removed": sorted(removed)}
@@ -256,7 +287,7 @@ def _was_administrator(user: UserRecord) -> bool:
 async def _note(
     connection: AsyncConnection,
     actor: Actor,
-    event_type: str,
+    event_type: EventType,
     user_id: uuid.UUID,
     now: datetime,
     **details: Any,

@@ -2,7 +2,7 @@
 
 import unicodedata
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database import insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import User, UserScope
-from app.services.scopes import require_known
 
 USERNAME_MAX_LENGTH = 128
 EMAIL_MAX_LENGTH = 320
@@ -105,21 +104,19 @@ async def create_user(
     username: str,
     email: str | None = None,
     password_hash: str | None,
-    scopes: Sequence[str],
+    scopes: Collection[str],
     now: datetime,
     user_id: uuid.UUID | None = None,
 ) -> uuid.UUID:
     """Add a user and return the id, a new one unless one is given.
 
-    Raises :class:`InvalidError` or :class:`ConflictError`.
+    ``scopes`` are known ones. Raises :class:`InvalidError` or :class:`ConflictError`.
     """
     check_username(username)
     if email is not None:
         check_email(email)
-    scopes = await require_known(connection, scopes)
     key = username_key(username)
-    if await connection.scalar(select(exists().where(User.username_key == key))):
-        raise ConflictError(f"a user named {username!r} exists already")
+    await require_free(connection, username)
     user_id = user_id or uuid.uuid4()
     await insert_new(
         connection,
@@ -137,6 +134,12 @@ async def create_user(
     )
     await set_user_scopes(connection, user_id, scopes)
     return user_id
+
+
+async def require_free(connection: AsyncConnection, username: str) -> None:
+    """Raise :class:`ConflictError` if somebody has that name."""
+    if await connection.scalar(select(exists().where(User.username_key == username_key(username)))):
+        raise ConflictError(f"a user named {username!r} exists already")
 
 
 async def set_user_scopes(

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 
 from app.models import AuditEvent
 from app.server import Server
-from app.services.audit import Event, record
+from app.services.audit import Event, EventType, record
 from app.services.logins import Origin
 from tests.assertions import assert_problem
 from tests.management.operators import SENTINEL, assert_invalid, walk, written
@@ -19,22 +19,22 @@ START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ALICE = str(uuid.uuid4())
 BOB = str(uuid.uuid4())
 
+EVENTS: list[tuple[EventType, str | None, str | None]] = [
+    ("login.succeeded", ALICE, "shop"),
+    ("login.failed", ALICE, "shop"),
+    ("login.succeeded", BOB, "shop"),
+    ("login.failed", None, "other"),
+    ("login.succeeded", ALICE, "other"),
+    ("key.rotated", None, None),
+]
+
 
 @pytest.fixture(autouse=True)
 async def _trail(server: Server) -> None:
     """Six events, a minute apart, and no others."""
     async with server.database.transaction() as connection:
         await connection.execute(delete(AuditEvent))
-        for minutes, (event_type, user_id, client_id) in enumerate(
-            [
-                ("login.succeeded", ALICE, "shop"),
-                ("login.failed", ALICE, "shop"),
-                ("login.succeeded", BOB, "shop"),
-                ("login.failed", None, "other"),
-                ("login.succeeded", ALICE, "other"),
-                ("key.rotated", None, None),
-            ]
-        ):
+        for minutes, (event_type, user_id, client_id) in enumerate(EVENTS):
             event = Event(
                 type=event_type,
                 actor=user_id,

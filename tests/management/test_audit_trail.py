@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from datetime import timedelta
 from typing import Any
 
 import httpx2
@@ -153,6 +154,19 @@ async def test_a_failed_login_is_written_down_with_its_reason_and_without_what_w
     trail = await dump(server)
     assert name not in trail
     assert password not in trail
+
+
+async def test_a_right_password_without_any_scope_to_grant_is_a_failed_login(
+    http: httpx2.AsyncClient, server: Server, shop: TestClient
+) -> None:
+    user = await add_somebody(server, "items:write")
+    form = {"grant_type": "password", "username": user.username, "password": user.password}
+    response = await http.post("/token", data=form | {"scope": "profile"}, auth=shop.basic)
+    assert_oauth2_error(response, "invalid_scope")
+    assert await written(server, "login.failed") == [
+        an_event(None, user.id, shop.client_id, door="token", reason="no scope to grant")
+    ]
+    assert len(await events(server)) == 1
 
 
 @pytest.mark.parametrize("door", ["basic", "account", "login"])
@@ -348,6 +362,75 @@ async def test_the_code_flow_is_written_down_step_by_step(app: FastAPI, server: 
     ]
 
 
+async def test_a_second_use_of_a_code_is_written_down(app: FastAPI, server: Server) -> None:
+    alice = await add_somebody(server, "openid", "profile")
+    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
+    async with open_browser(app) as browser:
+        browser.headers["User-Agent"] = AGENT
+        flow = CodeFlow(browser, alice, shop)
+        code = await flow.code()
+        session = str(login_of((await flow.exchange(code)).json()))
+        assert_oauth2_error(await flow.exchange(code), "invalid_grant")
+    assert await written(server, "code.reused") == [
+        an_event(None, alice.id, shop.client_id, session=session)
+    ]
+
+
+async def test_a_code_that_is_refused_is_written_down_and_so_is_its_second_use(
+    app: FastAPI, server: Server
+) -> None:
+    alice = await add_somebody(server, "openid", "profile")
+    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
+    async with open_browser(app) as browser:
+        browser.headers["User-Agent"] = AGENT
+        flow = CodeFlow(browser, alice, shop)
+        code = await flow.code()
+        wrong = await flow.exchange(code, code_verifier="x" * 43)
+        assert_oauth2_error(wrong, "invalid_grant")
+        assert_oauth2_error(await flow.exchange(code), "invalid_grant")
+    assert await written(server, "code.refused") == [
+        an_event(None, alice.id, shop.client_id, reason="the code verifier is wrong")
+    ]
+    assert await written(server, "code.reused") == [an_event(None, alice.id, shop.client_id)]
+    assert await written(server, "token.issued") == []
+
+
+async def test_a_strangers_attempt_with_a_code_is_no_event(app: FastAPI, server: Server) -> None:
+    alice = await add_somebody(server, "openid", "profile")
+    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
+    stranger = await add_web_client(server, f"stranger-{uuid.uuid4()}")
+    async with open_browser(app) as browser:
+        flow = CodeFlow(browser, alice, shop)
+        code = await flow.code()
+        await CodeFlow(browser, alice, stranger).exchange(code)
+    assert [event.type for event in await events(server)] == ["login.succeeded", "consent.granted"]
+
+
+async def test_a_consent_that_is_denied_is_written_down(app: FastAPI, server: Server) -> None:
+    alice = await add_somebody(server, "openid", "profile")
+    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
+    async with open_browser(app) as browser:
+        browser.headers["User-Agent"] = AGENT
+        flow = CodeFlow(browser, alice, shop)
+        await flow.deny(await flow.consent_page())
+    assert await written(server, "consent.denied") == [an_event(alice.id, alice.id, shop.client_id)]
+    assert await written(server, "consent.granted") == []
+
+
+async def test_a_session_that_another_users_login_replaces_is_written_down_as_ended(
+    app: FastAPI, server: Server, clock: TestClock
+) -> None:
+    alice = await add_somebody(server, "openid", "profile")
+    bob = await add_somebody(server, "openid", "profile")
+    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
+    async with open_browser(app) as browser:
+        browser.headers["User-Agent"] = AGENT
+        await CodeFlow(browser, alice, shop).tokens()
+        clock.advance(1)
+        await CodeFlow(browser, bob, shop).finish(prompt="login")
+    assert await written(server, "session.ended") == [an_event(alice.id, alice.id, None)]
+
+
 async def test_what_a_user_does_at_the_account_page_is_written_down(
     app: FastAPI, server: Server
 ) -> None:
@@ -427,7 +510,9 @@ async def test_what_is_done_to_a_user_is_written_down_with_the_difference(
         "user.deleted",
     ]
     who = (admin.id, user_id, None)
-    assert await written(server, "user.created") == [an_event(*who, scopes=["email", "profile"])]
+    assert await written(server, "user.created") == [
+        an_event(*who, username=body["username"], scopes=["email", "profile"])
+    ]
     assert await written(server, "user.changed") == [
         an_event(
             *who,
@@ -442,21 +527,39 @@ async def test_what_is_done_to_a_user_is_written_down_with_the_difference(
 
 
 async def test_what_is_done_to_a_client_is_written_down_with_the_difference(
-    http: httpx2.AsyncClient, server: Server, admin: TestUser, as_admin: dict[str, str]
+    http: httpx2.AsyncClient,
+    server: Server,
+    admin: TestUser,
+    as_admin: dict[str, str],
+    clock: TestClock,
 ) -> None:
     body = {"name": "App", "grant_types": ["client_credentials"]}
     created = await http.post("/clients", json=body, headers=as_admin)
+    policy = {
+        name: value
+        for name, value in created.json()["client"].items()
+        if name not in ("client_id", "created_at", "updated_at", "disabled_at")
+    }
     address, client_id = created.headers["location"], created.json()["client_id"]
     changes = {"name": "Other", "default_scopes": ["items:read"], "disabled": True}
     await http.patch(address, json=changes, headers=as_admin)
+    until = clock.now() + timedelta(days=7)
     await http.post(f"{address}/secret", json={}, headers=as_admin)
     await http.delete(address, headers=as_admin)
     who = (admin.id, None, client_id)
-    assert await written(server, "client.created") == [an_event(*who)]
+    assert await written(server, "client.created") == [an_event(*who, **policy, disabled=False)]
     assert await written(server, "client.changed") == [
-        an_event(*who, name="Other", default_scopes=["items:read"], disabled=True)
+        an_event(
+            *who,
+            name="Other",
+            scopes=["items:read"],
+            default_scopes=["items:read"],
+            disabled=True,
+        )
     ]
-    assert await written(server, "client.secret_rotated") == [an_event(*who)]
+    assert await written(server, "client.secret_rotated") == [
+        an_event(*who, old_secret_expires_at=until.isoformat())
+    ]
     assert await written(server, "client.deleted") == [an_event(*who, name="Other")]
     assert len(await events(server, client_id=client_id)) == 4
 
@@ -639,7 +742,17 @@ async def test_a_purge_deletes_events_that_are_older_than_it_says(
     assert (await purge(server, 30))["audit_events"] == 0
     clock.advance(0.001)
     assert (await purge(server, 30))["audit_events"] == 2
-    assert len(await events(server)) == 2
+    assert len(await events(server, user_id=str(alice.id))) == 2
+
+
+async def test_a_purge_of_the_trail_is_written_into_it(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock
+) -> None:
+    assert http
+    await purge(server, 30)
+    (event,) = await events(server)
+    assert (event.type, event.actor) == ("trail.purged", "operator")
+    assert event.details == {"before": (clock.now() - timedelta(days=30)).isoformat()}
 
 
 async def test_events_outlive_a_user_and_a_client(

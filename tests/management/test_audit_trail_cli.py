@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from passlib.hash import bcrypt
 
 from app.security.jwt import generate_private_key
 from tests.management.shell import Shell
@@ -41,10 +42,12 @@ def test_what_an_operator_does_to_a_user_is_written_down(shell: Shell) -> None:
     shell.json("users", "disable", "ada")
     shell.json("users", "enable", "ada")
     shell.json("users", "delete", "ada")
-    assert by_operator(shell, "user.created") == [(user_id, None, {"scopes": ["profile"]})]
+    assert by_operator(shell, "user.created") == [
+        (user_id, None, {"username": "ada", "scopes": ["profile"]})
+    ]
     assert by_operator(shell, "digest.set") == [(user_id, None, {})]
     assert by_operator(shell, "digest.removed") == [(user_id, None, {})]
-    assert by_operator(shell, "api_key.created") == [(user_id, None, {"key": key})]
+    assert by_operator(shell, "api_key.created") == [(user_id, None, {"key": key, "scopes": []})]
     assert by_operator(shell, "user.password_reset") == [(user_id, None, {})]
     assert by_operator(shell, "user.changed") == [
         (user_id, None, {"scopes_added": ["email"], "scopes_removed": ["profile"]}),
@@ -68,7 +71,7 @@ def test_what_an_operator_does_to_clients_scopes_and_records_is_written_down(
     arguments = ("--client-id", "app", "--grant", "client_credentials")
     shell.json("clients", "create", "App", *arguments)
     shell.json("clients", "update", "app", "--name", "Other")
-    shell.json("clients", "rotate-secret", "app")
+    until = shell.json("clients", "rotate-secret", "app")["old_secret_expires_at"]
     shell.json("clients", "disable", "app")
     shell.json("clients", "delete", "app")
     shell.json("scopes", "create", "reports", "--description", "Reports")
@@ -77,15 +80,53 @@ def test_what_an_operator_does_to_clients_scopes_and_records_is_written_down(
     file.write_text(json.dumps({"users": [{"username": "ada"}]}))
     shell.json("import", str(file))
     expected: dict[str, list[tuple[str | None, str | None, Any]]] = {
-        "client.created": [(None, "app", {})],
         "client.changed": [(None, "app", {"name": "Other"}), (None, "app", {"disabled": True})],
-        "client.secret_rotated": [(None, "app", {})],
         "client.deleted": [(None, "app", {"name": "Other"})],
         "scope.created": [(None, None, {"scope": "reports"})],
         "scope.deleted": [(None, None, {"scope": "reports"})],
         "records.imported": [(None, None, {"scopes": 0, "users": 1, "clients": 0})],
     }
     assert {name: by_operator(shell, name) for name in expected} == expected
+    ((_, _, created),) = by_operator(shell, "client.created")
+    assert (created["name"], created["grant_types"]) == ("App", ["client_credentials"])
+    ((_, _, rotated),) = by_operator(shell, "client.secret_rotated")
+    assert rotated["old_secret_expires_at"][:19] == until[:19]
+
+
+def test_what_an_import_changes_is_written_down_like_what_is_changed_by_hand(
+    shell: Shell,
+) -> None:
+    def bring(**document: Any) -> None:
+        shell.json("import", "-", stdin=json.dumps(document))
+
+    user_id = shell.json("users", "create", "ada", "--scope", "profile")["id"]
+    shell.json("scopes", "create", "reports", "--description", "Reports")
+    other = bcrypt.using(rounds=4).hash("correct horse battery staple")
+    ada = {"username": "ada", "scopes": ["email"], "disabled": True, "password_hash": other}
+    app = {"client_id": "app", "name": "App", "grant_types": ["client_credentials"]}
+    bring(scopes=[{"name": "reports", "description": "All"}], users=[ada], clients=[app])
+    bring(clients=[app | {"scopes": ["reports"], "secrets": [{"secret_hash": "0" * 64}]}])
+    changed = {"scopes_added": ["email"], "scopes_removed": ["profile"], "disabled": True}
+    expected: dict[str, list[tuple[str | None, str | None, Any]]] = {
+        "scope.changed": [(None, None, {"scope": "reports"})],
+        "user.password_reset": [(user_id, None, {})],
+        "user.changed": [(user_id, None, changed)],
+        "client.changed": [(None, "app", {"scopes": ["reports"]})],
+        "client.secret_rotated": [(None, "app", {})],
+    }
+    assert {name: by_operator(shell, name) for name in expected} == expected
+    assert len(by_operator(shell, "client.created")) == 1
+
+
+def test_an_import_that_changes_nothing_writes_down_that_it_ran_and_no_change(
+    shell: Shell,
+) -> None:
+    shell.json("users", "create", "ada", "--email", "ada@example.com")
+    shell.json("clients", "create", "App", "--grant", "client_credentials", "--scope", "email")
+    document = shell("export", "--with-hashes").stdout
+    before = len(shell.events())
+    shell.json("import", "-", stdin=document)
+    assert [event.type for event in shell.events()[before:]] == ["records.imported"]
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from tests.factories import TestClient, TestUser, add_client, add_user
 from tests.management.operators import (
     EVERY_SCOPE,
     NOT_YOURS,
+    SENTINEL,
     THE_LAST,
     TOO_GREAT,
     add_somebody,
@@ -122,6 +123,45 @@ async def test_nobody_gives_a_client_a_scope_that_they_do_not_have(
     assert_refused(response, 403, NOT_YOURS)
     after = await http.get(f"/clients/{client.client_id}", headers=headers)
     assert after.json() == before.json()
+
+
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+@pytest.mark.parametrize(
+    ("kind", "field"), [("users", "scopes"), ("clients", "scopes"), ("clients", "default_scopes")]
+)
+async def test_an_unknown_scope_is_no_question_of_authority(
+    http: httpx2.AsyncClient, server: Server, headers: dict[str, str], method: str, kind: str,
+    field: str,
+) -> None:  # fmt: skip
+    """It is the field that is wrong, for a new record as for one that is there."""
+    path = f"/{kind}"
+    body: dict[str, Any] = {}
+    if method == "PATCH" and kind == "users":
+        path += f"/{(await add_somebody(server)).id}"
+    elif method == "PATCH":
+        client_id = f"client-{uuid.uuid4()}"
+        await add_client(server, client_id, scopes=(), default_scopes=())
+        path += f"/{client_id}"
+    elif kind == "users":
+        body = {"username": f"user-{uuid.uuid4()}"}
+    else:
+        body = {"name": "App", "grant_types": ["client_credentials"]}
+    body |= {field: ["profile", SENTINEL]}
+    response = await http.request(method, path, json=body, headers=headers)
+    problem = assert_problem(response, 422)
+    reason = "there is no scope of that name"
+    assert problem["detail"] == reason
+    assert problem["errors"] == [{"field": f"body.{field}", "reason": reason}]
+    assert SENTINEL not in response.text
+
+
+async def test_no_client_takes_the_name_of_the_command_line(
+    http: httpx2.AsyncClient, headers: dict[str, str]
+) -> None:
+    """What it did would look like the operator's work in the audit trail."""
+    body = {"client_id": "operator", "name": "App", "grant_types": ["client_credentials"]}
+    response = await http.post("/clients", json=body, headers=headers)
+    assert_refused(response, 422, "this client id is what the audit trail calls the command line")
 
 
 async def test_nobody_gives_themselves_a_scope_that_they_do_not_have(

@@ -171,8 +171,9 @@ async def test_a_client_with_every_scope_does_not_keep_one_from_being_deleted(
     server: Server,
     as_admin: dict[str, str],
     follower: TestClient,
-    scope: str,
 ) -> None:
+    scope = new_name()
+    await add_by_api(http, as_admin, scope)
     assert (await http.delete(f"/scopes/{scope}", headers=as_admin)).status_code == 204
     user = await add_user(server, f"user {uuid.uuid4()}", scopes=["profile"])
     refused = await ask_as_public(http, user, follower, f"profile {scope}")
@@ -204,15 +205,26 @@ async def test_a_client_that_acts_for_itself_cannot_have_every_scope(server: Ser
         await add_client(server, f"service-{uuid.uuid4()}", every_scope=True)
 
 
+@pytest.mark.parametrize("way", ["API", "command line"])
 async def test_a_deleted_scope_is_gone_everywhere_within_two_seconds(
     http: httpx2.AsyncClient,
     other: httpx2.AsyncClient,
+    server: Server,
     as_admin: dict[str, str],
-    scope: str,
     clock: TestClock,
+    way: str,
 ) -> None:
+    scope = new_name()
+    if way == "API":
+        await add_by_api(http, as_admin, scope)
+    else:
+        await command(server, "scopes", "create", scope, "--description", DESCRIPTION)
+    clock.advance(KNOWN_EVERYWHERE)
     assert scope in (await other.get(DOCUMENTS[0])).text
-    assert (await http.delete(f"/scopes/{scope}", headers=as_admin)).status_code == 204
+    if way == "API":
+        assert (await http.delete(f"/scopes/{scope}", headers=as_admin)).status_code == 204
+    else:
+        await command(server, "scopes", "delete", scope)
     clock.advance(KNOWN_EVERYWHERE)
     for path in ("/openapi.json", *DOCUMENTS):
         assert scope not in (await other.get(path)).text

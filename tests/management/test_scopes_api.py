@@ -18,6 +18,7 @@ from tests.management.operators import (
     add_somebody,
     assert_invalid,
     assert_refused,
+    token_of,
 )
 from tests.oauth2.lifecycle import take_from_user
 from tests.schemes.keys import give_key
@@ -43,13 +44,10 @@ async def known(http: httpx2.AsyncClient, headers: dict[str, str]) -> dict[str, 
 
 
 @pytest.fixture
-async def scope(server: Server) -> str:
-    """A scope that nobody has."""
+async def scope(http: httpx2.AsyncClient, as_admin: dict[str, str]) -> str:
+    """A scope that nobody has but the administrator who made it."""
     name = name_of_its_own()
-    async with server.database.transaction() as connection:
-        await create_scope(
-            connection, name=name, description="Read reports", now=server.clock.now()
-        )
+    assert (await create(http, as_admin, name)).status_code == 201
     return name
 
 
@@ -189,12 +187,26 @@ async def test_a_scope_that_the_service_refuses_is_not_repeated(
 # Deleting
 
 
-async def test_a_scope_that_nobody_has_is_deleted(
+async def test_a_scope_that_nobody_else_has_is_deleted(
     http: httpx2.AsyncClient, as_admin: dict[str, str], scope: str
 ) -> None:
     response = await http.delete(f"/scopes/{scope}", headers=as_admin)
     assert (response.status_code, response.content) == (204, b"")
     assert scope not in await known(http, as_admin)
+
+
+async def test_nobody_deletes_a_scope_that_they_do_not_have(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    """Else they could make it anew, and would have it as its creator."""
+    name = name_of_its_own()
+    async with server.database.transaction() as connection:
+        await create_scope(connection, name=name, description="Pay", now=server.clock.now())
+    clerk = await add_somebody(server, "scopes:write")
+    headers = await token_of(server, clerk, "scopes:write")
+    response = await http.delete(f"/scopes/{name}", headers=headers)
+    assert_refused(response, 403, "Nobody deletes a scope that they do not have.")
+    assert name in await known(http, as_admin)
 
 
 async def test_an_unknown_scope_is_not_found(

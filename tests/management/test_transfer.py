@@ -28,6 +28,7 @@ from tests.clock import TestClock
 from tests.conftest import make_settings
 from tests.databases import Backend
 from tests.management.shell import Shell, assert_line
+from tests.pages.flow import Page, open_browser, submit
 from tests.started import started
 
 PASSWORD = "correct horse battery staple"
@@ -553,6 +554,75 @@ def test_an_imported_user_who_is_disabled_does_not_log_in(shell: Shell) -> None:
     bring(shell, HASHES["bcrypt"](PASSWORD))
     load(shell, {"users": [{"username": "ada", "scopes": ["profile"], "disabled": True}]})
     assert log_in(shell, "ada", PASSWORD) == [400]
+
+
+DISABLED = {"username": "ada", "scopes": ["profile"], "disabled": True}
+REPLACED = {
+    "username": "ada",
+    "scopes": ["profile"],
+    "password_hash": HASHES["bcrypt"]("another horse battery staple"),
+}
+THE_SAME = {"username": "ada", "scopes": ["profile"], "email": "ada@example.com"}
+
+
+@pytest.mark.parametrize(
+    ("user", "statuses"),
+    [
+        pytest.param(DISABLED, [401, 400, 303], id="disabled"),
+        pytest.param(REPLACED, [401, 400, 303], id="another password"),
+        pytest.param(THE_SAME, [200, 200, 200], id="another address"),
+    ],
+)
+def test_an_import_ends_the_logins_of_whoever_it_disables_or_gives_another_password(
+    shell: Shell, user: dict[str, Any], statuses: list[int]
+) -> None:
+    """Access token, refresh token and browser session, as the API and the command line do."""
+    policy = {
+        "client_id": "app",
+        "name": "App",
+        "public": True,
+        "grant_types": ["password", "refresh_token"],
+        "default_scopes": ["profile"],
+    }
+    ada = {"username": "ada", "scopes": ["profile"]}
+    bring = {"users": [ada | {"password_hash": HASHES["bcrypt"](PASSWORD)}], "clients": [policy]}
+    load(shell, bring)
+
+    async def main() -> list[int]:
+        clock = TestClock()
+        clock.advance(2)
+        app = application(shell, clock)
+        async with started(app) as http, open_browser(app) as browser:
+            form = {"grant_type": "password", "username": "ada", "password": PASSWORD}
+            answer = (await http.post("/token", data=form | {"client_id": "app"})).json()
+            page = Page(await browser.get("/login"))
+            await submit(browser, page.form, {"username": "ada", "password": PASSWORD})
+            assert (await browser.get("/account")).status_code == 200
+            await asyncio.to_thread(load, shell, {"users": [user]})
+            me = await http.get(
+                "/users/me", headers={"Authorization": f"Bearer {answer['access_token']}"}
+            )
+            form = {"grant_type": "refresh_token", "refresh_token": answer["refresh_token"]}
+            again = await http.post("/token", data=form | {"client_id": "app"})
+            account = await browser.get("/account")
+            return [response.status_code for response in (me, again, account)]
+
+    assert asyncio.run(main()) == statuses
+
+
+def test_the_administrators_of_a_document_may_take_turns_in_any_order(shell: Shell) -> None:
+    shell.json("users", "create", "ada", "--scope", "users:write")
+    bob = {"username": "bob", "scopes": ["users:write"]}
+    load(shell, {"users": [{"username": "ada"}, bob]})
+    assert shell.json("users", "show", "ada")["scopes"] == []
+    result = shell("import", "-", stdin=json.dumps({"users": [bob | {"disabled": True}]}))
+    assert_line(result, "This is the last administrator: make another one first.")
+
+
+def test_a_rename_to_a_name_that_somebody_has_is_refused(full: Shell) -> None:
+    (ada, _) = json.loads(export(full))["users"]
+    result = full("import", "-", stdin=json.dumps({"users": [ada | {"username": "BOB"}]}))
+    assert_line(result, "a user named 'BOB' exists already")
 
 
 def test_an_imported_user_without_a_hash_logs_in_with_no_password(shell: Shell) -> None:

@@ -316,16 +316,6 @@ async def test_a_new_user_that_the_service_refuses_is_not_repeated(
     assert_refused(response, 422, detail)
 
 
-async def test_an_unknown_scope_is_not_given_to_a_new_user_and_is_not_repeated(
-    http: httpx2.AsyncClient, as_admin: dict[str, str]
-) -> None:
-    body = {"username": name_of_its_own(), "scopes": [SENTINEL]}
-    response = await http.post("/users", json=body, headers=as_admin)
-    assert response.status_code in (403, 422)
-    assert_problem(response, response.status_code)
-    assert SENTINEL not in response.text
-
-
 async def test_a_user_that_is_refused_is_not_there(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:

@@ -12,10 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import InvalidGrantError, InvalidRequestError
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.tokens import NewLogin, begin_login, user_tokens
+from app.services.audit import Event, record
 from app.services.authorizations import (
     Code,
     consume_code,
-    find_login_of_code,
+    find_used_code,
     record_login_of_code,
 )
 from app.services.logins import end_login
@@ -71,16 +72,22 @@ async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str)
     client, now = request.client, request.server.clock.now()
     used = await consume_code(connection, code, client.client_id, now)
     if used is None:
-        issued = await find_login_of_code(connection, code, client.client_id)
-        if issued is not None:
-            await end_login(connection, issued, now)
-        return "the code is unknown, another client's, or used"
-    if mismatch := _mismatch(request, used):
-        return mismatch
+        return await _answer_reuse(connection, request, code)
     allowed = client.scopes & await find_enabled_scopes(connection, used.user_id)
     scope = " ".join(name for name in used.scope.split() if name in allowed)
-    if not scope:
-        return "the user is disabled, or nothing that was allowed is left"
+    refusal = _mismatch(request, used)
+    if refusal is None and not scope:
+        refusal = "the user is disabled, or nothing that was allowed is left"
+    if refusal is not None:
+        refused = Event(
+            type="code.refused",
+            user_id=used.user_id,
+            client_id=client.client_id,
+            origin=request.origin,
+            details={"reason": refusal},
+        )
+        await record(connection, now, refused)
+        return refusal
     login = await begin_login(
         connection,
         request,
@@ -91,6 +98,25 @@ async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str)
     )
     await record_login_of_code(connection, code, login.id)
     return _Redeemed(used, login, scope)
+
+
+async def _answer_reuse(connection: AsyncConnection, request: TokenRequest, code: str) -> str:
+    """End what a used code has issued (RFC 6749, section 4.1.2); return why there is no login."""
+    used = await find_used_code(connection, code, request.client.client_id)
+    if used is None:
+        return "the code is unknown, or another client's"
+    now = request.server.clock.now()
+    if used.login_id is not None:
+        await end_login(connection, used.login_id, now)
+    reused = Event(
+        type="code.reused",
+        user_id=used.user_id,
+        client_id=request.client.client_id,
+        origin=request.origin,
+        details={"session": str(used.login_id)} if used.login_id else {},
+    )
+    await record(connection, now, reused)
+    return "the code was used before"
 
 
 def _mismatch(request: TokenRequest, code: Code) -> str | None:

@@ -5,6 +5,7 @@ clients that cannot open a browser; a client gets it only if it was registered f
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
@@ -13,6 +14,7 @@ from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFor
 from app.errors import (
     InvalidGrantError,
     InvalidRequestError,
+    InvalidScopeError,
     SlowDownError,
     TemporarilyUnavailableError,
 )
@@ -87,7 +89,6 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         raise SlowDownError(error.retry_after) from None
     except AuthenticationError as error:
         raise InvalidGrantError(str(error)) from None
-    scope = grant_scopes(requested, account.scopes)
     succeeded = Event(
         type="login.succeeded",
         actor=str(account.id),
@@ -96,6 +97,18 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         origin=request.origin,
         details={"door": door.name},
     )
+    try:
+        scope = grant_scopes(requested, account.scopes)
+    except InvalidScopeError:
+        failed = replace(
+            succeeded,
+            type="login.failed",
+            actor=None,
+            details={"door": door.name, "reason": "no scope to grant"},
+        )
+        async with server.database.transaction() as connection:
+            await record(connection, server.clock.now(), failed)
+        raise
     async with server.database.transaction() as connection:
         await record(connection, server.clock.now(), succeeded)
         login = await begin_login(connection, request, account.id, scope)
