@@ -5,6 +5,7 @@ each would make them several times as slow. All other events are written with wh
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,9 @@ log = get_logger("latchkey")
 INTERVAL = 0.5
 """Seconds between an event and its row."""
 
+LONGEST_INTERVAL = 30.0
+"""Seconds between two attempts while the database does not answer."""
+
 MAX_WAITING = 10_000
 """Events that wait while the database does not answer; past it the oldest are dropped, and the
 log says how many."""
@@ -33,24 +37,36 @@ class AuditBatch:
         """Nothing waits yet."""
         self._database = database
         self._waiting: list[dict[str, Any]] = []
-        self._timer: asyncio.Task[None] | None = None
+        self._writer: asyncio.Task[None] | None = None
+        self._closing = asyncio.Event()
 
     def add(self, event: Event, now: datetime) -> None:
         """Have ``event`` written within a second."""
         self._waiting.append(event.row(now))
-        if self._timer is None:
-            self._timer = asyncio.create_task(self._write_later())
+        if self._writer is None:
+            self._writer = asyncio.create_task(self._write_all())
 
-    async def _write_later(self) -> None:
-        await asyncio.sleep(INTERVAL)
-        self._timer = None
-        await self.write()
+    async def _write_all(self) -> None:
+        """Write until nothing waits, after a pause that doubles with each failure."""
+        pause = INTERVAL
+        try:
+            while self._waiting:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._closing.wait(), pause)
+                if await self.write():
+                    pause = INTERVAL
+                elif self._closing.is_set():
+                    return
+                else:
+                    pause = min(2 * pause, LONGEST_INTERVAL)
+        finally:
+            self._writer = None
 
-    async def write(self) -> None:
-        """Write what waits, now."""
+    async def write(self) -> bool:
+        """Write what waits, now; False if it has to wait on."""
         rows, self._waiting = self._waiting, []
         if not rows:
-            return
+            return True
         try:
             async with self._database.transaction() as connection:
                 await connection.execute(insert(AuditEvent), rows)
@@ -59,9 +75,11 @@ class AuditBatch:
             self._waiting = waiting[-MAX_WAITING:]
             lost = len(waiting) - len(self._waiting)
             log.error("audit events wait", kind=type(error).__name__, lost=lost)
+            return False
+        return True
 
     async def close(self) -> None:
-        """Write what waits, for the last time."""
-        if self._timer is not None:
-            self._timer.cancel()
-        await self.write()
+        """Write what waits, for the last time; wait for a write that is under way."""
+        self._closing.set()
+        if self._writer is not None:
+            await self._writer

@@ -9,7 +9,6 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import delete, select
-from sqlalchemy.exc import OperationalError
 
 from app.api import users as users_api
 from app.housekeeping import purge
@@ -298,21 +297,6 @@ async def test_a_batch_is_written_once(http: httpx2.AsyncClient, server: Server)
         await own_token(http, service)
     assert len(await written(server, "token.issued")) == 3
     assert len(await written(server, "token.issued")) == 3
-
-
-async def test_a_batch_waits_while_the_database_does_not_answer(
-    http: httpx2.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    service = await add_service(server, f"service-{uuid.uuid4()}")
-    await own_token(http, service)
-
-    def unreachable() -> None:
-        raise OperationalError("INSERT", {}, Exception("down"))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(server.database, "transaction", unreachable)
-        await server.audit_batch.write()
-    assert len(await written(server, "token.issued")) == 1
 
 
 async def test_a_batch_is_written_when_the_server_stops(sqlite: Backend) -> None:
