@@ -10,9 +10,10 @@ from app.api.paging import NO_NUL, Limit, page
 from app.errors import InvalidError
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.problems import with_body
+from app.problems import problem, with_body
 from app.server import Reading
-from app.services.audit import list_events
+from app.services.audit import find_user_id, list_events
+from app.services.users import USERNAME_MAX_LENGTH
 
 router = APIRouter(prefix="/audit", tags=["audit"], responses=with_body(BEARER_RESPONSES))
 
@@ -40,7 +41,12 @@ class AuditPage(BaseModel):
     next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
 
 
-@router.get("", operation_id="list_audit_events", summary="Read the audit trail")
+@router.get(
+    "",
+    operation_id="list_audit_events",
+    summary="Read the audit trail",
+    responses={404: problem("There is no such user, or the cursor is no event any more.")},
+)
 async def list_audit_events(
     principal: Annotated[Principal, Security(current_principal, scopes=["audit:read"])],
     reading: Reading,
@@ -49,7 +55,12 @@ async def list_audit_events(
         int | None, Query(ge=0, le=2**62, description="`next_cursor` of a page.")
     ] = None,
     user: Annotated[
-        str | None, Query(max_length=36, pattern=NO_NUL, description="The id of a user.")
+        str | None,
+        Query(
+            max_length=USERNAME_MAX_LENGTH,
+            pattern=NO_NUL,
+            description="The name of a user, or the id, also of one who was deleted.",
+        ),
     ] = None,
     client: Annotated[
         str | None, Query(max_length=255, pattern=NO_NUL, description="A client id.")
@@ -58,16 +69,18 @@ async def list_audit_events(
         str | None, Query(max_length=64, pattern=NO_NUL, examples=["login.failed"])
     ] = None,
     since: Annotated[AwareDatetime | None, Query(description="Not older than this.")] = None,
+    until: Annotated[AwareDatetime | None, Query(description="Older than this.")] = None,
 ) -> AuditPage:
-    """What happened, newest first."""
+    """What happened, newest first. docs/audit.md has every type of event."""
     events = await list_events(
         reading,
         limit=limit + 1,
         before=cursor,
-        user_id=user,
+        user_id=None if user is None else await find_user_id(reading, user),
         client_id=client,
         event_type=type,
         since=None if since is None else _utc(since),
+        until=None if until is None else _utc(until),
     )
     shown, next_cursor = page(events, limit, lambda event: event.id)
     return AuditPage(
@@ -79,4 +92,4 @@ def _utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise InvalidError("since is out of range") from None
+        raise InvalidError("a time is out of range") from None

@@ -1,25 +1,37 @@
 """``latchkey audit``: what happened."""
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.cli.command import Json, run, show_list
+from app.clock import Clock
 from app.server import Server
-from app.services.audit import list_events
-from app.services.users import find_account
+from app.services.audit import RecordedEvent, find_user_id, list_events
+from app.services.users import find_usernames
 
 cli = typer.Typer(no_args_is_help=True, help="Read the audit trail.")
 
+_AGO = re.compile(r"(\d{1,6})([mhdw])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
 
 def _moment(text: str) -> datetime:
+    """A date, a time, or how long ago."""
     try:
+        if ago := _AGO.fullmatch(text):
+            return Clock().now() - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         moment = datetime.fromisoformat(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
-        raise typer.BadParameter("such as 2026-11-23 or 2026-11-23T18:00:00+01:00") from None
+        raise typer.BadParameter(
+            "such as 12h, 7d, 2026-11-23 or 2026-11-23T18:00:00+01:00"
+        ) from None
 
 
 @cli.callback()
@@ -29,33 +41,75 @@ def audit() -> None:
 
 @cli.command("list")
 def show_events(
-    user: Annotated[str | None, typer.Option(help="The name or the id of a user.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(help="The name of a user, or the id, also of one who was deleted."),
+    ] = None,
     client: Annotated[str | None, typer.Option(help="A client id.")] = None,
-    event_type: Annotated[str | None, typer.Option("--type", help="Such as login.failed.")] = None,
+    event_type: Annotated[
+        str | None, typer.Option("--type", help="Such as login.failed: see docs/audit.md.")
+    ] = None,
     since: Annotated[
         datetime | None,
         typer.Option(
             parser=_moment,
-            metavar="ISO",
-            help="Not older than this date or time; UTC unless it says otherwise.",
+            metavar="TIME",
+            help="Not older than this: 12h, 7d, a date, or a time; UTC unless it says otherwise.",
         ),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option(parser=_moment, metavar="TIME", help="Older than this; written likewise."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     json: Json = False,
 ) -> None:
-    """List what happened, newest first."""
+    """List what happened, newest first.
+
+    Who logged in as ada last night is `--user ada --type login.succeeded --since 12h`.
+    """
 
     async def work(server: Server) -> list[dict[str, Any]]:
         async with server.database.read() as connection:
-            account = await find_account(connection, user) if user else None
             events = await list_events(
                 connection,
                 limit=limit,
-                user_id=str(account.id) if account else user,
+                user_id=None if user is None else await find_user_id(connection, user),
                 client_id=client,
                 event_type=event_type,
                 since=since,
+                until=until,
             )
-        return [asdict(event) for event in events]
+            if json:
+                return [asdict(event) for event in events]
+            return await _for_people(connection, events)
 
     show_list(run(work), json)
+
+
+async def _for_people(
+    connection: AsyncConnection, events: Sequence[RecordedEvent]
+) -> list[dict[str, Any]]:
+    """With names instead of the ids of users who are still there."""
+    ids = {value for event in events for value in (event.actor, event.user_id) if value}
+    names = await find_usernames(connection, ids)
+    return [
+        {
+            "at": event.at,
+            "type": event.type,
+            "user": names.get(event.user_id or "", event.user_id),
+            "by": names.get(event.actor or "", event.actor),
+            "client": event.client_id,
+            "address": event.address,
+            "user agent": event.user_agent,
+            "details": _in_words(event.details),
+        }
+        for event in events
+    ]
+
+
+def _in_words(details: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{name}: {' '.join(value) if isinstance(value, list) else value}"
+        for name, value in details.items()
+    )

@@ -17,10 +17,12 @@ class AuditEvent(Base):
 
     __tablename__ = "audit_events"
     __table_args__ = (
-        Index(None, "user_id", "id"),
-        Index(None, "client_id", "id"),
-        Index(None, "type", "id"),
-        Index(None, "at"),
+        Index(None, "at", "id"),
+        Index(None, "user_id", "at", "id"),
+        Index(None, "user_id", "type", "at", "id"),
+        Index(None, "client_id", "at", "id"),
+        Index(None, "client_id", "type", "at", "id"),
+        Index(None, "type", "at", "id"),
     )
 
     # SQLite counts up by itself only in a column that is called INTEGER.

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from sqlalchemy import DateTime, Dialect, MetaData, TypeDecorator
+from sqlalchemy import DateTime, Dialect, Index, MetaData, TypeDecorator, text
 from sqlalchemy.orm import DeclarativeBase
 
 NAMING_CONVENTION = {
@@ -37,6 +37,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None or value.tzinfo is UTC:
             return value
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def by_state(table: str, key: str) -> tuple[Index, Index]:
+    """Indexes for the lists of what is enabled and of what is disabled, in the order of ``key``."""
+    enabled, disabled = text("disabled_at IS NULL"), text("disabled_at IS NOT NULL")
+    return (
+        Index(f"ix_{table}_enabled", key, sqlite_where=enabled, postgresql_where=enabled),
+        Index(f"ix_{table}_disabled", key, sqlite_where=disabled, postgresql_where=disabled),
+    )
 
 
 class Base(DeclarativeBase):

@@ -6,13 +6,14 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, by_state
 
 
 class Client(Base):
     """A client. Public when it has no secret by nature; the lists hold the words of the RFCs."""
 
     __tablename__ = "clients"
+    __table_args__ = by_state("clients", "client_id")
 
     client_id: Mapped[str] = mapped_column(String(255), primary_key=True)
     name: Mapped[str] = mapped_column(String(255))

@@ -6,18 +6,21 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, by_state
 
 
 class User(Base):
     """A user. ``id`` is the ``sub`` of their tokens and never changes or returns."""
 
     __tablename__ = "users"
+    __table_args__ = by_state("users", "username_key")
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     username: Mapped[str] = mapped_column(String(255))
-    username_key: Mapped[str] = mapped_column(String(1024), unique=True)
-    """The name after NFKC and case folding: names are compared by this."""
+    username_key: Mapped[str] = mapped_column(
+        String(1024).with_variant(String(1024, "C"), "postgresql"), unique=True
+    )
+    """The name after NFKC and case folding: names are compared by this, by its code points."""
     email: Mapped[str | None] = mapped_column(String(320))
     email_verified: Mapped[bool] = mapped_column(default=False)
     password_hash: Mapped[str | None] = mapped_column(String(255))

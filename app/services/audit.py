@@ -1,20 +1,26 @@
 """The audit trail: written in the transaction of what it tells. docs/audit.md describes it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import insert, select
+from sqlalchemy import BigInteger, SQLColumnExpression, func, insert, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.errors import NotFoundError
 from app.models import AuditEvent
+from app.models.base import UtcDateTime
 from app.services.logins import USER_AGENT_MAX_LENGTH, Origin
+from app.services.users import find_account
 
 OPERATOR = "operator"
 """The actor of the command line."""
 
 NOWHERE = Origin(None, None)
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 EventType = Literal[
     "api_key.created",
@@ -111,8 +117,13 @@ async def list_events(
     client_id: str | None = None,
     event_type: str | None = None,
     since: datetime | None = None,
+    until: datetime | None = None,
 ) -> Sequence[RecordedEvent]:
-    """At most ``limit`` events that match, newest first, older than the event ``before``."""
+    """At most ``limit`` events that match, newest first, behind the event ``before``.
+
+    From ``since`` on and before ``until``. Raises :class:`NotFoundError` if the event ``before``
+    is gone.
+    """
     query = select(
         AuditEvent.id,
         AuditEvent.at,
@@ -124,15 +135,39 @@ async def list_events(
         AuditEvent.user_agent,
         AuditEvent.details,
     )
+    place = tuple_(AuditEvent.at, AuditEvent.id)
     if before is not None:
-        query = query.where(AuditEvent.id < before)
+        at = await connection.scalar(select(AuditEvent.at).where(AuditEvent.id == before))
+        if at is None:
+            raise NotFoundError("The cursor is no event any more.")
+        query = query.where(place < tuple_(literal(at, UtcDateTime), literal(before, BigInteger)))
     if user_id is not None:
         query = query.where(AuditEvent.user_id == user_id)
     if client_id is not None:
-        query = query.where(AuditEvent.client_id == client_id)
+        column: SQLColumnExpression[str | None] = AuditEvent.client_id
+        if user_id is not None:
+            # A client has far more events than a user: its index must not be the one to walk.
+            column = func.coalesce(column, "")
+        query = query.where(column == client_id)
     if event_type is not None:
         query = query.where(AuditEvent.type == event_type)
     if since is not None:
         query = query.where(AuditEvent.at >= since)
-    rows = await connection.execute(query.order_by(AuditEvent.id.desc()).limit(limit))
-    return [RecordedEvent(*row) for row in rows]
+    if until is not None:
+        query = query.where(AuditEvent.at < until)
+    newest_first = query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
+    return [RecordedEvent(*row) for row in await connection.execute(newest_first.limit(limit))]
+
+
+async def find_user_id(connection: AsyncConnection, user: str) -> str:
+    """The id under which the trail has a user, by name or by id.
+
+    An id may be that of a user who was deleted, and is never taken for a name: somebody could
+    call themselves by the id of somebody else. Raises :class:`NotFoundError`.
+    """
+    if _ID.fullmatch(user):
+        return user.lower()
+    account = await find_account(connection, user)
+    if account is None:
+        raise NotFoundError("There is no user of that name. Who was deleted is found by id.")
+    return str(account.id)

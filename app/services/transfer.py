@@ -115,9 +115,10 @@ async def export_document(
     connection: AsyncConnection, now: datetime, *, with_hashes: bool
 ) -> TransferDocument:
     """What is in the database. Hashes are secrets of a kind, and only there on request."""
-    known = await list_scopes(connection)
+    # In the order of code points: that of the database depends on its collation.
+    known = sorted((await list_scopes(connection)).items())
     return TransferDocument(
-        scopes=[TransferredScope(name=n, description=d) for n, d in known.items()],
+        scopes=[TransferredScope(name=name, description=text) for name, text in known],
         users=await _export_users(connection, with_hashes),
         clients=await _export_clients(connection, now, with_hashes),
     )
@@ -154,7 +155,7 @@ async def _export_clients(
     )
     return [
         _transferred(client, await _secrets(connection, client, now) if with_hashes else None)
-        for client in clients
+        for client in sorted(clients, key=lambda client: client.client_id)
     ]
 
 

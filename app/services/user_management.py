@@ -111,7 +111,7 @@ async def list_users(
         query = query.where(User.username_key > key)
     if name_starts_with:
         prefix = username_key(name_starts_with)
-        # A range, and not LIKE, which no index serves in every collation.
+        # A range, which the index serves. The last code point is in no name.
         query = query.where(User.username_key >= prefix, User.username_key < prefix + "\U0010ffff")
     if disabled is not None:
         query = query.where(

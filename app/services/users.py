@@ -2,7 +2,8 @@
 
 import unicodedata
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database import insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import User, UserScope
+from app.services.paging import PAGE
 
 USERNAME_MAX_LENGTH = 128
 EMAIL_MAX_LENGTH = 320
@@ -68,6 +70,20 @@ async def get_account(connection: AsyncConnection, user_id: uuid.UUID) -> Accoun
     if row is None:
         raise NotFoundError("There is no such user.")
     return _account(row)
+
+
+async def find_usernames(connection: AsyncConnection, ids: Collection[str]) -> Mapping[str, str]:
+    """The names of those of ``ids`` that are users."""
+    wanted = []
+    for each in ids:
+        with suppress(ValueError):
+            wanted.append(uuid.UUID(each))
+    names: dict[str, str] = {}
+    for start in range(0, len(wanted), PAGE):  # a statement has room for so many parameters
+        some = User.id.in_(wanted[start : start + PAGE])
+        rows = await connection.execute(select(User.id, User.username).where(some))
+        names |= {str(row.id): row.username for row in rows}
+    return names
 
 
 def _account(row: Row[Any]) -> Account:

@@ -13,7 +13,15 @@ from app.server import Server
 from app.services.audit import Event, EventType, record
 from app.services.logins import Origin
 from tests.assertions import assert_problem
-from tests.management.operators import SENTINEL, assert_invalid, walk, written
+from tests.factories import add_user
+from tests.management.operators import (
+    SENTINEL,
+    add_somebody,
+    assert_invalid,
+    assert_refused,
+    walk,
+    written,
+)
 
 START = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ALICE = str(uuid.uuid4())
@@ -86,9 +94,17 @@ async def test_an_event_is_shown_whole(http: httpx2.AsyncClient, as_admin: dict[
         pytest.param({"since": "2026-01-01T12:04:00Z"}, [5, 4], id="since, with its moment"),
         pytest.param({"since": "2026-01-01T12:04:00.000001Z"}, [5], id="since, a moment later"),
         pytest.param({"since": "2026-01-01T13:04:00+01:00"}, [5, 4], id="since, in another zone"),
+        pytest.param({"until": "2026-01-01T12:04:00Z"}, [3, 2, 1, 0], id="until, without it"),
+        pytest.param(
+            {"since": "2026-01-01T12:01:00Z", "until": "2026-01-01T12:03:00Z"},
+            [2, 1],
+            id="between two times",
+        ),
         pytest.param(
             {"user": ALICE, "client": "shop", "type": "login.succeeded"}, [0], id="several at once"
         ),
+        pytest.param({"user": ALICE, "client": "other"}, [4], id="user and client"),
+        pytest.param({"client": "shop", "type": "login.succeeded"}, [2, 0], id="client and type"),
         pytest.param({"user": ALICE, "type": "key.rotated"}, [], id="none of that kind"),
         pytest.param({"user": str(uuid.uuid4())}, [], id="unknown user"),
         pytest.param({"client": "nobody"}, [], id="unknown client"),
@@ -128,10 +144,63 @@ async def test_pages_stay_stable_while_events_are_added(
 ) -> None:
     first = await http.get("/audit", params={"limit": 4}, headers=as_admin)
     async with server.database.transaction() as connection:
-        await record(connection, START, Event(type="key.rotated", details={"number": 6}))
+        newest = START + timedelta(minutes=6)
+        await record(connection, newest, Event(type="key.rotated", details={"number": 6}))
     cursor = first.json()["next_cursor"]
     assert await numbers(http, as_admin, limit=4, cursor=cursor) == [[1, 0]]
     assert await numbers(http, as_admin, limit=4) == [[6, 5, 4, 3], [2, 1, 0]]
+
+
+async def test_events_are_listed_by_time_and_not_by_when_they_were_written(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    """Gathered ones are written a moment later, and much later after an outage."""
+    async with server.database.transaction() as connection:
+        late = START + timedelta(minutes=1, seconds=30)
+        await record(connection, late, Event(type="key.rotated", details={"number": 6}))
+        await record(connection, late, Event(type="key.rotated", details={"number": 7}))
+    expected = [5, 4, 3, 2, 7, 6, 1, 0]
+    assert await numbers(http, as_admin) == [expected]
+    assert await numbers(http, as_admin, limit=1) == [[number] for number in expected]
+
+
+async def test_a_user_is_named_as_people_know_them(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    alice = await add_somebody(server)
+    async with server.database.transaction() as connection:
+        event = Event(type="login.failed", user_id=alice.id, details={"number": 6})
+        await record(connection, START, event)
+    assert await numbers(http, as_admin, user=alice.username.upper()) == [[6]]
+    assert await numbers(http, as_admin, user=str(alice.id).upper()) == [[6]]
+
+
+async def test_an_id_is_never_taken_for_a_name(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    """Else somebody who calls themselves by another's id would hide what that user did."""
+    await add_user(server, ALICE, password_hash=None, scopes=())
+    assert await numbers(http, as_admin, user=ALICE) == [[4, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("parameter", "value", "detail"),
+    [
+        pytest.param(
+            "user",
+            "nobody",
+            "There is no user of that name. Who was deleted is found by id.",
+            id="user",
+        ),
+        pytest.param("cursor", "0", "The cursor is no event any more.", id="cursor"),
+        pytest.param("cursor", str(2**62), "The cursor is no event any more.", id="largest cursor"),
+    ],
+)
+async def test_what_is_not_there_is_no_empty_list(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], parameter: str, value: str, detail: str
+) -> None:
+    response = await http.get("/audit", params={parameter: value}, headers=as_admin)
+    assert_refused(response, 404, detail)
 
 
 async def test_looking_at_the_trail_leaves_no_event(
@@ -167,7 +236,7 @@ NO_ZONE = "Input should have timezone info"
             id="cursor is a word",
         ),
         pytest.param(
-            "user", SENTINEL * 2, "String should have at most 36 characters", id="long user"
+            "user", SENTINEL * 7, "String should have at most 128 characters", id="long user"
         ),
         pytest.param(
             "client", SENTINEL * 20, "String should have at most 255 characters", id="long client"
@@ -176,6 +245,7 @@ NO_ZONE = "Input should have timezone info"
             "type", SENTINEL * 4, "String should have at most 64 characters", id="long type"
         ),
         pytest.param("since", "2026-01-01T12:00:00", NO_ZONE, id="time without a zone"),
+        pytest.param("until", "2026-01-01T12:00:00", NO_ZONE, id="end without a zone"),
     ],
 )
 async def test_a_query_out_of_range_is_refused_by_field_and_reason_alone(

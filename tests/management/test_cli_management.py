@@ -436,7 +436,11 @@ def test_events_are_listed_newest_first(shell: Shell, ada: dict[str, Any]) -> No
     [
         pytest.param(("--user", "ADA"), ["user.created"], id="name of a user"),
         pytest.param(("--user", "{id}"), ["user.created"], id="id of a user"),
-        pytest.param(("--user", "nobody"), [], id="no user"),
+        pytest.param(("--since", "1h"), ["client.created", "user.created"], id="an hour ago"),
+        pytest.param(("--since", "0m"), [], id="no time ago"),
+        pytest.param(("--until", "15m"), [], id="older than minutes"),
+        pytest.param(("--until", "2w", "--since", "9999d"), [], id="older than weeks"),
+        pytest.param(("--until", "2999-01-01"), ["client.created", "user.created"], id="until"),
         pytest.param(("--client", "robot"), ["client.created"], id="client"),
         pytest.param(("--type", "client.created"), ["client.created"], id="type"),
         pytest.param(("--limit", "1"), ["client.created"], id="limit"),
@@ -459,6 +463,36 @@ def test_events_are_filtered(
     assert robot
     arguments = [option.replace("{id}", ada["id"]) for option in options]
     assert [event["type"] for event in shell.json("audit", "list", *arguments)] == expected
+
+
+def test_the_trail_of_nobody_is_refused_in_one_line(shell: Shell) -> None:
+    """An empty list would say that a user who was misspelt did nothing."""
+    line = "There is no user of that name. Who was deleted is found by id."
+    assert_line(shell("audit", "list", "--user", "nobody"), line)
+
+
+def test_the_trail_of_a_user_who_was_deleted_is_found_by_id(
+    shell: Shell, ada: dict[str, Any]
+) -> None:
+    shell.json("users", "delete", "ada")
+    found = shell.json("audit", "list", "--user", ada["id"])
+    assert [event["type"] for event in found] == ["user.deleted", "user.created"]
+
+
+def test_a_person_reads_names_in_the_trail_and_ids_of_who_is_gone(
+    shell: Shell, ada: dict[str, Any]
+) -> None:
+    shell.json("users", "set-scopes", "ada", "--scope", "profile", "--scope", "email")
+    bob = shell.json("users", "create", "bob", "--scope", "profile")["id"]
+    shell.json("users", "delete", "bob")
+    lines = shell("audit", "list").stdout.splitlines()
+    assert [word for word in lines[1].split() if word.isalpha()] == [
+        *("at", "type", "user", "by", "client", "address", "user", "agent", "details")
+    ]
+    deleted, created, changed, _ = [line for line in lines if "operator" in line]
+    assert (bob in deleted, bob in created) == (True, True)
+    assert ("Ada" in changed, ada["id"] in changed) == (True, False)
+    assert "scopes_added: " not in changed or "scopes_removed: account" in changed
 
 
 # purge
@@ -502,6 +536,8 @@ def test_a_purge_of_the_trail_keeps_what_is_younger(shell: Shell, ada: dict[str,
         pytest.param(("scopes", "create", "reports"), id="description missing"),
         pytest.param(("scopes", "delete"), id="scope missing"),
         pytest.param(("audit", "list", "--since", "yesterday"), id="no time"),
+        pytest.param(("audit", "list", "--since", "12"), id="no unit"),
+        pytest.param(("audit", "list", "--until", "999999w"), id="before the calendar"),
         pytest.param(("audit", "list", "--limit", "0"), id="no limit"),
         pytest.param(("purge", "--audit-days", "0"), id="no days"),
         pytest.param(("purge", "--audit-days", "many"), id="no number"),
