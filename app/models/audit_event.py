@@ -23,6 +23,7 @@ class AuditEvent(Base):
         Index(None, "client_id", "at", "id"),
         Index(None, "client_id", "type", "at", "id"),
         Index(None, "type", "at", "id"),
+        Index(None, "user_id", "client_id", "at", "id"),
     )
 
     # SQLite counts up by itself only in a column that is called INTEGER.

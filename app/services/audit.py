@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import BigInteger, SQLColumnExpression, func, insert, literal, select, tuple_
+from sqlalchemy import BigInteger, insert, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFoundError
@@ -144,11 +144,7 @@ async def list_events(
     if user_id is not None:
         query = query.where(AuditEvent.user_id == user_id)
     if client_id is not None:
-        column: SQLColumnExpression[str | None] = AuditEvent.client_id
-        if user_id is not None:
-            # A client has far more events than a user: its index must not be the one to walk.
-            column = func.coalesce(column, "")
-        query = query.where(column == client_id)
+        query = query.where(AuditEvent.client_id == client_id)
     if event_type is not None:
         query = query.where(AuditEvent.type == event_type)
     if since is not None:

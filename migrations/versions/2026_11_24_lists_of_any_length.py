@@ -20,6 +20,8 @@ NEW = (
     ["type", "at", "id"],
     ["user_id", "at", "id"],
     ["user_id", "type", "at", "id"],
+    # Last: of indexes that fit as well SQLite, which has no statistics, takes the newest.
+    ["user_id", "client_id", "at", "id"],
 )
 STATES = {"enabled": sa.text("disabled_at IS NULL"), "disabled": sa.text("disabled_at IS NOT NULL")}
 

@@ -9,12 +9,16 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from statistics import median
 
+from scripts.bench import scale
 from scripts.bench.load import Sample
 from scripts.bench.scenarios import SCENARIOS, Context, Scenario
 from scripts.bench.servers import Server, hello, latchkey
 from tests.databases import Backend, postgresql, sqlite
 
 ROUNDS = 3
+
+SCALE = "scale"
+"""The name of the rows that are not under load: see :mod:`scripts.bench.scale`."""
 
 Pair = tuple[Sample, Sample]
 Row = tuple[Scenario, str]
@@ -38,7 +42,7 @@ class _Fleet:
     def server(self, scenario: Scenario, database: str) -> Server:
         key = database, *sorted(scenario.settings.items())
         if key not in self._servers:
-            backend = self._backend(database)
+            backend = self.backend(database)
             url = backend.migrated()
             self._stack.callback(backend.drop, url)
             self._servers[key] = self._stack.enter_context(
@@ -46,7 +50,8 @@ class _Fleet:
             )
         return self._servers[key]
 
-    def _backend(self, database: str) -> Backend:
+    def backend(self, database: str) -> Backend:
+        """The kind of database, ready to make some."""
         if database not in self._backends:
             opened: AbstractContextManager[Backend] = (
                 sqlite(self._folder) if database == "sqlite" else postgresql()
@@ -110,7 +115,7 @@ def _print(table: Sequence[Sequence[str]]) -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser("make bench ARGS=…", description=__doc__)
-    names = [scenario.name for scenario in SCENARIOS]
+    names = [*(scenario.name for scenario in SCENARIOS), SCALE]
     parser.add_argument("--only", metavar="NAME", action="append", choices=names, help=f"{names}")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
     parser.add_argument("--database", choices=["sqlite", "postgresql"])
@@ -130,7 +135,19 @@ def main() -> int:
     gc.disable()  # its pauses would be taken for the server's
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
-        measured = _measure(rows, _Fleet(stack, folder), options.seconds)
+        fleet = _Fleet(stack, folder)
+        measured = _measure(rows, fleet, options.seconds)
+        at_scale = [
+            line
+            for database in databases
+            if options.only is None or SCALE in options.only
+            for line in scale.measure(fleet.backend(database), database)
+        ]
+    if at_scale:
+        _print([scale.HEADINGS, *at_scale])
+        print(f"\n{scale.LARGE} against {scale.SMALL}. Medians of {scale.ROUNDS} rounds.\n")
+    if not measured:
+        return 0
     _print([HEADINGS, *(_cells(*row, pairs) for row, pairs in measured.items())])
     samples = [sample for pairs in measured.values() for pair in pairs for sample in pair]
     busiest = max(sample.generator for sample in samples)
