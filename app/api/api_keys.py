@@ -4,9 +4,10 @@ import uuid
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response, Security
+from fastapi import APIRouter, Query, Request, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.api.paging import Limit, page
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
@@ -86,11 +87,26 @@ async def create_api_key(
     return CreatedApiKey(**shown.model_dump(), key=key)
 
 
-@router.get("", operation_id="list_api_keys", summary="List my API keys")
-async def list_api_keys(user: Reader, reading: Reading) -> list[ApiKeyOut]:
+class ApiKeyPage(BaseModel):
+    """Some of the keys, and where the older ones begin."""
+
+    api_keys: list[ApiKeyOut]
+    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+
+
+@router.get("", operation_id="list_api_keys", summary="List my API keys", responses=NOT_FOUND)
+async def list_api_keys(
+    user: Reader,
+    reading: Reading,
+    limit: Limit = 50,
+    cursor: Annotated[uuid.UUID | None, Query(description="`next_cursor` of a page.")] = None,
+) -> ApiKeyPage:
     """One's own keys, newest first, revoked ones among them."""
-    records = await api_keys.list_api_keys(reading, user.id)
-    return [ApiKeyOut.model_validate(record) for record in records]
+    records = await api_keys.list_api_keys(reading, user.id, limit=limit + 1, after=cursor)
+    shown, next_cursor = page(records, limit, lambda key: key.id)
+    return ApiKeyPage(
+        api_keys=[ApiKeyOut.model_validate(record) for record in shown], next_cursor=next_cursor
+    )
 
 
 @router.get(

@@ -3,10 +3,10 @@
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Response, Security
+from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.paging import CHANGE_RESPONSES
+from app.api.paging import CHANGE_RESPONSES, NO_NUL, Limit, page
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
@@ -31,11 +31,36 @@ class ScopeModel(BaseModel):
     description: str = Field(min_length=1, max_length=255, examples=["Read your reports"])
 
 
+class ScopePatch(BaseModel):
+    """What to change; a name stays, for tokens have it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    description: str | None = Field(default=None, min_length=1, max_length=255)
+
+
+class ScopePage(BaseModel):
+    """Some of the scopes, and where the next ones begin."""
+
+    scopes: list[ScopeModel]
+    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+
+
 @router.get("", operation_id="list_scopes", summary="List scopes")
-async def list_scopes(principal: Reader, reading: Reading) -> list[ScopeModel]:
-    """Every scope, by name."""
-    known = await scopes.list_scopes(reading)
-    return [ScopeModel(name=name, description=description) for name, description in known.items()]
+async def list_scopes(
+    principal: Reader,
+    reading: Reading,
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=128, pattern=NO_NUL, description="`next_cursor` of a page."),
+    ] = None,
+) -> ScopePage:
+    """Scopes by name."""
+    found = await scopes.list_some_scopes(reading, limit=limit + 1, after=cursor)
+    records = [ScopeModel(name=name, description=text) for name, text in found.items()]
+    shown, next_cursor = page(records, limit, lambda scope: scope.name)
+    return ScopePage(scopes=list(shown), next_cursor=next_cursor)
 
 
 @router.post(
@@ -64,6 +89,37 @@ async def create_scope(
     await record(transaction, now, _event("scope.created", principal, wanted.name))
     response.headers["Location"] = f"{server.settings.issuer}/scopes/{quote(wanted.name, safe=':')}"
     return wanted
+
+
+@router.get(
+    "/{name:path}", operation_id="get_scope", summary="Look at a scope", responses=NOT_FOUND
+)
+async def get_scope(principal: Reader, reading: Reading, name: str) -> ScopeModel:
+    """One scope."""
+    return ScopeModel(name=name, description=await scopes.get_scope(reading, name))
+
+
+@router.patch(
+    "/{name:path}", operation_id="update_scope", summary="Describe a scope", responses=NOT_FOUND
+)
+async def update_scope(
+    principal: Writer,
+    server: CurrentServer,
+    transaction: Transaction,
+    name: str,
+    changes: ScopePatch,
+) -> ScopeModel:
+    """Change the sentence that people read when they are asked to allow a scope.
+
+    One has the scope oneself: else somebody could make a great permission sound small.
+    """
+    before = await scopes.get_scope(transaction, name)
+    principal.actor.require_over([name])
+    if changes.description not in (None, before):
+        await scopes.describe_scope(transaction, name, changes.description)
+        now = server.clock.now()
+        await record(transaction, now, _event("scope.changed", principal, name))
+    return ScopeModel(name=name, description=changes.description or before)
 
 
 @router.delete(

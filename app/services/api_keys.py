@@ -5,12 +5,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, bindparam, func, insert, or_, select, true, update
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import Database
 from app.errors import InvalidError, NotFoundError
 from app.models import ApiKey, ApiKeyScope, User
+from app.models.base import UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
 from app.services.scopes import ScopeRefusedError, require_known
 from app.services.users import SCOPES_OF_USER, Account
@@ -150,7 +162,9 @@ async def create_api_key(
     return record, key
 
 
-async def _select(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> list[KeyRecord]:
+async def _select(
+    connection: AsyncConnection, *conditions: ColumnElement[bool], limit: int | None = None
+) -> list[KeyRecord]:
     rows = await connection.execute(
         select(
             ApiKey.id,
@@ -165,7 +179,8 @@ async def _select(connection: AsyncConnection, *conditions: ColumnElement[bool])
         )
         .join(User, User.id == ApiKey.owner_id)
         .where(*conditions)
-        .order_by(ApiKey.created_at.desc(), ApiKey.id)
+        .order_by(ApiKey.created_at.desc(), ApiKey.id.desc())
+        .limit(limit)
     )
     return [
         KeyRecord(key_id, owner, name, prefix, tuple(sorted((scopes or "").split())), *times)
@@ -177,9 +192,27 @@ def _belonging_to(owner_id: uuid.UUID | None) -> ColumnElement[bool]:
     return true() if owner_id is None else ApiKey.owner_id == owner_id
 
 
-async def list_api_keys(connection: AsyncConnection, owner_id: uuid.UUID | None) -> list[KeyRecord]:
-    """The keys of a user, or of all users, newest first, revoked ones among them."""
-    return await _select(connection, _belonging_to(owner_id))
+async def list_api_keys(
+    connection: AsyncConnection,
+    owner_id: uuid.UUID | None,
+    *,
+    limit: int | None = None,
+    after: uuid.UUID | None = None,
+) -> list[KeyRecord]:
+    """The keys of a user, or of all users, newest first, revoked ones among them.
+
+    At most ``limit``, beginning behind the key ``after``. Raises :class:`NotFoundError` if that
+    is no key of theirs.
+    """
+    of_owner = _belonging_to(owner_id)
+    if after is None:
+        return await _select(connection, of_owner, limit=limit)
+    made_at = await connection.scalar(select(ApiKey.created_at).where(of_owner, ApiKey.id == after))
+    if made_at is None:
+        raise NotFoundError("The cursor is no key any more.")
+    place = tuple_(ApiKey.created_at, ApiKey.id)
+    cursor = tuple_(literal(made_at, UtcDateTime), literal(after, ApiKey.id.type))
+    return await _select(connection, of_owner, place < cursor, limit=limit)
 
 
 async def get_api_key(

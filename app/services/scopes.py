@@ -53,6 +53,24 @@ async def list_scopes(connection: AsyncConnection) -> Mapping[str, str]:
     return {row.name: row.description for row in rows}
 
 
+async def list_some_scopes(
+    connection: AsyncConnection, *, limit: int, after: str | None = None
+) -> Mapping[str, str]:
+    """At most ``limit`` scopes by name, beginning behind ``after``."""
+    query = select(Scope.name, Scope.description).order_by(Scope.name).limit(limit)
+    if after is not None:
+        query = query.where(Scope.name > after)
+    return {row.name: row.description for row in await connection.execute(query)}
+
+
+async def get_scope(connection: AsyncConnection, name: str) -> str:
+    """The description of a scope. Raises :class:`NotFoundError`."""
+    known = await list_scopes(connection)
+    if name not in known:
+        raise NotFoundError(f"there is no scope {name!r}")
+    return known[name]
+
+
 async def create_scope(
     connection: AsyncConnection, *, name: str, description: str, now: datetime
 ) -> None:
@@ -136,8 +154,7 @@ async def delete_scope(connection: AsyncConnection, name: str, by: str | None = 
     must have it: they could make one that they lack anew, and have it then. Raises
     :class:`NotFoundError`, :class:`ForbiddenError` or :class:`ConflictError`.
     """
-    if name not in await list_scopes(connection):
-        raise NotFoundError(f"there is no scope {name!r}")
+    await get_scope(connection, name)
     if by is not None and not await _take_from(connection, by, name):
         raise ForbiddenError("Nobody deletes a scope that they do not have.")
     followers = select(Client.client_id).where(Client.every_scope)

@@ -158,7 +158,7 @@ async def test_a_key_is_shown_once(http: httpx2.AsyncClient, as_alice: Headers) 
     one = await http.get(f"/api-keys/{made['id']}", headers=as_alice)
     every = await http.get("/api-keys", headers=as_alice)
     assert (one.status_code, one.json()) == (200, made)
-    assert (every.status_code, every.json()) == (200, [made])
+    assert (every.status_code, every.json()["api_keys"]) == (200, [made])
     assert key not in one.text + every.text
 
 
@@ -203,7 +203,7 @@ async def test_a_scope_that_one_does_not_have_is_refused(
     wanted = {"name": "backup", "scopes": ["items:read", scope]}
     response = await http.post("/api-keys", json=wanted, headers=as_alice)
     assert "does not have the scope" in str(assert_problem(response, 422)["detail"])
-    assert (await http.get("/api-keys", headers=as_alice)).json() == []
+    assert (await http.get("/api-keys", headers=as_alice)).json()["api_keys"] == []
 
 
 @pytest.mark.parametrize("scope", ["no-such-scope", "", "items:read items:write", "a\x00b"])
@@ -213,7 +213,7 @@ async def test_an_unknown_scope_is_refused(
     wanted = {"name": "backup", "scopes": [scope]}
     response = await http.post("/api-keys", json=wanted, headers=as_alice)
     assert "there is no scope" in str(assert_problem(response, 422)["detail"])
-    assert (await http.get("/api-keys", headers=as_alice)).json() == []
+    assert (await http.get("/api-keys", headers=as_alice)).json()["api_keys"] == []
 
 
 @pytest.mark.parametrize(
@@ -314,16 +314,35 @@ async def test_keys_are_listed_newest_first_revoked_ones_among_them(
         made.append(await make(http, as_alice, name=name))
         clock.advance(1)
     await http.delete(f"/api-keys/{made[1]['id']}", headers=as_alice)
-    listed = (await http.get("/api-keys", headers=as_alice)).json()
+    answer = (await http.get("/api-keys", headers=as_alice)).json()
+    listed = answer["api_keys"]
+    assert answer["next_cursor"] is None
     assert [key["name"] for key in listed] == ["third", "second", "first"]
     assert [key["revoked_at"] for key in listed] == [None, written(clock.now()), None]
+
+
+async def test_keys_come_in_pages(
+    http: httpx2.AsyncClient, as_alice: Headers, as_bob: Headers
+) -> None:
+    """Also those that were made in the same moment."""
+    made = {(await make(http, as_alice, name=name))["id"] for name in "abc"}
+    seen: list[str] = []
+    query = {"limit": "2"}
+    while query.get("cursor") != "":
+        answer = (await http.get("/api-keys", params=query, headers=as_alice)).json()
+        assert len(answer["api_keys"]) <= 2
+        seen += [key["id"] for key in answer["api_keys"]]
+        query["cursor"] = answer["next_cursor"] or ""
+    assert sorted(seen) == sorted(made)
+    theirs = await http.get("/api-keys", params={"cursor": seen[0]}, headers=as_bob)
+    assert assert_problem(theirs, 404)["detail"] == "The cursor is no key any more."
 
 
 async def test_the_list_has_ones_own_keys_alone(
     http: httpx2.AsyncClient, as_alice: Headers, as_bob: Headers
 ) -> None:
     await make(http, as_alice, name="of alice")
-    assert (await http.get("/api-keys", headers=as_bob)).json() == []
+    assert (await http.get("/api-keys", headers=as_bob)).json()["api_keys"] == []
 
 
 async def test_the_last_use_is_told_to_the_minute(

@@ -15,10 +15,13 @@ from tests.factories import TestUser, add_client
 from tests.management.operators import (
     EVERY_SCOPE,
     SENTINEL,
+    TOO_GREAT,
     add_somebody,
     assert_invalid,
     assert_refused,
+    events,
     token_of,
+    walk,
 )
 from tests.oauth2.lifecycle import take_from_user
 from tests.schemes.keys import give_key
@@ -36,9 +39,10 @@ async def create(
 
 
 async def known(http: httpx2.AsyncClient, headers: dict[str, str]) -> dict[str, str]:
-    response = await http.get("/scopes", headers=headers)
+    response = await http.get("/scopes", params={"limit": 200}, headers=headers)
     assert response.status_code == 200, response.text
-    listed: list[dict[str, str]] = response.json()
+    assert response.json()["next_cursor"] is None
+    listed: list[dict[str, str]] = response.json()["scopes"]
     assert [scope["name"] for scope in listed] == sorted(scope["name"] for scope in listed)
     return {scope["name"]: scope["description"] for scope in listed}
 
@@ -182,6 +186,56 @@ async def test_a_scope_that_the_service_refuses_is_not_repeated(
     before = await known(http, as_admin)
     assert_refused(await create(http, as_admin, name, description), 422, detail)
     assert await known(http, as_admin) == before
+
+
+# Listing, looking and describing
+
+
+@pytest.mark.parametrize("limit", [1, 7, 200])
+async def test_scopes_come_in_pages(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], limit: int
+) -> None:
+    pages = await walk(http, as_admin, "/scopes", "scopes", "name", limit=limit)
+    assert [name for names in pages for name in names] == list(await known(http, as_admin))
+    assert {len(names) for names in pages[:-1]} <= {limit}
+
+
+async def test_a_scope_is_looked_at_where_it_was_added(
+    http: httpx2.AsyncClient, as_admin: dict[str, str]
+) -> None:
+    name = f"https://api.example.com/{uuid.uuid4()}"
+    created = await create(http, as_admin, name)
+    shown = await http.get(created.headers["location"], headers=as_admin)
+    assert (shown.status_code, shown.json()) == (200, created.json())
+    response = await http.get(f"/scopes/{name}/more", headers=as_admin)
+    assert_refused(response, 404, f"there is no scope '{name}/more'")
+
+
+async def test_a_scope_is_described_anew_and_its_name_stays(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], scope: str
+) -> None:
+    body = {"description": "Read all reports"}
+    response = await http.patch(f"/scopes/{scope}", json=body, headers=as_admin)
+    assert (response.status_code, response.json()) == (200, {"name": scope, **body})
+    assert (await known(http, as_admin))[scope] == "Read all reports"
+    again = await http.patch(f"/scopes/{scope}", json={}, headers=as_admin)
+    assert again.json() == response.json()
+    changes = [e.details for e in await events(server, event_type="scope.changed")]
+    assert changes == [{"scope": scope}]
+    renamed = await http.patch(f"/scopes/{scope}", json={"name": "other"}, headers=as_admin)
+    assert_invalid(renamed, ("body.name", "Extra inputs are not permitted"))
+
+
+async def test_nobody_describes_a_scope_that_they_do_not_have(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    """Else they could make a great permission sound small to those who are asked to allow it."""
+    clerk = await add_somebody(server, "scopes:write")
+    headers = await token_of(server, clerk, "scopes:write")
+    body = {"description": "See your name"}
+    response = await http.patch("/scopes/users:write", json=body, headers=headers)
+    assert_refused(response, 403, TOO_GREAT)
+    assert (await known(http, as_admin))["users:write"] != "See your name"
 
 
 # Deleting
