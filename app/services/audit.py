@@ -41,6 +41,7 @@ EventType = Literal[
     "key.retired",
     "key.rotated",
     "login.failed",
+    "login.locked",
     "login.succeeded",
     "password.changed",
     "records.imported",

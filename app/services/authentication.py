@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from app.clock import Clock
 from app.database import Database
 from app.security.passwords import PasswordHasher, QueueFullError
-from app.services.audit import Event, record
+from app.services.audit import Event, EventType, record
 from app.services.logins import Origin
 from app.services.throttle import Admission, LoginThrottle, attempt_of
 from app.services.users import (
@@ -135,7 +135,7 @@ class Authenticator:
             self._throttle.leave(visitor.admission.standing)
 
 
-def _event(event_type: str, visitor: Visitor, **details: str) -> Event:
+def _event(event_type: EventType, visitor: Visitor, **details: str) -> Event:
     # What was typed as a name is not written down: it may be a password.
     return Event(
         type=event_type,
