@@ -65,7 +65,14 @@ def create(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Register a client and print its id and, once, its secret."""
+    """Register a client and print its id and, once, its secret.
+
+    A web application has `--grant authorization_code --grant refresh_token --redirect-uri URI
+    --default-scope openid`; one in a browser or on a telephone has `--public` as well.
+
+    A service that acts for itself has `--grant client_credentials --default-scope SCOPE`; one that
+    checks the tokens of all others has `--introspect any`.
+    """
     registration = Registration(
         name=name,
         client_id=client_id,
@@ -151,20 +158,27 @@ def update(
     introspect: Annotated[str | None, typer.Option(help="Whose access tokens: own or any.")] = None,
     json: Json = False,
 ) -> None:
-    """Change a client. What is named replaces what it had; the rest stays."""
+    """Change a client. What is named replaces what it had; the rest stays.
+
+    An empty value takes all away: `--redirect-uri ''`, `--scope ''`.
+    """
     changes = ClientChanges(
         name=name,
         grant_types=grant,
         auth_methods=auth_method,
-        redirect_uris=redirect_uri,
-        post_logout_redirect_uris=post_logout_redirect_uri,
-        scopes=scope,
-        default_scopes=default_scope,
+        redirect_uris=_none_if_empty(redirect_uri),
+        post_logout_redirect_uris=_none_if_empty(post_logout_redirect_uri),
+        scopes=_none_if_empty(scope),
+        default_scopes=_none_if_empty(default_scope),
         id_token_alg=id_token_alg,
         require_pkce=pkce,
         introspect=introspect,
     )
     _change(client_id, changes, json)
+
+
+def _none_if_empty(values: Many) -> Many:
+    return [] if values == [""] else values
 
 
 @cli.command("rotate-secret")

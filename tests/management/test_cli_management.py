@@ -299,6 +299,14 @@ def test_more_clients_than_a_page_holds_are_listed_once(
         pytest.param(("--id-token-alg", "EdDSA"), {"id_token_alg": "EdDSA"}, id="algorithm"),
         pytest.param(("--no-pkce",), {"require_pkce": False}, id="without PKCE"),
         pytest.param(("--pkce",), {}, id="with PKCE"),
+        pytest.param(
+            ("--scope", "", "--default-scope", ""),
+            {"scopes": [], "default_scopes": []},
+            id="no scopes any more",
+        ),
+        pytest.param(
+            ("--redirect-uri", "", "--post-logout-redirect-uri", ""), {}, id="no redirect URIs"
+        ),
         pytest.param(("--introspect", "any"), {"introspect": "any"}, id="introspection"),
         pytest.param((), {}, id="nothing"),
     ],
