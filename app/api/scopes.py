@@ -6,7 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.paging import CHANGE_RESPONSES, NO_NUL, Limit, page
+from app.api.paging import AUTHORITY_RESPONSES, CHANGE_RESPONSES, NO_NUL, Limit, page
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
@@ -100,7 +100,10 @@ async def get_scope(principal: Reader, reading: Reading, name: str) -> ScopeMode
 
 
 @router.patch(
-    "/{name:path}", operation_id="update_scope", summary="Describe a scope", responses=NOT_FOUND
+    "/{name:path}",
+    operation_id="update_scope",
+    summary="Describe a scope",
+    responses={**NOT_FOUND, **AUTHORITY_RESPONSES},
 )
 async def update_scope(
     principal: Writer,
