@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse
 from app.errors import NotFoundError
 from app.oauth2.origin import origin_of
 from app.pages.browser import Browser, CurrentBrowser
+from app.pages.errors import PageRoute
 from app.pages.rendering import render
 from app.security.passwords import (
     QueueFullError,
@@ -22,7 +23,7 @@ from app.services.authentication import AuthenticationError, Door
 from app.services.sessions import Session
 from app.services.throttle import TooManyFailuresError
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PURPOSE = "account"
 
