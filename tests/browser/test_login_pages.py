@@ -411,6 +411,28 @@ def test_the_account_page_ends_a_session_of_an_application(
     assert status_of(live, token) == 401
 
 
+def test_the_account_page_logs_another_browser_out(
+    browser: Browser, tab: Tab, shop: Shop, person: Person
+) -> None:
+    with fresh_context(browser) as elsewhere:
+        other = Tab(elsewhere.new_page(), shop, person)
+        other.log_in_for_the_account()
+        tab.log_in_for_the_account()
+        assert tab.page.get_by_text("This browser", exact=True).count() == 1
+        tab.page.get_by_role("button", name="Log out Chrome on Linux, since").click()
+        assert tab.notice() == "That browser is logged out."
+        other.open("/account")
+        other.see("Log in")
+
+
+def test_the_account_page_logs_out_everywhere_else(tab: Tab, live: str, person: Person) -> None:
+    token = access_token(live, person)
+    tab.log_in_for_the_account()
+    tab.press("Log out everywhere else")
+    assert tab.notice() == "You are logged out everywhere else."
+    assert status_of(live, token) == 401
+
+
 def test_the_account_page_takes_back_what_an_application_may_do(tab: Tab, person: Person) -> None:
     tab.come()
     tab.log_in()

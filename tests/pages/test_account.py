@@ -253,7 +253,7 @@ async def test_the_page_shows_the_browsers_of_the_user_newest_first(
     await flow.finish()
     page = await account(flow.browser)
     assert browsers_on(page)[1:] == [older]
-    assert f"Firefox on Linux since {began} from 127.0.0.1 Log out" in page.text
+    assert f"Firefox on Linux since {began}, from 127.0.0.1 Log out" in page.text
 
 
 async def test_the_page_says_which_browser_is_this_one(
