@@ -18,7 +18,14 @@ import asyncpg
 from sqlalchemy import Connection, Dialect, ExceptionContext, Insert, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DBAPIError, DisconnectionError, IntegrityError
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app import sqlite as sqlite_thread
@@ -164,6 +171,23 @@ async def insert_new(connection: AsyncConnection, refusal: str, statement: Inser
         await connection.execute(statement)
     except IntegrityError:
         raise ConflictError(refusal) from None
+
+
+OUTAGES = (DBAPIError, PoolTimeoutError, ConnectionError, TimeoutError)
+"""What is raised when the database does not answer. The first of them tells other things too."""
+
+_OUTAGE_STATES = ("08", "40", "53", "55P03", "57")
+"""Beginnings of SQLSTATE: connection lost, conflicts that last, no room, a lock that is not given
+up, and a server that stops or that had no time."""
+
+
+def is_outage(error: Exception) -> bool:
+    """Whether one of :data:`OUTAGES` says that the same may work in a moment."""
+    if not isinstance(error, DBAPIError):
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    named = isinstance(error, (OperationalError, InterfaceError))
+    return error.connection_invalidated or named or state.startswith(_OUTAGE_STATES)
 
 
 SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})

@@ -3,12 +3,11 @@
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from app.database import OUTAGES, is_outage
 from app.errors import (
     InvalidRequestError,
     LatchkeyError,
@@ -61,7 +60,7 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
         )
 
     async def database_error(request: Request, error: Exception) -> Response:
-        if isinstance(error, DBAPIError) and not _is_outage(error):
+        if not is_outage(error):
             raise error
         log.error("the database does not answer", kind=type(error).__name__)
         if request.url.path in PROTOCOL_PATHS:
@@ -70,7 +69,7 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
             request, UnavailableError("The database does not answer. Try again in a moment.")
         )
 
-    for outage in (DBAPIError, PoolTimeoutError, ConnectionError, TimeoutError):
+    for outage in OUTAGES:
         app.add_exception_handler(outage, database_error)
 
 
@@ -88,14 +87,3 @@ _SENTENCES = {
     405: "This address does not answer this method.",
     413: "The request body is too large.",
 }
-
-
-OUTAGES = ("08", "40", "53", "55P03", "57")
-"""Beginnings of SQLSTATE: connection lost, conflicts that last, no room, a lock that is not given
-up, and a server that stops or that had no time."""
-
-
-def _is_outage(error: DBAPIError) -> bool:
-    state = getattr(error.orig, "sqlstate", None) or ""
-    named = isinstance(error, (OperationalError, InterfaceError))
-    return error.connection_invalidated or named or state.startswith(OUTAGES)

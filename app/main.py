@@ -25,7 +25,9 @@ from app.server import Server
 from app.settings import Settings, load_settings
 
 DESCRIPTION = """
-An OAuth2 authorization server with the password grant, and a resource server behind it.
+An OAuth2 authorization server with the password grant, the authorization code flow and OpenID
+Connect, and a resource server behind it. Users see their sessions and applications at
+[/account](account).
 
 Press **Authorize**, log in, and try the operations with a padlock.
 """

@@ -124,11 +124,11 @@ async def _client(
     parameters: Mapping[str, str], counts: Counter[str], server: Server
 ) -> RegisteredClient:
     if counts["client_id"] != 1:
-        raise UnsafeRequestError("The request does not name one application.")
+        raise UnsafeRequestError("The request does not name one application")
     client_id = parameters["client_id"]
     client = None if "\x00" in client_id else await server.clients.find(client_id)
     if client is None:
-        raise UnsafeRequestError("The application is not known here, or was switched off.")
+        raise UnsafeRequestError("The application is not known here, or was switched off")
     return client
 
 
@@ -137,14 +137,14 @@ def _redirect_uri(
 ) -> tuple[str, bool]:
     """The redirect URI, and whether the request had it (RFC 6749, section 3.1.2.3)."""
     if counts["redirect_uri"] > 1:
-        raise UnsafeRequestError("The request names two addresses to return to.")
+        raise UnsafeRequestError("The request names two addresses to return to")
     registered = registered_uris(client, server.settings)
     if "redirect_uri" not in parameters:
         if len(registered) != 1:
-            raise UnsafeRequestError("The request does not say which address to return to.")
+            raise UnsafeRequestError("The request does not say which address to return to")
         return registered[0], False
     if not may_redirect_to(client, parameters["redirect_uri"], server.settings):
-        raise UnsafeRequestError("The address to return to is not registered for the application.")
+        raise UnsafeRequestError("The address to return to is not registered for the application")
     return parameters["redirect_uri"], True
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from app.oauth2.published import publish
+from app.oauth2.published import publish, serve_published
 from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer
 
@@ -21,10 +21,17 @@ class Jwks(BaseModel):
     keys: list[dict[str, Any]]
 
 
-@router.get(
-    "/.well-known/jwks.json", operation_id="get_jwks", summary="Public keys", response_model=Jwks
-)
 async def jwks(request: Request, server: CurrentServer) -> Response:
     """The keys that tokens of this server can be verified with."""
     keys = [dict(key.jwk) for key in (await server.keys.public()).values()]
     return publish(request, {"keys": keys}, MAX_AGE)
+
+
+serve_published(
+    router,
+    "/.well-known/jwks.json",
+    jwks,
+    operation_id="get_jwks",
+    summary="Public keys",
+    response_model=Jwks,
+)

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.oauth2.authorization_request import RESPONSE_MODES
 from app.oauth2.grants import supported_grants
-from app.oauth2.published import publish
+from app.oauth2.published import publish, serve_published
 from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer, Server
 from app.services.registration import SECRET_METHODS
@@ -32,13 +32,15 @@ def metadata_router(settings: Settings) -> APIRouter:
         return publish(request, await describe(server), MAX_AGE)
 
     for path in dict.fromkeys([WELL_KNOWN, WELL_KNOWN + urlsplit(settings.issuer).path]):
-        router.get(
+        serve_published(
+            router,
             path,
+            metadata,
             operation_id="get_metadata",
             summary="What this server can do",
             include_in_schema=path == WELL_KNOWN,
             response_model=dict[str, Any],
-        )(metadata)
+        )
     return router
 
 

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import APIRouter, Request, Response
 
 
 def publish(request: Request, document: Mapping[str, Any], max_age: int) -> Response:
@@ -22,3 +22,14 @@ def publish(request: Request, document: Mapping[str, Any], max_age: int) -> Resp
     if {etag, f"W/{etag}", "*"}.intersection(known):
         return Response(status_code=304, headers=headers)
     return Response(body, media_type="application/json", headers=headers)
+
+
+def serve_published(
+    router: APIRouter, path: str, endpoint: Callable[..., Awaitable[Response]], **described: Any
+) -> None:
+    """Let ``endpoint`` answer GET and HEAD at ``path`` (RFC 9110, section 9.1).
+
+    ``described`` is what OpenAPI says of the GET.
+    """
+    router.get(path, **described)(endpoint)
+    router.head(path, include_in_schema=False)(endpoint)

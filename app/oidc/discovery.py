@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 
 from app.oauth2.metadata import MAX_AGE, describe
-from app.oauth2.published import publish
+from app.oauth2.published import publish, serve_published
 from app.oidc.userinfo import CLAIMS
 from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer, Server
@@ -30,13 +30,15 @@ def discovery_router(settings: Settings) -> APIRouter:
         return publish(request, await configuration(server), MAX_AGE)
 
     for address in dict.fromkeys([WELL_KNOWN, WELL_KNOWN + path, path + WELL_KNOWN]):
-        router.get(
+        serve_published(
+            router,
             address,
+            openid_configuration,
             operation_id="get_openid_configuration",
             summary="What this provider can do",
             include_in_schema=address == WELL_KNOWN,
             response_model=dict[str, Any],
-        )(openid_configuration)
+        )
     return router
 
 

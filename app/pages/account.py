@@ -1,14 +1,18 @@
-"""The account page: sessions, allowed applications, and the password."""
+"""The account page: browsers, logins of applications, what they may do, and the password."""
 
 import uuid
+from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFoundError
 from app.oauth2.origin import origin_of
 from app.pages.browser import Browser, CurrentBrowser
+from app.pages.errors import PageRoute
 from app.pages.rendering import render
 from app.security.passwords import (
     QueueFullError,
@@ -22,13 +26,15 @@ from app.services.authentication import AuthenticationError, Door
 from app.services.sessions import Session
 from app.services.throttle import TooManyFailuresError
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PURPOSE = "account"
 
 NOTICES = {
     "password": "Your password is changed. You are logged out everywhere else.",
     "session": "The session is ended.",
+    "browser": "That browser is logged out.",
+    "elsewhere": "You are logged out everywhere else.",
     "application": "The application may no longer use your account.",
 }
 
@@ -45,7 +51,7 @@ async def account_page(
 
 @router.post("/account")
 async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Response:
-    """End a session, take an application's permission back, or change the password."""
+    """Do what one of the forms of the page asks for."""
     form = await browser.read_form(PURPOSE)
     session = browser.session
     if session is None:
@@ -53,7 +59,15 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
     action = form.get("action", "")
     error = ""
     if action == "session":
-        await _end_login(browser, session, form.get("session", ""))
+        await _end(browser, session, logins.end_own_login, form.get("session", ""))
+    elif action == "browser":
+        await _end(browser, session, sessions.end_own_session, form.get("browser", ""))
+    elif action == "elsewhere":
+        async with server.database.transaction() as connection:
+            now = server.clock.now()
+            await sessions.log_out_elsewhere(connection, session.user_id, session.id, now)
+            ended = browser.event("session.ended", details={"session": "all others"})
+            await record(connection, now, ended)
     elif action == "application":
         async with server.database.transaction() as connection:
             now = server.clock.now()
@@ -70,13 +84,16 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
     return RedirectResponse(f"{server.settings.issuer}/account?done={action}", 303)
 
 
-async def _end_login(browser: Browser, session: Session, login_id: str) -> None:
+EndOwn = Callable[[AsyncConnection, uuid.UUID, uuid.UUID, datetime], Awaitable[None]]
+
+
+async def _end(browser: Browser, session: Session, end_own: EndOwn, ended_id: str) -> None:
     server = browser.server
     try:
         async with server.database.transaction() as connection:
             now = server.clock.now()
-            await logins.end_own_login(connection, session.user_id, uuid.UUID(login_id), now)
-            details = {"session": login_id}
+            await end_own(connection, session.user_id, uuid.UUID(ended_id), now)
+            details = {"session": ended_id}
             await record(connection, now, browser.event("session.ended", details=details))
     except (ValueError, NotFoundError):
         pass  # it is over already: what the user wanted is so
@@ -104,8 +121,7 @@ async def _change_password(
     now = server.clock.now()
     async with server.database.transaction() as connection:
         await users.change_password(connection, session.user_id, password_hash, now)
-        await sessions.end_other_sessions(connection, session.user_id, session.id, now)
-        await logins.end_logins_outside(connection, session.user_id, session.id, now)
+        await sessions.log_out_elsewhere(connection, session.user_id, session.id, now)
         await record(connection, now, browser.event("password.changed"))
     return ""
 
@@ -115,15 +131,18 @@ async def _page(
 ) -> Response:
     server = browser.server
     async with server.database.read() as connection:
-        live = await logins.list_logins(connection, session.user_id, server.clock.now())
+        now = server.clock.now()
+        browsers = await sessions.list_sessions(connection, session.user_id, now)
+        live = await logins.list_logins(connection, session.user_id, now)
         allowed = await consents.list_allowed(connection, session.user_id)
     described = await server.scopes.all()
     page = render(
         "account.html",
         status=status,
         form_token=browser.form_token(PURPOSE),
-        username=session.username,
+        session=session,
         min_length=server.settings.password_min_length,
+        browsers=browsers,
         logins=live,
         applications=[
             (client, [described.get(scope, scope) for scope in client.scopes]) for client in allowed

@@ -10,7 +10,9 @@ from datetime import timedelta
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from app.database import OUTAGES, is_outage
 from app.errors import InvalidRequestError
+from app.log import get_logger
 from app.oauth2.authorization_request import (
     AuthorizationError,
     UnsafeRequestError,
@@ -19,7 +21,7 @@ from app.oauth2.authorization_request import (
 from app.oauth2.form import parse_pairs, read_pairs
 from app.oauth2.redirect_uris import csp_source, is_remembering_safe, with_parameters
 from app.pages.browser import Browser, CurrentBrowser
-from app.pages.errors import PageError
+from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import POPUP_HEADERS, render
 from app.server import CurrentServer, Server
 from app.services.audit import Event, record
@@ -36,7 +38,11 @@ from app.services.consents import remembered_scopes
 from app.services.sessions import Session
 from app.services.users import find_enabled_scopes
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+log = get_logger("latchkey")
+
+UNAVAILABLE = "The server has an interruption. Try again in a moment."
 
 START_AGAIN = "Go back to the application, and log in from there again."
 
@@ -84,8 +90,20 @@ async def _receive(pairs: Sequence[tuple[str, str]], server: Server) -> Pending 
             {"error": error.error, "error_description": error.description},
             error.state,
         )
-    async with server.database.transaction() as connection:
-        return await store_pending(connection, request, server.clock.now())
+    try:
+        async with server.database.transaction() as connection:
+            return await store_pending(connection, request, server.clock.now())
+    except OUTAGES as error:
+        if not is_outage(error):
+            raise
+        log.error("the database does not answer", kind=type(error).__name__)
+        return answer(
+            server,
+            request.redirect_uri,
+            request.response_mode,
+            {"error": "temporarily_unavailable", "error_description": UNAVAILABLE},
+            request.state,
+        )
 
 
 async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredClient]:

@@ -12,13 +12,14 @@ from app.pages.authorize import (
     refuse,
 )
 from app.pages.browser import CurrentBrowser
+from app.pages.errors import PageRoute
 from app.pages.login import RequestKey
 from app.pages.rendering import render
 from app.server import CurrentServer
 from app.services.audit import record
 from app.services.consents import remember
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PURPOSE = "consent"
 

@@ -9,6 +9,7 @@ from app.oauth2.origin import origin_of
 from app.oauth2.redirect_uris import csp_source
 from app.pages.authorize import load_pending, must_log_in, proceed
 from app.pages.browser import Browser, CurrentBrowser
+from app.pages.errors import PageRoute
 from app.pages.rendering import render
 from app.security.passwords import QueueFullError
 from app.server import CurrentServer
@@ -17,7 +18,7 @@ from app.services.authorizations import Pending
 from app.services.clients import RegisteredClient
 from app.services.throttle import TooManyFailuresError
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PURPOSE = "login"
 

@@ -10,13 +10,13 @@ from app.oauth2.form import parse_pairs, read_pairs
 from app.oauth2.redirect_uris import csp_source
 from app.pages.authorize import redirect
 from app.pages.browser import Browser, CurrentBrowser
-from app.pages.errors import PageError
+from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import render
 from app.server import CurrentServer, Server
 from app.services.audit import record
 from app.services.sessions import end_session
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PURPOSE = "logout"
 

@@ -1,10 +1,16 @@
 """How a page is made: a template, and a policy that lets nothing else run."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from app.pages.devices import describe_device
+
+SERVICE_NAME = "Latchkey"
+"""On every page: what people know this service by."""
 
 _templates = Environment(
     loader=PackageLoader("app.pages"),
@@ -13,6 +19,15 @@ _templates = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%-d %B %Y, %H:%M UTC")
+
+
+_templates.globals["service_name"] = SERVICE_NAME
+_templates.filters["moment"] = _moment
+_templates.filters["device"] = describe_device
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

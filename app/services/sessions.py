@@ -4,12 +4,13 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.errors import NotFoundError
 from app.models import AuthorizationCode, BrowserSession, Login, User
 from app.security.opaque import generate_secret, hash_secret
-from app.services.logins import USER_AGENT_MAX_LENGTH, Origin
+from app.services.logins import USER_AGENT_MAX_LENGTH, Origin, end_logins_outside
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Session:
     id: uuid.UUID
     user_id: uuid.UUID
     username: str
+    email: str | None
     authenticated_at: datetime
 
 
@@ -54,18 +56,49 @@ async def find_session(connection: AsyncConnection, secret: str, now: datetime) 
                 BrowserSession.id,
                 User.id.label("user_id"),
                 User.username,
+                User.email,
                 BrowserSession.created_at,
             )
             .join(User, User.id == BrowserSession.user_id)
             .where(
                 BrowserSession.secret_hash == hash_secret(secret),
-                BrowserSession.ended_at.is_(None),
-                BrowserSession.expires_at > now,
+                _goes_on(now),
                 User.disabled_at.is_(None),
             )
         )
     ).one_or_none()
     return None if row is None else Session(*row)
+
+
+def _goes_on(now: datetime) -> ColumnElement[bool]:
+    return BrowserSession.ended_at.is_(None) & (BrowserSession.expires_at > now)
+
+
+@dataclass(frozen=True)
+class LiveSession:
+    """A session that goes on, as its user sees it."""
+
+    id: uuid.UUID
+    created_at: datetime
+    address: str | None
+    user_agent: str | None
+
+
+async def list_sessions(
+    connection: AsyncConnection, user_id: uuid.UUID, now: datetime
+) -> list[LiveSession]:
+    """The browser sessions of a user that go on, newest first."""
+    rows = await connection.execute(
+        select(
+            BrowserSession.id,
+            BrowserSession.created_at,
+            BrowserSession.address,
+            BrowserSession.user_agent,
+        )
+        .where(BrowserSession.user_id == user_id, _goes_on(now))
+        .order_by(BrowserSession.created_at.desc(), BrowserSession.id)
+    )
+    return [LiveSession(*row) for row in rows]
 
 
 async def end_session(connection: AsyncConnection, session_id: uuid.UUID, now: datetime) -> None:
@@ -81,6 +114,23 @@ async def end_session(connection: AsyncConnection, session_id: uuid.UUID, now: d
         .where(Login.session_id == session_id, Login.ended_at.is_(None), online)
         .values(ended_at=now)
     )
+
+
+async def end_own_session(
+    connection: AsyncConnection, user_id: uuid.UUID, session_id: uuid.UUID, now: datetime
+) -> None:
+    """End one of a user's sessions, as logging out there would.
+
+    Raises :class:`NotFoundError` if it is not theirs or over.
+    """
+    found = await connection.scalar(
+        select(BrowserSession.id).where(
+            BrowserSession.id == session_id, BrowserSession.user_id == user_id, _goes_on(now)
+        )
+    )
+    if found is None:
+        raise NotFoundError("There is no such session.")
+    await end_session(connection, session_id, now)
 
 
 async def replace_session(
@@ -106,3 +156,14 @@ async def end_other_sessions(
     if kept is not None:
         query = query.where(BrowserSession.id != kept)
     await connection.execute(query.values(ended_at=now))
+
+
+async def log_out_elsewhere(
+    connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID, now: datetime
+) -> None:
+    """End all of a user but one browser session and what came through it.
+
+    Whoever asks for this may have lost a device: ``offline_access`` spares nothing.
+    """
+    await end_other_sessions(connection, user_id, kept, now)
+    await end_logins_outside(connection, user_id, kept, now)

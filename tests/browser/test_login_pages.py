@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CLIENT_NAME = "Photo Printer"
 ALLOW = f"Allow {CLIENT_NAME}?"
+ACCOUNT = "Your account"
 FINISHED = "This login has expired, or is finished already"
 STALE = "This form is no longer valid"
 WRONG = "The user name or the password is wrong."
@@ -136,7 +137,7 @@ class Tab:
     def log_in_for_the_account(self) -> None:
         self.open("/account")
         self.log_in()
-        self.see(self._person.name)
+        self.see(ACCOUNT)
 
     def alert(self) -> str:
         return self.page.get_by_role("alert").inner_text()
@@ -406,7 +407,29 @@ def test_the_account_page_ends_a_session_of_an_application(
     tab.log_in_for_the_account()
     tab.press("End the session of First-party application")
     assert tab.notice() == "The session is ended."
-    assert tab.page.get_by_text("No application holds a login of yours.").is_visible()
+    assert tab.page.get_by_text("No application is logged in for you.").is_visible()
+    assert status_of(live, token) == 401
+
+
+def test_the_account_page_logs_another_browser_out(
+    browser: Browser, tab: Tab, shop: Shop, person: Person
+) -> None:
+    with fresh_context(browser) as elsewhere:
+        other = Tab(elsewhere.new_page(), shop, person)
+        other.log_in_for_the_account()
+        tab.log_in_for_the_account()
+        assert tab.page.get_by_text("This browser", exact=True).count() == 1
+        tab.page.get_by_role("button", name="Log out Chrome on Linux, since").click()
+        assert tab.notice() == "That browser is logged out."
+        other.open("/account")
+        other.see("Log in")
+
+
+def test_the_account_page_logs_out_everywhere_else(tab: Tab, live: str, person: Person) -> None:
+    token = access_token(live, person)
+    tab.log_in_for_the_account()
+    tab.press("Log out everywhere else")
+    assert tab.notice() == "You are logged out everywhere else."
     assert status_of(live, token) == 401
 
 
@@ -416,10 +439,10 @@ def test_the_account_page_takes_back_what_an_application_may_do(tab: Tab, person
     tab.allow()
     tab.see(WELCOME)
     tab.open("/account")
-    tab.see(person.name)
+    tab.see(ACCOUNT)
     tab.press(f"Take back what {CLIENT_NAME} may do")
     assert tab.notice() == "The application may no longer use your account."
-    assert tab.page.get_by_text("None is remembered.").is_visible()
+    assert tab.page.get_by_text("You have allowed no application to use your account.").is_visible()
     tab.come()
     tab.see(ALLOW)
 
@@ -443,7 +466,7 @@ def test_a_new_password_is_good_for_the_next_login_and_the_old_one_is_not(
     tab.log_in()
     assert tab.alert() == WRONG
     tab.log_in(NEW_PASSWORD)
-    tab.see(person.name)
+    tab.see(ACCOUNT)
 
 
 def test_a_new_password_needs_the_current_one(tab: Tab) -> None:
@@ -460,7 +483,7 @@ def test_a_logout_is_confirmed_first(tab: Tab, person: Person) -> None:
     tab.follow("Log out")
     tab.see("Log out?")
     tab.open("/account")
-    tab.see(person.name)
+    tab.see(ACCOUNT)
 
 
 def test_after_the_logout_the_account_asks_for_a_login(tab: Tab) -> None:
@@ -476,7 +499,7 @@ def test_whoever_stays_logged_in_comes_back_to_the_account(tab: Tab, person: Per
     tab.log_in_for_the_account()
     tab.follow("Log out")
     tab.follow("Stay logged in")
-    tab.see(person.name)
+    tab.see(ACCOUNT)
 
 
 def test_a_logout_that_the_application_wants_leads_back_to_it_when_it_is_confirmed(
@@ -556,7 +579,7 @@ def tour(browser: Browser, shop: Shop, add_person: Callable[[], Person]) -> Watc
         tab.allow()
         tab.see(WELCOME)
         tab.open("/account")
-        tab.see(person.name)
+        tab.see(ACCOUNT)
         tab.press(f"Take back what {CLIENT_NAME} may do")
         tab.page.get_by_role("status").wait_for()
         tab.follow("Log out")
@@ -598,7 +621,7 @@ def test_no_page_is_wider_than_a_phone(tab: Tab, live: str, person: Person) -> N
     tab.log_in()
     measure(ALLOW)
     tab.open("/account")
-    measure(person.name)
+    measure(ACCOUNT)
     tab.open("/logout")
     measure("Log out?")
     tab.press("Log out")

@@ -19,6 +19,7 @@ from authlib.integrations.httpx_client import AsyncOAuth2Client
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.integrations.starlette_client import OAuth
 from authlib.oidc.core import CodeIDToken
+from idpyoidc.client.rp_handler import RPHandler
 from joserfc import jwt
 from joserfc.errors import InvalidClaimError
 from joserfc.jwk import KeySet
@@ -389,7 +390,7 @@ async def test_a_login_of_authlib_that_may_stay_survives_the_logout(
 class IdpyLogin:
     """A login with the relying party of idpy-oidc, which discovers and validates by itself."""
 
-    def __init__(self, module: Any, shop: Shop, person: Person) -> None:
+    def __init__(self, shop: Shop, person: Person) -> None:
         client = "idpyoidc.client"
         services = {
             "provider_info": f"{client}.oidc.provider_info_discovery.ProviderInfoDiscovery",
@@ -416,7 +417,7 @@ class IdpyLogin:
                 }
             },
         }
-        self.handler = module.RPHandler(
+        self.handler = RPHandler(
             base_url="https://shop.example.com",
             client_configs={"shop": configuration},
             key_conf={"key_defs": [{"type": "EC", "crv": "P-256", "use": ["sig"]}]},
@@ -432,11 +433,8 @@ class IdpyLogin:
 
 @pytest.fixture
 def idpy(shop: Shop, person: Person, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> IdpyLogin:
-    module = pytest.importorskip(
-        "idpyoidc.client.rp_handler", reason="idpy-oidc is missing: pip install idpyoidc"
-    )
     monkeypatch.chdir(tmp_path)  # it may write its keys to where it runs
-    return IdpyLogin(module, shop, person)
+    return IdpyLogin(shop, person)
 
 
 def test_idpyoidc_logs_in_and_finds_the_id_token_good(idpy: IdpyLogin, shop: Shop) -> None:

@@ -183,6 +183,13 @@ async def test_the_etag_stays_while_the_keys_do(http: httpx2.AsyncClient, clock:
     assert (await http.get(JWKS)).headers["etag"] == first.headers["etag"]
 
 
-async def test_only_get_is_answered(http: httpx2.AsyncClient) -> None:
+async def test_head_is_answered_like_get_without_the_body(http: httpx2.AsyncClient) -> None:
+    get, head = await http.get(JWKS), await http.head(JWKS)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "content-length", "etag", "cache-control"):
+        assert head.headers[name] == get.headers[name], name
+
+
+async def test_another_method_is_not_answered(http: httpx2.AsyncClient) -> None:
     response = await http.post(JWKS)
-    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")

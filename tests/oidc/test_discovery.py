@@ -262,3 +262,10 @@ async def test_who_has_the_document_already_is_told_so(http: httpx2.AsyncClient)
     first = await http.get(WELL_KNOWN)
     again = await http.get(WELL_KNOWN, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_head_is_answered_like_get_without_the_body(http: httpx2.AsyncClient) -> None:
+    get, head = await http.get(WELL_KNOWN), await http.head(WELL_KNOWN)
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-type", "content-length", "etag", "cache-control"):
+        assert head.headers[name] == get.headers[name], name

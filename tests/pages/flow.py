@@ -389,7 +389,12 @@ def assert_asks_to_allow(response: httpx2.Response) -> None:
 
 async def assert_logged_in(browser: httpx2.AsyncClient, username: str = "alice") -> None:
     response = await browser.get("/account")
-    assert (response.status_code, Page(response).heading) == (200, username)
+    page = Page(response)
+    assert (response.status_code, page.heading, page.all("strong")[0]) == (
+        200,
+        "Your account",
+        username,
+    )
 
 
 async def assert_logged_out(browser: httpx2.AsyncClient) -> None:

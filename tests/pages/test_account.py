@@ -10,7 +10,7 @@ from app.models import User
 from app.server import Server
 from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import PASSWORD, TestUser, add_client, log_in
+from tests.factories import PASSWORD, TestUser, add_client, add_user, log_in
 from tests.oauth2.lifecycle import INACTIVE, introspected, is_active, login_of, refreshed
 from tests.pages.flow import (
     CALLBACK,
@@ -30,8 +30,15 @@ from tests.pages.flow import (
 
 NEW = "another long and good password"
 
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
+
+NONE_LOGGED_IN = "No application is logged in for you."
+NONE_ALLOWED = "You have allowed no application to use your account."
+
 SESSION_ENDED = "The session is ended."
 TAKEN_BACK = "The application may no longer use your account."
+BROWSER_ENDED = "That browser is logged out."
+ELSEWHERE = "You are logged out everywhere else."
 CHANGED = "Your password is changed. You are logged out everywhere else."
 
 
@@ -39,7 +46,18 @@ async def account(browser: httpx2.AsyncClient) -> Page:
     return Page(await browser.get("/account"))
 
 
-async def press(browser: httpx2.AsyncClient, **fields: str) -> httpx2.Response:
+async def log_in_here(browser: httpx2.AsyncClient, user: TestUser) -> None:
+    """Log in at this server itself, for no application."""
+    form = Page(await browser.get("/login")).form
+    await submit(browser, form, {"username": user.username, "password": user.password})
+
+
+def browsers_on(page: Page) -> list[str]:
+    """The ids of the browser sessions that the page shows."""
+    return [form.fields["browser"] for form in page.forms if "browser" in form.fields]
+
+
+async def press(browser: httpx2.AsyncClient, /, **fields: str) -> httpx2.Response:
     """Send the form of the account page that these fields are in."""
     return await submit(browser, (await account(browser)).form_with(**fields))
 
@@ -86,7 +104,17 @@ async def test_a_form_of_nobody_is_refused(http: httpx2.AsyncClient) -> None:
 
 async def test_the_page_says_who_is_logged_in(flow: CodeFlow) -> None:
     await flow.finish()
-    assert (await account(flow.browser)).heading == "alice"
+    page = await account(flow.browser)
+    assert page.heading == "Your account"
+    assert "alice · alice@example.com" in page.text
+
+
+async def test_the_page_of_a_user_without_an_address_names_the_user_alone(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    user = await add_user(server, "carol", email=None)
+    await log_in_here(http, user)
+    assert (await account(http)).text.startswith("Your account carol Log out")
 
 
 async def test_the_page_is_kept_by_nobody_and_framed_nowhere(flow: CodeFlow) -> None:
@@ -106,11 +134,10 @@ async def test_the_page_leads_to_the_logout(flow: CodeFlow) -> None:
 async def test_the_page_of_a_user_without_any_login_says_so(
     http: httpx2.AsyncClient, alice: TestUser
 ) -> None:
-    form = Page(await http.get("/login")).form
-    await submit(http, form, {"username": alice.username, "password": alice.password})
+    await log_in_here(http, alice)
     page = await account(http)
-    assert "No application holds a login of yours." in page.text
-    assert "None is remembered." in page.text
+    assert NONE_LOGGED_IN in page.text
+    assert NONE_ALLOWED in page.text
 
 
 @pytest.mark.parametrize("done", ["evil", "<script>", "", "password2"])
@@ -135,7 +162,7 @@ async def test_an_unknown_action_does_nothing(flow: CodeFlow) -> None:
 async def test_the_page_shows_the_logins_of_the_user_newest_first(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:
-    flow.browser.headers["User-Agent"] = "A browser <of mine>"
+    flow.browser.headers["User-Agent"] = FIREFOX
     first = await flow.tokens()
     clock.advance(60)
     second = await log_in(flow.browser, flow.user, await add_client(server), "profile")
@@ -144,7 +171,8 @@ async def test_the_page_shows_the_logins_of_the_user_newest_first(
     assert shown == [str(login_of(second)), str(login_of(first))]
     assert f"since {clock.now().strftime('%-d %B %Y, %H:%M')} UTC" in page.text
     assert "from 127.0.0.1" in page.text
-    assert "A browser <of mine>" in page.text
+    assert "Firefox on Linux" in page.text
+    assert f'title="{FIREFOX}"' in (await flow.browser.get("/account")).text
 
 
 async def test_a_login_that_is_over_is_not_shown(flow: CodeFlow) -> None:
@@ -211,6 +239,140 @@ async def test_to_end_a_login_twice_is_no_error(flow: CodeFlow) -> None:
         await assert_done(flow.browser, response, SESSION_ENDED)
 
 
+# Browsers
+
+
+async def test_the_page_shows_the_browsers_of_the_user_newest_first(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, clock: TestClock
+) -> None:
+    other_browser.headers["User-Agent"] = FIREFOX
+    await log_in_here(other_browser, flow.user)
+    (older,) = browsers_on(await account(other_browser))
+    began = clock.now().strftime("%-d %B %Y, %H:%M UTC")
+    clock.advance(60)
+    await flow.finish()
+    page = await account(flow.browser)
+    assert browsers_on(page)[1:] == [older]
+    assert f"Firefox on Linux since {began}, from 127.0.0.1 Log out" in page.text
+
+
+async def test_the_page_says_which_browser_is_this_one(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient
+) -> None:
+    await flow.finish()
+    (own,) = browsers_on(await account(flow.browser))
+    await log_in_here(other_browser, flow.user)
+    response = await flow.browser.get("/account")
+    cards = response.text.split('class="card"')[1:]
+    assert [own in card for card in cards if "This browser" in card] == [True]
+
+
+@pytest.mark.parametrize("ended", ["expired", "logged out"])
+async def test_a_browser_that_is_logged_out_is_not_shown(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, clock: TestClock, ended: str
+) -> None:
+    await log_in_here(other_browser, flow.user)
+    if ended == "expired":
+        clock.advance(28_800)
+    else:
+        await submit(other_browser, Page(await other_browser.get("/logout")).form)
+    await flow.finish()
+    assert len(browsers_on(await account(flow.browser))) == 1
+
+
+async def test_the_browsers_of_another_user_are_not_shown(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, bob: TestUser
+) -> None:
+    await log_in_here(other_browser, bob)
+    (bobs,) = browsers_on(await account(other_browser))
+    await flow.finish()
+    assert bobs not in (await flow.browser.get("/account")).text
+
+
+async def test_another_browser_is_logged_out(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient
+) -> None:
+    await log_in_here(other_browser, flow.user)
+    (other,) = browsers_on(await account(other_browser))
+    await flow.finish()
+    response = await press(flow.browser, browser=other)
+    await assert_done(flow.browser, response, BROWSER_ENDED)
+    await assert_logged_out(other_browser)
+    await assert_logged_in(flow.browser)
+
+
+async def test_with_a_browser_the_logins_through_it_end_but_for_offline_access(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient
+) -> None:
+    there = CodeFlow(other_browser, flow.user, flow.client)
+    online = await there.tokens(scope="openid")
+    offline = await there.tokens(scope="openid offline_access")
+    (other,) = browsers_on(await account(other_browser))
+    own = await flow.tokens(scope="openid")
+    await press(flow.browser, browser=other)
+    for name in ("access_token", "refresh_token"):
+        assert await introspected(flow.browser, flow.client, online[name]) == INACTIVE
+        assert await is_active(flow.browser, flow.client, offline[name])
+        assert await is_active(flow.browser, flow.client, own[name])
+
+
+async def test_the_browser_of_another_user_is_not_logged_out(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, bob: TestUser
+) -> None:
+    await log_in_here(other_browser, bob)
+    (bobs,) = browsers_on(await account(other_browser))
+    await flow.finish()
+    form = (await account(flow.browser)).form_with(action="browser")
+    response = await submit(flow.browser, form, {"browser": bobs})
+    assert response.status_code == 303
+    await assert_logged_in(other_browser, "bob")
+
+
+@pytest.mark.parametrize(
+    "browser", ["", "garbage", str(uuid.UUID(int=1))], ids=["empty", "garbage", "unknown"]
+)
+async def test_a_browser_that_there_is_not_ends_nothing(flow: CodeFlow, browser: str) -> None:
+    tokens = await flow.tokens()
+    form = (await account(flow.browser)).form_with(action="browser")
+    assert (await submit(flow.browser, form, {"browser": browser})).status_code == 303
+    await assert_logged_in(flow.browser)
+    assert await is_active(flow.browser, flow.client, tokens["access_token"])
+
+
+async def test_everything_elsewhere_is_logged_out_at_once(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, server: Server
+) -> None:
+    there = await CodeFlow(other_browser, flow.user, flow.client).tokens(
+        scope="openid offline_access"
+    )
+    web = await add_client(server)
+    by_password = await log_in(flow.browser, flow.user, web, "profile")
+    own = await flow.tokens()
+    response = await press(flow.browser, action="elsewhere")
+    await assert_done(flow.browser, response, ELSEWHERE)
+    await assert_logged_out(other_browser)
+    assert await introspected(flow.browser, flow.client, there["refresh_token"]) == INACTIVE
+    assert await introspected(flow.browser, web, by_password["access_token"]) == INACTIVE
+    assert await is_active(flow.browser, flow.client, own["refresh_token"])
+
+
+async def test_nothing_of_another_user_is_logged_out(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, bob: TestUser
+) -> None:
+    bobs = await CodeFlow(other_browser, bob, flow.client).tokens()
+    await flow.tokens()
+    await press(flow.browser, action="elsewhere")
+    await assert_logged_in(other_browser, "bob")
+    assert await is_active(flow.browser, flow.client, bobs["refresh_token"])
+
+
+async def test_who_is_logged_in_nowhere_else_is_not_offered_to_log_out_there(
+    http: httpx2.AsyncClient, alice: TestUser
+) -> None:
+    await log_in_here(http, alice)
+    assert "Log out everywhere else" not in (await account(http)).text
+
+
 # Applications
 
 
@@ -218,7 +380,7 @@ async def test_the_page_says_in_words_what_was_allowed(flow: CodeFlow) -> None:
     await flow.finish(scope="profile items:read")
     page = await account(flow.browser)
     assert [form.fields["client"] for form in page.forms if "client" in form.fields] == ["shop"]
-    assert "See your items. See your user name." in page.text
+    assert page.all("li") == ["See your items", "See your user name"]
 
 
 async def test_the_page_lists_applications_by_name(flow: CodeFlow, server: Server) -> None:
@@ -233,7 +395,7 @@ async def test_the_page_lists_applications_by_name(flow: CodeFlow, server: Serve
 
 async def test_what_is_not_remembered_is_not_listed(native_flow: CodeFlow) -> None:
     await native_flow.finish()
-    assert "None is remembered." in (await account(native_flow.browser)).text
+    assert NONE_ALLOWED in (await account(native_flow.browser)).text
 
 
 async def test_what_another_user_allowed_is_not_listed(
@@ -251,7 +413,7 @@ async def test_an_allowance_that_is_taken_back_is_asked_for_again(flow: CodeFlow
     response = await press(flow.browser, client="shop")
     await assert_done(flow.browser, response, TAKEN_BACK)
     assert_asks_to_allow(await flow.start())
-    assert "None is remembered." in (await account(flow.browser)).text
+    assert NONE_ALLOWED in (await account(flow.browser)).text
 
 
 async def test_with_an_allowance_the_logins_of_the_application_end(flow: CodeFlow) -> None:
@@ -425,7 +587,7 @@ async def test_only_the_hash_of_the_new_password_is_stored(flow: CodeFlow, serve
 # CSRF
 
 
-ACTIONS = pytest.mark.parametrize("action", ["session", "application", "password"])
+ACTIONS = pytest.mark.parametrize("action", ["session", "elsewhere", "application", "password"])
 
 
 async def filled_in(flow: CodeFlow, action: str) -> tuple[dict[str, str], Page]:

@@ -38,11 +38,11 @@ from tests.pages.flow import (
 # What is tested here does not depend on the kind of database.
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 
-UNNAMED = "The request does not name one application."
-UNKNOWN = "The application is not known here, or was switched off."
-TWO_ADDRESSES = "The request names two addresses to return to."
-NO_ADDRESS = "The request does not say which address to return to."
-OTHER_ADDRESS = "The address to return to is not registered for the application."
+UNNAMED = "The request does not name one application"
+UNKNOWN = "The application is not known here, or was switched off"
+TWO_ADDRESSES = "The request names two addresses to return to"
+NO_ADDRESS = "The request does not say which address to return to"
+OTHER_ADDRESS = "The address to return to is not registered for the application"
 UNREADABLE = "This request cannot be read"
 
 REPEATED = "A parameter is repeated."

@@ -277,6 +277,28 @@ async def test_a_scope_that_the_user_gets_later_is_asked_for(
     assert_asks_to_allow(await flow.start(scope="profile email"))
 
 
+async def test_offline_access_is_asked_for_in_words_and_then_granted(flow: CodeFlow) -> None:
+    """OpenID Connect Core, section 11: with a consent that names it."""
+    page = await flow.consent_page(scope="openid offline_access")
+    assert DESCRIPTIONS["offline_access"] in Page(page).all("li")
+    granted = await flow.exchange(read_answer(await flow.allow(page))["code"])
+    assert granted.json()["scope"] == "openid offline_access"
+
+
+async def test_offline_access_is_not_granted_by_a_consent_to_less(flow: CodeFlow) -> None:
+    await flow.finish(scope="openid")
+    silent = await flow.start(scope="openid offline_access", prompt="none")
+    assert read_answer(silent)["error"] == "consent_required"
+    assert_asks_to_allow(await flow.start(scope="openid offline_access"))
+
+
+async def test_offline_access_that_was_allowed_is_granted_without_asking(flow: CodeFlow) -> None:
+    await flow.finish(scope="openid offline_access")
+    silent = await flow.start(scope="openid offline_access", prompt="none")
+    granted = await flow.exchange(read_answer(silent)["code"])
+    assert granted.json()["scope"] == "openid offline_access"
+
+
 async def test_another_client_asks_itself(flow: CodeFlow, server: Server) -> None:
     await flow.finish()
     flow.client = await add_web_client(server, "other")
