@@ -62,10 +62,10 @@ async def test_a_good_token_is_accepted(http: httpx2.AsyncClient, token: str) ->
     await assert_accepted(http, token)
 
 
-async def test_space_around_the_credentials_is_no_part_of_them(
+async def test_space_after_the_credentials_is_no_part_of_them(
     http: httpx2.AsyncClient, token: str
 ) -> None:
-    response = await http.get("/users/me", headers={"Authorization": f" Bearer {token} "})
+    response = await http.get("/users/me", headers={"Authorization": f"Bearer {token} "})
     assert response.status_code == 200
 
 
