@@ -45,6 +45,7 @@ bench: $(VENV)/.dev ## Run the benchmarks and print ratios (some minutes)
 	@$(PY) -m scripts.bench $(ARGS)
 
 migration: $(VENV)/.dev ## Write a migration from the models: make migration MESSAGE="add x"
+	@test -n "$(MESSAGE)" || { echo 'Say what it does: make migration MESSAGE="add x"'; exit 2; }
 	@rm -f .migration.db
 	@LATCHKEY_ENVIRONMENT=development LATCHKEY_DATABASE_URL=sqlite:///./.migration.db \
 		sh -c '$(VENV)/bin/alembic upgrade head && $(VENV)/bin/alembic revision --autogenerate -m "$(MESSAGE)"'

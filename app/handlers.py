@@ -1,5 +1,9 @@
 """From an error to its answer."""
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
@@ -36,7 +40,7 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         problem = Problem("The request does not have the form that is described.", 422)
         errors = [
-            {"field": ".".join(str(part) for part in each["loc"]), "reason": each["msg"]}
+            {"field": ".".join(_place(each)), "reason": each["msg"]}
             for each in error.errors()  # the input itself is left out
         ]
         return JSONResponse(
@@ -71,6 +75,16 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
 
     for outage in OUTAGES:
         app.add_exception_handler(outage, database_error)
+
+
+def _place(error: Mapping[str, Any]) -> list[str]:
+    """Where it is. What should not be there is named if it looks like a name: it is input, too."""
+    place = [str(part) for part in error["loc"]]
+    unnamed = error["type"] == "extra_forbidden" and not _NAME.fullmatch(place[-1])
+    return place[:-1] if unnamed else place
+
+
+_NAME = re.compile(r"[A-Za-z_]{1,40}")
 
 
 def _methods_of(request: Request) -> set[str]:

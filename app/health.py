@@ -23,6 +23,7 @@ class Health(BaseModel):
     signing_key: str | None = None
 
 
+@router.head("/healthz", include_in_schema=False)
 @router.get(
     "/healthz",
     operation_id="get_liveness",
@@ -34,6 +35,7 @@ async def healthz() -> Health:
     return Health(status="alive")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     operation_id="get_readiness",

@@ -1,11 +1,12 @@
 """Settings: environment variables with the prefix ``LATCHKEY_``, or a ``.env`` file.
 
-Every setting is described in ``.env.example`` and in the README. A bad or unknown one stops the
-start with one line (:class:`SettingsError`).
+Every setting is described in ``.env.example``. A bad or unknown one stops the start with one line
+(:class:`SettingsError`).
 """
 
 import os
 import re
+from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -50,8 +51,12 @@ def _split_commas(value: object) -> object:
 
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split_commas)]
 CommaSeparatedSecrets = Annotated[list[SecretStr], NoDecode, BeforeValidator(_split_commas)]
-Seconds = Annotated[int, Field(ge=1)]
-Limit = Annotated[int, Field(ge=0)]
+TEN_YEARS = 10 * 365 * 24 * 3600
+Seconds = Annotated[int, Field(ge=1, le=TEN_YEARS)]
+Limit = Annotated[int, Field(ge=0, le=1_000_000)]
+
+LOCATION = r"^(sqlite:///[^?]+|postgresql://.+)$"
+"""SQLite in a file: a database in memory would be another one for each connection."""
 
 
 class Settings(BaseSettings):
@@ -60,9 +65,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, extra="ignore")
 
     environment: Literal["development", "production"] = "production"
-    database_url: Annotated[str, Field(pattern=r"^(sqlite|postgresql)://")] = (
-        "sqlite:///./latchkey.db"
-    )
+    database_url: str = "sqlite:///./latchkey.db"
     secret_key: CommaSeparatedSecrets = []
     issuer: str = ""
     audience: str = ""
@@ -78,8 +81,8 @@ class Settings(BaseSettings):
     strict_password_form: bool = True
     default_client_id: str | None = None
 
-    password_hash_memory_kib: Annotated[int, Field(ge=8)] = 19456
-    password_hash_time: Annotated[int, Field(ge=1)] = 2
+    password_hash_memory_kib: Annotated[int, Field(ge=8, le=4_194_304)] = 19456
+    password_hash_time: Annotated[int, Field(ge=1, le=100)] = 2
     password_hash_parallelism: Annotated[int, Field(ge=1, le=16)] = 1
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 15
     login_queue: Limit = 64
@@ -129,6 +132,9 @@ class Settings(BaseSettings):
             self.issuer = self.issuer or DEVELOPMENT_ISSUER
             if self.default_client_id is None:
                 self.default_client_id = "first-party"
+        _check_database_url(self)
+        _check_hash_cost(self)
+        _check_proxies(self)
         _check_secret_keys(self)
         _check_issuer(self)
         _check_cors_origins(self)
@@ -138,6 +144,33 @@ class Settings(BaseSettings):
         self.demo_routes = self.development if self.demo_routes is None else self.demo_routes
         self.log_format = self.log_format or ("text" if self.development else "json")
         return self
+
+
+def _check_database_url(settings: Settings) -> None:
+    if not re.match(LOCATION, settings.database_url) or ":memory:" in settings.database_url:
+        raise SettingsError(
+            "LATCHKEY_DATABASE_URL takes sqlite:///path/to/file or postgresql://user:pw@host/db"
+        )
+
+
+def _check_hash_cost(settings: Settings) -> None:
+    """RFC 9106, section 3.1: eight blocks of memory for each lane."""
+    if settings.password_hash_memory_kib < 8 * settings.password_hash_parallelism:
+        raise SettingsError(
+            "LATCHKEY_PASSWORD_HASH_MEMORY_KIB takes 8 or more for each of "
+            "LATCHKEY_PASSWORD_HASH_PARALLELISM"
+        )
+
+
+def _check_proxies(settings: Settings) -> None:
+    for proxy in settings.forwarded_allow_ips.split(","):
+        try:
+            if proxy.strip() != "*":
+                ip_network(proxy.strip(), strict=False)
+        except ValueError:
+            raise SettingsError(
+                "LATCHKEY_FORWARDED_ALLOW_IPS takes addresses and networks with commas, or *"
+            ) from None
 
 
 def _check_secret_keys(settings: Settings) -> None:
@@ -168,7 +201,8 @@ def _check_issuer(settings: Settings) -> None:
         raise SettingsError("LATCHKEY_ISSUER is required: the https URL of this server")
     parts = _split_url(settings.issuer)
     schemes = ("http", "https") if settings.development else ("https",)
-    if parts is None or parts.scheme not in schemes:
+    # In its one spelling: clients compare it byte for byte, and so does this server.
+    if parts is None or not settings.issuer.startswith(tuple(f"{each}://" for each in schemes)):
         raise SettingsError("LATCHKEY_ISSUER takes a URL that begins with https://")
     if "?" in settings.issuer or "#" in settings.issuer or settings.issuer.endswith("/"):
         raise SettingsError("LATCHKEY_ISSUER takes a URL without query, fragment or final slash")
@@ -185,10 +219,11 @@ def _check_cors_origins(settings: Settings) -> None:
 def _refuse_unknown_names() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     for name in [*os.environ, *dotenv_values(DOTENV)]:
+        upper = name.upper()  # in either case it would be read
         if (
-            name.startswith(PREFIX)
-            and name not in known
-            and not name.startswith(INJECTED_BY_KUBERNETES)
+            upper.startswith(PREFIX)
+            and upper not in known
+            and not upper.startswith(INJECTED_BY_KUBERNETES)
         ):
             raise SettingsError(f"{name} is not a setting of Latchkey: see .env.example")
 

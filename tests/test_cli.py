@@ -903,6 +903,30 @@ def test_the_issuer_in_development_has_the_port_of_the_command(
     assert len(served) == 1
 
 
+@pytest.mark.parametrize(
+    ("host", "issuer"),
+    [
+        ("localhost", "http://127.0.0.1:9000"),
+        ("127.0.0.2", "http://127.0.0.2:9000"),
+        ("::1", "http://[::1]:9000"),
+    ],
+)
+def test_the_issuer_in_development_is_where_the_server_listens(
+    latchkey: Latchkey, served: list[dict[str, Any]], host: str, issuer: str
+) -> None:
+    result = latchkey("serve", "--host", host, "--port", "9000")
+    assert f"{issuer}/docs" in result.stdout
+    assert len(served) == 1
+
+
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_a_port_that_does_not_exist_is_bad_usage(
+    latchkey: Latchkey, served: list[dict[str, Any]], port: str
+) -> None:
+    assert latchkey("serve", "--port", port).exit_code == 2
+    assert served == []
+
+
 def test_the_issuer_has_the_port_also_when_the_dotenv_file_says_development(
     latchkey: Latchkey, served: list[dict[str, Any]]
 ) -> None:

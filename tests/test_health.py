@@ -189,3 +189,11 @@ def test_the_revision_that_counts_as_older_here_is_one() -> None:
     scripts = ScriptDirectory.from_config(alembic_config("sqlite://"))
     assert "0001" in {script.revision for script in scripts.walk_revisions()}
     assert scripts.get_current_head() != "0001"
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/docs", "/openapi.json"])
+async def test_head_is_answered_like_get_without_a_body(
+    http: httpx2.AsyncClient, path: str
+) -> None:
+    response = await http.head(path)
+    assert response.status_code == (await http.get(path)).status_code == 200

@@ -166,7 +166,7 @@ def test_the_environment_wins_over_the_dotenv_file(environment: Environment) -> 
 # Names
 
 
-@pytest.mark.parametrize("name", ["LATCHKEY_ISUER", "LATCHKEY_", "LATCHKEY_REALM_", "LATCHKEY_X"])
+@pytest.mark.parametrize("name", ["LATCHKEY_ISUER", "LATCHKEY_", "LATCHKEY_REALM_", "latchkey_x"])
 def test_an_unknown_name_in_the_environment_stops_the_start(
     environment: Environment, name: str
 ) -> None:
@@ -207,13 +207,14 @@ def test_names_of_other_programs_are_left_alone(environment: Environment, name: 
     ("name", "value"),
     [
         ("environment", "sentinel"),
-        ("database_url", "sentinel"),
-        ("database_url", "mysql://sentinel"),
         ("posture", "sentinel"),
         ("access_token_ttl", "sentinel"),
         ("access_token_ttl", "0"),
         ("access_token_ttl", "-17"),
         ("access_token_ttl", "1.5"),
+        ("refresh_token_ttl", "9999999999999"),
+        ("login_lockout_seconds", "99999999999999999"),
+        ("password_hash_time", "99999999999"),
         ("access_token_alg", "HS256"),
         ("access_token_alg", "none"),
         ("strict_password_form", "sentinel"),
@@ -241,6 +242,45 @@ def test_a_bad_value_stops_the_start_with_a_line_that_names_the_setting_alone(
     line = refusal(environment, PRODUCTION, **{name: value})
     assert re.match(rf"LATCHKEY_{name.upper()} is not accepted: \S", line)
     assert "sentinel" not in line
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sentinel",
+        "mysql://sentinel",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://sentinel",
+        "sqlite:///:memory:",
+        "postgresql://",
+    ],
+)
+def test_what_is_no_file_and_no_server_is_no_database(environment: Environment, url: str) -> None:
+    line = refusal(environment, PRODUCTION, database_url=url)
+    assert line == (
+        "LATCHKEY_DATABASE_URL takes sqlite:///path/to/file or postgresql://user:pw@host/db"
+    )
+
+
+def test_the_memory_of_a_hash_must_be_enough_for_its_lanes(environment: Environment) -> None:
+    changes = {"password_hash_memory_kib": "127", "password_hash_parallelism": "16"}
+    assert refusal(environment, PRODUCTION, **changes) == (
+        "LATCHKEY_PASSWORD_HASH_MEMORY_KIB takes 8 or more for each of "
+        "LATCHKEY_PASSWORD_HASH_PARALLELISM"
+    )
+
+
+@pytest.mark.parametrize("proxies", ["*", "127.0.0.1", "10.0.0.0/8, 2001:db8::1"])
+def test_proxies_are_addresses_networks_or_all(environment: Environment, proxies: str) -> None:
+    settings = load(environment, PRODUCTION, forwarded_allow_ips=proxies)
+    assert settings.forwarded_allow_ips == proxies
+
+
+@pytest.mark.parametrize("proxies", ["sentinel", "", "10.0.0.1,sentinel", "10.0.0.0/33"])
+def test_what_is_no_address_is_no_proxy(environment: Environment, proxies: str) -> None:
+    line = refusal(environment, PRODUCTION, forwarded_allow_ips=proxies)
+    assert line == "LATCHKEY_FORWARDED_ALLOW_IPS takes addresses and networks with commas, or *"
 
 
 def test_the_line_says_what_is_accepted(environment: Environment) -> None:
@@ -330,6 +370,7 @@ def test_an_https_url_is_an_issuer(environment: Environment, issuer: str) -> Non
     [
         pytest.param("http://auth.example.com", id="http"),
         pytest.param("http://127.0.0.1:8000", id="http on loopback"),
+        pytest.param("HTTPS://auth.example.com", id="another spelling"),
         pytest.param("auth.example.com", id="no scheme"),
         pytest.param("//auth.example.com", id="no scheme but slashes"),
         pytest.param("https://", id="no host"),

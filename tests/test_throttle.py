@@ -158,6 +158,24 @@ async def test_ipv6_addresses_are_counted_by_their_network(
     assert (await log_in(http, web, "alice", alice.password, "2001:db8:0:1::1")).status_code == 200
 
 
+async def test_ipv4_addresses_are_the_same_as_their_mapped_form_and_each_its_own(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser
+) -> None:
+    for number in range(2 * LIMIT):
+        await fail(http, web, 1, f"user{number}", "::ffff:192.0.2.1")
+    assert_must_wait(await log_in(http, web, "alice", alice.password, "192.0.2.1"), LOCKOUT)
+    elsewhere = await log_in(http, web, "alice", alice.password, "::ffff:192.0.2.2")
+    assert elsewhere.status_code == 200
+
+
+@pytest.mark.parametrize("claimed", ["9" * 300, "<b>", "fe80::1%" + "x" * 300])
+async def test_what_a_proxy_names_need_not_be_an_address(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser, claimed: str
+) -> None:
+    await fail(http, web, 1, "alice", claimed)
+    assert (await log_in(http, web, "alice", alice.password, claimed)).status_code == 200
+
+
 async def test_a_stranger_cannot_lock_a_user_out_of_where_they_log_in(
     http: httpx2.AsyncClient, web: TestClient, alice: TestUser
 ) -> None:

@@ -19,18 +19,19 @@ SHUTDOWN_TIMEOUT = 30
 
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on.")] = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="How many processes serve.")] = 1,
     access_log: Annotated[bool, typer.Option(help="Write a line for each request.")] = True,
 ) -> None:
     """Serve. The database must be migrated; in production, demo data is refused.
 
-    In development the issuer is http://127.0.0.1:PORT unless LATCHKEY_ISSUER says otherwise.
+    In development the issuer is http://127.0.0.1:PORT, or HOST if it listens nowhere else,
+    unless LATCHKEY_ISSUER says otherwise.
     """
     configured = settings()
     if not configured.issuer_given:
         # Through the environment, for the workers to read as well.
-        os.environ["LATCHKEY_ISSUER"] = f"http://127.0.0.1:{port}"
+        os.environ["LATCHKEY_ISSUER"] = f"http://{_reachable(host)}:{port}"
         configured = settings()
 
     async def check(server: Server) -> bool:
@@ -59,6 +60,13 @@ def serve(
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
             log_config=log_config(configured.log_format or "json", access_log),
         )
+
+
+def _reachable(host: str) -> str:
+    """Where this machine reaches what listens on ``host``: at 127.0.0.1, unless it is elsewhere."""
+    if host in ("localhost", "0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
 
 
 def _greet(issuer: str, demo: bool) -> None:

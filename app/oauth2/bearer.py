@@ -50,7 +50,7 @@ def bearer_token(request: HTTPConnection) -> str:
     headers = request.headers.getlist("authorization")
     if len(headers) > 1:
         raise MalformedRequestError("two Authorization headers")
-    credentials = _CREDENTIALS.fullmatch(headers[0])
+    credentials = _CREDENTIALS.fullmatch(headers[0].strip())  # RFC 9110, section 5.5
     if credentials is None:
         raise InvalidTokenError("not the form of a bearer token")
     return credentials[1]

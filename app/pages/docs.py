@@ -35,6 +35,7 @@ DEMO_HINTS = {
 """What to type into each form, in development, while the demo data is there."""
 
 
+@router.head("/docs")
 @router.get("/docs")
 async def docs(server: CurrentServer) -> Response:
     """The page. What to pre-fill stands in it as data, for ``docs.js`` to read."""
@@ -74,6 +75,7 @@ async def oauth2_redirect() -> Response:
     return HTMLResponse(_REDIRECT_PAGE, headers=_REDIRECT_HEADERS)
 
 
+@router.head("/openapi.json")
 @router.get("/openapi.json")
 async def openapi(request: Request, server: CurrentServer) -> Response:
     """The OpenAPI document, with the scopes that the database has now."""

@@ -609,3 +609,13 @@ async def test_a_method_that_is_not_there_is_a_problem_that_names_the_others(
         "detail": "This address does not answer this method.",
     }
     assert set(response.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("name", ["a password as a name", "x" * 50_000], ids=["words", "long"])
+async def test_the_name_of_a_field_that_should_not_be_there_is_not_repeated_if_it_is_none(
+    http: httpx2.AsyncClient, as_alice: dict[str, str], name: str
+) -> None:
+    response = await http.post("/items", json={"title": "a", name: 1}, headers=as_alice)
+    assert response.json()["errors"] == [
+        {"field": "body", "reason": "Extra inputs are not permitted"}
+    ]
