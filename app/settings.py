@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
 
     realm: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$")] = "latchkey"
+    metrics: bool = False
     log_format: Literal["json", "text"] | None = None
     forwarded_allow_ips: str = "127.0.0.1"
     cors_origins: CommaSeparated = []

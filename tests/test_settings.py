@@ -57,6 +57,7 @@ DEFAULTS: dict[str, object] = {
     "issuer": ISSUER,
     "audience": ISSUER,
     "posture": "standard",
+    "metrics": False,
     "access_token_ttl": 900,
     "refresh_token_ttl": 2_592_000,
     "refresh_reuse_grace": 0,

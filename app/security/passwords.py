@@ -126,6 +126,11 @@ class PasswordHasher:
         # them does not take twice the time.
         self._dummy = self._pool.submit(self._context.hash, os.urandom(16).hex())
 
+    @property
+    def pending(self) -> int:
+        """How many calls have a thread or wait for one."""
+        return self._pending
+
     async def hash(self, password: str) -> str:
         """The hash to store. Raises :class:`QueueFullError`."""
         return await self._run(self.hash_now, password)
