@@ -45,6 +45,7 @@ class Server:
             settings.password_hash_time,
             settings.password_hash_parallelism,
             settings.login_queue,
+            settings.password_peppers,
         )
         self.keys = KeyRing(self.database, self.encryption, clock)
         self.access_tokens = AccessTokens(settings, self.keys, clock)
