@@ -83,7 +83,10 @@ def check_new_password(password: str, username: str, min_length: int) -> None:
     if compared == SERVICE_NAME:
         raise UnacceptablePasswordError("a password must differ from the name of the service")
     if compared in _common_passwords():
-        raise UnacceptablePasswordError("this password is among those that everybody tries first")
+        raise UnacceptablePasswordError(
+            "this password is among those that everybody tries first: take another, such as "
+            "several words"
+        )
 
 
 def is_known_hash(stored: str) -> bool:
