@@ -55,7 +55,7 @@ class Server:
         self.authenticator = (
             Authenticator(self.database, self.passwords, throttle, clock)
             if self.metrics is None
-            else CountedAuthenticator(self.metrics, self.database, self.passwords, throttle, clock)
+            else CountedAuthenticator(self.database, self.passwords, throttle, clock, self.metrics)
         )
         self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)

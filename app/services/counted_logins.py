@@ -1,9 +1,12 @@
 """Checking names and passwords, and counting what comes of it."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from app.clock import Clock
+from app.database import Database
+from app.security.passwords import PasswordHasher
 from app.services.authentication import AuthenticationError, Authenticator, Door, Visitor
-from app.services.throttle import TooManyFailuresError
+from app.services.throttle import LoginThrottle, TooManyFailuresError
 
 if TYPE_CHECKING:
     from app.metrics import Metrics
@@ -12,9 +15,16 @@ if TYPE_CHECKING:
 class CountedAuthenticator(Authenticator):
     """An :class:`Authenticator` whose every visitor is counted once, by door and outcome."""
 
-    def __init__(self, metrics: "Metrics", *parts: Any) -> None:
-        """``parts`` are those of an :class:`Authenticator`."""
-        super().__init__(*parts)
+    def __init__(
+        self,
+        database: Database,
+        passwords: PasswordHasher,
+        throttle: LoginThrottle,
+        clock: Clock,
+        metrics: "Metrics",
+    ) -> None:
+        """Nothing is read yet."""
+        super().__init__(database, passwords, throttle, clock)
         self._metrics = metrics
 
     async def admit(self, username: str, door: Door) -> Visitor:
