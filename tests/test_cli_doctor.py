@@ -144,6 +144,7 @@ def test_development_is_unsafe_and_so_is_all_that_comes_with_it(doctor: Doctor) 
         ),
         ({"access_token_ttl": "3601"}, {"access-token-ttl": "warning"}),
         ({"access_token_ttl": "3600"}, {}),
+        ({"id_token_ttl": "3601"}, {"id-token-ttl": "warning"}),
         ({"refresh_token_ttl": "7776001"}, {"refresh-token-ttl": "warning"}),
         ({"session_ttl": "86401"}, {"session-ttl": "warning"}),
         ({"authorization_code_ttl": "61"}, {"authorization-code-ttl": "warning"}),
@@ -154,6 +155,8 @@ def test_development_is_unsafe_and_so_is_all_that_comes_with_it(doctor: Doctor) 
         ({"password_hash_memory_kib": "12288", "password_hash_time": "3"}, {}),
         ({"password_min_length": "14"}, {"password-min-length": "warning"}),
         ({"login_max_failures": "0"}, {"login-max-failures": "unsafe"}),
+        ({"login_max_failures": "100"}, {}),
+        ({"login_max_failures": "101"}, {"login-max-failures": "warning"}),
         (
             {"login_max_failures_per_address": "0"},
             {"login-max-failures-per-address": "warning"},

@@ -15,12 +15,16 @@ STRONG_HASHES = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
 RECOMMENDED_LENGTH = 15
 """Of a password that is the only factor (NIST SP 800-63B-4, section 3.1.1.2)."""
 
+MOST_FAILURES = 100
+"""Of one account, before it has to wait."""
+
 DISTINCT_CHARACTERS = 12
 """Of 32 random bytes, however they are written, fewer are as good as impossible."""
 
 EVERYBODY = {"*", "0.0.0.0/0", "::/0"}
 
 LONGEST_ACCESS_TOKEN = HOUR
+LONGEST_ID_TOKEN = HOUR
 LONGEST_REFRESH = 90 * DAY
 LONGEST_SESSION = DAY
 LONGEST_CODE = 60
@@ -105,6 +109,12 @@ def _lifetimes(settings: Settings) -> Iterator[Finding]:
             "Whoever verifies tokens offline trusts a revoked one for that long.",
         ),
         (
+            "ID_TOKEN_TTL",
+            settings.id_token_ttl,
+            LONGEST_ID_TOKEN,
+            "A client that is shown an old one takes it for a fresh login for that long.",
+        ),
+        (
             "REFRESH_TOKEN_TTL",
             settings.refresh_token_ttl,
             LONGEST_REFRESH,
@@ -173,6 +183,15 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             "LATCHKEY_LOGIN_MAX_FAILURES is 0",
             "The password of an account may be guessed without end (RFC 6749, section 4.3.2).",
             "Unset it, or set a limit.",
+        )
+    if settings.login_max_failures > MOST_FAILURES:
+        yield Finding(
+            Severity.WARNING,
+            "login-max-failures",
+            f"LATCHKEY_LOGIN_MAX_FAILURES is {settings.login_max_failures}",
+            f"More than {MOST_FAILURES} guesses at an account are too many (NIST SP 800-63B-4, "
+            "section 3.2.2).",
+            f"Set {MOST_FAILURES} or less.",
         )
     if not settings.login_max_failures_per_address:
         yield Finding(
