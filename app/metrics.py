@@ -48,7 +48,7 @@ class Metrics:
             registry=registry,
         )
         self._seconds = Histogram(
-            "latchkey_http_request_seconds",
+            "latchkey_http_request_duration_seconds",
             "How long requests took.",
             ("method", "route"),
             buckets=SECONDS,

@@ -132,7 +132,7 @@ async def test_a_request_is_counted_by_the_template_of_its_route(
     await http.get("/users/somebody")
     route = {"method": "GET", "route": "/users/{user_id}"}
     assert await counted.of("http_requests_total", **route, status="401") == 1
-    assert await counted.of("http_request_seconds_count", **route) == 1
+    assert await counted.of("http_request_duration_seconds_count", **route) == 1
 
 
 async def test_an_address_without_a_route_and_a_method_that_nobody_knows_are_others(
