@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from app import health
+from app import VERSION, health, measuring
 from app.api import api_keys, audit, clients, me, scopes, users
 from app.clock import Clock
 from app.cors import CrossOrigin
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
 
     app = FastAPI(
         title="Latchkey",
-        version="0.1.0",
+        version=VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
         redirect_slashes=False,  # a 307 would send a password on, to whatever Host says
@@ -62,6 +62,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         body_limit=settings.request_body_limit,
         https=settings.issuer.startswith("https:"),
     )
+    if settings.metrics:
+        app.add_middleware(measuring.Measured, server=server)
     add_error_handlers(app, settings.realm)
     add_page_error_handler(app)
 
@@ -80,6 +82,8 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         app.include_router(management.router)
     app.include_router(items_router.router)
     app.include_router(health.router)
+    if settings.metrics:
+        app.include_router(measuring.router)
     if settings.demo_routes:
         for router in scheme_routers(server):
             app.include_router(router)

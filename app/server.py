@@ -1,7 +1,7 @@
 """What one worker holds for all its requests, and the aliases by which routes ask for it."""
 
 from collections.abc import AsyncGenerator
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,6 +17,7 @@ from app.services.access_tokens import AccessTokens
 from app.services.audit_batch import AuditBatch
 from app.services.authentication import Authenticator
 from app.services.clients import Clients
+from app.services.counted_logins import CountedAuthenticator
 from app.services.id_tokens import DEFAULT_ALGORITHM, IdTokens
 from app.services.key_rotation import ensure_signing_key, renew_encryption
 from app.services.keys import KeyRing
@@ -24,6 +25,9 @@ from app.services.logins import LiveLogins
 from app.services.scopes import Scopes
 from app.services.throttle import LoginThrottle
 from app.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from app.metrics import Metrics
 
 
 class Server:
@@ -41,12 +45,17 @@ class Server:
             settings.password_hash_time,
             settings.password_hash_parallelism,
             settings.login_queue,
+            settings.password_peppers,
         )
         self.keys = KeyRing(self.database, self.encryption, clock)
         self.access_tokens = AccessTokens(settings, self.keys, clock)
         self.id_tokens = IdTokens(settings, self.database, self.encryption, self.keys, clock)
-        self.authenticator = Authenticator(
-            self.database, self.passwords, LoginThrottle(settings, self.database), clock
+        throttle = LoginThrottle(settings, self.database)
+        self.metrics = _metrics(settings)
+        self.authenticator = (
+            Authenticator(self.database, self.passwords, throttle, clock)
+            if self.metrics is None
+            else CountedAuthenticator(self.database, self.passwords, throttle, clock, self.metrics)
         )
         self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)
@@ -85,6 +94,15 @@ class Server:
         await self.audit_batch.close()
         self.passwords.close()
         await self.database.close()
+
+
+def _metrics(settings: Settings) -> "Metrics | None":
+    if not settings.metrics:
+        return None
+    # Imported only now: it takes longer than most commands of the command line.
+    from app.metrics import Metrics
+
+    return Metrics()
 
 
 async def current_server(request: Request) -> Server:

@@ -21,6 +21,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.posture import Posture
+
 PREFIX = "LATCHKEY_"
 DOTENV = ".env"
 
@@ -69,7 +71,7 @@ class Settings(BaseSettings):
     secret_key: CommaSeparatedSecrets = []
     issuer: str = ""
     audience: str = ""
-    posture: Literal["standard", "oauth21"] = "standard"
+    posture: Posture = "standard"
 
     access_token_ttl: Seconds = 900
     id_token_ttl: Seconds = 900
@@ -84,6 +86,7 @@ class Settings(BaseSettings):
     password_hash_memory_kib: Annotated[int, Field(ge=8, le=4_194_304)] = 19456
     password_hash_time: Annotated[int, Field(ge=1, le=100)] = 2
     password_hash_parallelism: Annotated[int, Field(ge=1, le=16)] = 1
+    password_pepper: CommaSeparatedSecrets = []
     password_min_length: Annotated[int, Field(ge=8, le=64)] = 15
     login_queue: Limit = 64
     login_max_failures: Limit = 10
@@ -93,6 +96,7 @@ class Settings(BaseSettings):
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
 
     realm: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$")] = "latchkey"
+    metrics: bool = False
     log_format: Literal["json", "text"] | None = None
     forwarded_allow_ips: str = "127.0.0.1"
     cors_origins: CommaSeparated = []
@@ -123,6 +127,11 @@ class Settings(BaseSettings):
         """The secrets that encrypt keys at rest, newest first."""
         return [secret.get_secret_value() for secret in self.secret_key]
 
+    @property
+    def password_peppers(self) -> list[str]:
+        """The secrets that are mixed into passwords, newest first."""
+        return [secret.get_secret_value() for secret in self.password_pepper]
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         """Fill what depends on the environment and refuse what production must not run with."""
@@ -136,6 +145,7 @@ class Settings(BaseSettings):
         _check_hash_cost(self)
         _check_proxies(self)
         _check_secret_keys(self)
+        _check_password_peppers(self)
         _check_issuer(self)
         _check_cors_origins(self)
         self.audience = self.audience or self.issuer
@@ -181,6 +191,12 @@ def _check_secret_keys(settings: Settings) -> None:
             raise SettingsError("LATCHKEY_SECRET_KEY is too short: it takes 32 bytes or more")
         if key in PUBLISHED_SECRET_KEYS and not settings.development:
             raise SettingsError("LATCHKEY_SECRET_KEY is a published one: make 32 random bytes")
+
+
+def _check_password_peppers(settings: Settings) -> None:
+    for pepper in settings.password_peppers:
+        if len(pepper.encode()) < SECRET_KEY_MIN_BYTES:
+            raise SettingsError("LATCHKEY_PASSWORD_PEPPER is too short: it takes 32 bytes or more")
 
 
 def _split_url(url: str) -> SplitResult | None:

@@ -57,6 +57,8 @@ DEFAULTS: dict[str, object] = {
     "issuer": ISSUER,
     "audience": ISSUER,
     "posture": "standard",
+    "metrics": False,
+    "password_peppers": [],
     "access_token_ttl": 900,
     "refresh_token_ttl": 2_592_000,
     "refresh_reuse_grace": 0,
@@ -293,6 +295,16 @@ def test_the_line_says_what_is_accepted(environment: Environment) -> None:
 def test_a_secret_is_not_shown_when_settings_are_printed(environment: Environment) -> None:
     settings = load(environment, PRODUCTION)
     assert SECRET not in f"{settings!r} {settings}"
+
+
+def test_a_short_pepper_is_refused(environment: Environment) -> None:
+    line = refusal(environment, PRODUCTION, password_pepper=f"{SECRET},{'x' * 31}")
+    assert line == "LATCHKEY_PASSWORD_PEPPER is too short: it takes 32 bytes or more"
+
+
+def test_several_peppers_are_separated_by_commas_newest_first(environment: Environment) -> None:
+    settings = load(environment, PRODUCTION, password_pepper=f"{SECRET}, {TUTORIAL_KEY}")
+    assert settings.password_peppers == [SECRET, TUTORIAL_KEY]
 
 
 # The secret key

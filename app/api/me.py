@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Request, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from app.api.passwords import hash_new_password
+from app.api.passwords import PasswordToSet, hash_new_password
 from app.errors import (
     ForbiddenError,
     TooManyAttemptsError,
@@ -61,7 +61,7 @@ class PasswordChange(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     current_password: SecretStr
-    new_password: SecretStr
+    new_password: PasswordToSet
 
 
 class Session(BaseModel):

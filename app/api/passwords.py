@@ -1,10 +1,21 @@
 """A new password that comes over the JSON API."""
 
-from pydantic import SecretStr
+from typing import Annotated
+
+from pydantic import Field, SecretStr
 
 from app.errors import InvalidError, UnavailableError
 from app.security.passwords import QueueFullError, UnacceptablePasswordError, check_new_password
 from app.server import Server
+
+PasswordToSet = Annotated[
+    SecretStr,
+    Field(
+        description="At least 15 characters of any kind, unless the server is set otherwise; not "
+        "the user name, nor a password that everybody tries first. A refusal says which rule was "
+        "broken."
+    ),
+]
 
 
 async def hash_new_password(server: Server, password: SecretStr, username: str) -> str:

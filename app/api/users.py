@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response, Security
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.paging import (
     AUTHORITY_RESPONSES,
@@ -16,7 +16,7 @@ from app.api.paging import (
     etag,
     page,
 )
-from app.api.passwords import hash_new_password
+from app.api.passwords import PasswordToSet, hash_new_password
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
@@ -42,7 +42,7 @@ class NewUser(BaseModel):
 
     username: str = Field(min_length=1, max_length=USERNAME_MAX_LENGTH, examples=["ada"])
     email: str | None = Field(default=None, max_length=EMAIL_MAX_LENGTH)
-    password: SecretStr | None = None
+    password: PasswordToSet | None = None
     scopes: Scopes = []
 
 
@@ -62,7 +62,7 @@ class NewPassword(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    password: SecretStr
+    password: PasswordToSet
 
 
 class UserOut(BaseModel):

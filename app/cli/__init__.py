@@ -7,6 +7,7 @@ from app.cli import (
     audit,
     clients,
     db,
+    doctor,
     keys,
     purge,
     scopes,
@@ -24,6 +25,7 @@ cli = typer.Typer(
 )
 cli.command("serve")(serve.serve)
 cli.command("seed-demo")(seed_demo.seed_demo_data)
+cli.command("doctor")(doctor.examine)
 cli.command("purge")(purge.purge_expired)
 cli.command("export")(transfer.export_records)
 cli.command("import")(transfer.import_records)

@@ -1,5 +1,6 @@
 """``latchkey clients``: applications that ask for tokens."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated, Any
@@ -21,6 +22,7 @@ from app.services.client_management import (
     rotate_secret,
 )
 from app.services.paging import every
+from app.services.password_grant_use import NEVER, PasswordGrantUse, find_password_grant_use
 from app.services.registration import GRANT_TYPES, SECRET_METHODS, Registration
 
 cli = typer.Typer(no_args_is_help=True, help="Register and manage clients.")
@@ -119,7 +121,8 @@ def show_clients(
                 ),
                 lambda client: client.client_id,
             )
-        return [_plain(client) for client in clients]
+            uses = await find_password_grant_use(connection, server.clock.now())
+        return [_with_use(client, uses) for client in clients]
 
     show_list(run(work), json)
 
@@ -130,7 +133,8 @@ def show_client(client_id: ClientId, json: Json = False) -> None:
 
     async def work(server: Server) -> dict[str, Any]:
         async with server.database.read() as connection:
-            return _plain(await get_client(connection, client_id))
+            client = await get_client(connection, client_id)
+            return _with_use(client, await find_password_grant_use(connection, server.clock.now()))
 
     show(run(work), json)
 
@@ -243,6 +247,14 @@ def _change(client_id: str, changes: ClientChanges, json: bool) -> None:
             )
 
     show(run(work), json)
+
+
+def _with_use(client: ClientRecord, uses: Mapping[str, PasswordGrantUse]) -> dict[str, Any]:
+    use = uses.get(client.client_id, NEVER)
+    return _plain(client) | {
+        "password_grant_last_used_at": use.last_used_at,
+        "password_grant_uses_in_30_days": use.recent_uses,
+    }
 
 
 def _plain(client: ClientRecord) -> dict[str, Any]:

@@ -3,6 +3,9 @@
 import os
 import signal
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -47,7 +50,7 @@ def serve(
         _greet(configured.issuer, demo)
     # uvicorn finishes what is under way and then raises the signal again: that was a good end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with failing_in_one_line():
+    with failing_in_one_line(), _counting_together(configured.metrics and workers > 1):
         uvicorn.run(
             "app.main:create_worker",
             factory=True,
@@ -67,6 +70,20 @@ def _reachable(host: str) -> str:
     if host in ("localhost", "0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
         return "127.0.0.1"
     return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _counting_together(wanted: bool) -> Generator[None]:
+    """A folder in which each worker counts, so that any of them can tell the sum."""
+    if not wanted:
+        yield
+        return
+    with TemporaryDirectory(prefix="latchkey-metrics-") as folder:
+        os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        try:
+            yield
+        finally:
+            del os.environ["PROMETHEUS_MULTIPROC_DIR"]
 
 
 def _greet(issuer: str, demo: bool) -> None:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
+from app.posture import Liberty, permits
 from app.server import Server
 from app.services.authorizations import AuthorizationRequest
 from app.services.clients import RegisteredClient
@@ -154,8 +155,9 @@ def _pkce_problem(
     """RFC 7636, section 4.3: S256, and no silent falling back to plain."""
     challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method")
     if challenge is None:
-        optional = not client.is_public and not client.require_pkce
-        if optional and method is None and server.settings.posture == "standard":
+        opted_out = not client.is_public and not client.require_pkce
+        permitted = permits(server.settings.posture, Liberty.CODE_WITHOUT_PKCE)
+        if opted_out and permitted and method is None:
             return None
         return "The request needs a code_challenge (PKCE)."
     if method != "S256":

@@ -80,6 +80,8 @@ async def answer_token_request(
         raise UnauthorizedClientError(f"{grant.grant_type} for {client.client_id}")
     token_request = TokenRequest(grant.grant_type, form, client, origin_of(request), server)
     answer = await retry_conflicts(lambda: grant.exchange(token_request))
+    if server.metrics is not None:
+        server.metrics.tokens_issued(grant.grant_type, client.client_id)
     return JSONResponse(answer, headers=NO_STORE)
 
 

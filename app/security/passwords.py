@@ -1,13 +1,18 @@
 """Passwords: NFKC, then Argon2id, in threads of their own (NIST SP 800-63B-4, section 3.1.1.2).
 
+Between the two comes an HMAC with a pepper, if there is one: a secret that is not in the database.
+
 The only module that knows passlib (the maintained distribution is ``libpass``).
 """
 
 import asyncio
+import hashlib
+import hmac
 import os
+import re
 import threading
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar, TypeVarTuple, Unpack
@@ -41,6 +46,11 @@ _IMPORTED = CryptContext(schemes=["argon2", *IMPORTED_SCHEMES])
 
 SERVICE_NAME = "latchkey"
 
+PEPPERED = "$pepper$"
+"""What the hashes begin with that need a pepper; behind it they say which."""
+
+_PEPPERED_HASH = re.compile(r"(\$pepper\$[0-9a-f]{8})(\$argon2id\$.+)")
+
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
 
@@ -73,12 +83,16 @@ def check_new_password(password: str, username: str, min_length: int) -> None:
     if compared == SERVICE_NAME:
         raise UnacceptablePasswordError("a password must differ from the name of the service")
     if compared in _common_passwords():
-        raise UnacceptablePasswordError("this password is among those that everybody tries first")
+        raise UnacceptablePasswordError(
+            "this password is among those that everybody tries first: take another, such as "
+            "several words"
+        )
 
 
 def is_known_hash(stored: str) -> bool:
     """Whether a password can be verified against ``stored``."""
-    return len(stored) <= STORED_MAX_LENGTH and _IMPORTED.identify(stored) is not None
+    _, bare = _split(stored)
+    return len(stored) <= STORED_MAX_LENGTH and _IMPORTED.identify(bare) is not None
 
 
 def _normalise(password: str) -> str:
@@ -105,11 +119,46 @@ def _run_at_lowest_priority() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
 
 
+def _split(stored: str) -> tuple[str, str]:
+    """The mark of the pepper that a hash needs, empty for none, and the hash."""
+    found = _PEPPERED_HASH.fullmatch(stored)
+    return (found[1], found[2]) if found else ("", stored)
+
+
+class Pepper:
+    """A secret that is kept apart from the database, whose hashes then tell nothing alone."""
+
+    def __init__(self, secret: str) -> None:
+        """``secret`` is one value of ``LATCHKEY_PASSWORD_PEPPER``."""
+        self._key = secret.encode()
+        self.mark = PEPPERED + self._mac(b"mark")[:8]
+        """What stands in front of the hashes that need it, and does not give it away."""
+
+    def add_to(self, normalised: str) -> str:
+        """What is hashed in the place of a password. Raises :class:`ValueError` for no Unicode."""
+        return self._mac(b"password\0" + normalised.encode())
+
+    def _mac(self, message: bytes) -> str:
+        return hmac.new(self._key, b"latchkey " + message, hashlib.sha256).hexdigest()
+
+
 class PasswordHasher:
     """Hashes and verifies passwords off the event loop, as many at once as there are cores."""
 
-    def __init__(self, memory_kib: int, time_cost: int, parallelism: int, queue: int) -> None:
-        """Take the cost of Argon2id, and how many calls may wait for a thread."""
+    def __init__(
+        self,
+        memory_kib: int,
+        time_cost: int,
+        parallelism: int,
+        queue: int,
+        peppers: Sequence[str] = (),
+    ) -> None:
+        """Take the cost of Argon2id, how many calls may wait for a thread, and the peppers.
+
+        The first pepper is added to new hashes; the others are for those that have them already.
+        """
+        self._peppers = {pepper.mark: pepper for pepper in map(Pepper, peppers)}
+        self._newest = next(iter(self._peppers.values()), None)
         self._context = CryptContext(
             schemes=["argon2", *IMPORTED_SCHEMES],
             deprecated="auto",
@@ -124,7 +173,12 @@ class PasswordHasher:
         self._pending = 0
         # The hash that unknown users are verified against is made now, so that the first of
         # them does not take twice the time.
-        self._dummy = self._pool.submit(self._context.hash, os.urandom(16).hex())
+        self._dummy = self._pool.submit(self._hash, os.urandom(16).hex())
+
+    @property
+    def pending(self) -> int:
+        """How many calls have a thread or wait for one."""
+        return self._pending
 
     async def hash(self, password: str) -> str:
         """The hash to store. Raises :class:`QueueFullError`."""
@@ -132,7 +186,17 @@ class PasswordHasher:
 
     def hash_now(self, password: str) -> str:
         """The hash to store, made in the calling thread (command line, demo data)."""
-        return self._context.hash(_normalise(password))
+        return self._hash(_normalise(password))
+
+    def _hash(self, normalised: str) -> str:
+        if self._newest is None:
+            return self._context.hash(normalised)
+        return self._newest.mark + self._context.hash(self._newest.add_to(normalised))
+
+    @property
+    def pepper_marks(self) -> Sequence[str]:
+        """What hashes may begin with that this deployment has the pepper for."""
+        return tuple(self._peppers)
 
     async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
         """Whether ``password`` matches, and a new hash to store if the stored one is outdated.
@@ -149,19 +213,31 @@ class PasswordHasher:
         return await self._run(self._verify, normalised, password, stored)
 
     def _verify(self, normalised: str, typed: str, stored: str | None) -> tuple[bool, str | None]:
+        mark, bare = _split(stored or self._dummy.result())
         try:
-            matches, outdated = self._context.verify_and_update(
-                normalised, stored or self._dummy.result()
-            )
-            if not matches and stored and typed != normalised:
+            matches, outdated = self._compare(normalised, mark, bare)
+            if not matches and stored and not mark and typed != normalised:
                 # A hash from a system that does not normalise.
-                matches = self._context.verify(typed, stored)
-                outdated = self._context.hash(normalised) if matches else None
+                matches = outdated = self._context.verify(typed, stored)
         except ValueError:
-            # An unknown hash format, or over the 72 bytes of bcrypt: at the cost of any other.
-            self._context.verify("unreadable", self._dummy.result())
+            # An unknown hash format or pepper, or over the 72 bytes of bcrypt: at the cost of any
+            # other.
+            self._context.verify("unreadable", _split(self._dummy.result())[1])
             return False, None
-        return (matches, outdated) if stored else (False, None)
+        if not (matches and stored):
+            return False, None
+        return True, self._hash(normalised) if outdated else None
+
+    def _compare(self, normalised: str, mark: str, bare: str) -> tuple[bool, bool]:
+        """Whether the password matches, and whether its hash is outdated."""
+        secret = normalised
+        if mark:
+            if mark not in self._peppers:
+                raise ValueError("a pepper that this deployment does not have")
+            secret = self._peppers[mark].add_to(normalised)
+        matches = self._context.verify(secret, bare)
+        newest = self._newest.mark if self._newest else ""
+        return matches, mark != newest or self._context.needs_update(bare, secret=secret)
 
     async def _run(self, work: Callable[[Unpack[Arguments]], Result], *args: *Arguments) -> Result:
         if self._pending >= self._limit:

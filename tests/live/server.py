@@ -65,8 +65,11 @@ def seed_demo(database_url: str) -> None:
 class LiveServer:
     """A server that can be killed, and started again at the same address."""
 
-    def __init__(self, database_url: str, environment: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, database_url: str, environment: Mapping[str, str], folder: Path, workers: int = 1
+    ) -> None:
         """Nothing is started yet."""
+        self._workers = workers
         self._port = _free_port()
         self._environment = _environment(database_url, environment)
         self._folder = folder
@@ -78,7 +81,10 @@ class LiveServer:
         """Return when it answers."""
         with self._log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "app", "serve", "--port", str(self._port)],
+                [
+                    *(sys.executable, "-m", "app", "serve"),
+                    *("--port", str(self._port), "--workers", str(self._workers)),
+                ],
                 env=self._environment,
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
@@ -104,14 +110,14 @@ class LiveServer:
 
 @contextmanager
 def live_server(
-    database_url: str, environment: Mapping[str, str] | None = None
+    database_url: str, environment: Mapping[str, str] | None = None, workers: int = 1
 ) -> Generator[LiveServer]:
     """A started server on a migrated database, at a free port of the loopback address.
 
     ``environment`` adds settings. The issuer is the base URL unless it says otherwise.
     """
     with tempfile.TemporaryDirectory() as folder:
-        server = LiveServer(database_url, environment or {}, Path(folder))
+        server = LiveServer(database_url, environment or {}, Path(folder), workers)
         try:
             server.start()
             yield server

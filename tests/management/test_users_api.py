@@ -961,7 +961,8 @@ async def test_a_first_password_is_set(http: httpx2.AsyncClient, as_admin: dict[
         ),
         pytest.param(
             "1qaz2wsx3edc4rfv",
-            "this password is among those that everybody tries first",
+            "this password is among those that everybody tries first: take another, such as "
+            "several words",
             id="common",
         ),
     ],

@@ -13,7 +13,9 @@ from app.models import Login, User
 from app.security.passwords import MAX_LENGTH, PasswordHasher
 from app.server import Server
 from app.services.users import USERNAME_MAX_LENGTH
+from app.settings import Settings
 from tests.assertions import assert_oauth2_error
+from tests.conftest import make_settings
 from tests.factories import PASSWORD, TestClient, TestUser, add_client, add_user, disable_user
 
 REFUSED = "The user name or the password is wrong."
@@ -22,7 +24,21 @@ BCRYPT = bcrypt.using(rounds=4)
 MD5_CRYPT = "$1$saltsalt$BsXyQbZiQujHkdhwPwdol."
 """Of the same password, and too weak to be taken from anywhere."""
 
+PEPPER = "a-pepper-that-is-kept-apart-from-the-database"
+peppered = pytest.mark.parametrize("changes", [{"password_pepper": PEPPER}], ids=["pepper"])
+
 Ask = Callable[..., Awaitable[httpx2.Response]]
+
+
+@pytest.fixture
+def changes() -> dict[str, object]:
+    """The settings that a test changes."""
+    return {}
+
+
+@pytest.fixture
+def settings(database_url: str, changes: dict[str, object]) -> Settings:
+    return make_settings(database_url=database_url, **changes)
 
 
 @pytest.fixture
@@ -40,13 +56,13 @@ def ask(http: httpx2.AsyncClient, web: TestClient) -> Ask:
 def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The hashes that passwords were verified against: the work that was done."""
     done: list[str] = []
-    verify_and_update = CryptContext.verify_and_update
+    verify = CryptContext.verify
 
-    def spy(self: CryptContext, secret: str, hash: str) -> tuple[bool, str | None]:
+    def spy(self: CryptContext, secret: str, hash: str) -> bool:
         done.append(hash)
-        return verify_and_update(self, secret, hash)
+        return verify(self, secret, hash)
 
-    monkeypatch.setattr(CryptContext, "verify_and_update", spy)
+    monkeypatch.setattr(CryptContext, "verify", spy)
     return done
 
 
@@ -377,6 +393,33 @@ async def test_a_hash_of_another_cost_is_replaced(
     assert replaced is not None
     assert replaced.startswith("$argon2id$v=19$m=8,t=1,p=1$")
     assert (await ask()).status_code == 200
+
+
+@peppered
+async def test_a_hash_without_the_pepper_is_replaced_by_one_with_it(
+    ask: Ask, server: Server
+) -> None:
+    before = PasswordHasher(8, 1, 1, queue=0)
+    user = await add_user(server, password_hash=before.hash_now(PASSWORD))
+    before.close()
+    assert (await ask()).status_code == 200
+    replaced = await stored_hash(server, user)
+    assert replaced is not None
+    assert replaced.startswith("$pepper$")
+    assert (await ask()).status_code == 200
+    assert await stored_hash(server, user) == replaced
+    assert_refused(await ask(password="wrong"))
+
+
+@peppered
+async def test_a_user_whose_pepper_is_gone_is_refused_like_any_other(
+    ask: Ask, server: Server, verifications: list[str]
+) -> None:
+    other = PasswordHasher(8, 1, 1, 0, ["a-pepper-that-somebody-has-thrown-away"])
+    await add_user(server, password_hash=other.hash_now(PASSWORD))
+    other.close()
+    assert_refused(await ask())
+    assert len(verifications) == 1
 
 
 async def test_a_hash_of_the_same_cost_is_kept(ask: Ask, server: Server, alice: TestUser) -> None:

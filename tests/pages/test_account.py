@@ -1,5 +1,6 @@
 """The account page: who is logged in, where, what they allowed, and their password."""
 
+import re
 import uuid
 
 import httpx2
@@ -115,6 +116,20 @@ async def test_the_page_of_a_user_without_an_address_names_the_user_alone(
     user = await add_user(server, "carol", email=None)
     await log_in_here(http, user)
     assert (await account(http)).text.startswith("Your account carol Log out")
+
+
+async def test_the_rules_of_a_new_password_are_told_in_words_beside_its_field(
+    flow: CodeFlow,
+) -> None:
+    await flow.finish()
+    html = (await flow.browser.get("/account")).text
+    rule = re.search(r'<p class="lead" id="rule">(.*?)</p>', html, re.DOTALL)
+    assert rule is not None
+    assert " ".join(rule[1].split()) == (
+        "At least 15 characters, of any kind, spaces too; not your user name, nor a password that "
+        "everybody tries first. Several words are easy to remember and hard to guess."
+    )
+    assert re.search(r'<input id="new"[^>]*minlength="15"[^>]*aria-describedby="rule"', html)
 
 
 async def test_the_page_is_kept_by_nobody_and_framed_nowhere(flow: CodeFlow) -> None:
@@ -533,7 +548,8 @@ async def test_a_password_that_may_not_be_used_is_refused(
     [
         pytest.param(
             "sunshine",
-            "This password is among those that everybody tries first.",
+            "This password is among those that everybody tries first: take another, such as "
+            "several words.",
             id="common",
         ),
         pytest.param(

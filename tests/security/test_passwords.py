@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sys
 import threading
 from collections.abc import Generator
@@ -19,6 +20,7 @@ from app.security.passwords import (
     QueueFullError,
     UnacceptablePasswordError,
     check_new_password,
+    is_known_hash,
 )
 
 PASSWORD = "correct horse battery staple"
@@ -64,13 +66,13 @@ def hasher() -> Generator[PasswordHasher]:
 def verifications(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The hashes that passwords were verified against: the work that was done."""
     done: list[str] = []
-    verify_and_update = CryptContext.verify_and_update
+    verify = CryptContext.verify
 
-    def spy(self: CryptContext, secret: str, hash: str) -> tuple[bool, str | None]:
+    def spy(self: CryptContext, secret: str, hash: str) -> bool:
         done.append(hash)
-        return verify_and_update(self, secret, hash)
+        return verify(self, secret, hash)
 
-    monkeypatch.setattr(CryptContext, "verify_and_update", spy)
+    monkeypatch.setattr(CryptContext, "verify", spy)
     return done
 
 
@@ -321,6 +323,106 @@ async def test_a_password_that_is_too_long_is_refused_without_work(
 ) -> None:
     assert await hasher.verify(password, hasher.hash_now(PASSWORD)) == (False, None)
     assert verifications == []
+
+
+# The pepper
+
+PEPPER = "a-pepper-that-is-kept-apart-from-the-database"
+OLD_PEPPER = "the-pepper-of-last-year-which-somebody-has-seen"
+
+
+@pytest.fixture
+def peppered() -> Generator[PasswordHasher]:
+    made = PasswordHasher(8, 1, 1, 8, [PEPPER, OLD_PEPPER])
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def formerly_peppered() -> Generator[PasswordHasher]:
+    made = PasswordHasher(8, 1, 1, 8, [OLD_PEPPER])
+    yield made
+    made.close()
+
+
+async def test_with_a_pepper_a_hash_says_which_one_and_nothing_of_it(
+    peppered: PasswordHasher,
+) -> None:
+    stored = await peppered.hash(PASSWORD)
+    assert re.match(r"\$pepper\$[0-9a-f]{8}\$argon2id\$v=19\$m=8,t=1,p=1\$", stored)
+    assert PEPPER not in stored
+    assert is_known_hash(stored)
+    assert await peppered.verify(PASSWORD, stored) == (True, None)
+    assert await peppered.verify("wrong", stored) == (False, None)
+
+
+async def test_two_unicode_forms_of_a_password_are_one_with_a_pepper_too(
+    peppered: PasswordHasher,
+) -> None:
+    stored = await peppered.hash("\u00e9 in one character")
+    assert await peppered.verify("e\u0301 in one character", stored) == (True, None)
+
+
+async def test_without_the_pepper_its_hash_matches_nothing(
+    peppered: PasswordHasher, hasher: PasswordHasher, verifications: list[str]
+) -> None:
+    stored = await peppered.hash(PASSWORD)
+    assert await hasher.verify(PASSWORD, stored) == (False, None)
+    assert len(verifications) == 1, "at the cost of any other"
+
+
+async def test_behind_its_mark_is_no_hash_of_the_password_alone(
+    peppered: PasswordHasher, hasher: PasswordHasher
+) -> None:
+    bare = (await peppered.hash(PASSWORD))[len("$pepper$01234567") :]
+    assert await hasher.verify(PASSWORD, bare) == (False, None)
+
+
+@FROM_ELSEWHERE
+async def test_a_hash_without_a_pepper_is_accepted_and_replaced_by_one_with_it(
+    peppered: PasswordHasher, stored: str
+) -> None:
+    matches, new_hash = await peppered.verify(PASSWORD, stored)
+    assert matches
+    assert new_hash is not None
+    assert new_hash.startswith("$pepper$")
+    assert await peppered.verify(PASSWORD, new_hash) == (True, None)
+
+
+async def test_a_hash_of_our_own_without_a_pepper_is_replaced_by_one_with_it(
+    peppered: PasswordHasher, hasher: PasswordHasher
+) -> None:
+    matches, new_hash = await peppered.verify(PASSWORD, await hasher.hash(PASSWORD))
+    assert matches
+    assert (new_hash or "").startswith("$pepper$")
+
+
+async def test_a_hash_with_an_older_pepper_is_accepted_and_replaced(
+    peppered: PasswordHasher, formerly_peppered: PasswordHasher
+) -> None:
+    old = await formerly_peppered.hash(PASSWORD)
+    matches, new_hash = await peppered.verify(PASSWORD, old)
+    assert matches
+    assert new_hash is not None
+    assert await formerly_peppered.verify(PASSWORD, new_hash) == (False, None)
+    assert await peppered.verify(PASSWORD, new_hash) == (True, None)
+    assert await peppered.verify("wrong", old) == (False, None)
+
+
+@pytest.mark.parametrize("stored", [None, ""], ids=["no_hash", "empty_hash"])
+async def test_without_a_hash_the_same_work_is_done_with_a_pepper_too(
+    peppered: PasswordHasher, verifications: list[str], stored: str | None
+) -> None:
+    assert await peppered.verify(PASSWORD, stored) == (False, None)
+    (dummy,) = verifications
+    assert dummy.startswith("$argon2id$v=19$m=8,t=1,p=1$")
+
+
+async def test_a_password_that_cannot_be_encoded_matches_nothing_with_a_pepper_too(
+    peppered: PasswordHasher, verifications: list[str]
+) -> None:
+    assert await peppered.verify("\udcff", await peppered.hash(PASSWORD)) == (False, None)
+    assert len(verifications) == 1
 
 
 # How many at once, and in which threads

@@ -81,6 +81,8 @@ async def _refusal(
             details={"session": str(presented.family.login_id)},
         )
         await record(connection, now, reused)
+        if server.metrics is not None:
+            server.metrics.refresh_token_reused(presented.family.client_id)
         return InvalidGrantError("reused refresh token: its login was ended", REFUSED)
 
 
