@@ -1,4 +1,4 @@
-"""What surrounds every request: size limit, request id, security headers, access log, faults.
+"""What surrounds every request: limits, request id, security headers, access log, faults.
 
 One plain ASGI middleware: each layer of Starlette's ``BaseHTTPMiddleware`` would cost more than
 all of this together.
@@ -6,16 +6,16 @@ all of this together.
 
 import secrets
 import time
-from collections.abc import MutableMapping
-from typing import Any
 
 import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import Problem
+from app.limits import bounded_body, refusal_of_head
 from app.log import get_logger
 
 log = get_logger("latchkey")
@@ -67,7 +67,13 @@ class Surroundings:
             await send(message)
 
         try:
-            await self._app(scope, self._limited(scope, receive), send_with_headers)
+            if refusal := refusal_of_head(scope):
+                answer = scope["app"].exception_handlers[HTTPException]
+                response = await answer(Request(scope), HTTPException(refusal))
+                await response(scope, receive, send_with_headers)
+            else:
+                bounded = bounded_body(scope, receive, self._body_limit)
+                await self._app(scope, bounded, send_with_headers)
         except Exception:
             log.exception("unexpected fault")
             if status:
@@ -84,23 +90,6 @@ class Surroundings:
                 ms=round((time.perf_counter() - started) * 1000, 1),
             )
             structlog.contextvars.unbind_contextvars("request_id")
-
-    def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        declared = next((v for k, v in scope["headers"] if k == b"content-length"), b"0")
-        too_large = not declared.isdigit() or int(declared) > self._body_limit
-        received = 0
-
-        async def receive_within_limit() -> MutableMapping[str, Any]:
-            nonlocal received
-            if too_large:
-                raise HTTPException(413)
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self._body_limit:
-                raise HTTPException(413)
-            return message
-
-        return receive_within_limit
 
 
 PROTOCOL_PATHS = frozenset({"/token", "/revoke", "/introspect"})

@@ -12,6 +12,7 @@ import typer
 import uvicorn
 
 from app.cli.command import failing_in_one_line, run, settings
+from app.connection import BoundedHttpProtocol
 from app.demo import demo_is_present, refuse_demo_data
 from app.log import log_config
 from app.server import Server
@@ -56,6 +57,7 @@ def serve(
             factory=True,
             host=host,
             port=port,
+            http=BoundedHttpProtocol,
             workers=workers,
             proxy_headers=True,
             forwarded_allow_ips=configured.forwarded_allow_ips,

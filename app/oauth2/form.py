@@ -9,6 +9,9 @@ from app.errors import InvalidRequestError
 
 MAX_FIELDS = 50
 
+MAX_VALUE_LENGTH = 8192
+"""Characters of one parameter: twice the longest token that is read."""
+
 FORM = "application/x-www-form-urlencoded"
 
 BELONG_IN_THE_BODY = frozenset(
@@ -20,7 +23,7 @@ async def read_form(request: Request) -> Mapping[str, str]:
     """The parameters of the request, each once; one with an empty value counts as left out.
 
     Raises :class:`InvalidRequestError` for another content type, text that is not UTF-8, a NUL,
-    a repeated parameter, too many of them, and for credentials in the address.
+    a repeated parameter, too many of them or too long ones, and for credentials in the address.
     """
     if request.url.query and not BELONG_IN_THE_BODY.isdisjoint(request.query_params):
         raise InvalidRequestError(description="Credentials belong in the body, not in the address.")
@@ -30,6 +33,8 @@ async def read_form(request: Request) -> Mapping[str, str]:
         raise InvalidRequestError(description="A parameter is repeated.")
     if any("\x00" in name or "\x00" in value for name, value in pairs):
         raise InvalidRequestError(description="The body contains a NUL character.")
+    if any(len(name) > MAX_VALUE_LENGTH or len(value) > MAX_VALUE_LENGTH for name, value in pairs):
+        raise InvalidRequestError(description="A parameter is too long.")
     return {name: value for name, value in pairs if value}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from app.database import OUTAGES, is_outage
 from app.errors import RETRY_AFTER
@@ -56,8 +57,21 @@ class PageRoute(APIRoute):
         return handle_or_explain
 
 
+PAGES = frozenset({"/authorize", "/login", "/consent", "/logout", "/account"})
+"""Where a person is told what was wrong with the request, too."""
+
+LIMITS = {
+    408: "This took too long to arrive",
+    413: "This is more than is read here",
+    414: "This address is too long",
+    431: "Your browser sends more than is read here",
+}
+"""By the status of what :mod:`app.limits` refuses."""
+
+
 def add_page_error_handler(app: FastAPI) -> None:
-    """Teach ``app`` to show :class:`PageError`."""
+    """Teach ``app`` to show :class:`PageError`, and limits on pages, as a page."""
+    answer_otherwise: Any = app.exception_handlers[HTTPException]
 
     @app.exception_handler(PageError)
     async def show(request: Request, error: PageError) -> Response:
@@ -72,3 +86,12 @@ def add_page_error_handler(app: FastAPI) -> None:
         if error.retry_after is not None:
             page.headers["Retry-After"] = str(error.retry_after)
         return page
+
+    @app.exception_handler(HTTPException)
+    async def show_limit(request: Request, error: HTTPException) -> Response:
+        title = LIMITS.get(error.status_code)
+        if title is None or request.url.path not in PAGES:
+            response: Response = await answer_otherwise(request, error)
+            return response
+        advice = "Go back, and try again. If it happens again, remove this site's cookies."
+        return await show(request, PageError(title, advice, error.status_code))

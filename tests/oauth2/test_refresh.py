@@ -284,7 +284,7 @@ async def test_another_client_is_not_told_that_the_scope_is_wider(
         pytest.param(lambda token: token.swapcase(), id="another_case"),
         pytest.param(lambda token: token[::-1], id="another"),
         pytest.param(lambda token: f" {token}", id="a_space_before"),
-        pytest.param(lambda token: "x" * 20_000, id="very_long"),
+        pytest.param(lambda token: "x" * 8_000, id="very_long"),
         pytest.param(lambda token: "\u00e9\u4e2d", id="not_ascii"),
         pytest.param(lambda token: "%", id="a_wildcard"),
     ],
