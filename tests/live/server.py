@@ -77,6 +77,11 @@ class LiveServer:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = f"http://127.0.0.1:{self._port}"
 
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return self._log.read_text()
+
     def start(self) -> None:
         """Return when it answers."""
         with self._log.open("ab") as output:

@@ -2,24 +2,22 @@
 
 import uuid
 from collections.abc import AsyncGenerator, Generator
-from io import BytesIO
-from urllib.request import Request
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
 from app.main import create_app
-from app.schemes.dropin import openid_connect
 from app.server import Server
 from app.settings import Settings
 from tests import databases
 from tests.clock import TestClock
-from tests.conftest import ISSUER, make_settings
+from tests.conftest import make_settings
 from tests.databases import Backend
 from tests.factories import TestClient, TestUser, add_client, add_user, log_in
 from tests.oauth2.lifecycle import Tokens, add_service, own_token
 from tests.pages.flow import CodeFlow, add_web_client, open_browser
+from tests.schemes.own_documents import publish_own_documents
 from tests.started import started
 
 SCOPES = ("openid", "profile", "email", "items:read", "items:write")
@@ -107,12 +105,4 @@ async def service_token(http: httpx2.AsyncClient, service: TestClient) -> str:
 @pytest.fixture
 async def own_documents(http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the application publishes of itself, where the drop-in fetches it."""
-    documents = {
-        ISSUER + path: (await http.get(path)).content
-        for path in ("/.well-known/openid-configuration", "/.well-known/jwks.json")
-    }
-
-    def urlopen(request: Request, timeout: float) -> BytesIO:
-        return BytesIO(documents[request.full_url])
-
-    monkeypatch.setattr(openid_connect, "urlopen", urlopen)
+    await publish_own_documents(http, monkeypatch)
