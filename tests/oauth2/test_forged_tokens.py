@@ -404,3 +404,83 @@ async def test_a_token_of_an_unknown_client_is_refused(
     http: httpx2.AsyncClient, forger: Forger
 ) -> None:
     await assert_refused(http, forger.sign({"client_id": "unknown"}))
+
+
+# What is in it is another thing
+
+
+async def test_a_token_inside_a_signed_token_is_refused(
+    http: httpx2.AsyncClient, forger: Forger
+) -> None:
+    header = encode(json.dumps(forger.header | {"cty": "JWT"}).encode())
+    await assert_refused(http, sign(f"{header}.{encode(forger.genuine.encode())}", forger.key))
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param(b"[]", id="list"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"1", id="number"),
+        pytest.param(b'"sub"', id="string"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"\xff{}", id="not UTF-8"),
+        pytest.param(b"[" * 2000 + b"]" * 2000, id="deeply nested"),
+        pytest.param(b'{"exp":' + b"9" * 2000 + b"}", id="huge number"),
+    ],
+)
+async def test_signed_claims_that_are_no_json_object_of_ours_are_refused(
+    http: httpx2.AsyncClient, forger: Forger, claims: bytes
+) -> None:
+    header = encode(json.dumps(forger.header).encode())
+    await assert_refused(http, sign(f"{header}.{encode(claims)}", forger.key))
+
+
+@pytest.mark.parametrize("first", ["none", "HS256", "RS256"])
+async def test_an_algorithm_that_is_named_twice_helps_nobody(
+    http: httpx2.AsyncClient, forger: Forger, first: str
+) -> None:
+    """Whichever of the two is read, the signature is not ours."""
+    header = f'{{"alg":"{first}",' + json.dumps(forger.header).removeprefix("{")
+    signed = f"{encode(header.encode())}.{encode(json.dumps(forger.claims).encode())}"
+    public = forger.key.public_key()
+    secret = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    made = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
+    for signature in ("", encode(made), forger.genuine.rpartition(".")[2]):
+        await assert_refused(http, f"{signed}.{signature}")
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        pytest.param(bytes(64), id="zeros"),
+        pytest.param(bytes(63) + b"\x01", id="r is zero"),
+        pytest.param(b"\xff" * 64, id="past the order"),
+        pytest.param(bytes(32), id="half"),
+        pytest.param(bytes(1000), id="long"),
+    ],
+)
+async def test_a_signature_that_fits_no_curve_is_refused(
+    http: httpx2.AsyncClient, forger: Forger, signature: bytes
+) -> None:
+    signed = forger.genuine.rpartition(".")[0]
+    await assert_refused(http, f"{signed}.{encode(signature)}")
+
+
+@pytest.mark.parametrize("secret", [b"", b"secret", b"\x00" * 32])
+async def test_a_guessable_hmac_secret_opens_nothing(
+    http: httpx2.AsyncClient, forger: Forger, secret: bytes
+) -> None:
+    signed = encode_parts(forger.header | {"alg": "HS256"}, forger.claims)
+    made = hmac.new(secret, signed.encode(), hashlib.sha256).digest()
+    await assert_refused(http, f"{signed}.{encode(made)}")
+
+
+@pytest.mark.parametrize("between", ["\n", "\t", " ", "\r\n ", "\x00", "\u00a0", "%20"])
+async def test_white_space_inside_a_token_is_refused(
+    server: Server, forger: Forger, between: str
+) -> None:
+    for position in (0, 5, len(forger.genuine) // 2, len(forger.genuine)):
+        changed = forger.genuine[:position] + between + forger.genuine[position:]
+        with pytest.raises(InvalidTokenError):
+            await server.access_tokens.verify(changed)

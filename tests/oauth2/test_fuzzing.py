@@ -1,0 +1,236 @@
+"""Bytes that nobody would send, at every place where bytes are parsed: a 4xx, and never a fault.
+
+The same bytes in every run. What is documented to be raised is the only thing that may be.
+"""
+
+from base64 import b64encode
+from collections.abc import AsyncGenerator, Generator
+from urllib.parse import quote_plus
+
+import httpx2
+import pytest
+from fastapi import FastAPI, HTTPException
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from app.errors import InvalidClientError, InvalidRequestError
+from app.main import create_app
+from app.oauth2 import client_auth
+from app.oauth2.form import parse_pairs
+from app.schemes.dropin import digest as digest_dropin
+from app.schemes.dropin.basic import Utf8HTTPBasic
+from app.server import Server
+from tests import databases
+from tests.clock import TestClock
+from tests.conftest import make_settings
+from tests.factories import PASSWORD, add_client, add_user
+from tests.pages.flow import FORM
+from tests.schemes.rfc7616 import Login, challenged
+from tests.started import started
+
+
+def examples(count: int) -> settings:
+    return settings(
+        max_examples=count,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+PARSED = examples(300)
+SENT = examples(60)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Generator[FastAPI]:
+    with databases.sqlite(tmp_path_factory.mktemp("fuzzing")) as backend:
+        yield create_app(make_settings(database_url=backend.migrated()), TestClock())
+
+
+@pytest.fixture(scope="module")
+async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with started(app) as client:
+        server: Server = app.state.server
+        await add_user(server)
+        await add_client(server)
+        yield client
+
+
+# What is made up
+
+NAMES = ("grant_type", "username", "password", "client_id", "client_secret", "scope", "token")
+
+bytes_of_a_form = st.lists(
+    st.one_of(
+        st.binary(max_size=20),
+        st.sampled_from([b"&", b"=", b"%", b"%00", b"%ff", b"%C3", b"+", b";", b"\x00", b"&&"]),
+        st.sampled_from(NAMES).map(lambda name: b"&" + name.encode() + b"="),
+        st.sampled_from([b"password", b"refresh_token", b"web", b"alice", b"\xc3\xa9"]),
+    ),
+    max_size=20,
+).map(b"".join)
+
+texts = st.text(max_size=30)
+
+# A header's value, as servers let it through: no control characters but a tab.
+header_bytes = st.lists(
+    st.one_of(st.integers(32, 126), st.integers(128, 255), st.just(9)), max_size=60
+).map(bytes)
+
+basic_credentials = st.one_of(
+    header_bytes,
+    st.binary(max_size=60).map(b64encode),
+    st.tuples(texts, texts).map(lambda pair: b64encode(":".join(map(quote_plus, pair)).encode())),
+    st.tuples(texts, texts).map(lambda pair: b64encode(":".join(pair).encode("utf-8"))),
+)
+
+digest_parameters = st.lists(
+    st.one_of(
+        header_bytes,
+        st.tuples(
+            st.sampled_from(
+                ["username", "username*", "realm", "nonce", "uri", "response", "qop", "nc", "x"]
+            ),
+            st.sampled_from(["=", '="', " = ", "=UTF-8''", "=%"]),
+            st.one_of(header_bytes, st.sampled_from([b"auth", b"00000001", b"MD5", b'\\"'])),
+            st.sampled_from(["", '"', ",", '",']),
+        ).map(lambda p: p[0].encode() + p[1].encode() + p[2] + p[3].encode()),
+    ),
+    max_size=12,
+).map(b", ".join)
+
+
+def request_with(authorization: bytes) -> Request:
+    return Request(
+        {
+            "type": "http",
+            "method": "GET",
+            "path": "/",
+            "raw_path": b"/",
+            "query_string": b"",
+            "headers": [(b"authorization", authorization)],
+        }
+    )
+
+
+# The parsers by themselves
+
+
+@PARSED
+@given(body=bytes_of_a_form)
+def test_a_form_is_pairs_of_text_or_an_invalid_request(body: bytes) -> None:
+    try:
+        pairs = parse_pairs(body)
+    except InvalidRequestError:
+        return
+    assert all(part.encode().decode() == part for pair in pairs for part in pair)
+
+
+@PARSED
+@given(credentials=basic_credentials)
+def test_the_basic_credentials_of_a_client_are_read_or_refused(credentials: bytes) -> None:
+    request = request_with(b"Basic " + credentials)
+    try:
+        presented = client_auth._basic(request)
+    except (InvalidClientError, InvalidRequestError):
+        return
+    if presented is not None:
+        assert "\x00" not in presented.client_id
+        assert presented.method in ("none", "client_secret_basic")
+
+
+@PARSED
+@given(credentials=basic_credentials)
+async def test_the_basic_credentials_of_a_user_are_read_or_refused(credentials: bytes) -> None:
+    basic = Utf8HTTPBasic(realm="a")
+    try:
+        read = await basic(request_with(b"Basic " + credentials))
+    except HTTPException:
+        return
+    assert read is not None
+    assert all(ord(character) >= 32 for character in read.username + read.password)
+
+
+@PARSED
+@given(parameters=digest_parameters)
+def test_the_parameters_of_digest_are_read_or_refused(parameters: bytes) -> None:
+    answer = digest_dropin._parse(parameters.decode("latin-1"))
+    if answer is not None:
+        assert len(answer.nc) == 8
+        assert answer.algorithm in digest_dropin.ALGORITHMS
+
+
+# Over HTTP
+
+REFUSED = range(400, 500)
+
+
+@pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect"])
+@SENT
+@given(body=bytes_of_a_form)
+async def test_any_body_at_a_protocol_endpoint_is_a_4xx(
+    http: httpx2.AsyncClient, path: str, body: bytes
+) -> None:
+    response = await http.post(path, content=body, headers=FORM)
+    assert response.status_code in REFUSED, response.text
+    assert set(response.json()) == {"error", "error_description"}
+
+
+@pytest.mark.parametrize("path", ["/authorize", "/login", "/consent", "/logout", "/account"])
+@SENT
+@given(body=bytes_of_a_form)
+async def test_any_body_at_a_page_is_never_a_fault(
+    http: httpx2.AsyncClient, path: str, body: bytes
+) -> None:
+    response = await http.post(path, content=body, headers=FORM)
+    assert response.status_code in (303, *REFUSED), response.text
+
+
+@SENT
+@given(credentials=basic_credentials)
+async def test_any_basic_header_at_the_token_endpoint_is_refused(
+    http: httpx2.AsyncClient, credentials: bytes
+) -> None:
+    response = await http.post(
+        "/token",
+        data={"grant_type": "password", "username": "alice", "password": PASSWORD},
+        headers=[(b"authorization", b"Basic " + credentials)],
+    )
+    assert response.status_code in (400, 401), response.text
+
+
+@pytest.mark.parametrize("path", ["/schemes/http/basic", "/schemes/any-of", "/schemes/optional"])
+@SENT
+@given(credentials=basic_credentials, scheme=st.sampled_from([b"Basic ", b"Bearer ", b""]))
+async def test_any_authorization_of_a_user_is_refused(
+    http: httpx2.AsyncClient, path: str, credentials: bytes, scheme: bytes
+) -> None:
+    response = await http.get(path, headers=[(b"authorization", scheme + credentials)])
+    assert response.status_code in (200, *REFUSED), response.text
+    if response.status_code == 200:
+        assert response.json()["subject"] is None
+
+
+@SENT
+@given(parameters=digest_parameters)
+async def test_any_digest_header_is_refused(http: httpx2.AsyncClient, parameters: bytes) -> None:
+    response = await http.get(
+        "/schemes/http/digest", headers=[(b"authorization", b"Digest " + parameters)]
+    )
+    assert response.status_code == 401, response.text
+
+
+@SENT
+@given(start=st.integers(0, 1000), length=st.integers(0, 30), replaced=header_bytes)
+async def test_a_good_digest_header_with_a_part_replaced_is_refused(
+    http: httpx2.AsyncClient, start: int, length: int, replaced: bytes
+) -> None:
+    header = Login("alice", PASSWORD, await challenged(http)).header()
+    start %= len(header)
+    changed = header[:start] + replaced + header[start + length :]
+    response = await http.get("/schemes/http/digest", headers=[(b"authorization", changed)])
+    assert response.status_code == 401, response.text
