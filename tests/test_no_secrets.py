@@ -39,9 +39,9 @@ from tests.oauth2.lifecycle import (
 )
 from tests.pages.flow import CodeFlow, Page, add_web_client, open_browser, submit
 from tests.routes import every_route
+from tests.schemes.dropin.rfc7616 import Login as DigestLogin
+from tests.schemes.dropin.rfc7616 import challenged, send
 from tests.schemes.own_documents import publish_own_documents
-from tests.schemes.rfc7616 import Login as DigestLogin
-from tests.schemes.rfc7616 import challenged, send
 from tests.watch import Watch, debugging, watched, watching
 
 TYPED = "what somebody typed into the wrong field"
@@ -173,6 +173,8 @@ class Story:
             await act_for_itself(self.http, TestClient(made["client_id"], secret))
         await self.ask("DELETE", client)
         await self.ask("POST", "/scopes", {"name": "reports", "description": "Read reports"})
+        await self.ask("GET", "/scopes/reports")
+        await self.ask("PATCH", "/scopes/reports", {"description": "Read all reports"})
         await self.ask("DELETE", "/scopes/reports")
         await self.ask("GET", "/audit")
 

@@ -26,7 +26,7 @@ from tests.clock import TestClock
 from tests.conftest import make_settings
 from tests.factories import PASSWORD, add_client, add_user
 from tests.pages.flow import FORM
-from tests.schemes.rfc7616 import Login, challenged
+from tests.schemes.dropin.rfc7616 import Login, challenged
 from tests.started import started
 
 
