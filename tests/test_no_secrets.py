@@ -244,7 +244,7 @@ def url(backend: Backend) -> Generator[str]:
 
 
 def make_app(url: str) -> FastAPI:
-    return create_app(make_settings(database_url=url), TestClock())
+    return create_app(make_settings(database_url=url, metrics=True), TestClock())
 
 
 @pytest.fixture(scope="module")
@@ -278,9 +278,11 @@ async def test_the_story_is_full_of_secrets_and_leaves_traces(
     assert '"latchkey.access"' in places["log"]
     assert len(watch.errors) > 20
     assert "login.failed" in places["rows"]
+    assert "login.failed" in places["published"]
+    assert "# TYPE" in places["published"]
 
 
-@pytest.mark.parametrize("place", ["log", "output", "errors", "rows", "files"])
+@pytest.mark.parametrize("place", ["log", "output", "errors", "published", "rows", "files"])
 async def test_no_secret_is_left_anywhere(seen: tuple[Watch, FastAPI], place: str) -> None:
     watch, _ = seen
     assert [secret for found, secret in watch.found() if found == place] == []

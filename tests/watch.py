@@ -33,6 +33,8 @@ SECRET_FIELDS = frozenset(
 )
 """The names of parameters and members that hold secrets, in both directions."""
 
+PUBLISHED = ("/metrics", "/openapi.json", "/audit", "/.well-known/jwks.json")
+
 DEBUGGED = ("", "sqlalchemy", "asyncpg", "uvicorn", "latchkey", "asyncio", "aiosqlite")
 
 
@@ -47,6 +49,8 @@ class Watch:
     """Method and path of the routes that answered without an error."""
     errors: list[str] = field(default_factory=list)
     """The bodies and headers of the answers that were errors."""
+    published: list[str] = field(default_factory=list)
+    """The bodies of the answers that tell of everybody."""
     log: io.StringIO = field(default_factory=io.StringIO)
     output: io.StringIO = field(default_factory=io.StringIO)
     rows: str = ""
@@ -84,6 +88,7 @@ class Watch:
             "log": self.log.getvalue(),
             "output": self.output.getvalue(),
             "errors": "\n".join(self.errors),
+            "published": "\n".join(self.published),
             "rows": self.rows,
             "files": self.files.decode("latin-1"),
         }
@@ -150,6 +155,8 @@ def watched(http: httpx2.AsyncClient, app: FastAPI, watch: Watch) -> None:
                 for regex, method, path in routes
                 if method == request.method and regex.match(request.url.path)
             }
+        if request.url.path in PUBLISHED:
+            watch.published.append(response.text)
         for header in response.headers.get_list("set-cookie"):
             watch.secrets.add(header.partition(";")[0].partition("=")[2].strip('"') or header)
         for name, value in parse_qsl(urlsplit(response.headers.get("location", "")).query):
