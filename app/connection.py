@@ -6,6 +6,7 @@ byte now and then. What is complete is judged by :mod:`app.limits`.
 
 import asyncio
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_LIMIT = 131_072
@@ -18,7 +19,10 @@ may take, so that the endpoint's own answer goes first."""
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which waits neither for ever nor for headers without end."""
+    """uvicorn's protocol, which waits neither for ever nor for headers without end.
+
+    It speaks HTTP/1 alone.
+    """
 
     _complete = False
     _in_head = True
@@ -38,7 +42,15 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, and wait for the rest if there is one."""
         self._complete = False
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
         if self._complete:
             return
         if self._timer is None:
@@ -55,15 +67,39 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
+        if self.parser.should_upgrade():
+            return  # it comes again: see _ignore_upgrade
         self._in_head = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Called by the parser at the last byte of a request."""
+        if self.parser.should_upgrade():
+            return
         self._complete = self._in_head = True
         self._head_size = 0
         self._stop_waiting()
         super().on_message_complete()
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read a request that offers another protocol as if it did not (RFC 9110, section 7.8).
+
+        The parser stops behind such a head and would take the body for the next request.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("This is no proxy.")
+            return
+        head = [b"%b %b HTTP/1.1" % (method, self.url)]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = [token.strip() for token in value.split(b",")]
+                value = b", ".join(token for token in tokens if token.lower() != b"upgrade")
+            if name != b"upgrade":
+                head.append(b"%b: %b" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self.data_received(b"\r\n".join([*head, b"", rest]))
 
     def _stop_waiting(self) -> None:
         if self._timer is not None:

@@ -47,9 +47,14 @@ class Caller:
 
 
 @pytest.fixture
-async def caller(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[Caller]:
+def application() -> Any:
+    return answer_at_once
+
+
+@pytest.fixture
+async def caller(monkeypatch: pytest.MonkeyPatch, application: Any) -> AsyncGenerator[Caller]:
     monkeypatch.setattr(connection, "REQUEST_TIMEOUT", DEADLINE)
-    config = Config(answer_at_once, log_config=None)
+    config = Config(application, log_config=None, ws="none")
     config.load()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
@@ -119,3 +124,53 @@ async def test_headers_without_end_are_431(caller: Caller) -> None:
 async def test_a_large_head_that_is_complete_reaches_the_application(caller: Caller) -> None:
     caller.send(REQUEST[:-2] + b"X: " + b"x" * 100_000 + b"\r\n\r\n")
     assert (await caller.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+# Other protocols
+
+
+async def answer_with_length(_scope: Any, receive: Any, send: Any) -> None:
+    """Two digits: how many bytes the body has."""
+    length, more = 0, True
+    while more:
+        message = await receive()
+        length, more = length + len(message["body"]), message["more_body"]
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"%02d" % length})
+
+
+SMUGGLED = b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"
+
+UPGRADE = (
+    b"POST / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade, HTTP2-Settings\r\n"
+    b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\nContent-Length: %d\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("application", [answer_with_length])
+@pytest.mark.parametrize("pieces", [1, 2], ids=["at_once", "body_later"])
+async def test_a_request_that_offers_another_protocol_is_read_with_its_body(
+    caller: Caller, pieces: int
+) -> None:
+    head = UPGRADE % len(SMUGGLED)
+    if pieces == 1:
+        caller.send(head + SMUGGLED)
+    else:
+        caller.send(head)
+        await asyncio.sleep(0)
+        caller.send(SMUGGLED)
+    assert (await caller.answer()).endswith(b"\r\n\r\n%02d" % len(SMUGGLED))
+    caller.send(UPGRADE % 3 + b"abc" + REQUEST)
+    assert (await caller.answer()).endswith(b"03")
+    assert (await caller.answer()).endswith(b"00")
+
+
+async def test_a_websocket_is_not_begun(caller: Caller) -> None:
+    caller.send(REQUEST[:-2] + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    assert (await caller.answer()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_this_is_no_proxy(caller: Caller) -> None:
+    caller.send(b"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert (await caller.rest()).startswith(b"HTTP/1.1 400 ")

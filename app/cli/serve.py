@@ -58,6 +58,7 @@ def serve(
             host=host,
             port=port,
             http=BoundedHttpProtocol,
+            ws="none",
             workers=workers,
             proxy_headers=True,
             forwarded_allow_ips=configured.forwarded_allow_ips,
