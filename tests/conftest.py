@@ -12,6 +12,7 @@ from app.server import Server
 from app.settings import Settings
 from tests import databases
 from tests.clock import TestClock
+from tests.compiled_statements import statements_compiled_once
 from tests.databases import Backend
 from tests.factories import TestClient, TestUser, add_client, add_user
 from tests.shared import Shared
@@ -51,6 +52,12 @@ def _no_settings_left_behind() -> Generator[None]:
 def _cheap_signing_keys() -> Generator[None]:
     """Making an RSA key and checking its primes takes longer than most tests; share a few."""
     with cheap_signing_keys():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _statements_compiled_once() -> Generator[None]:
+    with statements_compiled_once():
         yield
 
 
