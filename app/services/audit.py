@@ -89,9 +89,13 @@ class Event:
         }
 
 
+# Built once, as all that a login runs: its key in the cache of compiled statements stays with it.
+INSERT_EVENT = insert(AuditEvent)
+
+
 async def record(connection: AsyncConnection, now: datetime, *events: Event) -> None:
     """Add ``events`` to the trail, in the caller's transaction."""
-    await connection.execute(insert(AuditEvent), [event.row(now) for event in events])
+    await connection.execute(INSERT_EVENT, [event.row(now) for event in events])
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,9 @@ class Origin:
     user_agent: str | None
 
 
+_INSERT_LOGIN = insert(Login)
+
+
 async def start_login(
     connection: AsyncConnection,
     *,
@@ -44,7 +47,7 @@ async def start_login(
     login_id = uuid.uuid4()
     agent = origin.user_agent
     await connection.execute(
-        insert(Login),
+        _INSERT_LOGIN,
         {
             "id": login_id,
             "user_id": user_id,

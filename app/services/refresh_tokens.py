@@ -78,13 +78,16 @@ class PresentedToken:
     """Fresh, or shielded by the grace period."""
 
 
+_INSERT_TOKEN = insert(RefreshToken)
+
+
 async def issue_refresh_token(
     connection: AsyncConnection, login_id: uuid.UUID, now: datetime
 ) -> str:
     """The first refresh token of a login. Only its hash is stored."""
     token = generate_secret()
     await connection.execute(
-        insert(RefreshToken),
+        _INSERT_TOKEN,
         {"token_hash": hash_secret(token), "login_id": login_id, "issued_at": now},
     )
     return token
@@ -300,7 +303,7 @@ async def rotate(
         if login_id is None:
             return None
         await connection.execute(
-            insert(RefreshToken),
+            _INSERT_TOKEN,
             {
                 "login_id": login_id,
                 "token_hash": parameters["successor_hash"],

@@ -1,9 +1,9 @@
 """Ten thousand wrong passwords for one account, over two workers, while others log in.
 
-``python -m scripts.attack`` prints, for SQLite and PostgreSQL: how many guesses reached the hash,
-whether the owner still gets in from where they have logged in before, and the p99 of other users'
-logins during the attack against before it. Exit code 1 if a guess too many was hashed or the owner
-was locked out.
+``python -m scripts.bench.guessing`` prints, for SQLite and PostgreSQL: how many guesses reached the
+hash, whether the owner still gets in from where they have logged in before, and the p99 of other
+users' logins during the attack against before it. Exit code 1 if a guess too many was hashed or
+the owner was locked out.
 """
 
 import asyncio
