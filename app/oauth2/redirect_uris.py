@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from app.services.clients import RegisteredClient
 from app.settings import Settings
@@ -63,14 +63,27 @@ def is_remembering_safe(client: RegisteredClient, uri: str) -> bool:
 
 
 def with_parameters(uri: str, parameters: Mapping[str, str]) -> str:
-    """``uri`` with ``parameters`` behind those that it has."""
+    """``uri`` with ``parameters`` behind those that it has.
+
+    A space becomes ``%20``: everything that reads an address understands it, ``+`` only forms.
+    """
     if not parameters:
         return uri
-    return uri + ("&" if "?" in uri else "?") + urlencode(parameters)
+    return uri + ("&" if "?" in uri else "?") + urlencode(parameters, quote_via=quote)
 
 
-def csp_source(uri: str) -> str:
-    """How a Content-Security-Policy names the target of ``uri``."""
+def form_targets(uri: str) -> tuple[str, ...]:
+    """Where a form may lead whose answer is a redirect to ``uri``, for ``form-action``.
+
+    Schemes and no host: browsers hold the policy against every redirect that follows a form, and
+    where the client sends its users on to is its own business.
+    """
+    scheme = urlsplit(uri).scheme
+    return ("http:", "https:") if scheme == "http" else (f"{scheme}:",)
+
+
+def shown_target(uri: str) -> str:
+    """How ``uri`` is named to the person who is sent there: its origin, or a private scheme."""
     parts = urlsplit(uri)
     if parts.scheme in ("http", "https"):
         return f"{parts.scheme}://{parts.netloc}"

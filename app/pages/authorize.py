@@ -19,7 +19,7 @@ from app.oauth2.authorization_request import (
     read_authorization_request,
 )
 from app.oauth2.form import parse_pairs, read_pairs
-from app.oauth2.redirect_uris import csp_source, is_remembering_safe, with_parameters
+from app.oauth2.redirect_uris import form_targets, is_remembering_safe, with_parameters
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import POPUP_HEADERS, render
@@ -236,7 +236,7 @@ def answer(
     return render(
         "form_post.html",
         popup=True,
-        form_targets=[csp_source(redirect_uri)],
+        form_targets=form_targets(redirect_uri),
         redirect_uri=redirect_uri,
         parameters=parameters,
     )

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.oauth2.redirect_uris import csp_source, is_remembering_safe
+from app.oauth2.redirect_uris import form_targets, is_remembering_safe, shown_target
 from app.pages.authorize import (
     grant,
     grantable_scopes,
@@ -40,12 +40,12 @@ async def consent_page(
     page = render(
         "consent.html",
         popup=True,
-        form_targets=[csp_source(pending.request.redirect_uri)],
+        form_targets=form_targets(pending.request.redirect_uri),
         form_token=browser.form_token(PURPOSE),
         request_key=pending.key,
         client_name=client.name,
         username=session.username,
-        target=csp_source(pending.request.redirect_uri),
+        target=shown_target(pending.request.redirect_uri),
         scopes=[described.get(name, name) for name in names],
         remembered=is_remembering_safe(client, pending.request.redirect_uri),
     )

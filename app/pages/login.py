@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from app.oauth2.origin import origin_of
-from app.oauth2.redirect_uris import csp_source
+from app.oauth2.redirect_uris import form_targets
 from app.pages.authorize import load_pending, must_log_in, proceed
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageRoute
@@ -86,7 +86,7 @@ def _page(
         "login.html",
         status=status,
         popup=True,
-        form_targets=[csp_source(pending.request.redirect_uri)] if pending else (),
+        form_targets=form_targets(pending.request.redirect_uri) if pending else (),
         form_token=browser.form_token(PURPOSE),
         request_key=pending.key if pending else "",
         client_name=client.name if client else "",

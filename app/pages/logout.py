@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.errors import InvalidRequestError
 from app.oauth2.form import parse_pairs, read_pairs
-from app.oauth2.redirect_uris import csp_source
+from app.oauth2.redirect_uris import form_targets
 from app.pages.authorize import redirect
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError, PageRoute
@@ -53,7 +53,7 @@ async def logout_page(request: Request, server: CurrentServer, browser: CurrentB
         return await _end(server, browser, wanted)
     page = render(
         "logout.html",
-        form_targets=[csp_source(wanted.return_uri)] if wanted.return_uri else (),
+        form_targets=form_targets(wanted.return_uri) if wanted.return_uri else (),
         form_token=browser.form_token(PURPOSE),
         username=browser.session.username,
         parameters={name: parameters[name] for name in PASSED_ON if name in parameters},

@@ -49,8 +49,8 @@ def render(
 ) -> HTMLResponse:
     """The page of ``template`` with ``values``.
 
-    ``form_targets`` are origins to which a form, or the redirect that answers it, may lead:
-    Chromium holds ``form-action`` against both.
+    ``form_targets`` are the schemes of where else a form, or the redirects that answer it, may
+    lead: Chromium holds ``form-action`` against every one of them.
     """
     policy = " ".join([POLICY, *form_targets])
     headers = {"Content-Security-Policy": policy, **(POPUP_HEADERS if popup else {})}

@@ -64,6 +64,8 @@ def check_redirect_uri(uri: str) -> None:
         raise InvalidError("a redirect URI is an absolute URI") from None
     if not parts.scheme or not (host or parts.path) or re.search(r"[^\x21-\x7e]|[\\*]", uri):
         raise InvalidError("a redirect URI is an absolute URI, exact, without wildcards")
+    if re.search(r"[;,'\"]", parts.netloc):
+        raise InvalidError("a redirect URI has none of ; , ' \" in its host")
     if "#" in uri:
         raise InvalidError("a redirect URI has no fragment")
     if parts.username is not None or parts.password is not None:

@@ -190,7 +190,7 @@ WELCOME = "Welcome back"
 
 
 class _Application(BaseHTTPRequestHandler):
-    """A client's own pages: each has one heading."""
+    """A client's own pages: each has one heading; ``/onward?URL`` sends on to that address."""
 
     def do_GET(self) -> None:
         self._answer()
@@ -200,6 +200,13 @@ class _Application(BaseHTTPRequestHandler):
         self._answer()
 
     def _answer(self) -> None:
+        path, _, onward = self.path.partition("?")
+        if path == "/onward":
+            self.send_response(303)
+            self.send_header("Location", onward)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         page = f"<!doctype html><link rel=icon href=data:,><title>Shop</title><h1>{WELCOME}</h1>"
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
@@ -226,5 +233,12 @@ def _application() -> Generator[str]:
 @pytest.fixture(scope="package")
 def application(chromium: str) -> Generator[str]:
     """The base URL of a client that greets whoever comes back."""
+    with _application() as url:
+        yield url
+
+
+@pytest.fixture(scope="package")
+def other_application(chromium: str) -> Generator[str]:
+    """Another origin, such as the client sends its users on to."""
     with _application() as url:
         yield url

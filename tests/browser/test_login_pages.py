@@ -67,15 +67,23 @@ class Shop:
         return f"{self.issuer}/authorize?{urlencode(parameters | changes)}"
 
 
+def onward(application: str, other_application: str) -> str:
+    """An address of the application that sends everybody on to another origin."""
+    return f"{application}/onward?{other_application}/home?a=b"
+
+
 @pytest.fixture(scope="module")
-def shop(live: str, application: str, in_database: InDatabase) -> Shop:
+def shop(live: str, application: str, other_application: str, in_database: InDatabase) -> Shop:
     """A confidential client, which may remember consents."""
     registration = Registration(
         name=CLIENT_NAME,
         client_id="photo-printer",
         grant_types=("authorization_code", "refresh_token"),
-        redirect_uris=(f"{application}/callback",),
-        post_logout_redirect_uris=(f"{application}/goodbye",),
+        redirect_uris=(f"{application}/callback", onward(application, other_application)),
+        post_logout_redirect_uris=(
+            f"{application}/goodbye",
+            onward(application, other_application),
+        ),
         scopes=("openid", "profile", "email", "items:read"),
         default_scopes=("profile",),
     )
@@ -273,6 +281,34 @@ def test_an_answer_by_form_post_has_a_button_where_there_is_no_javascript(
         tab.see("One moment")
         tab.press("Continue")
         assert tab.answer() == {}
+
+
+@pytest.mark.parametrize("response_mode", ["query", "form_post"])
+def test_a_callback_may_send_the_browser_on_to_another_origin(
+    tab: Tab, application: str, other_application: str, response_mode: str
+) -> None:
+    callback = onward(application, other_application)
+    tab.come(redirect_uri=callback, response_mode=response_mode)
+    tab.log_in()
+    tab.allow()
+    tab.see(WELCOME)
+    assert tab.page.url.startswith(f"{other_application}/home?a=b")
+    assert tab.watch.complaints == []
+
+
+def test_a_login_alone_may_end_on_another_origin(
+    tab: Tab, application: str, other_application: str
+) -> None:
+    callback = onward(application, other_application)
+    tab.come(redirect_uri=callback)
+    tab.log_in()
+    tab.allow()
+    tab.see(WELCOME)
+    tab.page.context.clear_cookies()
+    tab.come(redirect_uri=callback)
+    tab.log_in()  # what was allowed is not asked again
+    tab.see(WELCOME)
+    assert tab.page.url.startswith(f"{other_application}/home?a=b")
 
 
 # What goes wrong
@@ -511,7 +547,19 @@ def test_a_logout_that_the_application_wants_leads_back_to_it_when_it_is_confirm
     tab.see("Log out?")
     tab.press("Log out")
     tab.see(WELCOME)
-    assert tab.page.url == f"{shop.url}/goodbye?state=until+next+time"
+    assert tab.page.url == f"{shop.url}/goodbye?state=until%20next%20time"
+
+
+def test_after_the_logout_the_application_may_send_the_browser_on_to_another_origin(
+    tab: Tab, shop: Shop, application: str, other_application: str
+) -> None:
+    tab.log_in_for_the_account()
+    uri = onward(application, other_application)
+    back = {"client_id": shop.client_id, "post_logout_redirect_uri": uri}
+    tab.open(f"/logout?{urlencode(back)}")
+    tab.press("Log out")
+    tab.see(WELCOME)
+    assert tab.page.url == f"{other_application}/home?a=b"
 
 
 # With the keyboard alone
