@@ -51,11 +51,12 @@ async def account_page(
 
 @router.post("/account")
 async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Response:
-    """Do what one of the forms of the page asks for."""
-    form = await browser.read_form(PURPOSE)
+    """Do what one of the forms of the page asks for. Whoever is logged out logs in first."""
+    form = await browser.read_form()
     session = browser.session
     if session is None:
         return RedirectResponse(f"{server.settings.issuer}/login", 303)
+    browser.require_shown(form, PURPOSE)
     action = form.get("action", "")
     error = ""
     if action == "session":

@@ -19,7 +19,12 @@ from app.oauth2.authorization_request import (
     read_authorization_request,
 )
 from app.oauth2.form import parse_pairs, read_pairs
-from app.oauth2.redirect_uris import form_targets, is_remembering_safe, with_parameters
+from app.oauth2.redirect_uris import (
+    form_targets,
+    is_remembering_safe,
+    may_redirect_to,
+    with_parameters,
+)
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import POPUP_HEADERS, render
@@ -50,8 +55,8 @@ START_AGAIN = "Go back to the application, and log in from there again."
 @router.get("/authorize")
 async def authorize(request: Request, server: CurrentServer, browser: CurrentBrowser) -> Response:
     """Validate a request and take its user to the next step."""
-    pending = await _receive(_query(request), server)
-    return pending if isinstance(pending, Response) else await proceed(browser, pending)
+    received = await _receive(_query(request), server)
+    return received if isinstance(received, Response) else await proceed(browser, *received)
 
 
 @router.post("/authorize")
@@ -64,9 +69,10 @@ async def authorize_by_form(request: Request, server: CurrentServer) -> Response
         pairs = await read_pairs(request)
     except InvalidRequestError as error:
         raise PageError("This request cannot be read", START_AGAIN) from error
-    pending = await _receive(pairs, server)
-    if isinstance(pending, Response):
-        return pending
+    received = await _receive(pairs, server)
+    if isinstance(received, Response):
+        return received
+    pending, _client = received
     return redirect(f"{server.settings.issuer}/login", {"request": pending.key})
 
 
@@ -77,9 +83,11 @@ def _query(request: Request) -> Sequence[tuple[str, str]]:
         raise PageError("This request cannot be read", START_AGAIN) from error
 
 
-async def _receive(pairs: Sequence[tuple[str, str]], server: Server) -> Pending | Response:
+async def _receive(
+    pairs: Sequence[tuple[str, str]], server: Server
+) -> tuple[Pending, RegisteredClient] | Response:
     try:
-        request, _client = await read_authorization_request(pairs, server)
+        request, client = await read_authorization_request(pairs, server)
     except UnsafeRequestError as error:
         raise PageError(str(error), "Tell the makers of the application, or try again.") from error
     except AuthorizationError as error:
@@ -92,7 +100,7 @@ async def _receive(pairs: Sequence[tuple[str, str]], server: Server) -> Pending 
         )
     try:
         async with server.database.transaction() as connection:
-            return await store_pending(connection, request, server.clock.now())
+            return await store_pending(connection, request, server.clock.now()), client
     except OUTAGES as error:
         if not is_outage(error):
             raise
@@ -107,16 +115,22 @@ async def _receive(pairs: Sequence[tuple[str, str]], server: Server) -> Pending 
 
 
 async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredClient]:
-    """The stored request and its client. Raises :class:`PageError`."""
+    """The stored request and its client. Raises :class:`PageError`.
+
+    The client may have changed since: it must still be one that could ask for this.
+    """
     async with server.database.read() as connection:
         pending = await find_pending(connection, key, server.clock.now())
     client = await server.clients.find(pending.request.client_id) if pending else None
     if pending is None or client is None:
         raise PageError("This login has expired, or is finished already", START_AGAIN)
+    registered = may_redirect_to(client, pending.request.redirect_uri, server.settings)
+    if not registered or "authorization_code" not in client.grant_types:
+        raise PageError("The application was changed while you logged in", START_AGAIN)
     return pending, client
 
 
-async def proceed(browser: Browser, pending: Pending) -> Response:
+async def proceed(browser: Browser, pending: Pending, client: RegisteredClient) -> Response:
     """The next step: the login page, the consent page, or the client with a code or an error."""
     server, session, request = browser.server, browser.session, pending.request
     silent = "none" in request.prompt
@@ -126,10 +140,10 @@ async def proceed(browser: Browser, pending: Pending) -> Response:
         return redirect(f"{server.settings.issuer}/login", {"request": pending.key})
     if is_another_user(browser, pending):
         return await refuse(server, pending, "login_required", "Another user is logged in.")
-    scopes = await grantable_scopes(server, session, request)
+    scopes = await grantable_scopes(server, session, request, client)
     if not scopes:
-        return await refuse(server, pending, "access_denied", "The user has none of the scopes.")
-    if await _must_consent(server, session, request, scopes):
+        return await refuse(server, pending, "access_denied", "None of the scopes can be granted.")
+    if await _must_consent(server, session, request, client, scopes):
         if silent:
             return await refuse(server, pending, "consent_required", "The user must consent.")
         return redirect(f"{server.settings.issuer}/consent", {"request": pending.key})
@@ -163,19 +177,22 @@ def is_settled(browser: Browser, pending: Pending) -> bool:
 
 
 async def grantable_scopes(
-    server: Server, session: Session, request: AuthorizationRequest
+    server: Server, session: Session, request: AuthorizationRequest, client: RegisteredClient
 ) -> list[str]:
-    """Those of the requested scopes that the user has."""
+    """Those of the requested scopes that the user has, and the client still may have."""
     async with server.database.read() as connection:
-        allowed = await find_enabled_scopes(connection, session.user_id)
+        allowed = client.scopes & await find_enabled_scopes(connection, session.user_id)
     return [name for name in request.scopes if name in allowed]
 
 
 async def _must_consent(
-    server: Server, session: Session, request: AuthorizationRequest, scopes: list[str]
+    server: Server,
+    session: Session,
+    request: AuthorizationRequest,
+    client: RegisteredClient,
+    scopes: list[str],
 ) -> bool:
-    client = await server.clients.find(request.client_id)
-    if client is None or "consent" in request.prompt:
+    if "consent" in request.prompt:
         return True
     if not is_remembering_safe(client, request.redirect_uri):
         return True

@@ -39,22 +39,28 @@ class Browser:
     def _bound(self, purpose: str) -> str:
         return f"{purpose} {self.session.id if self.session else '-'}"
 
-    async def read_form(self, purpose: str) -> Mapping[str, str]:
-        """The fields of a form that was shown to this browser. Raises :class:`PageError`."""
+    async def read_form(self) -> Mapping[str, str]:
+        """The fields of a form, whoever made it. Raises :class:`PageError`."""
         try:
-            form = await read_form(self.request)
+            return await read_form(self.request)
         except InvalidRequestError:
             raise PageError("This form could not be read", "Go back, and try again.") from None
+
+    def was_shown(self, form: Mapping[str, str], purpose: str) -> bool:
+        """Whether this server showed ``form`` to this browser, for its session as it is now."""
         site = self.request.headers.get("sec-fetch-site", "same-origin")
         token = form.get("form_token", "")
         good = self.server.form_tokens.check(token, self.key, self._bound(purpose))
-        if site != "same-origin" or self.is_new or not good:
+        return good and site == "same-origin" and not self.is_new
+
+    def require_shown(self, form: Mapping[str, str], purpose: str) -> None:
+        """Raise :class:`PageError` unless the form may change something."""
+        if not self.was_shown(form, purpose):
             raise PageError(
                 "This form is no longer valid",
                 "You may have logged in or out in another tab, or your browser refuses cookies. "
                 "Go back to the application, and start again.",
             )
-        return form
 
     def event(self, event_type: EventType, **more: Any) -> Event:
         """An event of the audit trail that the user of this browser brought about."""

@@ -32,10 +32,10 @@ async def consent_page(
     pending, client = await load_pending(server, key)
     session = browser.session
     if session is None or not is_settled(browser, pending):
-        return browser.remember(await proceed(browser, pending))
-    names = await grantable_scopes(server, session, pending.request)
+        return browser.remember(await proceed(browser, pending, client))
+    names = await grantable_scopes(server, session, pending.request, client)
     if not names:
-        return await proceed(browser, pending)
+        return await proceed(browser, pending, client)
     described = await server.scopes.all()
     page = render(
         "consent.html",
@@ -54,18 +54,21 @@ async def consent_page(
 
 @router.post("/consent")
 async def decide(server: CurrentServer, browser: CurrentBrowser) -> Response:
-    """Take the answer back to the application."""
-    form = await browser.read_form(PURPOSE)
+    """Take the answer back to the application. Whoever is logged out by now logs in first."""
+    form = await browser.read_form()
     pending, client = await load_pending(server, form.get("request", ""))
     session = browser.session
-    if session is None or not is_settled(browser, pending):
-        return await proceed(browser, pending)
+    if session is None:
+        return await proceed(browser, pending, client)
+    browser.require_shown(form, PURPOSE)
+    if not is_settled(browser, pending):
+        return await proceed(browser, pending, client)
     if form.get("decision") != "allow":
         denied = browser.event("consent.denied", client_id=client.client_id)
         return await refuse(server, pending, "access_denied", "The user said no.", denied)
-    scopes = await grantable_scopes(server, session, pending.request)
+    scopes = await grantable_scopes(server, session, pending.request, client)
     if not scopes:
-        return await proceed(browser, pending)
+        return await proceed(browser, pending, client)
     now = server.clock.now()
     granted = browser.event(
         "consent.granted", client_id=client.client_id, details={"scope": " ".join(scopes)}

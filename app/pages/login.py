@@ -17,6 +17,7 @@ from app.services.authentication import AuthenticationError, Door
 from app.services.authorizations import Pending
 from app.services.clients import RegisteredClient
 from app.services.throttle import TooManyFailuresError
+from app.services.users import username_key
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -26,33 +27,47 @@ WRONG = "The user name or the password is wrong."
 TOO_MANY = "Too many attempts have failed. Wait a few minutes, then try again."
 BUSY = "Many people log in at the moment. Try again in a few seconds."
 
+OVERTAKEN = (
+    "You have logged in or out in another tab meanwhile, or your browser refuses cookies. "
+    "Log in again here."
+)
+SOMEBODY_ELSE = "In another tab you have logged in as {}. Log in here to be somebody else instead."
+
 RequestKey = Annotated[str, Query(alias="request")]
 
 
 @router.get("/login")
 async def login_page(
-    server: CurrentServer, browser: CurrentBrowser, key: RequestKey = ""
+    server: CurrentServer,
+    browser: CurrentBrowser,
+    key: RequestKey = "",
+    switch: Annotated[str, Query()] = "",
 ) -> Response:
-    """Ask for name and password, for a pending request or for the account page."""
+    """Ask for name and password, for a pending request or for the account page.
+
+    ``switch`` is for whoever is logged in and wants to be somebody else.
+    """
     if not key:
         if browser.session is not None:
             return RedirectResponse(f"{server.settings.issuer}/account", 303)
         return _page(browser, None, None)
     pending, client = await load_pending(server, key)
     silent = "none" in pending.request.prompt
-    if silent or not must_log_in(browser, pending):
-        return browser.remember(await proceed(browser, pending))
+    if silent or not (switch or must_log_in(browser, pending)):
+        return browser.remember(await proceed(browser, pending, client))
     return _page(browser, pending, client, username=pending.request.login_hint)
 
 
 @router.post("/login")
 async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
     """Check name and password; go on with the pending request, or to the account page."""
-    form = await browser.read_form(PURPOSE)
+    form = await browser.read_form()
     pending, client = None, None
     if "request" in form:
         pending, client = await load_pending(server, form["request"])
     username = form.get("username", "")
+    if not browser.was_shown(form, PURPOSE):
+        return await _go_on(browser, pending, client, username)
     try:
         client_id = client.client_id if client else None
         door = Door("login", origin_of(browser.request), client_id, browser.key)
@@ -66,11 +81,30 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
     except QueueFullError:
         return _page(browser, pending, client, username=username, error=BUSY, status=503)
     logged_in, secret = await browser.log_in(account, door.client_id)
-    if pending is None:
+    if pending is None or client is None:
         response: Response = RedirectResponse(f"{server.settings.issuer}/account", 303)
     else:
-        response = await proceed(logged_in, pending)
+        response = await proceed(logged_in, pending, client)
     return browser.set_session(response, secret)
+
+
+async def _go_on(
+    browser: Browser, pending: Pending | None, client: RegisteredClient | None, username: str
+) -> Response:
+    """The answer to a form that was not shown to the browser as it is now.
+
+    The password is not checked, and nothing happens that a link could not bring about: so nothing
+    has to be proven. Who is logged in as the typed name by now is where they wanted to be.
+    """
+    session = browser.session
+    if session is None:
+        return _page(browser, pending, client, username=username, error=OVERTAKEN, status=400)
+    if username_key(username) != username_key(session.username):
+        error = SOMEBODY_ELSE.format(session.username)
+        return _page(browser, pending, client, username=username, error=error, status=400)
+    if pending is None or client is None:
+        return RedirectResponse(f"{browser.server.settings.issuer}/account", 303)
+    return await proceed(browser, pending, client)
 
 
 def _page(

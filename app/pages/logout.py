@@ -29,7 +29,7 @@ class LogoutRequest:
 
     parameters: Mapping[str, str]
     hinted_user: str | None
-    """The ``sub`` of a valid ``id_token_hint``."""
+    """The ``sub`` of a valid ``id_token_hint`` that was issued to the client."""
     return_uri: str | None
     """Where the client registered that its users may be sent."""
 
@@ -74,7 +74,9 @@ async def log_out(request: Request, server: CurrentServer, browser: CurrentBrows
     if "form_token" not in pairs:
         parameters = {name: pairs[name] for name in PASSED_ON if name in pairs}
         return redirect(f"{server.settings.issuer}/logout", parameters)
-    form = await browser.read_form(PURPOSE)
+    form = await browser.read_form()
+    if browser.session is not None:
+        browser.require_shown(form, PURPOSE)
     return await _end(server, browser, await _read(server, form))
 
 
@@ -82,11 +84,13 @@ async def _read(server: Server, parameters: Mapping[str, str]) -> LogoutRequest:
     hint = await server.id_tokens.read_hint(parameters.get("id_token_hint", ""))
     client_id = parameters.get("client_id") or (hint[1] if hint else "")
     client = await server.clients.find(client_id) if client_id.isprintable() else None
-    agreed = client is not None and (hint is None or hint[1] == client_id)
+    agreed = hint is None or hint[1] == client_id
     uri = parameters.get("post_logout_redirect_uri")
     registered = client is not None and uri in client.post_logout_redirect_uris
     return LogoutRequest(
-        parameters, hint[0] if hint else None, uri if agreed and registered else None
+        parameters,
+        hinted_user=hint[0] if hint and agreed else None,
+        return_uri=uri if agreed and registered else None,
     )
 
 

@@ -99,8 +99,14 @@ async def test_who_is_not_logged_in_is_led_to_the_login(http: httpx2.AsyncClient
     assert (response.status_code, response.headers["location"]) == (303, f"{ISSUER}/login")
 
 
-async def test_a_form_of_nobody_is_refused(http: httpx2.AsyncClient) -> None:
-    assert_error_page(await http.post("/account", data={"action": "session"}), STALE_FORM)
+async def test_who_is_logged_out_meanwhile_is_led_to_the_login(flow: CodeFlow) -> None:
+    await flow.finish()
+    form = (await account(flow.browser)).form_with(action="password")
+    await submit(flow.browser, Page(await flow.browser.get("/logout")).form)
+    fields = {"current_password": PASSWORD, "new_password": NEW}
+    response = await submit(flow.browser, form, fields)
+    assert (response.status_code, response.headers["location"]) == (303, f"{ISSUER}/login")
+    assert not await password_works(flow, flow.browser, NEW)
 
 
 async def test_the_page_says_who_is_logged_in(flow: CodeFlow) -> None:

@@ -12,7 +12,12 @@ from app.server import Server
 from app.services.scopes import create_scope
 from tests.clock import TestClock
 from tests.factories import TestClient, TestUser, add_user, bearer, disable_user
-from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, give_to_user, take_from_user
+from tests.oauth2.lifecycle import (
+    KNOWN_EVERYWHERE,
+    give_to_user,
+    take_from_client,
+    take_from_user,
+)
 from tests.pages.flow import (
     CALLBACK,
     FINISHED,
@@ -28,13 +33,14 @@ from tests.pages.flow import (
     assert_code_answer,
     assert_error_answer,
     assert_error_page,
+    assert_logged_in,
     assert_logged_out,
     read_answer,
     submit,
 )
 
 SAID_NO = "The user said no."
-NONE_OF_THE_SCOPES = "The user has none of the scopes."
+NONE_OF_THE_SCOPES = "None of the scopes can be granted."
 MUST_CONSENT = "The user must consent."
 
 NOT_ASKED_AGAIN = "You will not be asked for this again"
@@ -227,7 +233,7 @@ async def test_a_user_who_is_disabled_meanwhile_allows_nothing(
 ) -> None:
     page = await flow.consent_page()
     await disable_user(server, flow.user)
-    assert_error_page(await flow.allow(page), STALE_FORM)
+    assert_asks_to_log_in(await flow.allow(page))
     assert await remembered(server) == []
 
 
@@ -491,12 +497,64 @@ async def test_a_form_from_another_site_allows_nothing(
     await assert_nothing_allowed(flow, server, page)
 
 
-async def test_who_was_logged_out_meanwhile_allows_nothing(flow: CodeFlow, server: Server) -> None:
+async def test_who_was_logged_out_meanwhile_allows_nothing_and_logs_in_to_go_on(
+    flow: CodeFlow, server: Server
+) -> None:
     page = await flow.consent_page()
     await submit(flow.browser, Page(await flow.browser.get("/logout")).form)
     await assert_logged_out(flow.browser)
-    assert_error_page(await flow.allow(page), STALE_FORM)
+    response = await flow.allow(page)
+    assert_asks_to_log_in(response)
     assert await remembered(server) == []
+    consent = await flow.follow(await flow.log_in(await flow.follow(response)))
+    assert_code_answer(await flow.allow(consent))
+
+
+async def test_whoever_is_somebody_else_logs_in_and_is_asked_themselves(
+    flow: CodeFlow, bob: TestUser
+) -> None:
+    page = await flow.consent_page()
+    key = Page(page).form.fields["request"]
+    assert f'href="login?request={key}&amp;switch=true"' in page.text
+    login = await flow.browser.get("/login", params={"request": key, "switch": "true"})
+    bobs = CodeFlow(flow.browser, bob, flow.client)
+    consent = await bobs.follow(await bobs.log_in(login))
+    assert Page(consent).all("strong") == ["bob"]
+    assert_code_answer(await bobs.allow(consent))
+
+
+async def test_the_link_to_another_login_logs_nobody_out(flow: CodeFlow) -> None:
+    key = Page(await flow.consent_page()).form.fields["request"]
+    await flow.browser.get("/login", params={"request": key, "switch": "true"})
+    await assert_logged_in(flow.browser)
+
+
+@pytest.mark.parametrize("lost", ["redirect_uris", "grant_types"])
+async def test_a_client_that_could_not_ask_for_it_any_more_gets_no_code(
+    flow: CodeFlow, server: Server, clock: TestClock, lost: str
+) -> None:
+    page = await flow.consent_page()
+    values = {lost: ["password"] if lost == "grant_types" else ["https://shop.example.com/new"]}
+    async with server.database.transaction() as connection:
+        await connection.execute(update(Client).values(**values))
+    clock.advance(KNOWN_EVERYWHERE)
+    assert_error_page(await flow.allow(page), "The application was changed while you logged in")
+    key = Page(page).form.fields["request"]
+    response = await flow.browser.get("/login", params={"request": key})
+    assert_error_page(response, "The application was changed while you logged in")
+    assert await remembered(server) == []
+
+
+async def test_a_scope_that_is_taken_from_the_client_meanwhile_is_not_asked_for(
+    flow: CodeFlow, server: Server, clock: TestClock
+) -> None:
+    start = await flow.start(scope="profile email")
+    await take_from_client(server, flow.client, "email")
+    clock.advance(KNOWN_EVERYWHERE)
+    consent = await flow.follow(await flow.log_in(await flow.follow(start)))
+    assert Page(consent).all("li") == [DESCRIPTIONS["profile"]]
+    await flow.allow(consent)
+    assert await remembered(server) == [("shop", "profile")]
 
 
 async def test_a_password_that_is_too_old_by_now_is_asked_for_before_the_decision(

@@ -21,7 +21,7 @@ from tests.factories import PASSWORD, TestClient, TestUser, add_user, disable_us
 from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, delete_user, disable_client
 from tests.pages.flow import (
     FINISHED,
-    STALE_FORM,
+    LOGIN_HEADING,
     CodeFlow,
     Page,
     add_web_client,
@@ -39,6 +39,10 @@ from tests.pages.flow import (
 )
 
 WRONG = "The user name or the password is wrong."
+OVERTAKEN = (
+    "You have logged in or out in another tab meanwhile, or your browser refuses cookies. "
+    "Log in again here."
+)
 BUSY = "Many people log in at the moment. Try again in a few seconds."
 UNREADABLE = "This form could not be read"
 
@@ -56,6 +60,13 @@ def cookies_of(response: httpx2.Response) -> dict[str, tuple[str, set[str]]]:
         name, _, value = pair.partition("=")
         found[name] = (value, {attribute.lower() for attribute in attributes})
     return found
+
+
+def assert_overtaken(response: httpx2.Response, alert: str = OVERTAKEN) -> None:
+    """The login page again: the password was not looked at."""
+    page = Page(response)
+    assert (response.status_code, page.heading, page.alert) == (400, LOGIN_HEADING, alert)
+    assert SESSION not in cookies_of(response)
 
 
 def assert_refused(response: httpx2.Response) -> None:
@@ -432,7 +443,7 @@ async def test_a_form_without_its_token_is_refused(flow: CodeFlow) -> None:
     form = Page(await flow.login_page()).form
     form.fields |= {"username": "alice", "password": PASSWORD}
     response = await submit(flow.browser, form, leave_out="form_token")
-    assert_error_page(response, STALE_FORM)
+    assert_overtaken(response)
     await assert_logged_out(flow.browser)
 
 
@@ -441,7 +452,7 @@ async def test_a_form_without_its_token_is_refused(flow: CodeFlow) -> None:
 )
 async def test_a_form_with_a_wrong_token_is_refused(flow: CodeFlow, token: str) -> None:
     response = await flow.log_in(await flow.login_page(), form_token=token)
-    assert_error_page(response, STALE_FORM)
+    assert_overtaken(response)
 
 
 async def test_the_form_of_another_browser_is_refused(
@@ -450,7 +461,7 @@ async def test_the_form_of_another_browser_is_refused(
     """Login CSRF: an attacker's form must not log their victim in as the attacker."""
     foreign = Page(await other_browser.get("/login")).form.fields["form_token"]
     response = await flow.log_in(await flow.login_page(), form_token=foreign)
-    assert_error_page(response, STALE_FORM)
+    assert_overtaken(response)
     await assert_logged_out(flow.browser)
 
 
@@ -458,14 +469,15 @@ async def test_the_token_of_another_form_is_refused(flow: CodeFlow, clock: TestC
     consent = Page(await flow.consent_page()).form.fields["form_token"]
     clock.advance(1)
     page = await flow.login_page(prompt="login")
-    assert_error_page(await flow.log_in(page, form_token=consent), STALE_FORM)
+    response = await flow.log_in(page, form_token=consent, password="not looked at")
+    assert_asks_to_log_in(response)
 
 
 async def test_a_browser_that_refuses_cookies_is_told_so(flow: CodeFlow) -> None:
     page = await flow.login_page()
     flow.browser.cookies.clear()
     response = await flow.log_in(page)
-    assert_error_page(response, STALE_FORM)
+    assert_overtaken(response)
     assert "refuses cookies" in Page(response).text
 
 
@@ -475,7 +487,7 @@ async def test_a_form_from_another_site_is_refused(flow: CodeFlow, site: str) ->
     fields = {"username": "alice", "password": PASSWORD}
     headers = {"Sec-Fetch-Site": site}
     response = await submit(flow.browser, form, fields, headers=headers)
-    assert_error_page(response, STALE_FORM)
+    assert_overtaken(response)
     await assert_logged_out(flow.browser)
 
 
@@ -523,7 +535,7 @@ async def test_the_back_button_leads_to_no_second_login_of_a_finished_request(
     key = Page(page).form.fields["request"]
     assert_error_page(await flow.browser.get("/login", params={"request": key}), FINISHED)
     assert_error_page(await flow.browser.get("/consent", params={"request": key}), FINISHED)
-    assert_error_page(await flow.log_in(page), STALE_FORM)  # it was for nobody logged in
+    assert_error_page(await flow.log_in(page), FINISHED)
 
 
 async def test_the_back_button_before_the_consent_leads_to_the_consent(flow: CodeFlow) -> None:
@@ -615,26 +627,71 @@ async def test_the_codes_of_two_tabs_are_both_good(flow: CodeFlow) -> None:
         assert (await flow.exchange(code)).status_code == 200
 
 
-async def test_a_login_form_that_was_shown_before_another_tab_logged_in_is_refused(
+async def overtaken(flow: CodeFlow) -> httpx2.Response:
+    """A login form with a request of its own, shown before alice logged in in another tab."""
+    first, second = await flow.login_page(state="one"), await flow.login_page(state="two")
+    await flow.allow(await flow.follow(await flow.log_in(first)))
+    return second
+
+
+@pytest.mark.parametrize("username", ["alice", "\uff21lice"])
+async def test_a_login_form_goes_on_with_the_login_of_another_tab(
+    flow: CodeFlow, username: str
+) -> None:
+    """Nothing is to be proven: the browser would be led on without a form, too."""
+    page = await overtaken(flow)
+    session = flow.browser.cookies[SESSION]
+    response = await flow.log_in(page, username=username, password="not looked at")
+    assert_code_answer(response, state="two")
+    assert flow.browser.cookies[SESSION] == session
+
+
+async def test_a_login_form_without_a_request_goes_on_to_the_account_with_that_login(
     flow: CodeFlow,
 ) -> None:
-    first, second = await flow.login_page(), await flow.login_page()
-    await flow.log_in(first)
-    response = await flow.log_in(second)
-    assert_error_page(response, STALE_FORM)
-    assert "another tab" in Page(response).text
+    page = await flow.browser.get("/login")
+    await flow.finish()
+    response = await flow.log_in(page)
+    assert (response.status_code, response.headers["location"]) == (303, f"{ISSUER}/account")
+
+
+async def test_who_types_another_name_than_the_other_tab_is_told_who_is_logged_in(
+    flow: CodeFlow, bob: TestUser
+) -> None:
+    """Silently going on as somebody else would be worse than to ask again."""
+    page = await overtaken(flow)
+    bobs = CodeFlow(flow.browser, bob, flow.client)
+    response = await bobs.log_in(page)
+    assert_overtaken(
+        response,
+        "In another tab you have logged in as alice. Log in here to be somebody else instead.",
+    )
     await assert_logged_in(flow.browser)
+    assert_asks_to_allow(await bobs.log_in(response))
+    await assert_logged_in(flow.browser, "bob")
 
 
-async def test_a_login_form_that_was_shown_before_a_logout_is_refused(
+async def test_a_login_that_the_request_wants_typed_is_not_spared_by_an_older_one(
+    flow: CodeFlow, clock: TestClock
+) -> None:
+    page = await flow.browser.get("/login")
+    await flow.finish()
+    clock.advance(1)
+    key = Page(await flow.login_page(prompt="login")).form.fields["request"]
+    assert_asks_to_log_in(await flow.log_in(page, request=key))
+
+
+async def test_a_login_form_that_was_shown_before_a_logout_logs_nobody_in_and_is_shown_again(
     flow: CodeFlow, clock: TestClock
 ) -> None:
     await flow.finish()
     clock.advance(1)
     page = await flow.login_page(prompt="login")
     await submit(flow.browser, Page(await flow.browser.get("/logout")).form)
-    assert_error_page(await flow.log_in(page), STALE_FORM)
+    response = await flow.log_in(page)
+    assert_overtaken(response)
     await assert_logged_out(flow.browser)
+    assert_code_answer(await flow.log_in(response))
 
 
 async def test_the_consent_of_one_user_is_not_given_by_another_who_logs_in_between(
@@ -644,7 +701,7 @@ async def test_the_consent_of_one_user_is_not_given_by_another_who_logs_in_betwe
     clock.advance(1)
     bobs = CodeFlow(flow.browser, bob, flow.client)
     await bobs.log_in(await bobs.login_page(prompt="login"))
-    assert_error_page(await flow.allow(consent), STALE_FORM)
+    assert_error_page(await flow.allow(consent), "This form is no longer valid")
 
 
 async def test_the_consent_page_asks_the_user_who_is_logged_in_now(

@@ -205,14 +205,15 @@ async def test_nobody_is_sent_to_the_address_of_another_client(
         assert "location" not in response.headers
 
 
-async def test_a_hint_and_a_client_that_do_not_agree_lead_nowhere(
+async def test_a_hint_and_a_client_that_do_not_agree_are_asked_about_and_lead_nowhere(
     flow: CodeFlow, hint: str, server: Server
 ) -> None:
     await add_web_client(server, "other", post_logout_redirect_uris=[GOODBYE])
     response = await log_out(
         flow.browser, id_token_hint=hint, post_logout_redirect_uri=GOODBYE, client_id="other"
     )
-    assert "location" not in response.headers
+    await assert_logged_in(flow.browser)
+    assert_done(await confirm(flow.browser, response))
 
 
 async def test_a_hint_and_its_client_agree(flow: CodeFlow, hint: str) -> None:
@@ -396,6 +397,19 @@ async def test_a_form_from_another_site_logs_nobody_out(
 
 
 # Nobody is logged in
+
+
+async def test_who_says_yes_after_another_tab_did_is_logged_out_and_sent_on(
+    flow: CodeFlow, tokens: Tokens
+) -> None:
+    """The session may have expired meanwhile as well: what the user wanted is so."""
+    page, with_client = (
+        await log_out(flow.browser),
+        await log_out(flow.browser, client_id="shop", post_logout_redirect_uri=GOODBYE),
+    )
+    assert_done(await confirm(flow.browser, page))
+    assert_done(await confirm(flow.browser, page))
+    assert_sent_to(await confirm(flow.browser, with_client), GOODBYE)
 
 
 async def test_without_a_session_the_logout_is_done(http: httpx2.AsyncClient) -> None:
