@@ -168,12 +168,12 @@ def _pkce_problem(
 def _scopes(parameters: Mapping[str, str], client: RegisteredClient) -> list[str] | None:
     """The scopes to ask the user for; None if one is not allowed.
 
-    With ``openid`` unknown ones are ignored, as OpenID Connect Core wants; without it they are
-    errors, as at ``/token``.
+    With ``openid`` others that are unknown here, or to this client, are ignored, as OpenID Connect
+    Core wants; without it they are errors, as at ``/token``.
     """
     names = list(dict.fromkeys(name for name in parameters.get("scope", "").split(" ") if name))
     names = names or list(client.default_scopes)
-    if "openid" in names:
+    if "openid" in client.scopes.intersection(names):
         names = [name for name in names if name in client.scopes]
     if not names or not client.scopes.issuperset(names):
         return None

@@ -51,7 +51,7 @@ async def configuration(server: Server) -> dict[str, Any]:
         "end_session_endpoint": f"{issuer}/logout",
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
-        "claims_supported": ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", *CLAIMS],
+        "claims_supported": ["iss", "aud", "exp", "iat", "auth_time", "nonce", *CLAIMS],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,

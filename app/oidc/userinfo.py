@@ -1,6 +1,6 @@
 """The UserInfo endpoint: OpenID Connect Core 1.0, section 5.3."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response, Security
 from fastapi.responses import JSONResponse
@@ -26,8 +26,6 @@ SCOPE = "openid"
 IN_FORM = fields({"access_token": {"type": "string", "format": "password"}})
 """Empty, for who has logged in sends the token in the header, and it must come only once."""
 
-CLAIMS = ("preferred_username", "email", "email_verified")
-
 
 class UserInfo(BaseModel):
     """Claims about the user; one without a value is left out."""
@@ -36,6 +34,10 @@ class UserInfo(BaseModel):
     preferred_username: str | None = None
     email: str | None = None
     email_verified: bool | None = None
+
+
+CLAIMS = tuple(UserInfo.model_fields)
+"""What there may be, for the discovery document."""
 
 
 @router.get("", operation_id="get_userinfo", summary="Who logged in", response_model=UserInfo)
@@ -79,9 +81,10 @@ async def _token(request: Request) -> str:
 
 def _claims(user: CurrentUser) -> Response:
     """OpenID Connect Core, section 5.4: claims by scope."""
-    claims: dict[str, Any] = {"sub": str(user.id)}
+    claims = UserInfo(sub=str(user.id))
     if "profile" in user.scopes:
-        claims["preferred_username"] = user.username
+        claims.preferred_username = user.username
     if "email" in user.scopes and user.email is not None:
-        claims |= {"email": user.email, "email_verified": user.email_verified}
-    return JSONResponse(claims, headers={"Cache-Control": "no-store"})
+        claims.email, claims.email_verified = user.email, user.email_verified
+    told = claims.model_dump(exclude_none=True)
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})

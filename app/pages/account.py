@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFoundError
 from app.oauth2.origin import origin_of
+from app.oauth2.redirect_uris import with_parameters
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
@@ -41,12 +42,19 @@ NOTICES = {
 
 @router.get("/account")
 async def account_page(
-    server: CurrentServer, browser: CurrentBrowser, done: Annotated[str, Query()] = ""
+    server: CurrentServer,
+    browser: CurrentBrowser,
+    done: Annotated[str, Query()] = "",
+    proof: Annotated[str, Query()] = "",
 ) -> Response:
-    """Show the account, or the login page first."""
+    """Show the account, or the login page first.
+
+    ``done`` is believed with a ``proof`` alone: no link from elsewhere can say what was done.
+    """
     if browser.session is None:
         return RedirectResponse(f"{server.settings.issuer}/login", 303)
-    return await _page(browser, browser.session, notice=NOTICES.get(done, ""))
+    proven = server.form_tokens.check(proof, browser.key, f"done {done}")
+    return await _page(browser, browser.session, notice=NOTICES.get(done, "") if proven else "")
 
 
 @router.post("/account")
@@ -82,7 +90,9 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
         )
     if error:
         return await _page(browser, session, error=error, status=400)
-    return RedirectResponse(f"{server.settings.issuer}/account?done={action}", 303)
+    proof = server.form_tokens.issue(browser.key, f"done {action}")
+    told = {"done": action, "proof": proof}
+    return RedirectResponse(with_parameters(f"{server.settings.issuer}/account", told), 303)
 
 
 EndOwn = Callable[[AsyncConnection, uuid.UUID, uuid.UUID, datetime], Awaitable[None]]
@@ -143,7 +153,7 @@ async def _page(
         form_token=browser.form_token(PURPOSE),
         session=session,
         min_length=server.settings.password_min_length,
-        browsers=browsers,
+        browsers=sorted(browsers, key=lambda live: live.id != session.id),
         logins=live,
         applications=[
             (client, [described.get(scope, scope) for scope in client.scopes]) for client in allowed

@@ -15,6 +15,7 @@ from app.errors import ConflictError, InvalidError
 from app.models import Client, ClientScope, ClientSecret, User
 from app.security.opaque import generate_secret, hash_secret
 from app.services.audit import OPERATOR
+from app.services.names import has_unseen
 from app.services.scopes import list_scopes, require_known
 
 GRANT_TYPES = ("password", "refresh_token", "client_credentials", "authorization_code")
@@ -85,8 +86,10 @@ def check_registration(registration: Registration) -> None:
     """Raise :class:`InvalidError` for what no client may be."""
     public = registration.is_public
     name = registration.name
-    if not name.strip() or len(name) > 255 or "\x00" in name:
+    if not name.strip() or len(name) > 255:
         raise InvalidError("a client has a name of 1 to 255 characters")
+    if has_unseen(name):
+        raise InvalidError("a client has no control characters in its name")
     if registration.client_id == OPERATOR:
         raise InvalidError("this client id is what the audit trail calls the command line")
     if registration.client_id is not None and not _CLIENT_ID.fullmatch(registration.client_id):

@@ -13,6 +13,7 @@ from app.database import Database, insert_new
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.models import ApiKeyScope, Client, ClientScope, Consent, Scope, UserScope
 from app.recent import Recent
+from app.services.names import has_unseen
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
@@ -99,8 +100,10 @@ async def describe_scope(connection: AsyncConnection, name: str, description: st
 
 
 def _check_description(description: str) -> None:
-    if not description.strip() or len(description) > 255 or "\x00" in description:
+    if not description.strip() or len(description) > 255:
         raise InvalidError("a scope has a description of 1 to 255 characters")
+    if has_unseen(description):
+        raise InvalidError("a scope has no control characters in its description")
 
 
 async def require_known(

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database import insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import User, UserScope
+from app.services.names import has_unseen
 from app.services.paging import PAGE
 
 USERNAME_MAX_LENGTH = 128
@@ -100,9 +101,7 @@ def check_username(username: str) -> None:
     """Raise :class:`InvalidError` unless this can be a user's name."""
     if not 1 <= len(username) <= USERNAME_MAX_LENGTH or len(username_key(username)) > 1024:
         raise InvalidError(f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
-    if username != username.strip() or any(
-        unicodedata.category(character).startswith("C") for character in username
-    ):
+    if username != username.strip() or has_unseen(username):
         raise InvalidError("a user name has no control characters and no space at its ends")
 
 

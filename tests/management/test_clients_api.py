@@ -337,13 +337,19 @@ async def test_a_new_client_that_breaks_a_rule_is_refused_by_field_and_reason_al
 SECRET_RULE = "a client secret has at least 32 printable ASCII characters"
 ID_RULE = "a client id has 1 to 255 printable ASCII characters and no space"
 NAME_RULE = "a client has a name of 1 to 255 characters"
+UNSEEN_RULE = "a client has no control characters in its name"
 
 
 @pytest.mark.parametrize(
     ("body", "detail"),
     [
         pytest.param({"name": " \t"}, NAME_RULE, id="blank name"),
-        pytest.param({"name": f"{SENTINEL}\x00"}, NAME_RULE, id="NUL in the name"),
+        pytest.param({"name": f"{SENTINEL}\x00"}, UNSEEN_RULE, id="NUL in the name"),
+        pytest.param({"name": f"{SENTINEL}\n"}, UNSEEN_RULE, id="new line in the name"),
+        pytest.param({"name": f"{SENTINEL}\u202e"}, UNSEEN_RULE, id="name turned around"),
+        pytest.param(
+            {"name": f"{SENTINEL}\u200b"}, UNSEEN_RULE, id="space of no width in the name"
+        ),
         pytest.param({"client_id": f"{SENTINEL} {SENTINEL}"}, ID_RULE, id="space in the id"),
         pytest.param({"client_id": f"{SENTINEL}é"}, ID_RULE, id="id not ASCII"),
         pytest.param({"client_id": ""}, ID_RULE, id="empty id"),
@@ -763,7 +769,7 @@ async def test_a_change_of_a_client_that_breaks_a_rule_is_refused_and_changes_no
     ("changes", "detail"),
     [
         pytest.param({"name": " "}, NAME_RULE, id="blank name"),
-        pytest.param({"name": "a\x00b"}, NAME_RULE, id="NUL in the name"),
+        pytest.param({"name": "a\x00b"}, UNSEEN_RULE, id="NUL in the name"),
         pytest.param(
             {"name": "Other", "grant_types": []},
             "a client has at least one grant: password, refresh_token, client_credentials, "

@@ -175,8 +175,14 @@ RULE = 'a scope has 1 to 128 printable ASCII characters, no space, " or \\'
         pytest.param(
             SENTINEL,
             "Reports\x00",
-            "a scope has a description of 1 to 255 characters",
+            "a scope has no control characters in its description",
             id="NUL in the sentence",
+        ),
+        pytest.param(
+            SENTINEL,
+            "Reports\u202e",
+            "a scope has no control characters in its description",
+            id="sentence turned around",
         ),
     ],
 )

@@ -490,6 +490,11 @@ async def test_the_only_redirect_uri_may_be_named_although_it_was_not_in_the_req
     assert (await flow.exchange(code)).status_code == 200
 
 
+async def test_no_other_may_be_named_where_the_request_had_none(flow: CodeFlow) -> None:
+    code = await flow.code(redirect_uri=None, scope="profile")
+    assert_refused(await flow.exchange(code, redirect_uri="https://evil.example.com/"))
+
+
 # The verifier: RFC 7636
 
 

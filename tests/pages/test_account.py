@@ -168,6 +168,15 @@ async def test_an_unknown_notice_is_none(flow: CodeFlow, done: str) -> None:
     assert (page.all("status"), page.tags["script"]) == ([], 0)
 
 
+@pytest.mark.parametrize("proof", ["", "0" * 64, "\u00fc"], ids=["none", "wrong", "not_ascii"])
+async def test_a_link_from_elsewhere_cannot_say_that_something_was_done(
+    flow: CodeFlow, proof: str
+) -> None:
+    await flow.finish()
+    response = await flow.browser.get("/account", params={"done": "password", "proof": proof})
+    assert Page(response).all("status") == []
+
+
 async def test_an_unknown_action_does_nothing(flow: CodeFlow) -> None:
     tokens = await flow.tokens()
     form = (await account(flow.browser)).form_with(action="session")
@@ -286,6 +295,16 @@ async def test_the_page_says_which_browser_is_this_one(
     response = await flow.browser.get("/account")
     cards = response.text.split('class="card"')[1:]
     assert [own in card for card in cards if "This browser" in card] == [True]
+
+
+async def test_this_browser_comes_first_although_others_are_newer(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, clock: TestClock
+) -> None:
+    await flow.finish()
+    clock.advance(60)
+    await log_in_here(other_browser, flow.user)
+    cards = (await flow.browser.get("/account")).text.split('class="card"')[1:3]
+    assert ["This browser" in card for card in cards] == [True, False]
 
 
 @pytest.mark.parametrize("ended", ["expired", "logged out"])

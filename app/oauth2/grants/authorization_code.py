@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidGrantError, InvalidRequestError
 from app.oauth2.grant import Grant, TokenRequest
+from app.oauth2.redirect_uris import registered_uris
 from app.oauth2.tokens import NewLogin, begin_login, user_tokens
 from app.services.audit import Event, record
 from app.services.authorizations import (
@@ -125,7 +126,7 @@ def _mismatch(request: TokenRequest, code: Code) -> str | None:
         return "the code has expired"
     if code.session_ended:
         return "the user has logged out"
-    if code.redirect_uri is not None and request.form.get("redirect_uri") != code.redirect_uri:
+    if not _names_redirect_uri(request, code):
         return "the redirect URI is another one"
     verifier = request.form.get("code_verifier")
     if code.code_challenge is None:
@@ -139,6 +140,17 @@ def _mismatch(request: TokenRequest, code: Code) -> str | None:
     if not hmac.compare_digest(challenge, code.code_challenge):
         return "the code verifier is wrong"
     return None
+
+
+def _names_redirect_uri(request: TokenRequest, code: Code) -> bool:
+    """RFC 6749, section 4.1.3: as in the authorization request; if it had none, it may be left out.
+
+    Then the registered one was meant.
+    """
+    named = request.form.get("redirect_uri")
+    if code.redirect_uri is not None:
+        return named == code.redirect_uri
+    return named is None or named in registered_uris(request.client, request.server.settings)
 
 
 GRANT = Grant("authorization_code", PARAMETERS, exchange)
