@@ -40,6 +40,7 @@ NOTICES = {
 }
 
 
+@router.head("/account")
 @router.get("/account")
 async def account_page(
     server: CurrentServer,

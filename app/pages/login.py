@@ -36,6 +36,7 @@ SOMEBODY_ELSE = "In another tab you have logged in as {}. Log in here to be some
 RequestKey = Annotated[str, Query(alias="request")]
 
 
+@router.head("/login")
 @router.get("/login")
 async def login_page(
     server: CurrentServer,

@@ -92,6 +92,12 @@ async def test_the_page_asks_for_a_name_and_one_password(flow: CodeFlow) -> None
     assert form.kinds == ["hidden", "hidden", "text", "password"]
 
 
+async def test_whoever_asks_for_the_headers_alone_gets_them(http: httpx2.AsyncClient) -> None:
+    assert (await http.head("/login")).status_code == 200
+    response = await http.head("/account")
+    assert (response.status_code, response.headers["location"]) == (303, f"{ISSUER}/login")
+
+
 async def test_every_field_has_a_label(flow: CodeFlow) -> None:
     assert Page(await flow.login_page()).all("label") == ["User name", "Password"]
 
