@@ -499,7 +499,7 @@ async def test_a_disabled_user_costs_one_verification(
 
 
 @pytest.mark.parametrize("username", ["alice", "nobody"], ids=["known", "unknown"])
-@pytest.mark.parametrize("length", [MAX_LENGTH + 1, 20_000])
+@pytest.mark.parametrize("length", [MAX_LENGTH + 1, 8_000])
 async def test_a_password_that_is_too_long_costs_no_verification(
     ask: Ask, alice: TestUser, verifications: list[str], username: str, length: int
 ) -> None:
@@ -507,7 +507,7 @@ async def test_a_password_that_is_too_long_costs_no_verification(
     assert verifications == []
 
 
-@pytest.mark.parametrize("length", [USERNAME_MAX_LENGTH + 1, 20_000])
+@pytest.mark.parametrize("length", [USERNAME_MAX_LENGTH + 1, 8_000])
 async def test_a_name_that_is_too_long_costs_no_verification(
     ask: Ask, verifications: list[str], length: int
 ) -> None:
