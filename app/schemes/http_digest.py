@@ -62,12 +62,15 @@ class SqlDigest(DigestServer):
         except TooManyFailuresError as error:
             raise TooManyAttemptsError(error.retry_after) from None
 
-    async def judged(self, request: Request, username: str, matches: bool) -> None:
-        """Count what failed."""
-        if matches:
-            await self._server.authenticator.succeed(request.state.visitor)
+    async def judged(self, request: Request, username: str, matches: bool | None) -> None:
+        """Count what failed, and neither way what is stale or a replay."""
+        authenticator, visitor = self._server.authenticator, request.state.visitor
+        if matches is None:
+            await authenticator.turn_away(visitor)
+        elif matches:
+            await authenticator.succeed(visitor)
         else:
-            await self._server.authenticator.fail(request.state.visitor, "wrong response")
+            await authenticator.fail(visitor, "wrong response")
 
     async def accept_count(
         self, request: Request, nonce: str, count: int, expires_at: float
