@@ -146,27 +146,27 @@ async def test_the_token_of_a_client_is_no_users(
 async def test_an_issuer_that_does_not_answer_is_503(
     settings: Settings, clock: TestClock, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def urlopen(request: Request, timeout: float) -> BytesIO:
+    def fetch(request: Request, timeout: float) -> BytesIO:
         raise TimeoutError
 
-    monkeypatch.setattr(openid_connect, "urlopen", urlopen)
+    monkeypatch.setattr(openid_connect, "_open", fetch)
     async with started(create_app(settings, clock)) as http:
         response = await use(http, token)
     assert assert_problem(response, 503)["detail"] == "The issuer does not answer."
-    assert response.headers["retry-after"] == "5"
+    assert response.headers["retry-after"] == "30"
 
 
 async def test_the_documents_are_read_once(
     settings: Settings, clock: TestClock, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    answer: Callable[..., BytesIO] = vars(openid_connect)["urlopen"]
+    answer: Callable[..., BytesIO] = vars(openid_connect)["_open"]
 
-    def urlopen(request: Request, timeout: float) -> BytesIO:
+    def fetch(request: Request, timeout: float) -> BytesIO:
         read.append(request.full_url)
         return answer(request, timeout=timeout)
 
-    monkeypatch.setattr(openid_connect, "urlopen", urlopen)
+    monkeypatch.setattr(openid_connect, "_open", fetch)
     async with started(create_app(settings, clock)) as http:
         for _ in range(3):
             assert (await use(http, token)).status_code == 200

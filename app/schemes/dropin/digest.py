@@ -177,9 +177,10 @@ class DigestServer(HTTPDigest):
     def _challenge(self, *, stale: bool) -> HTTPException:
         """RFC 7616, section 3.3. All challenges share one nonce: some clients mix them up."""
         nonce = self._new_nonce()
+        end = ", stale=true" if stale else ""
         challenges = [
             f'Digest realm={self._quoted_realm}, qop="auth", algorithm={algorithm}, '
-            f'nonce="{nonce}", opaque="{self._opaque()}", charset=UTF-8' + (", stale=true" if stale else "")
+            f'nonce="{nonce}", opaque="{self._opaque()}", charset=UTF-8{end}'
             for algorithm in ALGORITHMS
         ]
         raw = [(b"www-authenticate", challenge.encode()) for challenge in challenges]
