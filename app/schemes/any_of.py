@@ -22,8 +22,9 @@ from app.schemes.answer import (
     answer_for,
     check_api_key,
     check_password,
+    refuse_repeated,
 )
-from app.schemes.api_key_header import header
+from app.schemes.api_key_header import NAME, header
 from app.schemes.dropin.basic import Utf8HTTPBasic
 from app.schemes.http_bearer import http_bearer
 from app.server import CurrentServer
@@ -67,6 +68,13 @@ def make_router(settings: Settings) -> APIRouter:
             401: {
                 **BEARER_RESPONSES[401],
                 "description": "Nobody was recognised; the challenge is of what was presented.",
+                "headers": {
+                    "WWW-Authenticate": {
+                        "schema": {"type": "string"},
+                        "description": "`Bearer`, `APIKey` or `Basic`, with its realm. `Bearer` "
+                        "too if nothing was presented.",
+                    }
+                },
             },
             429: problem("Too many attempts have failed (`Retry-After`)."),
         },
@@ -82,7 +90,8 @@ def make_router(settings: Settings) -> APIRouter:
         if presents_bearer(request):
             user = await identify(server, await verify(server, bearer_token(request)), [])
             return answer_for("HTTPBearer", user)
-        if key is not None:
+        if keys := request.headers.getlist(NAME):  # FastAPI's class takes an empty one for none
+            refuse_repeated(keys)
             return answer_for("APIKeyHeader", await check_api_key(server, key))
         if (credentials := await basic.read(request)) is not None:
             account = await check_password(server, credentials, origin_of(request))

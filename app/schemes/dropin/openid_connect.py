@@ -318,15 +318,18 @@ class IssuerKeys:
             self._tried_at = self._monotonic()
 
 
-class _CarefulRedirects(HTTPRedirectHandler):
+class CarefulRedirects(HTTPRedirectHandler):
+    """Follows a redirect within HTTP that is no less safe."""
+
     def redirect_request(
         self, req: UrlRequest, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> UrlRequest | None:
+        """Raise :class:`ValueError` for another redirect."""
         _refuse_other_than_http(newurl, req.full_url)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
-_open = build_opener(_CarefulRedirects).open
+_open = build_opener(CarefulRedirects).open
 
 
 def _refuse_other_than_http(url: str, found_at: str) -> None:

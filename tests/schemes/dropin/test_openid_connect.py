@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import socket
+import sys
 import threading
 import time
 import urllib.request
@@ -23,8 +24,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from app.schemes.dropin import openid_connect
-from app.schemes.dropin.openid_connect import MAX_DOCUMENT, Claims, OpenIdConnectBearer
+from app.schemes.dropin.openid_connect import (
+    MAX_DOCUMENT,
+    CarefulRedirects,
+    Claims,
+    OpenIdConnectBearer,
+)
 
 from .client import client_of
 
@@ -740,7 +745,7 @@ async def test_a_document_of_another_issuer_is_logged_with_both_names(
     ],
 )
 def test_nothing_is_read_less_safely_than_what_led_to_it(url: str, found_at: str) -> None:
-    redirects = openid_connect._CarefulRedirects()
+    redirects = CarefulRedirects()
     with pytest.raises(ValueError, match="never less safely"):
         redirects.redirect_request(
             urllib.request.Request(found_at), BytesIO(), 302, "Found", HTTPMessage(), url
@@ -915,7 +920,8 @@ def test_openid_connect_refuses_a_realm_that_no_header_can_carry(
 def test_openid_connect_without_cryptography_says_what_to_install(
     issuer: Issuer, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(openid_connect, "has_crypto", False)
+    module = sys.modules[OpenIdConnectBearer.__module__]
+    monkeypatch.setattr(module, "has_crypto", False)
     with pytest.raises(RuntimeError, match="install cryptography"):
         make_bearer(issuer, seconds)
 
