@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from app.errors import MissingTokenError
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, presents_bearer, verify
 from app.oauth2.origin import origin_of
-from app.problems import problem
+from app.problems import TOO_MANY_ATTEMPTS
 from app.schemes import http_basic
 from app.schemes.answer import (
     TAG,
@@ -76,7 +76,7 @@ def make_router(settings: Settings) -> APIRouter:
                     }
                 },
             },
-            429: problem("Too many attempts have failed (`Retry-After`)."),
+            **TOO_MANY_ATTEMPTS,
         },
     )
     async def any_of(
