@@ -2,6 +2,10 @@
 
 The first that is presented decides, in the order bearer token, API key, Basic; if it is bad the
 answer is 401, whatever else was sent. In OpenAPI the three are alternatives.
+
+FastAPI calls every dependency before the route. What they give does not tell "nothing was sent"
+from "something unreadable was": they are declared for OpenAPI and Swagger UI, and the route looks
+at the headers itself, in turn.
 """
 
 from typing import Annotated
