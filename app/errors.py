@@ -21,6 +21,7 @@
         ├── MalformedRequestError 400
         ├── InvalidTokenError     401
         └── InsufficientScopeError   403, naming the scopes
+            └── NotAUserError     403, whatever the scopes
 
 What the client is told is one constant sentence; the reason is for the log. Neither ever holds a
 credential or repeats what was sent.
@@ -306,5 +307,12 @@ class InsufficientScopeError(BearerError):
         self.scopes = scopes
 
     def parameters(self) -> dict[str, str]:
-        """With the scopes that would do."""
-        return {**super().parameters(), "scope": " ".join(self.scopes)}
+        """With the scopes that are needed, if any are."""
+        needed = {"scope": " ".join(self.scopes)} if self.scopes else {}
+        return {**super().parameters(), **needed}
+
+
+class NotAUserError(InsufficientScopeError):
+    """The token is good, and speaks of a client where a user is needed."""
+
+    description = "This resource needs the access token of a user, not of a client."

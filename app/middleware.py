@@ -92,7 +92,15 @@ class Surroundings:
             structlog.contextvars.unbind_contextvars("request_id")
 
 
-PROTOCOL_PATHS = frozenset({"/token", "/revoke", "/introspect"})
+PROTOCOL_PATHS = frozenset(
+    {
+        "/token",
+        "/revoke",
+        "/introspect",
+        "/schemes/oauth2/password-form",
+        "/schemes/oauth2/password-form-strict",
+    }
+)
 """Whose errors, all of them, are written as RFC 6749 section 5.2 says."""
 
 

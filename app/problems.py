@@ -1,5 +1,6 @@
 """How the errors of the JSON API are described in OpenAPI (RFC 9457)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -27,21 +28,39 @@ class ValidationProblemResponse(ProblemResponse):
     errors: list[FieldError] | None = None
 
 
-def problem(description: str, model: type[BaseModel] = ProblemResponse) -> dict[str, Any]:
+def problem(
+    description: str, model: type[BaseModel] = ProblemResponse, *, headers: Sequence[str] = ()
+) -> dict[str, Any]:
     """One entry for a route's ``responses``."""
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {
         "description": description,
         "model": model,
         "content": {"application/problem+json": {"schema": schema}},
+        "headers": {name: {"schema": {"type": "string"}} for name in headers},
     }
+
+
+def without_json_twins(document: dict[str, Any]) -> None:
+    """Take out of an OpenAPI ``document`` the JSON that FastAPI adds to every :func:`problem`."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for response in operation["responses"].values():
+                content = response.get("content", {})
+                if content.get("application/json") == content.get("application/problem+json"):
+                    content.pop("application/json", None)
 
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
     500: problem("An unexpected fault."),
-    503: problem("The database does not answer."),
+    503: problem("The database does not answer.", headers=["Retry-After"]),
 }
 """What every route of the JSON API can answer."""
+
+TOO_MANY_ATTEMPTS: dict[int | str, dict[str, Any]] = {
+    429: problem("Too many attempts have failed.", headers=["Retry-After"]),
+}
+"""What every route that checks a password can answer as well."""
 
 _BODY_RESPONSES: dict[int | str, dict[str, Any]] = {
     413: problem("The body is too large."),

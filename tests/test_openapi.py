@@ -303,6 +303,32 @@ async def test_every_operation_that_changes_others_documents_that_it_may_be_refu
         assert set(content) == {"application/json", "application/problem+json"}
 
 
+async def test_a_problem_is_documented_under_its_own_media_type_alone(document: Document) -> None:
+    for key, operation in operations(document).items():
+        for status, response in operation["responses"].items():
+            content = response.get("content", {})
+            twin = content.get("application/json")
+            assert twin is None or twin != content.get("application/problem+json"), (key, status)
+
+
+async def test_every_429_and_503_documents_when_to_try_again(document: Document) -> None:
+    ready = ("get", "/readyz")  # for a load balancer, which has its own interval
+    silent = {
+        (*key, status)
+        for key, operation in operations(document).items()
+        for status, response in operation["responses"].items()
+        if status in ("429", "503") and "Retry-After" not in response.get("headers", {})
+    }
+    assert silent == {(*ready, "503")}
+
+
+async def test_digest_documents_both_challenges_and_its_proof(document: Document) -> None:
+    answers = document["paths"]["/schemes/http/digest"]["get"]["responses"]
+    challenge = answers["401"]["headers"]["WWW-Authenticate"]["example"]
+    assert re.findall(r"algorithm=([\w-]+)", challenge) == ["SHA-256", "MD5"]
+    assert set(answers["200"]["headers"]) == {"Authentication-Info"}
+
+
 # Its secrets
 
 

@@ -48,10 +48,15 @@ async def log_in(
     form = {"grant_type": "password", "username": username, "password": password}
     if not address:
         return await http.post("/token", data=form, auth=web.basic)
+    async with at(http, address) as elsewhere:
+        return await elsewhere.post("/token", data=form, auth=web.basic)
+
+
+def at(http: httpx2.AsyncClient, address: str) -> httpx2.AsyncClient:
+    """A client of the same application at another address."""
     app = http._transport.app  # type: ignore[attr-defined]
     transport = httpx2.ASGITransport(app=app, client=(address, 1))
-    async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as elsewhere:
-        return await elsewhere.post("/token", data=form, auth=web.basic)
+    return httpx2.AsyncClient(transport=transport, base_url=ISSUER)
 
 
 async def fail(
@@ -407,7 +412,7 @@ async def present_digest(
 ) -> httpx2.Response:
     challenged = await http.get("/schemes/http/digest")
     header = digest(server, challenged.headers["www-authenticate"], "alice", password)
-    return await http.get("/schemes/http/digest", headers={"Authorization": header})
+    return await present_digest_header(http, header)
 
 
 @pytest.fixture
@@ -444,6 +449,46 @@ async def test_a_right_digest_clears_the_count(
         for _ in range(LIMIT - 1):
             assert (await present_digest(http, server, "wrong")).status_code == 401
         assert (await present_digest(http, server, alices_digest)).status_code == 200
+
+
+@pytest.fixture(params=["replayed", "stale"])
+async def copied_digest(
+    http: httpx2.AsyncClient,
+    server: Server,
+    alices_digest: str,
+    clock: TestClock,
+    request: pytest.FixtureRequest,
+) -> str:
+    """A header with a right response that proves nothing any more."""
+    challenged = await http.get("/schemes/http/digest")
+    header = digest(server, challenged.headers["www-authenticate"], "alice", alices_digest)
+    if request.param == "replayed":
+        await present_digest_header(http, header)
+    else:
+        clock.advance(server.settings.digest_nonce_ttl)
+    return header
+
+
+async def present_digest_header(http: httpx2.AsyncClient, header: str) -> httpx2.Response:
+    return await http.get("/schemes/http/digest", headers={"Authorization": header})
+
+
+async def test_a_copied_digest_clears_no_count_and_makes_no_place_known(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser, copied_digest: str
+) -> None:
+    await fail(http, web, LIMIT - 1, "alice", "203.0.113.9")
+    async with at(http, "203.0.113.9") as thief:
+        assert (await present_digest_header(thief, copied_digest)).status_code == 401
+    await fail(http, web, 1, "alice", "203.0.113.9")
+    assert_must_wait(await log_in(http, web, "alice", "wrong", "203.0.113.9"), LOCKOUT)
+
+
+async def test_a_copied_digest_is_no_failure(
+    http: httpx2.AsyncClient, web: TestClient, alice: TestUser, copied_digest: str
+) -> None:
+    for _ in range(LIMIT):
+        assert (await present_digest_header(http, copied_digest)).status_code == 401
+    assert (await log_in(http, web, "alice", alice.password, "203.0.113.9")).status_code == 200
 
 
 async def events(server: Server, *types: str) -> list[tuple[str, str | None, dict[str, str]]]:

@@ -15,7 +15,7 @@ from app.errors import (
 )
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
 from app.oauth2.origin import origin_of
-from app.problems import problem, with_body
+from app.problems import TOO_MANY_ATTEMPTS, problem, with_body
 from app.security.passwords import QueueFullError
 from app.server import CurrentServer, Reading, Server, Transaction
 from app.services import logins, sessions, users
@@ -32,7 +32,7 @@ AccountOwner = Annotated[CurrentUser, Security(current_user, scopes=["account"])
 PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
     **with_body(BEARER_RESPONSES),
     **forbidden("the current password is wrong"),
-    429: problem("Too many attempts have failed (`Retry-After`)."),
+    **TOO_MANY_ATTEMPTS,
 }
 
 

@@ -21,6 +21,7 @@ from app.errors import (
     InvalidTokenError,
     MalformedRequestError,
     MissingTokenError,
+    NotAUserError,
 )
 from app.oauth2.origin import origin_of
 from app.problems import PROBLEM_RESPONSES
@@ -128,9 +129,8 @@ async def current_user(
     """The user of the access token, asked of the database at every request.
 
     A login that was ended, a user who was disabled and a scope that was taken from them stop at
-    once. Raises
-    :class:`InvalidTokenError`, or :class:`InsufficientScopeError` also for the token of a
-    client that acts for itself.
+    once. Raises :class:`InvalidTokenError`, :class:`InsufficientScopeError`, or
+    :class:`NotAUserError` for the token of a client that acts for itself.
     """
     return await identify(server, token, security_scopes.scopes)
 
@@ -140,7 +140,7 @@ async def identify(server: Server, token: AccessToken, scopes: Sequence[str]) ->
     if not token.scopes.issuperset(scopes):
         raise InsufficientScopeError(scopes)
     if token.login_id is None:
-        raise InsufficientScopeError(scopes, "a client's token, not a user's")
+        raise NotAUserError(scopes)
     user = await server.live_logins.find(token.login_id)
     if user is None or str(user.id) != token.subject:
         raise InvalidTokenError("the login has ended, or the user is disabled")
@@ -182,7 +182,7 @@ BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
         **_error("No access token, or one that is not good (`invalid_token`)."),
         "content": {"application/problem+json": {"schema": {"type": "object"}}},
     },
-    403: _error("The token lacks a scope (`insufficient_scope`)."),
+    403: _error("The token lacks a scope, or is no user's (`insufficient_scope`)."),
 }
 """What every route behind :func:`current_user` can answer, for its ``responses``."""
 

@@ -16,6 +16,7 @@ from fastapi.responses import HTMLResponse
 from app.oauth2.redirect_uris import DOCS_REDIRECT
 from app.pages.assets import serve
 from app.pages.rendering import POPUP_HEADERS, render
+from app.problems import without_json_twins
 from app.server import CurrentServer
 
 router = APIRouter(include_in_schema=False)
@@ -92,11 +93,13 @@ async def openapi(request: Request, server: CurrentServer) -> Response:
 def _document(request: Request) -> Mapping[str, Any]:
     app = request.app
     if app.openapi_schema is None:
-        app.openapi_schema = get_openapi(
+        document = get_openapi(
             title=app.title,
             version=app.version,
             description=app.description,
             routes=app.routes,
         )
+        without_json_twins(document)
+        app.openapi_schema = document
     schema: Mapping[str, Any] = app.openapi_schema
     return schema

@@ -1,6 +1,6 @@
 """What every sample route answers, and the API key and password checks that several share."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -72,6 +72,12 @@ async def check_api_key(server: Server, key: str | None) -> KeyHolder:
     if holder is None:
         raise InvalidApiKeyError("no API key" if key is None else "an API key that is not good")
     return holder
+
+
+def refuse_repeated(keys: Sequence[str]) -> None:
+    """Raise :class:`InvalidApiKeyError` if there are several: which one counts nobody knows."""
+    if len(keys) > 1:
+        raise InvalidApiKeyError("several API keys")
 
 
 async def check_password(

@@ -2,6 +2,10 @@
 
 The first that is presented decides, in the order bearer token, API key, Basic; if it is bad the
 answer is 401, whatever else was sent. In OpenAPI the three are alternatives.
+
+FastAPI calls every dependency before the route. What they give does not tell "nothing was sent"
+from "something unreadable was": they are declared for OpenAPI and Swagger UI, and the route looks
+at the headers itself, in turn.
 """
 
 from typing import Annotated
@@ -14,7 +18,7 @@ from starlette.requests import HTTPConnection
 from app.errors import MissingTokenError
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, presents_bearer, verify
 from app.oauth2.origin import origin_of
-from app.problems import problem
+from app.problems import TOO_MANY_ATTEMPTS
 from app.schemes import http_basic
 from app.schemes.answer import (
     TAG,
@@ -22,8 +26,9 @@ from app.schemes.answer import (
     answer_for,
     check_api_key,
     check_password,
+    refuse_repeated,
 )
-from app.schemes.api_key_header import header
+from app.schemes.api_key_header import NAME, header
 from app.schemes.dropin.basic import Utf8HTTPBasic
 from app.schemes.http_bearer import http_bearer
 from app.server import CurrentServer
@@ -67,8 +72,15 @@ def make_router(settings: Settings) -> APIRouter:
             401: {
                 **BEARER_RESPONSES[401],
                 "description": "Nobody was recognised; the challenge is of what was presented.",
+                "headers": {
+                    "WWW-Authenticate": {
+                        "schema": {"type": "string"},
+                        "description": "`Bearer`, `APIKey` or `Basic`, with its realm. `Bearer` "
+                        "too if nothing was presented.",
+                    }
+                },
             },
-            429: problem("Too many attempts have failed (`Retry-After`)."),
+            **TOO_MANY_ATTEMPTS,
         },
     )
     async def any_of(
@@ -82,7 +94,8 @@ def make_router(settings: Settings) -> APIRouter:
         if presents_bearer(request):
             user = await identify(server, await verify(server, bearer_token(request)), [])
             return answer_for("HTTPBearer", user)
-        if key is not None:
+        if keys := request.headers.getlist(NAME):  # FastAPI's class takes an empty one for none
+            refuse_repeated(keys)
             return answer_for("APIKeyHeader", await check_api_key(server, key))
         if (credentials := await basic.read(request)) is not None:
             account = await check_password(server, credentials, origin_of(request))

@@ -14,7 +14,14 @@ from pydantic import AfterValidator, BaseModel, SecretStr
 
 from app.errors import ForbiddenError
 from app.problems import PROBLEM_RESPONSES, problem, with_body
-from app.schemes.answer import API_KEY_RESPONSES, TAG, SchemeAnswer, answer_for, check_api_key
+from app.schemes.answer import (
+    API_KEY_RESPONSES,
+    TAG,
+    SchemeAnswer,
+    answer_for,
+    check_api_key,
+    refuse_repeated,
+)
 from app.server import CurrentServer
 
 router = APIRouter(tags=[TAG])
@@ -50,12 +57,14 @@ class CookieKey(BaseModel):
     responses=API_KEY_RESPONSES,
 )
 async def api_key_cookie(
-    server: CurrentServer, key: Annotated[str | None, Security(cookie)]
+    request: Request, server: CurrentServer, key: Annotated[str | None, Security(cookie)]
 ) -> SchemeAnswer:
     """Recognise the owner of the key in the cookie `latchkey_key`.
 
     First set it, with `PUT /schemes/api-key/cookie`.
     """
+    pairs = ";".join(request.headers.getlist("cookie")).split(";")
+    refuse_repeated([pair for pair in pairs if pair.partition("=")[0].strip() == NAME])
     return answer_for("APIKeyCookie", await check_api_key(server, key))
 
 

@@ -2,16 +2,25 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Security
+from fastapi import APIRouter, Request, Security
 from fastapi.security import APIKeyHeader
 
-from app.schemes.answer import API_KEY_RESPONSES, TAG, SchemeAnswer, answer_for, check_api_key
+from app.schemes.answer import (
+    API_KEY_RESPONSES,
+    TAG,
+    SchemeAnswer,
+    answer_for,
+    check_api_key,
+    refuse_repeated,
+)
 from app.server import CurrentServer
 
 router = APIRouter(tags=[TAG])
 
+NAME = "X-API-Key"
+
 header = APIKeyHeader(
-    name="X-API-Key",
+    name=NAME,
     scheme_name="APIKeyHeader",
     description="An API key, from `POST /api-keys`.",
     auto_error=False,  # the answer to a missing key is the answer to a wrong one
@@ -25,7 +34,8 @@ header = APIKeyHeader(
     responses=API_KEY_RESPONSES,
 )
 async def api_key_header(
-    server: CurrentServer, key: Annotated[str | None, Security(header)]
+    request: Request, server: CurrentServer, key: Annotated[str | None, Security(header)]
 ) -> SchemeAnswer:
     """Recognise the owner of the key in `X-API-Key`."""
+    refuse_repeated(request.headers.getlist(NAME))
     return answer_for("APIKeyHeader", await check_api_key(server, key))

@@ -6,16 +6,25 @@ server's own access log leaves the query out; other programs on the way may not.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Security
+from fastapi import APIRouter, Request, Security
 from fastapi.security import APIKeyQuery
 
-from app.schemes.answer import API_KEY_RESPONSES, TAG, SchemeAnswer, answer_for, check_api_key
+from app.schemes.answer import (
+    API_KEY_RESPONSES,
+    TAG,
+    SchemeAnswer,
+    answer_for,
+    check_api_key,
+    refuse_repeated,
+)
 from app.server import CurrentServer
 
 router = APIRouter(tags=[TAG])
 
+NAME = "api_key"
+
 query = APIKeyQuery(
-    name="api_key",
+    name=NAME,
     scheme_name="APIKeyQuery",
     description="An API key in the address. It ends up in logs: prefer the header.",
     auto_error=False,
@@ -29,7 +38,8 @@ query = APIKeyQuery(
     responses=API_KEY_RESPONSES,
 )
 async def api_key_query(
-    server: CurrentServer, key: Annotated[str | None, Security(query)]
+    request: Request, server: CurrentServer, key: Annotated[str | None, Security(query)]
 ) -> SchemeAnswer:
     """Recognise the owner of the key in `?api_key=`. Keys in addresses leak: use the header."""
+    refuse_repeated(request.query_params.getlist(NAME))
     return answer_for("APIKeyQuery", await check_api_key(server, key))

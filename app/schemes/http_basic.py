@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request, Security
 from fastapi.security import HTTPBasicCredentials
 
 from app.oauth2.origin import origin_of
-from app.problems import problem
+from app.problems import TOO_MANY_ATTEMPTS
 from app.schemes.answer import TAG, SchemeAnswer, answer_for, challenge_responses, check_password
 from app.schemes.dropin.basic import Utf8HTTPBasic
 from app.server import CurrentServer
@@ -34,7 +34,7 @@ def make_router(settings: Settings) -> APIRouter:
         summary="HTTPBasic",
         responses={
             **challenge_responses('Basic realm="latchkey", charset="UTF-8"'),
-            429: problem("Too many attempts have failed (`Retry-After`)."),
+            **TOO_MANY_ATTEMPTS,
         },
     )
     async def http_basic(

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request, Security
 from app.errors import TooManyAttemptsError
 from app.oauth2.origin import origin_of
 from app.oauth2.responses import demo_hint
-from app.problems import problem
+from app.problems import TOO_MANY_ATTEMPTS
 from app.schemes.answer import TAG, SchemeAnswer, challenge_responses, make_answer, note_login
 from app.schemes.dropin.digest import DigestCredentials, DigestServer
 from app.security.encryption import UndecryptableError
@@ -35,8 +35,8 @@ class SqlDigest(DigestServer):
             nonce_lifetime=server.settings.digest_nonce_ttl,
             now=lambda: server.clock.now().timestamp(),
             scheme_name="HTTPDigest",
-            description="Swagger UI cannot do Digest, but your browser can: execute the "
-            "operation, and type into the browser's own dialog.",
+            description="The button below does nothing: Swagger UI cannot do Digest. Your browser "
+            "can: execute the operation, and type into the browser's own dialog.",
         )
         self._server = server
 
@@ -62,12 +62,15 @@ class SqlDigest(DigestServer):
         except TooManyFailuresError as error:
             raise TooManyAttemptsError(error.retry_after) from None
 
-    async def judged(self, request: Request, username: str, matches: bool) -> None:
-        """Count what failed."""
-        if matches:
-            await self._server.authenticator.succeed(request.state.visitor)
+    async def judged(self, request: Request, username: str, matches: bool | None) -> None:
+        """Count what failed, and neither way what is stale or a replay."""
+        authenticator, visitor = self._server.authenticator, request.state.visitor
+        if matches is None:
+            await authenticator.turn_away(visitor)
+        elif matches:
+            await authenticator.succeed(visitor)
         else:
-            await self._server.authenticator.fail(request.state.visitor, "wrong response")
+            await authenticator.fail(visitor, "wrong response")
 
     async def accept_count(
         self, request: Request, nonce: str, count: int, expires_at: float
@@ -88,13 +91,23 @@ def make_router(server: Server) -> APIRouter:
         summary="HTTPDigest, completed",
         responses={
             **challenge_responses(
-                'Digest realm="latchkey", qop="auth", algorithm=SHA-256, nonce="…", opaque="…"'
+                'Digest realm="latchkey", qop="auth", algorithm=SHA-256, nonce="…", opaque="…", '
+                'charset=UTF-8, Digest realm="latchkey", qop="auth", algorithm=MD5, nonce="…", '
+                'opaque="…", charset=UTF-8'
             ),
-            429: problem("Too many attempts have failed (`Retry-After`)."),
+            200: {
+                "headers": {
+                    "Authentication-Info": {
+                        "schema": {"type": "string"},
+                        "description": "That the server knows the password too (RFC 7616, 3.5).",
+                    }
+                }
+            },
+            **TOO_MANY_ATTEMPTS,
         },
         description="Recognise a user by a Digest credential.\n\nPress **Execute**: the browser "
-        "asks with its own dialog. Swagger UI's dialog cannot do Digest. The password is not the "
-        "login password; `latchkey users set-digest` makes one."
+        "asks with its own dialog. The button of Swagger UI's dialog does nothing for Digest. The "
+        "password is not the login password; `latchkey users set-digest` makes one."
         + demo_hint(server.settings, "`alice` and `alice-digest-in-development`"),
     )
     async def http_digest(

@@ -1,19 +1,24 @@
 """``OAuth2PasswordRequestForm`` and ``…Strict``, side by side.
 
-The only difference is ``grant_type``: the strict one insists on it. FastAPI's classes describe the
-forms; the body is read as ``/token`` reads it, so that repeated fields, other content types and
-missing fields are RFC 6749 errors here as well.
+The only difference is ``grant_type``: the strict one insists on it. With FastAPI alone a route
+takes ``form: Annotated[OAuth2PasswordRequestForm, Depends()]``, and whatever is wrong with the body
+is 422. Here the body is read as ``/token`` reads it, and the form is made of what was read: so
+repeated fields, other content types and missing fields are RFC 6749 errors here as well.
 """
 
 from fastapi import APIRouter, Request, Response
+from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFormStrict
 
 from app.oauth2.grants import supported_grants
-from app.oauth2.grants.password import LAX, STRICT
+from app.oauth2.grants.password import password_grant
 from app.oauth2.responses import TOKEN_RESPONSES, demo_hint, demo_username
 from app.oauth2.token import PASSWORD_OF_THE_DEMO, answer_token_request, request_body
 from app.schemes.answer import TAG
 from app.server import CurrentServer
 from app.settings import Settings
+
+LAX = password_grant(OAuth2PasswordRequestForm)
+STRICT = password_grant(OAuth2PasswordRequestFormStrict)
 
 
 def make_router(settings: Settings) -> APIRouter:

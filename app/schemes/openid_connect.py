@@ -72,9 +72,19 @@ def make_router(settings: Settings) -> APIRouter:
 
     @router.get(DOCS_DISCOVERY, include_in_schema=False)
     async def docs_discovery(request: Request, server: CurrentServer) -> Response:
-        """The discovery document for Swagger UI: the grants that it has forms for."""
+        """The discovery document for Swagger UI: the grants that it has forms for.
+
+        Its endpoints are relative, as those of the other schemes in OpenAPI are: so a login works
+        where the page is, be it the issuer's address or, in development, localhost.
+        """
         document = await configuration(server)
+        relative = {
+            name: document[name].removeprefix(f"{document['issuer']}/")
+            for name in ("authorization_endpoint", "token_endpoint")
+        }
         grants = [g for g in document["grant_types_supported"] if g in SWAGGER_UI_GRANTS]
-        return publish(request, {**document, "grant_types_supported": grants}, max_age=60)
+        answer = publish(request, {**document, **relative, "grant_types_supported": grants}, 0)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
 
     return router

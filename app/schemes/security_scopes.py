@@ -1,20 +1,37 @@
 """``SecurityScopes`` and ``Security``: scopes gathered along a chain of dependencies.
 
-The route asks for one scope, a dependency for another; ``SecurityScopes`` in ``current_user``
-holds both. A missing one is 403 ``insufficient_scope``, and the challenge names them all.
+The route asks for one scope, a dependency for another; ``SecurityScopes`` in the dependency that
+both build on holds the two. A missing one is 403 ``insufficient_scope``, and the challenge names
+them all.
 """
 
 from typing import Annotated
 
-from fastapi import APIRouter, Security
+from fastapi import APIRouter, Depends, Security
+from fastapi.security import SecurityScopes
 
-from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
+from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, identify, verified_token
 from app.schemes.answer import TAG, SchemeAnswer, answer_for
+from app.server import CurrentServer
+from app.services.access_tokens import AccessToken
 
 router = APIRouter(tags=[TAG], responses=BEARER_RESPONSES)
 
-Reader = Annotated[CurrentUser, Security(current_user, scopes=["items:read"])]
-Writer = Annotated[CurrentUser, Security(current_user, scopes=["items:write"])]
+
+async def somebody(
+    security_scopes: SecurityScopes,
+    server: CurrentServer,
+    token: Annotated[AccessToken, Depends(verified_token)],
+) -> CurrentUser:
+    """The user of the token, which must have every scope that was asked for on the way here.
+
+    Raises a :class:`~app.errors.BearerError`.
+    """
+    return await identify(server, token, security_scopes.scopes)
+
+
+Reader = Annotated[CurrentUser, Security(somebody, scopes=["items:read"])]
+Writer = Annotated[CurrentUser, Security(somebody, scopes=["items:write"])]
 
 
 async def reader(user: Reader) -> CurrentUser:

@@ -184,3 +184,24 @@ def test_the_code_flow_brings_no_complaint_of_the_browser_but_of_the_refused_req
     page, *popups = [watch.complaints for watch in visit.watches]
     assert page == [refused] * 2  # the tokens that were revoked
     assert popups == [[], [], []]
+
+
+def test_the_forms_of_openid_connect_work_at_localhost_as_well(browser: Browser, live: str) -> None:
+    local = live.replace("127.0.0.1", "localhost")
+    with fresh_context(browser) as context:
+        docs = Docs(context.new_page(), local)
+        docs.load()
+        docs.show_only("schemes")
+        dialog = docs.open_dialog("OpenIdConnect (OAuth2, password)")
+        docs.submit(dialog, "alice-in-wonderland")
+        docs.close_when_logged_in(dialog)
+        assert docs.execute(OPENID_ROUTE).status == "200"
+        docs.forget("OpenIdConnect (OAuth2, password)")
+        dialog = docs.open_dialog(OPENID)
+        with docs.page.expect_popup() as opened:
+            dialog.locator("button.authorize").click()
+        popup = Popup(opened.value)
+        popup.log_in()
+        popup.press("Allow")
+        docs.close_when_logged_in(dialog)
+        assert docs.execute(OPENID_ROUTE).status == "200"

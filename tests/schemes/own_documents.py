@@ -17,7 +17,7 @@ async def publish_own_documents(http: httpx2.AsyncClient, monkeypatch: pytest.Mo
         for path in ("/.well-known/openid-configuration", "/.well-known/jwks.json")
     }
 
-    def urlopen(request: Request, timeout: float) -> BytesIO:
+    def fetch(request: Request, timeout: float) -> BytesIO:
         return BytesIO(documents[request.full_url])
 
-    monkeypatch.setattr(openid_connect, "urlopen", urlopen)
+    monkeypatch.setattr(openid_connect, "_open", fetch)

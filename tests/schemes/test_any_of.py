@@ -77,11 +77,23 @@ async def test_the_token_of_a_client_is_no_users(
     http: httpx2.AsyncClient, service_token: str
 ) -> None:
     response = await ask(http, bearer(service_token))
-    assert_bearer_error(response, "insufficient_scope", 403, scope="")
+    assert_bearer_error(response, "insufficient_scope", 403)
 
 
 async def test_a_bad_key_alone_is_refused(http: httpx2.AsyncClient) -> None:
     assert_no_good_key(await ask(http, key_header("nobodys-key")))
+
+
+async def test_an_empty_key_decides_before_a_good_password(
+    http: httpx2.AsyncClient, alice: TestUser
+) -> None:
+    assert_no_good_key(await ask(http, key_header(""), basic(alice.username)))
+
+
+async def test_two_keys_are_refused_also_if_both_are_good(
+    http: httpx2.AsyncClient, key: TestKey
+) -> None:
+    assert_no_good_key(await ask(http, key_header(key.key), key_header(key.key)))
 
 
 @pytest.mark.parametrize("value", ["Basic", "Basic !!!!", "Basic bm8gY29sb24="])

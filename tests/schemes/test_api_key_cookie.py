@@ -97,6 +97,12 @@ async def test_what_is_no_key_is_refused(http: httpx2.AsyncClient, cookie: bytes
     assert_no_good_key(await http.get(PATH, headers=[(b"cookie", cookie)]))
 
 
+async def test_a_key_that_comes_twice_is_refused(http: httpx2.AsyncClient, key: TestKey) -> None:
+    one = f"latchkey_key={key.key}".encode()
+    assert_no_good_key(await http.get(PATH, headers=[(b"cookie", one + b"; " + one)]))
+    assert_no_good_key(await http.get(PATH, headers=[(b"cookie", one), (b"cookie", one)]))
+
+
 async def test_a_cookie_of_another_name_is_no_key(http: httpx2.AsyncClient, key: TestKey) -> None:
     assert_no_good_key(await http.get(PATH, headers={"Cookie": f"Latchkey_Key={key.key}"}))
 

@@ -57,6 +57,13 @@ async def test_the_name_of_the_header_knows_no_case(
 # What is refused
 
 
+async def test_a_key_that_comes_twice_is_refused(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    key = await give_key(server, alice)
+    assert_no_good_key(await http.get(PATH, headers=[("X-API-Key", key.key)] * 2))
+
+
 async def test_no_key_is_refused(http: httpx2.AsyncClient) -> None:
     assert_no_good_key(await http.get(PATH))
 

@@ -45,6 +45,13 @@ async def test_what_is_no_key_is_refused(http: httpx2.AsyncClient, query: str) -
     assert_no_good_key(await http.get(f"{PATH}?{query}"))
 
 
+async def test_a_key_that_comes_twice_is_refused(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    key = (await give_key(server, alice)).key
+    assert_no_good_key(await http.get(f"{PATH}?api_key={key}&api_key={key}"))
+
+
 async def test_a_key_in_the_header_is_no_key_here(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:

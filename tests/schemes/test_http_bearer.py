@@ -23,4 +23,4 @@ async def test_the_token_of_a_client_is_no_users(
     http: httpx2.AsyncClient, service_token: str
 ) -> None:
     response = await http.get(PATH, headers=bearer(service_token))
-    assert_bearer_error(response, "insufficient_scope", 403, scope="")
+    assert_bearer_error(response, "insufficient_scope", 403)

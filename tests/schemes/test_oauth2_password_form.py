@@ -276,6 +276,44 @@ async def test_there_is_no_password_grant_under_oauth_2_1(
 
 
 @BOTH
-async def test_another_method_is_405(http: httpx2.AsyncClient, path: str) -> None:
+async def test_another_method_is_refused_as_the_token_endpoint_refuses_it(
+    http: httpx2.AsyncClient, path: str
+) -> None:
     response = await http.get(path)
-    assert (response.status_code, response.headers["allow"]) == (405, "POST")
+    assert_oauth2_error(response, "invalid_request", 405)
+    assert told(response) == told(await http.get("/token"))
+
+
+@BOTH
+async def test_a_body_that_is_too_large_is_refused_as_the_token_endpoint_refuses_it(
+    http: httpx2.AsyncClient, form: dict[str, str], path: str
+) -> None:
+    large = form | {"password": "x" * 70_000}
+    response = await http.post(path, data=large)
+    assert_oauth2_error(response, "invalid_request", 413)
+    assert told(response) == told(await http.post("/token", data=large))
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("fault", "error", "status"),
+    [
+        pytest.param(RuntimeError(), "server_error", 500, id="a_fault"),
+        pytest.param(ConnectionRefusedError(), "temporarily_unavailable", 503, id="no_database"),
+    ],
+)
+async def test_a_fault_of_the_server_is_answered_as_the_token_endpoint_answers_it(
+    http: httpx2.AsyncClient,
+    server: Server,
+    form: dict[str, str],
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    error: str,
+    status: int,
+) -> None:
+    async def authenticate(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(server.authenticator, "authenticate", authenticate)
+    assert_oauth2_error(await http.post(path, data=form), error, status)

@@ -140,33 +140,33 @@ async def test_a_scope_that_was_taken_from_the_user_is_gone_at_once(
 async def test_the_token_of_a_client_is_no_users(
     http: httpx2.AsyncClient, service_token: str
 ) -> None:
-    assert_bearer_error(await use(http, service_token), "insufficient_scope", 403, scope="")
+    assert_bearer_error(await use(http, service_token), "insufficient_scope", 403)
 
 
 async def test_an_issuer_that_does_not_answer_is_503(
     settings: Settings, clock: TestClock, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def urlopen(request: Request, timeout: float) -> BytesIO:
+    def fetch(request: Request, timeout: float) -> BytesIO:
         raise TimeoutError
 
-    monkeypatch.setattr(openid_connect, "urlopen", urlopen)
+    monkeypatch.setattr(openid_connect, "_open", fetch)
     async with started(create_app(settings, clock)) as http:
         response = await use(http, token)
     assert assert_problem(response, 503)["detail"] == "The issuer does not answer."
-    assert response.headers["retry-after"] == "5"
+    assert response.headers["retry-after"] == "30"
 
 
 async def test_the_documents_are_read_once(
     settings: Settings, clock: TestClock, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    answer: Callable[..., BytesIO] = vars(openid_connect)["urlopen"]
+    answer: Callable[..., BytesIO] = vars(openid_connect)["_open"]
 
-    def urlopen(request: Request, timeout: float) -> BytesIO:
+    def fetch(request: Request, timeout: float) -> BytesIO:
         read.append(request.full_url)
         return answer(request, timeout=timeout)
 
-    monkeypatch.setattr(openid_connect, "urlopen", urlopen)
+    monkeypatch.setattr(openid_connect, "_open", fetch)
     async with started(create_app(settings, clock)) as http:
         for _ in range(3):
             assert (await use(http, token)).status_code == 200
@@ -188,8 +188,19 @@ async def test_the_document_for_swagger_ui_names_only_grants_that_it_has_forms_f
     forms = ["password", "client_credentials", "authorization_code"]
     assert sorted(response.json()["grant_types_supported"]) == sorted(forms)
     assert response.json() == full | {
-        "grant_types_supported": response.json()["grant_types_supported"]
+        "authorization_endpoint": "authorize",
+        "token_endpoint": "token",
+        "grant_types_supported": response.json()["grant_types_supported"],
     }
+
+
+async def test_the_document_for_swagger_ui_is_asked_for_anew_each_time(
+    http: httpx2.AsyncClient,
+) -> None:
+    response = await http.get("/docs/openid-configuration")
+    assert response.headers["cache-control"] == "no-cache"
+    known = {"If-None-Match": response.headers["etag"]}
+    assert (await http.get("/docs/openid-configuration", headers=known)).status_code == 304
 
 
 async def test_the_document_for_clients_names_the_grants_that_swagger_ui_has_no_form_for(

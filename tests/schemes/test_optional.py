@@ -4,7 +4,7 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_bearer_error
+from tests.assertions import assert_bearer_error, assert_no_token_sent
 from tests.clock import TestClock
 from tests.factories import TestUser, bearer, disable_user
 from tests.schemes.answers import assert_recognised
@@ -29,12 +29,15 @@ async def test_a_good_token_names_its_user_and_its_scopes(
     assert_recognised(response, SCHEME, alice.id, ["profile", "items:read"])
 
 
-@pytest.mark.parametrize("value", [b"Basic YTpi", b"Digest x", b"%s", b""])
-async def test_what_is_no_credential_of_this_route_is_anonymous(
+@pytest.mark.parametrize("value", [b"Basic YTpi", b"Digest x", b"%s", b"", b"Bearer\t%s"])
+async def test_what_is_no_bearer_token_is_not_anonymous(
     http: httpx2.AsyncClient, token: str, value: bytes
 ) -> None:
-    response = await send(http, value.replace(b"%s", token.encode()))
-    assert_recognised(response, SCHEME, None, [])
+    assert_no_token_sent(await send(http, value.replace(b"%s", token.encode())))
+
+
+async def test_two_headers_of_other_schemes_are_not_anonymous(http: httpx2.AsyncClient) -> None:
+    assert_no_token_sent(await send(http, b"Basic YTpi", b"Digest x"))
 
 
 @pytest.mark.parametrize(
@@ -85,4 +88,6 @@ async def test_the_token_of_a_client_is_refused_and_not_anonymous(
     http: httpx2.AsyncClient, service_token: str
 ) -> None:
     response = await http.get(PATH, headers=bearer(service_token))
-    assert_bearer_error(response, "insufficient_scope", 403, scope="")
+    assert_bearer_error(response, "insufficient_scope", 403)
+    told = response.json()["error_description"]
+    assert told == "This resource needs the access token of a user, not of a client."

@@ -27,8 +27,8 @@ from app.services.authentication import AuthenticationError, Door
 from app.services.throttle import TooManyFailuresError
 
 
-def _password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:
-    """The grant, with one of FastAPI's two forms."""
+def password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:
+    """The grant, with one of FastAPI's two forms: :data:`STRICT` or :data:`LAX`."""
 
     async def exchange_form(request: TokenRequest) -> dict[str, Any]:
         return await exchange(request, build_form(form_class, request.form))
@@ -121,8 +121,8 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     )
 
 
-STRICT = _password_grant(OAuth2PasswordRequestFormStrict)
+STRICT = password_grant(OAuth2PasswordRequestFormStrict)
 """With the form that insists on ``grant_type``."""
 
-LAX = _password_grant(OAuth2PasswordRequestForm)
+LAX = password_grant(OAuth2PasswordRequestForm)
 """With the form that does not."""

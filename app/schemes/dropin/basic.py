@@ -3,10 +3,19 @@
 FastAPI's class reads ASCII only, so that whoever has another letter in their name or password is
 401 for ever, and its challenge may lack the realm. This one reads UTF-8 and says so, and falls
 back to ISO-8859-1, which Swagger UI and older browsers send.
+
+    basic = Utf8HTTPBasic(realm="example")
+
+    @app.get("/private")
+    async def private(credentials: Annotated[HTTPBasicCredentials, Depends(basic)]) -> str:
+        if not await is_password_of(credentials.username, credentials.password):
+            raise basic.make_not_authenticated_error()
+        return credentials.username
 """
 
 import base64
 import binascii
+import re
 
 from fastapi import HTTPException
 from fastapi.security import HTTPBasic, HTTPBasicCredentials
@@ -28,14 +37,20 @@ class Utf8HTTPBasic(HTTPBasic):
         description: str | None = None,
         auto_error: bool = True,
     ) -> None:
-        """``realm`` is what the browser's dialog names."""
+        """``realm`` is what the browser's dialog names.
+
+        Raises :class:`ValueError` for one that is not printable ASCII.
+        """
+        if not (realm.isascii() and realm.isprintable()):
+            raise ValueError("the realm is printable ASCII")
         super().__init__(
             realm=realm, scheme_name=scheme_name, description=description, auto_error=auto_error
         )
 
     def make_authenticate_headers(self) -> dict[str, str]:
         """The challenge of RFC 7617, section 2.1."""
-        return {"WWW-Authenticate": f'Basic realm="{self.realm}", charset="UTF-8"'}
+        realm = re.sub(r'(["\\])', r"\\\1", self.realm or "")  # RFC 9110, section 5.6.4
+        return {"WWW-Authenticate": f'Basic realm="{realm}", charset="UTF-8"'}
 
     def make_not_authenticated_error(self) -> HTTPException:
         """401 with the challenge; the same for every reason."""

@@ -15,6 +15,12 @@ Subclass :class:`DigestServer` and say where the credentials are and where nonce
 What is stored is H(username:realm:password) for each algorithm (:func:`make_ha1`): keep it as
 secret as the password. A nonce proves itself, by its time and an HMAC, so that any worker accepts
 what another one issued; only how often it was used needs a shared place.
+
+FastAPI sets ``Authentication-Info`` on what it makes of the value that a route returns. A route
+that returns a ``Response`` of its own takes it over:
+
+    async def download(user: ..., response: Response) -> FileResponse:
+        return FileResponse(path, headers=dict(response.headers))
 """
 
 import base64
@@ -43,6 +49,7 @@ _PARAMETER = re.compile(
 _COUNT = re.compile(r"[0-9a-fA-F]{8}")
 _REQUIRED = ("realm", "nonce", "uri", "response", "qop", "nc", "cnonce")
 _MAX_LENGTH = 4096
+_SECRET_LENGTH = 32
 
 
 def make_ha1(username: str, realm: str, password: str, algorithm: str) -> str:
@@ -86,9 +93,18 @@ class DigestServer(HTTPDigest):
         description: str | None = None,
         auto_error: bool = True,
     ) -> None:
-        """``secrets`` protect nonces, newest first; ``nonce_lifetime`` is in seconds."""
+        """``secrets`` protect nonces, newest first; ``nonce_lifetime`` is in seconds.
+
+        Raises :class:`ValueError` for a realm that is not printable ASCII, and for secrets that
+        are none, or no sequence, or shorter than 32 bytes.
+        """
+        if isinstance(secrets, str | bytes) or not secrets:
+            raise ValueError("secrets is a sequence of at least one secret")
+        if any(len(secret.encode()) < _SECRET_LENGTH for secret in secrets):
+            raise ValueError(f"each of the secrets has at least {_SECRET_LENGTH} bytes")
         super().__init__(scheme_name=scheme_name, description=description, auto_error=auto_error)
         self.realm = realm
+        self._quoted_realm = _quoted_realm(realm)
         self._secrets = [secret.encode() for secret in secrets]
         self._nonce_lifetime = nonce_lifetime
         self._now = now
@@ -110,8 +126,11 @@ class DigestServer(HTTPDigest):
     async def admit(self, request: Request, username: str) -> None:
         """Called before a password is checked: raise, to slow somebody down who is guessing."""
 
-    async def judged(self, request: Request, username: str, matches: bool) -> None:
-        """Told whether the password was right, after each :meth:`admit`."""
+    async def judged(self, request: Request, username: str, matches: bool | None) -> None:
+        """Told once after each :meth:`admit` whether it was the user.
+
+        None says neither: the nonce was expired or used before, so that the header may be a copy.
+        """
 
     async def __call__(  # type: ignore[override]
         self, request: Request, response: Response
@@ -130,18 +149,22 @@ class DigestServer(HTTPDigest):
         if issued_at is None:
             raise self.make_not_authenticated_error()
         await self.admit(request, answer.username)
-        ha1 = await self.find_ha1(request, answer.username, answer.algorithm)
-        expected = self._response(ha1 or random.token_hex(), answer, request.method)
-        matches = _same(expected, answer.response) and ha1 is not None
-        await self.judged(request, answer.username, matches)
-        if ha1 is None or not matches:
-            raise self.make_not_authenticated_error()
-        expires_at = issued_at + self._nonce_lifetime
-        if self._now() >= expires_at:
-            # The client knows the password: it may try again by itself with the new nonce.
-            raise self._challenge(stale=True)
-        if not await self.accept_count(request, answer.nonce, int(answer.nc, 16), expires_at):
-            raise self.make_not_authenticated_error()
+        verdict: bool | None = None
+        try:
+            ha1 = await self.find_ha1(request, answer.username, answer.algorithm)
+            expected = self._response(ha1 or random.token_hex(), answer, request.method)
+            if not _same(expected, answer.response) or ha1 is None:
+                verdict = False
+                raise self.make_not_authenticated_error()
+            expires_at = issued_at + self._nonce_lifetime
+            if self._now() >= expires_at:
+                # Who knows the password may try again at once with the new nonce.
+                raise self._challenge(stale=True)
+            if not await self.accept_count(request, answer.nonce, int(answer.nc, 16), expires_at):
+                raise self.make_not_authenticated_error()
+            verdict = True
+        finally:
+            await self.judged(request, answer.username, verdict)
         response.headers["Authentication-Info"] = self._info(ha1, answer, issued_at)
         return DigestCredentials(
             scheme="Digest", credentials=digest[0].partition(" ")[2], username=answer.username
@@ -154,9 +177,10 @@ class DigestServer(HTTPDigest):
     def _challenge(self, *, stale: bool) -> HTTPException:
         """RFC 7616, section 3.3. All challenges share one nonce: some clients mix them up."""
         nonce = self._new_nonce()
+        end = ", stale=true" if stale else ""
         challenges = [
-            f'Digest realm="{self.realm}", qop="auth", algorithm={algorithm}, nonce="{nonce}", '
-            f'opaque="{self._opaque()}", charset=UTF-8' + (", stale=true" if stale else "")
+            f'Digest realm={self._quoted_realm}, qop="auth", algorithm={algorithm}, '
+            f'nonce="{nonce}", opaque="{self._opaque()}", charset=UTF-8{end}'
             for algorithm in ALGORITHMS
         ]
         raw = [(b"www-authenticate", challenge.encode()) for challenge in challenges]
@@ -165,13 +189,14 @@ class DigestServer(HTTPDigest):
     def _fits(self, answer: _Answer, request: Request) -> bool:
         """Whether the answer is to our challenge, for this very request (section 3.4.6)."""
         target = request.scope["raw_path"].decode("latin-1")
-        if query := request.scope["query_string"].decode("latin-1"):
-            target += "?" + query
+        query = request.scope["query_string"].decode("latin-1")
+        # ASGI does not tell an empty query from none.
+        targets = {f"{target}?{query}"} if query else {target, f"{target}?"}
         return (
             answer.realm == self.realm
             and answer.opaque == self._opaque()
             and answer.qop == "auth"
-            and answer.uri == target
+            and answer.uri in targets
         )
 
     def _response(self, ha1: str, answer: _Answer, method: str) -> str:
@@ -184,8 +209,8 @@ class DigestServer(HTTPDigest):
     def _info(self, ha1: str, answer: _Answer, issued_at: int) -> str:
         """RFC 7616, section 3.5; with another nonce in time before this one is stale."""
         rspauth = self._response(ha1, answer, "")
-        cnonce = re.sub(r'(["\\])', r"\\\1", answer.cnonce)
-        info = f'rspauth="{rspauth}", qop=auth, nc={answer.nc}, cnonce="{cnonce}"'
+        cnonce = _quoted(answer.cnonce)
+        info = f'rspauth="{rspauth}", qop=auth, nc={answer.nc}, cnonce={cnonce}'
         if self._now() - issued_at >= self._nonce_lifetime / 2:
             info += f', nextnonce="{self._new_nonce()}"'
         return info
@@ -252,6 +277,17 @@ def _username(found: Mapping[str, str]) -> str | None:
         return found["username"].encode("latin-1").decode()
     except UnicodeError:
         return found["username"]
+
+
+def _quoted_realm(realm: str) -> str:
+    if not (realm.isascii() and realm.isprintable()):
+        raise ValueError("the realm is printable ASCII")
+    return _quoted(realm)
+
+
+def _quoted(text: str) -> str:
+    """A quoted-string (RFC 9110, section 5.6.4)."""
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
 
 
 def _mac(secret: bytes, *parts: str) -> str:

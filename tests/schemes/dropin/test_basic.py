@@ -77,6 +77,19 @@ async def test_basic_without_auto_error_refuses_what_cannot_be_read() -> None:
         assert (await http.get("/", headers={"Authorization": "Basic !!"})).status_code == 401
 
 
+def test_basic_quotes_its_realm() -> None:
+    error = Utf8HTTPBasic(realm=r'a "b" \ c').make_not_authenticated_error()
+    assert error.headers == {
+        "WWW-Authenticate": r'Basic realm="a \"b\" \\ c", charset="UTF-8"',
+    }
+
+
+@pytest.mark.parametrize("realm", ["Zoë", "two\r\nlines"])
+def test_basic_refuses_a_realm_that_no_header_can_carry(realm: str) -> None:
+    with pytest.raises(ValueError, match="the realm is printable ASCII"):
+        Utf8HTTPBasic(realm=realm)
+
+
 def test_basic_is_published_as_basic() -> None:
     schemes = basic_app().openapi()["components"]["securitySchemes"]
     assert schemes == {"Utf8HTTPBasic": {"type": "http", "scheme": "basic"}}

@@ -12,13 +12,14 @@ from app.schemes.dropin.digest import DigestCredentials, DigestServer, make_ha1
 from .client import client_of
 from .rfc7616 import Login, challenges, h, read_parameters
 
+SECRETS = ["a secret of at least 32 random bytes"]
+
 
 class OneUser(DigestServer):
     """The example of the module's own text, with a dictionary as the database."""
 
-    def __init__(self, **more: Any) -> None:
-        secrets = ["a secret of at least 32 random bytes"]
-        super().__init__(realm="example", secrets=secrets, **more)
+    def __init__(self, realm: str = "example", **more: Any) -> None:
+        super().__init__(realm=realm, secrets=SECRETS, **more)
         self.counts: dict[str, int] = {}
 
     async def find_ha1(self, request: Request, username: str, algorithm: str) -> str | None:
@@ -122,10 +123,71 @@ async def test_digest_under_a_mounted_application_checks_the_whole_address() -> 
 
 
 async def test_digest_says_what_is_to_be_overridden() -> None:
-    digest = DigestServer(realm="example", secrets=["s"])
+    digest = DigestServer(realm="example", secrets=SECRETS)
     async with client_of(digest_app(digest)) as http:
         with pytest.raises(TypeError, match="find_ha1 is to be overridden"):
             await http.get("/private", auth=httpx2.DigestAuth("alice", "secret"))
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    [
+        pytest.param("one string of more than 32 characters", id="a_string"),
+        pytest.param([], id="none"),
+        pytest.param([""], id="an_empty_one"),
+        pytest.param(["short", *SECRETS], id="a_short_one"),
+    ],
+)
+def test_digest_refuses_secrets_that_protect_nothing(secrets: Any) -> None:
+    with pytest.raises(ValueError, match="secret"):
+        DigestServer(realm="example", secrets=secrets)
+
+
+async def test_digest_quotes_its_realm() -> None:
+    async with client_of(digest_app(OneUser(r'a "b" \ c'))) as http:
+        found, _ = challenges(await http.get("/private"))
+        assert r'realm="a \"b\" \\ c",' in found.header
+        login = Login("alice", "secret", found, uri="/private")
+        response = await http.get("/private", headers=[(b"authorization", login.header())])
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("realm", ["Zoë", "two\r\nlines"])
+def test_digest_refuses_a_realm_that_no_header_can_carry(realm: str) -> None:
+    with pytest.raises(ValueError, match="the realm is printable ASCII"):
+        OneUser(realm)
+
+
+@pytest.mark.parametrize(
+    ("address", "uri", "status"),
+    [
+        pytest.param("/private", "/private?", 200, id="an_empty_query_is_as_good_as_none"),
+        pytest.param("/private?", "/private", 200, id="none_is_as_good_as_an_empty_one"),
+        pytest.param("/private?a=b", "/private?", 401, id="another_query"),
+    ],
+)
+async def test_digest_takes_an_empty_query_for_none(address: str, uri: str, status: int) -> None:
+    async with client_of(digest_app(OneUser())) as http:
+        found, _ = challenges(await http.get("/private"))
+        login = Login("alice", "secret", found, uri=uri)
+        response = await http.get(address, headers=[(b"authorization", login.header())])
+    assert response.status_code == status
+
+
+async def test_digest_judges_once_also_when_the_user_cannot_be_looked_up() -> None:
+    verdicts: list[bool | None] = []
+
+    class Failing(OneUser):
+        async def find_ha1(self, request: Request, username: str, algorithm: str) -> str | None:
+            raise ConnectionError
+
+        async def judged(self, request: Request, username: str, matches: bool | None) -> None:
+            verdicts.append(matches)
+
+    async with client_of(digest_app(Failing())) as http:
+        with pytest.raises(ConnectionError):
+            await http.get("/private", auth=httpx2.DigestAuth("alice", "secret"))
+    assert verdicts == [None]
 
 
 def test_digest_is_published_as_digest() -> None:

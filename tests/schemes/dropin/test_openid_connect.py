@@ -4,10 +4,14 @@ import asyncio
 import base64
 import json
 import socket
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
+from http.client import HTTPMessage
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,12 +19,17 @@ import httpx2
 import jwt
 import pytest
 import uvicorn
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import Depends, FastAPI, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, StreamingResponse
 
-from app.schemes.dropin.openid_connect import MAX_DOCUMENT, Claims, OpenIdConnectBearer
+from app.schemes.dropin.openid_connect import (
+    MAX_DOCUMENT,
+    CarefulRedirects,
+    Claims,
+    OpenIdConnectBearer,
+)
 
 from .client import client_of
 
@@ -90,6 +99,8 @@ class Issuer:
     ) -> str:
         """An access token."""
         headers = {"typ": "at+jwt", "kid": self.kid} | (header or {})
+        if headers["kid"] is None:
+            del headers["kid"]
         return jwt.encode(self.claims(**changes), key or self.key, alg, headers)
 
     def rotate(self) -> None:
@@ -160,9 +171,21 @@ def make_bearer(at: Issuer, seconds: Seconds, **more: Any) -> OpenIdConnectBeare
 
 
 @pytest.fixture
-async def api(issuer: Issuer, seconds: Seconds) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with client_of(api_of(make_bearer(issuer, seconds))) as client:
+def oidc(issuer: Issuer, seconds: Seconds) -> OpenIdConnectBearer:
+    return make_bearer(issuer, seconds)
+
+
+@pytest.fixture
+async def api(oidc: OpenIdConnectBearer) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with client_of(api_of(oidc)) as client:
         yield client
+
+
+async def end_of_reading(oidc: OpenIdConnectBearer) -> None:
+    """Wait for what is read while requests are served."""
+    reading = oidc._keys._reading
+    assert reading is not None
+    await asyncio.wrap_future(reading)
 
 
 def api_of(oidc: OpenIdConnectBearer) -> FastAPI:
@@ -193,8 +216,9 @@ def assert_invalid(response: httpx2.Response) -> None:
     assert response.json() == {"detail": "The access token is expired, malformed or invalid."}
 
 
-def assert_unavailable(response: httpx2.Response) -> None:
-    assert (response.status_code, response.headers["retry-after"]) == (503, "5"), response.text
+def assert_unavailable(response: httpx2.Response, seconds: int = COOLDOWN) -> None:
+    assert response.status_code == 503, response.text
+    assert response.headers["retry-after"] == str(seconds)
     assert response.json() == {"detail": "The issuer does not answer."}
 
 
@@ -440,6 +464,74 @@ async def test_a_key_that_the_token_brings_along_is_not_used(
     assert issuer.fetched == BOTH_DOCUMENTS
 
 
+# Keys and algorithms
+
+
+def jwk_of(key: Any, alg: str) -> dict[str, Any]:
+    public: dict[str, Any] = jwt.get_algorithm_by_name(alg).to_jwk(key.public_key(), as_dict=True)
+    return public
+
+
+RSA_KEY = rsa.generate_private_key(65537, 2048)
+
+
+@pytest.mark.parametrize(
+    ("key", "alg"),
+    [
+        *((RSA_KEY, alg) for alg in ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")),
+        (ec.generate_private_key(ec.SECP256R1()), "ES256"),
+        (ec.generate_private_key(ec.SECP384R1()), "ES384"),
+        (ec.generate_private_key(ec.SECP521R1()), "ES512"),
+        (ed25519.Ed25519PrivateKey.generate(), "EdDSA"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("says", [True, False], ids=["key_says_it", "key_says_none"])
+async def test_every_algorithm_that_fits_a_key_is_accepted(
+    api: httpx2.AsyncClient, issuer: Issuer, key: Any, alg: str, says: bool
+) -> None:
+    issuer.keys = {"keys": [jwk_of(key, alg) | {"kid": "k"} | ({"alg": alg} if says else {})]}
+    await assert_accepted(api, issuer.sign({"kid": "k"}, key=key, alg=alg))
+
+
+async def test_a_key_serves_no_other_algorithm_than_it_says(
+    api: httpx2.AsyncClient, issuer: Issuer
+) -> None:
+    issuer.keys = {"keys": [jwk_of(RSA_KEY, "RS256") | {"kid": "k", "alg": "PS256"}]}
+    assert_invalid(await use(api, issuer.sign({"kid": "k"}, key=RSA_KEY, alg="RS256")))
+
+
+async def test_a_token_without_a_key_id_is_of_the_only_key_that_fits(
+    api: httpx2.AsyncClient, issuer: Issuer
+) -> None:
+    issuer.keys = {"keys": [jwk_of(RSA_KEY, "RS256") | {"kid": "other"}, issuer.jwk()]}
+    await assert_accepted(api, issuer.sign({"kid": None}))
+
+
+async def test_a_key_without_an_id_serves_where_no_other_fits(
+    api: httpx2.AsyncClient, issuer: Issuer
+) -> None:
+    issuer.keys = {"keys": [{k: v for k, v in issuer.jwk().items() if k != "kid"}]}
+    await assert_accepted(api, issuer.sign({"kid": None}))
+    await assert_accepted(api, issuer.sign({"kid": "any"}))
+
+
+async def test_a_token_without_a_key_id_is_refused_where_two_keys_fit(
+    api: httpx2.AsyncClient, issuer: Issuer
+) -> None:
+    another = Issuer(issuer.url, kid="another")
+    issuer.keys = {"keys": [issuer.jwk(), another.jwk()]}
+    assert_invalid(await use(api, issuer.sign({"kid": None})))
+
+
+async def test_a_key_whose_id_is_the_word_none_is_not_the_key_of_a_token_without_an_id(
+    api: httpx2.AsyncClient, issuer: Issuer
+) -> None:
+    another = Issuer(issuer.url, kid="another")
+    issuer.keys = {"keys": [issuer.jwk(kid="None"), another.jwk()]}
+    assert_invalid(await use(api, issuer.sign({"kid": None})))
+
+
 # Keeping the documents
 
 
@@ -453,11 +545,12 @@ async def test_the_documents_are_fetched_once(
 
 
 async def test_the_documents_are_fetched_anew_after_their_lifetime(
-    api: httpx2.AsyncClient, issuer: Issuer, seconds: Seconds
+    api: httpx2.AsyncClient, oidc: OpenIdConnectBearer, issuer: Issuer, seconds: Seconds
 ) -> None:
     await assert_accepted(api, issuer.sign())
     seconds.now += LIFETIME
     await assert_accepted(api, issuer.sign())
+    await end_of_reading(oidc)
     assert issuer.fetched == BOTH_DOCUMENTS * 2
 
 
@@ -507,13 +600,34 @@ async def test_a_rotated_key_is_found_and_the_old_one_is_gone(
 
 
 async def test_a_key_that_the_issuer_withdraws_is_gone_after_the_lifetime(
-    api: httpx2.AsyncClient, issuer: Issuer, seconds: Seconds
+    api: httpx2.AsyncClient, oidc: OpenIdConnectBearer, issuer: Issuer, seconds: Seconds
 ) -> None:
     old = issuer.sign(exp=int(time.time()) + 3600)
     await assert_accepted(api, old)
     issuer.rotate()
     seconds.now += LIFETIME
+    await assert_accepted(api, old)  # while the keys are read anew
+    await end_of_reading(oidc)
     assert_invalid(await use(api, old))
+
+
+async def test_requests_are_served_with_the_known_keys_while_they_are_read_anew(
+    api: httpx2.AsyncClient, oidc: OpenIdConnectBearer, issuer: Issuer, seconds: Seconds
+) -> None:
+    await assert_accepted(api, issuer.sign())
+    served = threading.Event()
+
+    def hang() -> Response:
+        assert served.wait(10)
+        return fail()
+
+    issuer.broken = hang
+    seconds.now += LIFETIME
+    for _ in range(3):
+        await assert_accepted(api, issuer.sign())
+    served.set()
+    await end_of_reading(oidc)
+    assert issuer.fetched == [*BOTH_DOCUMENTS, DISCOVERY]
 
 
 # An issuer that fails
@@ -533,26 +647,34 @@ async def test_an_issuer_that_fails_at_first_is_503_and_found_when_it_is_back(
     await assert_accepted(api, issuer.sign())
 
 
-async def test_the_known_keys_serve_on_while_the_issuer_fails(
-    api: httpx2.AsyncClient, issuer: Issuer, seconds: Seconds
+async def test_the_known_keys_serve_on_for_a_day_while_the_issuer_fails(
+    api: httpx2.AsyncClient, oidc: OpenIdConnectBearer, issuer: Issuer, seconds: Seconds
 ) -> None:
     await assert_accepted(api, issuer.sign())
     issuer.broken = fail
     seconds.now += LIFETIME
     await assert_accepted(api, issuer.sign())
-    seconds.now += 10 * LIFETIME
-    await assert_accepted(api, issuer.sign())
+    await end_of_reading(oidc)
     assert_invalid(await use(api, issuer.sign({"kid": "unknown"})))
+    seconds.now += 86_400 - LIFETIME - 1
+    await assert_accepted(api, issuer.sign())
+    await end_of_reading(oidc)
+    seconds.now += 1
+    assert_unavailable(await use(api, issuer.sign()), COOLDOWN - 1)
+    issuer.broken = None
+    seconds.now += COOLDOWN - 1
+    await assert_accepted(api, issuer.sign())
 
 
 async def test_an_issuer_that_fails_is_not_asked_again_at_once_while_its_keys_are_known(
-    api: httpx2.AsyncClient, issuer: Issuer, seconds: Seconds
+    api: httpx2.AsyncClient, oidc: OpenIdConnectBearer, issuer: Issuer, seconds: Seconds
 ) -> None:
     await assert_accepted(api, issuer.sign())
     issuer.broken = fail
     seconds.now += LIFETIME
     for _ in range(5):
         await assert_accepted(api, issuer.sign())
+        await end_of_reading(oidc)
     assert issuer.fetched == [*BOTH_DOCUMENTS, DISCOVERY]
 
 
@@ -572,12 +694,89 @@ async def test_requests_that_wait_for_an_issuer_that_hangs_do_not_ask_it_one_aft
         seconds.now += 5  # as long as a timeout takes
         return fail()
 
-    await assert_accepted(api, issuer.sign())
     issuer.broken = hang
-    seconds.now += LIFETIME
     answers = await asyncio.gather(*(use(api, issuer.sign()) for _ in range(5)))
-    assert [answer.status_code for answer in answers] == [200] * 5
-    assert issuer.fetched == [*BOTH_DOCUMENTS, DISCOVERY]
+    assert [answer.status_code for answer in answers] == [503] * 5
+    assert issuer.fetched == [DISCOVERY]
+
+
+async def test_a_document_that_trickles_is_given_up_at_the_deadline(
+    issuer: Issuer, seconds: Seconds
+) -> None:
+    async def trickle() -> AsyncGenerator[bytes]:
+        while True:
+            yield b" "
+            await asyncio.sleep(0.02)
+
+    issuer.broken = lambda: StreamingResponse(trickle())
+    oidc = make_bearer(issuer, seconds, timeout=0.2)
+    async with client_of(api_of(oidc)) as api:
+        assert_unavailable(await use(api, issuer.sign()))
+    await asyncio.wait_for(end_of_reading(oidc), 5)
+
+
+async def test_the_wait_that_is_told_ends_when_the_issuer_is_asked_again(
+    api: httpx2.AsyncClient, issuer: Issuer, seconds: Seconds
+) -> None:
+    issuer.broken = fail
+    assert_unavailable(await use(api, issuer.sign()), COOLDOWN)
+    seconds.now += COOLDOWN - 1
+    assert_unavailable(await use(api, issuer.sign()), 1)
+    issuer.broken = None
+    seconds.now += 1
+    await assert_accepted(api, issuer.sign())
+
+
+async def test_a_document_of_another_issuer_is_logged_with_both_names(
+    api: httpx2.AsyncClient, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer.changes = {"issuer": "https://other.example"}
+    assert_unavailable(await use(api, issuer.sign()))
+    assert "https://other.example" in caplog.text
+    assert issuer.url in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("url", "found_at"),
+    [
+        ("http://login.example/jwks", "https://login.example/"),
+        ("ftp://login.example/jwks", "http://login.example/"),
+        ("file:///etc/passwd", "http://login.example/"),
+    ],
+)
+def test_nothing_is_read_less_safely_than_what_led_to_it(url: str, found_at: str) -> None:
+    redirects = CarefulRedirects()
+    with pytest.raises(ValueError, match="never less safely"):
+        redirects.redirect_request(
+            urllib.request.Request(found_at), BytesIO(), 302, "Found", HTTPMessage(), url
+        )
+
+
+async def test_a_redirect_out_of_http_is_503(api: httpx2.AsyncClient, issuer: Issuer) -> None:
+    issuer.broken = lambda: Response(status_code=302, headers={"Location": "ftp://127.0.0.1/"})
+    assert_unavailable(await use(api, issuer.sign()))
+    assert issuer.fetched == [DISCOVERY]
+
+
+async def test_a_key_set_that_is_redirected_within_http_is_read(
+    api: httpx2.AsyncClient, issuer: Issuer
+) -> None:
+    def redirected() -> Response:
+        issuer.broken = None
+        return Response(status_code=302, headers={"Location": DISCOVERY})
+
+    issuer.broken = redirected
+    await assert_accepted(api, issuer.sign())
+
+
+async def test_an_issuer_that_ends_in_a_slash_has_one_slash_in_its_well_known_address(
+    issuer: Issuer, seconds: Seconds
+) -> None:
+    issuer.changes = {"issuer": f"{issuer.url}/"}
+    oidc = make_bearer(issuer, seconds, issuer=f"{issuer.url}/")
+    async with client_of(api_of(oidc)) as api:
+        await assert_accepted(api, issuer.sign(iss=f"{issuer.url}/"))
+    assert issuer.fetched == BOTH_DOCUMENTS
 
 
 async def test_an_issuer_that_is_not_there_is_503(issuer: Issuer, seconds: Seconds) -> None:
@@ -690,6 +889,9 @@ async def test_a_key_set_of_another_form_is_503(
         pytest.param({"kid": "odd", "kty": "RSA", "n": 1, "e": 2}, id="numbers"),
         pytest.param({"kid": "odd", "kty": "RSA", "n": "AQAB", "e": "AQAB"}, id="tiny_rsa"),
         pytest.param({"kid": ["odd"], "kty": "RSA"}, id="kid_a_list"),
+        pytest.param({"kid": "odd", "kty": ["RSA"]}, id="kty_a_list"),
+        pytest.param({"kid": "odd", "kty": "RSA", "alg": ["x"]}, id="alg_a_list"),
+        pytest.param({"kid": "odd", "kty": "RSA", "alg": "RSA-OAEP"}, id="for_encryption"),
     ],
 )
 async def test_a_key_that_cannot_be_read_does_not_spoil_the_others(
@@ -699,7 +901,29 @@ async def test_a_key_that_cannot_be_read_does_not_spoil_the_others(
     await assert_accepted(api, issuer.sign())
 
 
-# With auto_error=False, and as it is published
+# Its realm, with auto_error=False, and as it is published
+
+
+def test_openid_connect_quotes_its_realm(issuer: Issuer, seconds: Seconds) -> None:
+    error = make_bearer(issuer, seconds, realm=r'a "b" \ c').make_not_authenticated_error()
+    assert error.headers == {"WWW-Authenticate": r'Bearer realm="a \"b\" \\ c"'}
+
+
+@pytest.mark.parametrize("realm", ["Zoë", "two\r\nlines"])
+def test_openid_connect_refuses_a_realm_that_no_header_can_carry(
+    issuer: Issuer, seconds: Seconds, realm: str
+) -> None:
+    with pytest.raises(ValueError, match="the realm is printable ASCII"):
+        make_bearer(issuer, seconds, realm=realm)
+
+
+def test_openid_connect_without_cryptography_says_what_to_install(
+    issuer: Issuer, seconds: Seconds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = sys.modules[OpenIdConnectBearer.__module__]
+    monkeypatch.setattr(module, "has_crypto", False)
+    with pytest.raises(RuntimeError, match="install cryptography"):
+        make_bearer(issuer, seconds)
 
 
 async def test_openid_connect_without_auto_error_lets_in_whoever_presents_nothing(
