@@ -2,15 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
 
-from app.cli.command import Json, failing_in_one_line, note, run, show
+from app.cli.command import Json, failing_in_one_line, run, show
 from app.errors import InvalidError
 from app.server import Server
-from app.services.transfer import TransferDocument, export_document, import_document
+from app.services.importing import import_document
+from app.services.transfer import TransferDocument, export_document
 
 
 def export_records(
@@ -34,21 +35,20 @@ def import_records(
 ) -> None:
     """Bring users, clients and scopes to what a document says. Safe to run again.
 
-    Users can come from another system: password hashes may be Argon2, bcrypt, PBKDF2, scrypt and
-    others that passlib knows, and become Argon2 at the next login.
+    Of what it names, a field that is absent has its default: no scopes, no e-mail, not disabled.
+    Only passwords and secrets stay then as they are. What it does not name is not touched. A user
+    is found by id, or without one by name.
+
+    Users can come from another system: password hashes may be of passlib's argon2, bcrypt,
+    bcrypt_sha256, pbkdf2_sha256, pbkdf2_sha512, scrypt, sha256_crypt and sha512_crypt, or Django's
+    of Argon2, PBKDF2 and bcrypt with SHA-256. They become Argon2 at the next login. A password of
+    more than 72 bytes cannot log in with a bcrypt hash: give it another.
     """
     document = _read(file)
 
-    async def work(server: Server) -> dict[str, Any]:
-        counts = {
-            "scopes": len(document.scopes),
-            "users": len(document.users),
-            "clients": len(document.clients),
-        }
+    async def work(server: Server) -> dict[str, int]:
         async with server.database.transaction() as connection:
-            await import_document(connection, document, server.clock.now())
-            await note(connection, server, "records.imported", None, **counts)
-        return counts
+            return await import_document(connection, document, server.clock.now())
 
     show(run(work), json)
 

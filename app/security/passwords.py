@@ -44,6 +44,9 @@ IMPORTED_SCHEMES = (
 
 _IMPORTED = CryptContext(schemes=["argon2", *IMPORTED_SCHEMES])
 
+_DJANGO_ARGON2 = "argon2"
+"""What Django writes in front of a hash of Argon2, as it does in front of every hash."""
+
 SERVICE_NAME = "latchkey"
 
 PEPPERED = "$pepper$"
@@ -89,10 +92,24 @@ def check_new_password(password: str, username: str, min_length: int) -> None:
         )
 
 
-def is_known_hash(stored: str) -> bool:
-    """Whether a password can be verified against ``stored``."""
+def check_imported_hash(imported: str) -> str:
+    """The hash to store for one that comes from elsewhere.
+
+    Raises :class:`ValueError` if no password can be verified against it: its kind is unknown, or
+    it is cut, or it has only a salt.
+    """
+    stored = imported.removeprefix(_DJANGO_ARGON2)
     _, bare = _split(stored)
-    return len(stored) <= STORED_MAX_LENGTH and _IMPORTED.identify(bare) is not None
+    kind = _IMPORTED.identify(bare, resolve=True)
+    if kind is None:
+        raise ValueError("of no known kind")
+    try:
+        whole = kind.from_string(bare).checksum and not re.search(r"\s", bare)
+    except (ValueError, TypeError):  # which passlib raises for what is no base64
+        whole = False
+    if not whole or len(stored) > STORED_MAX_LENGTH:
+        raise ValueError("malformed")
+    return stored
 
 
 def _normalise(password: str) -> str:
@@ -219,7 +236,7 @@ class PasswordHasher:
             if not matches and stored and not mark and typed != normalised:
                 # A hash from a system that does not normalise.
                 matches = outdated = self._context.verify(typed, stored)
-        except ValueError:
+        except (ValueError, TypeError):
             # An unknown hash format or pepper, or over the 72 bytes of bcrypt: at the cost of any
             # other.
             self._context.verify("unreadable", _split(self._dummy.result())[1])

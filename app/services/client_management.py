@@ -189,6 +189,9 @@ async def change_client(
     )
     if changes.scopes is not None or changes.default_scopes is not None:
         await set_client_scopes(connection, client_id, allowed, after.default_scopes)
+    if after.is_public != before.is_public:
+        # A public client has none, and what it had before does not come back to life.
+        await connection.execute(delete(ClientSecret).where(ClientSecret.client_id == client_id))
     client = await get_client(connection, client_id)
     old = _described(before)
     difference = {name: value for name, value in _described(client).items() if value != old[name]}
@@ -233,17 +236,24 @@ async def rotate_secret(
     if client.is_public:
         raise InvalidError("a public client has no secret")
     until = now + overlap
-    newest = (
+    # The current secret is the one that does not expire: after an import all are of one age.
+    rotated_out = ClientSecret.expires_at.is_not(None)
+    current = (
         select(ClientSecret.id)
         .where(ClientSecret.client_id == client_id)
-        .order_by(ClientSecret.created_at.desc(), ClientSecret.id)
+        .order_by(rotated_out, ClientSecret.created_at.desc(), ClientSecret.id)
         .limit(1)
         .scalar_subquery()
     )
-    stale = or_(ClientSecret.id != newest, ClientSecret.expires_at <= now)
+    stale = or_(ClientSecret.id != current, ClientSecret.expires_at <= now)
     await connection.execute(delete(ClientSecret).where(ClientSecret.client_id == client_id, stale))
     await connection.execute(
-        update(ClientSecret).where(ClientSecret.client_id == client_id).values(expires_at=until)
+        update(ClientSecret)
+        .where(
+            ClientSecret.client_id == client_id,
+            or_(ClientSecret.expires_at.is_(None), ClientSecret.expires_at > until),
+        )
+        .values(expires_at=until)
     )
     secret = generate_secret()
     await connection.execute(
