@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
@@ -68,7 +69,7 @@ class ClientPatch(BaseModel):
     auth_methods: list[AuthMethod] | None = None
     redirect_uris: Uris | None = None
     post_logout_redirect_uris: Uris | None = None
-    scopes: Scopes | None = None
+    scopes: Scopes | None = Field(default=None, description="Others are no defaults any more.")
     default_scopes: Scopes | None = None
     id_token_alg: Literal["RS256", "ES256", "EdDSA"] | None = None
     require_pkce: bool | None = None
@@ -186,14 +187,15 @@ async def create_client(
     record, client_secret = await client_management.register_client(
         transaction, principal.actor, registration, server.clock.now()
     )
-    response.headers["Location"] = f"{server.settings.issuer}/clients/{record.client_id}"
+    path = quote(record.client_id, safe="/:")
+    response.headers["Location"] = f"{server.settings.issuer}/clients/{path}"
     return CreatedClient(
         client=_out(record, response), client_id=record.client_id, client_secret=client_secret
     )
 
 
 @router.get(
-    "/{client_id}", operation_id="get_client", summary="Look at a client", responses=NOT_FOUND
+    "/{client_id:path}", operation_id="get_client", summary="Look at a client", responses=NOT_FOUND
 )
 async def get_client(
     principal: Reader, reading: Reading, client_id: str, response: Response
@@ -203,7 +205,7 @@ async def get_client(
 
 
 @router.patch(
-    "/{client_id}",
+    "/{client_id:path}",
     operation_id="update_client",
     summary="Change a client",
     responses={**NOT_FOUND, **CHANGE_RESPONSES},
@@ -230,7 +232,7 @@ async def update_client(
 
 
 @router.post(
-    "/{client_id}/secret",
+    "/{client_id:path}/secret",
     operation_id="rotate_client_secret",
     summary="Give a client another secret",
     responses={**NOT_FOUND, **AUTHORITY_RESPONSES},
@@ -254,7 +256,7 @@ async def rotate_client_secret(
 
 
 @router.delete(
-    "/{client_id}",
+    "/{client_id:path}",
     status_code=204,
     operation_id="delete_client",
     summary="Delete a client",

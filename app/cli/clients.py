@@ -164,7 +164,8 @@ def update(
 ) -> None:
     """Change a client. What is named replaces what it had; the rest stays.
 
-    An empty value takes all away: `--redirect-uri ''`, `--scope ''`.
+    An empty value takes all away: `--redirect-uri ''`, `--scope ''`. A scope that is taken away
+    is no default any more either.
     """
     changes = ClientChanges(
         name=name,

@@ -175,6 +175,10 @@ async def change_client(
     disabled = wanted.pop("disabled", None)
     if before.every_scope and changes.scopes is not None and changes.every_scope is None:
         wanted["every_scope"] = False
+    if changes.scopes is not None and changes.default_scopes is None:
+        # A default scope is allowed: one that stayed would give back what is taken away.
+        kept = tuple(scope for scope in before.default_scopes if scope in changes.scopes)
+        wanted["default_scopes"] = kept
     after = replace(_as_registration(before), **wanted)
     check_registration(after)
     allowed = await allowed_scopes(connection, after)

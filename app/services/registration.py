@@ -128,7 +128,13 @@ def check_registration(registration: Registration) -> None:
 
 
 async def check_identity(connection: AsyncConnection, client_id: str) -> None:
-    """Client ids and users' ids both become a ``sub`` and must not meet (RFC 9068, section 5)."""
+    """Raise :class:`InvalidError` or :class:`ConflictError` for what no new client is called.
+
+    Client ids and users' ids both become a ``sub`` and must not meet (RFC 9068, section 5).
+    """
+    if not {"", ".", ".."}.isdisjoint(client_id.split("/")):
+        # Whoever asks for /clients/{client_id} would ask for another path (RFC 3986, 6.2.2.3).
+        raise InvalidError("between the slashes of a client id is something other than dots")
     if await connection.scalar(select(exists().where(Client.client_id == client_id))):
         raise ConflictError(f"a client with the id {client_id!r} exists already")
     try:

@@ -290,7 +290,17 @@ def test_more_clients_than_a_page_holds_are_listed_once(
             {"post_logout_redirect_uris": ["https://app.example.com/"]},
             id="logout URI",
         ),
-        pytest.param(("--scope", "email"), {"scopes": ["email", "items:read"]}, id="scope"),
+        pytest.param(
+            ("--scope", "email"),
+            {"scopes": ["email"], "default_scopes": []},
+            id="scopes without the default one",
+        ),
+        pytest.param(
+            ("--scope", "email", "--scope", "items:read"),
+            {"scopes": ["email", "items:read"]},
+            id="scopes with the default one",
+        ),
+        pytest.param(("--scope", ""), {"scopes": [], "default_scopes": []}, id="no scope"),
         pytest.param(
             ("--scope", "email", "--default-scope", "email"),
             {"scopes": ["email"], "default_scopes": ["email"]},

@@ -219,6 +219,23 @@ async def test_a_secret_is_shown_once_and_never_again(
     )
 
 
+@pytest.mark.parametrize("name", ["team/shop", "a?b#c%2Fd", "a/secret", "a:b@c", "~a..b/...c"])
+async def test_a_client_of_any_id_is_found_changed_and_deleted_where_the_answer_says(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], name: str
+) -> None:
+    body = {"name": "App", "client_id": f"{name}-{uuid.uuid4()}", "grant_types": ["password"]}
+    location = (await http.post("/clients", json=body, headers=as_admin)).headers["location"]
+    assert (await http.get(location, headers=as_admin)).json()["client_id"] == body["client_id"]
+    answers = [
+        await http.patch(location, json={"name": "Other"}, headers=as_admin),
+        await http.post(f"{location}/secret", json={}, headers=as_admin),
+        await http.delete(location, headers=as_admin),
+        await http.get(location, headers=as_admin),
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 204, 404]
+    assert answers[1].json()["client_id"] == body["client_id"]
+
+
 async def test_a_second_client_of_the_same_id_is_a_conflict(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
@@ -336,6 +353,7 @@ async def test_a_new_client_that_breaks_a_rule_is_refused_by_field_and_reason_al
 
 SECRET_RULE = "a client secret has at least 32 printable ASCII characters"
 ID_RULE = "a client id has 1 to 255 printable ASCII characters and no space"
+DOTS_RULE = "between the slashes of a client id is something other than dots"
 NAME_RULE = "a client has a name of 1 to 255 characters"
 UNSEEN_RULE = "a client has no control characters in its name"
 
@@ -353,6 +371,10 @@ UNSEEN_RULE = "a client has no control characters in its name"
         pytest.param({"client_id": f"{SENTINEL} {SENTINEL}"}, ID_RULE, id="space in the id"),
         pytest.param({"client_id": f"{SENTINEL}é"}, ID_RULE, id="id not ASCII"),
         pytest.param({"client_id": ""}, ID_RULE, id="empty id"),
+        pytest.param({"client_id": "."}, DOTS_RULE, id="this folder"),
+        pytest.param({"client_id": f"{SENTINEL}/../a"}, DOTS_RULE, id="folder above"),
+        pytest.param({"client_id": f"{SENTINEL}//a"}, DOTS_RULE, id="nothing between slashes"),
+        pytest.param({"client_id": f"{SENTINEL}/"}, DOTS_RULE, id="nothing behind a slash"),
         pytest.param({"client_secret": SENTINEL}, SECRET_RULE, id="short secret"),
         pytest.param({"client_secret": ""}, SECRET_RULE, id="empty secret"),
         pytest.param({"client_secret": f"{SENTINEL} " * 4}, SECRET_RULE, id="space in a secret"),
@@ -629,10 +651,15 @@ async def test_a_list_of_clients_is_refused_for_a_parameter_out_of_range(
         pytest.param({"post_logout_redirect_uris": None}, {}, id="logout URIs null"),
         pytest.param(
             {"scopes": ["items:read"]},
-            {"scopes": ["items:read", "profile"]},
-            id="scopes, beside the default ones",
+            {"scopes": ["items:read"], "default_scopes": []},
+            id="scopes without the default one",
         ),
-        pytest.param({"scopes": []}, {"scopes": ["profile"]}, id="scopes empty"),
+        pytest.param(
+            {"scopes": ["items:read", "profile"]},
+            {"scopes": ["items:read", "profile"]},
+            id="scopes with the default one",
+        ),
+        pytest.param({"scopes": []}, {"scopes": [], "default_scopes": []}, id="scopes empty"),
         pytest.param({"scopes": None}, {}, id="scopes null"),
         pytest.param(
             {"default_scopes": ["items:read"]},
