@@ -477,7 +477,6 @@ def test_a_client_is_stored_with_every_option_that_is_given(latchkey: Latchkey) 
     )
     assert record == {
         "client_id": "app",
-        "client_secret": SECRET,
         "name": "My app",
         "public": False,
         "grant_types": ["authorization_code", "refresh_token"],
@@ -583,7 +582,21 @@ GRANTS = "password, refresh_token, client_credentials, authorization_code"
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        pytest.param((), f"a client has at least one grant: {GRANTS}", id="no grant"),
+        pytest.param(
+            (),
+            f"a client has at least one grant ({GRANTS}) or introspects any tokens",
+            id="no grant",
+        ),
+        pytest.param(
+            ("--grant", "authorization_code"),
+            "authorization_code needs a redirect URI",
+            id="nowhere to redirect to",
+        ),
+        pytest.param(
+            ("--grant", "client_credentials", "--default-scope", "profile"),
+            "client_credentials never gets what speaks of a user: give it another default scope",
+            id="defaults that it never gets",
+        ),
         pytest.param(
             ("--grant", "implicit"),
             f"there is no grant 'implicit': choose of {GRANTS}",
@@ -769,7 +782,7 @@ def test_any_other_redirect_uri_is_refused(uri: str) -> None:
 @pytest.mark.parametrize("option", ["--redirect-uri", "--post-logout-redirect-uri"])
 def test_a_client_with_one_bad_redirect_uri_is_refused(latchkey: Latchkey, option: str) -> None:
     uris = (option, "https://app.example/cb", option, "https://app.example/cb#part")
-    result = latchkey("clients", "create", "App", "--grant", "authorization_code", *uris)
+    result = latchkey("clients", "create", "App", "--grant", "password", *uris)
     assert_refused(result, "a redirect URI has no fragment")
     assert count(latchkey.url, Client) == 0
 

@@ -197,13 +197,15 @@ def test_a_password_that_breaks_the_rules_is_refused(
 def test_a_credential_is_removed(latchkey: Latchkey) -> None:
     latchkey.json("users", "set-digest", "alice")
     record = latchkey.json("users", "set-digest", "alice", "--remove")
-    assert record == {"username": "Alice", "digest": False}
+    assert record == {"username": "Alice", "digest": False, "removed": True}
     assert latchkey.ha1() == {}
 
 
-def test_removing_a_credential_that_is_not_there_is_no_error(latchkey: Latchkey) -> None:
+def test_removing_a_credential_that_is_not_there_is_no_error_and_says_so(
+    latchkey: Latchkey,
+) -> None:
     record = latchkey.json("users", "set-digest", "alice", "--remove")
-    assert record == {"username": "Alice", "digest": False}
+    assert record == {"username": "Alice", "digest": False, "removed": False}
 
 
 @pytest.mark.parametrize("option", [(), ("--remove",)], ids=["set", "remove"])

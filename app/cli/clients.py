@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, read_stdin, run, show, show_list
+from app.cli.command import Json, read_secret, run, show, show_list
 from app.server import Server
 from app.services.authority import THE_OPERATOR
 from app.services.client_management import (
@@ -63,22 +63,23 @@ def create(
     ] = False,
     introspect: Annotated[str, typer.Option(help="Whose access tokens: own or any.")] = "own",
     client_secret_stdin: Annotated[
-        bool, typer.Option("--client-secret-stdin", help="Read the secret from stdin.")
+        bool,
+        typer.Option("--client-secret-stdin", help="From stdin; on a terminal it is asked for."),
     ] = False,
     json: Json = False,
 ) -> None:
-    """Register a client and print its id and, once, its secret.
+    """Register a client and print its id and, once, its secret, unless that was given.
 
     A web application has `--grant authorization_code --grant refresh_token --redirect-uri URI
     --default-scope openid`; one in a browser or on a telephone has `--public` as well.
 
-    A service that acts for itself has `--grant client_credentials --default-scope SCOPE`; one that
-    checks the tokens of all others has `--introspect any`.
+    A service that acts for itself has `--grant client_credentials --default-scope SCOPE`. A
+    resource server, which only checks the tokens of others, has `--introspect any` and no grant.
     """
     registration = Registration(
         name=name,
         client_id=client_id,
-        client_secret=read_stdin() if client_secret_stdin else None,
+        client_secret=read_secret("Client secret") if client_secret_stdin else None,
         is_public=public,
         grant_types=grant or (),
         auth_methods=auth_method or (),
@@ -97,11 +98,11 @@ def create(
                 connection, THE_OPERATOR, registration, server.clock.now()
             )
         record: dict[str, Any] = {"client_id": client.client_id}
-        if secret is not None:
+        if secret is not None and not client_secret_stdin:
             record["client_secret"] = secret
         return record | _plain(client)
 
-    show(run(work), json, "" if public else "The secret is shown this once.")
+    show(run(work), json, "" if public or client_secret_stdin else "The secret is shown this once.")
 
 
 @cli.command("list")
@@ -169,7 +170,7 @@ def update(
     """
     changes = ClientChanges(
         name=name,
-        grant_types=grant,
+        grant_types=_none_if_empty(grant),
         auth_methods=auth_method,
         redirect_uris=_none_if_empty(redirect_uri),
         post_logout_redirect_uris=_none_if_empty(post_logout_redirect_uri),

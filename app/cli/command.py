@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -30,6 +30,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else
 
 REFUSED = 1
 
+ENDLESS = 1_000_000
+"""Columns of what has no width."""
+
 
 @contextmanager
 def failing_in_one_line() -> Generator[None]:
@@ -45,6 +48,8 @@ def failing_in_one_line() -> Generator[None]:
         if missing:
             _fail("the database is not migrated: run `latchkey db upgrade`")
         _fail(f"the database refused: {type(error).__name__}")
+    except UnicodeError:
+        _fail("what was given is not UTF-8")
     except (SQLAlchemyError, OSError) as error:
         _fail(f"the database cannot be reached: {type(error).__name__}")
 
@@ -95,9 +100,14 @@ async def note(
     await audit.record(connection, server.clock.now(), event)
 
 
-def read_stdin() -> str:
-    """What is on stdin, less one trailing newline."""
-    return sys.stdin.read().removesuffix("\n")
+def read_secret(what: str) -> str:
+    """What is on stdin, less one trailing newline; on a terminal, what is typed blindly, twice."""
+    if sys.stdin.isatty():
+        typed: str = typer.prompt(what, hide_input=True, confirmation_prompt=True, err=True)
+        return typed
+    with failing_in_one_line():
+        return sys.stdin.read().removesuffix("\n")
+    raise AssertionError("failing_in_one_line left")
 
 
 def show(record: Mapping[str, Any], as_json: bool, note: str = "") -> None:
@@ -105,30 +115,46 @@ def show(record: Mapping[str, Any], as_json: bool, note: str = "") -> None:
     if as_json:
         print(json.dumps(record, default=_plain))
         return
-    table = Table(show_header=False)
-    for name, value in record.items():
-        table.add_row(name, _cell(value))
-    _print(table, note)
+    _print(_fields(record), note)
 
 
 def show_list(records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print records: as a JSON list, or as a table with a line for each."""
+    """Print records: as a JSON list, or as a table with a line for each.
+
+    Where that is wider than the terminal, each has a table of its own: no value is cut.
+    """
     if as_json:
         print(json.dumps(records, default=_plain))
         return
     table = Table(*(records[0] if records else []))
     for record in records:
         table.add_row(*(_cell(value) for value in record.values()))
-    _print(table)
+    console = _console()
+    if (
+        console.measure(table, options=console.options.update(width=ENDLESS)).maximum
+        > console.width
+    ):
+        _print(*map(_fields, records))
+    else:
+        _print(table)
+
+
+def _fields(record: Mapping[str, Any]) -> Table:
+    table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
+    for name, value in record.items():
+        table.add_row(name, _cell(value))
+    return table
+
+
+def _console() -> Console:
+    # A pipe has no width: a value must never be cut in the middle of a line that is parsed.
+    # What others named a record is printed as it is, and not read as markup.
+    width = None if sys.stdout.isatty() else ENDLESS
+    return Console(width=width, markup=False, emoji=False, highlight=False)
 
 
 def _print(*parts: object) -> None:
-    # A pipe has no width: a value must never be cut in the middle of a line that is parsed.
-    # What others named a record is printed as it is, and not read as markup.
-    console = Console(
-        width=None if sys.stdout.isatty() else 500, markup=False, emoji=False, highlight=False
-    )
-    console.print(*(part for part in parts if part), sep="\n")
+    _console().print(*(part for part in parts if part), sep="\n")
 
 
 def _plain(value: object) -> str:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, note, read_stdin, run, show, show_list
+from app.cli.command import Json, note, read_secret, run, show, show_list
 from app.errors import InvalidError, NotFoundError
 from app.security.opaque import generate_secret
 from app.security.passwords import check_new_password
@@ -13,7 +13,7 @@ from app.server import Server
 from app.services.authority import THE_OPERATOR
 from app.services.digest import remove_digest_credential, set_digest_credential
 from app.services.paging import every
-from app.services.scopes import SPEAK_OF_A_USER
+from app.services.scopes import SPEAK_OF_A_USER, list_scopes
 from app.services.user_management import (
     UserChanges,
     UserRecord,
@@ -42,7 +42,7 @@ def create(
     username: Annotated[str, typer.Argument(help="Compared without regard to case.")],
     email: Annotated[str | None, typer.Option(help="Not verified yet.")] = None,
     password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from stdin.")
+        bool, typer.Option("--password-stdin", help="From stdin; on a terminal it is asked for.")
     ] = False,
     scope: Annotated[
         list[str] | None,
@@ -50,12 +50,16 @@ def create(
             help="A scope the user has; may be repeated. Without it: " + " ".join(SPEAK_OF_A_USER)
         ),
     ] = None,
+    all_scopes: Annotated[
+        bool, typer.Option("--all-scopes", help="Every scope there is: the first administrator.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Create a user. Unless it comes on stdin, the password is generated and shown once."""
-    given = read_stdin() if password_stdin else None
+    """Create a user. Unless it is given, the password is generated and shown once."""
+    if scope and all_scopes:
+        raise typer.BadParameter("--scope and --all-scopes exclude each other")
+    given = read_secret("Password") if password_stdin else None
     password = generate_secret() if given is None else given
-    scopes = scope or list(SPEAK_OF_A_USER)
 
     async def work(server: Server) -> dict[str, Any]:
         check_new_password(password, username, server.settings.password_min_length)
@@ -67,7 +71,9 @@ def create(
                 username=username,
                 email=email,
                 password_hash=password_hash,
-                scopes=scopes,
+                scopes=list(await list_scopes(connection))
+                if all_scopes
+                else scope or SPEAK_OF_A_USER,
                 now=server.clock.now(),
             )
         return _plain(user)
@@ -116,15 +122,15 @@ def show_user(username: Username, json: Json = False) -> None:
 def set_user_password(
     username: Username,
     password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from stdin.")
+        bool, typer.Option("--password-stdin", help="From stdin; on a terminal it is asked for.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Give a user another password; all their logins end.
 
-    Unless it comes on stdin it is generated and shown once.
+    Unless it is given it is generated and shown once.
     """
-    given = read_stdin() if password_stdin else None
+    given = read_secret("Password") if password_stdin else None
     password = generate_secret() if given is None else given
 
     async def work(server: Server) -> dict[str, Any]:
@@ -198,17 +204,17 @@ def _plain(user: UserRecord) -> dict[str, Any]:
 def set_digest(
     username: Username,
     password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the Digest password from stdin.")
+        bool, typer.Option("--password-stdin", help="From stdin; on a terminal it is asked for.")
     ] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Take the credential away.")] = False,
     json: Json = False,
 ) -> None:
     """Make or remove the HTTP Digest credential of a user.
 
-    Its password must not be the login password. Unless it comes on stdin it is generated and
+    Its password must not be the login password. Unless it is given it is generated and
     shown once. The credential holds for LATCHKEY_REALM, and for no other realm.
     """
-    given = read_stdin() if password_stdin else None
+    given = read_secret("Password") if password_stdin else None
     password = generate_secret() if given is None else given
 
     async def work(server: Server) -> dict[str, Any]:
@@ -218,9 +224,10 @@ def set_digest(
             raise NotFoundError(f"there is no user {username!r}")
         if remove:
             async with server.database.transaction() as connection:
-                await remove_digest_credential(connection, account.id)
-                await note(connection, server, "digest.removed", account.id)
-            return {"username": account.username, "digest": False}
+                removed = await remove_digest_credential(connection, account.id)
+                if removed:
+                    await note(connection, server, "digest.removed", account.id)
+            return {"username": account.username, "digest": False, "removed": removed}
         check_new_password(password, account.username, server.settings.password_min_length)
         if (await server.passwords.verify(password, account.password_hash))[0]:
             raise InvalidError("the Digest password must differ from the login password")

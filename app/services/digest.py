@@ -70,9 +70,10 @@ async def set_digest_credential(
     )
 
 
-async def remove_digest_credential(connection: AsyncConnection, user_id: uuid.UUID) -> None:
-    """Take a user's Digest credential away, if there is one."""
-    await connection.execute(delete(DigestCredential).where(DigestCredential.user_id == user_id))
+async def remove_digest_credential(connection: AsyncConnection, user_id: uuid.UUID) -> bool:
+    """Take a user's Digest credential away; False if there is none."""
+    of_user = DigestCredential.user_id == user_id
+    return (await connection.execute(delete(DigestCredential).where(of_user))).rowcount > 0
 
 
 async def count_nonce(database: Database, nonce: str, count: int, expires_at: datetime) -> bool:

@@ -16,7 +16,7 @@ from app.models import Client, ClientScope, ClientSecret, User
 from app.security.opaque import generate_secret, hash_secret
 from app.services.audit import OPERATOR
 from app.services.names import has_unseen
-from app.services.scopes import list_scopes, require_known
+from app.services.scopes import SPEAK_OF_A_USER, list_scopes, require_known
 
 GRANT_TYPES = ("password", "refresh_token", "client_credentials", "authorization_code")
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
@@ -94,8 +94,10 @@ def check_registration(registration: Registration) -> None:
         raise InvalidError("this client id is what the audit trail calls the command line")
     if registration.client_id is not None and not _CLIENT_ID.fullmatch(registration.client_id):
         raise InvalidError("a client id has 1 to 255 printable ASCII characters and no space")
-    if not registration.grant_types:
-        raise InvalidError("a client has at least one grant: " + ", ".join(GRANT_TYPES))
+    if not registration.grant_types and registration.introspect != "any":
+        raise InvalidError(
+            f"a client has at least one grant ({', '.join(GRANT_TYPES)}) or introspects any tokens"
+        )
     for grant in registration.grant_types:
         if grant not in GRANT_TYPES:
             raise InvalidError(f"there is no grant {grant!r}: choose of " + ", ".join(GRANT_TYPES))
@@ -103,6 +105,17 @@ def check_registration(registration: Registration) -> None:
         raise InvalidError("client_credentials is for confidential clients (RFC 6749, section 4.4)")
     for uri in [*registration.redirect_uris, *registration.post_logout_redirect_uris]:
         check_redirect_uri(uri)
+    needs_redirect_uri = "authorization_code" in registration.grant_types
+    # /docs logs in with a public client, whose redirect URI is not stored.
+    if needs_redirect_uri and not public and not registration.redirect_uris:
+        raise InvalidError("authorization_code needs a redirect URI", "redirect_uris")
+    unasked = set(registration.default_scopes)
+    acts_for_itself = set(registration.grant_types) == {"client_credentials"}
+    if acts_for_itself and unasked and unasked.issubset(SPEAK_OF_A_USER):
+        raise InvalidError(
+            "client_credentials never gets what speaks of a user: give it another default scope",
+            "default_scopes",
+        )
     if public and (registration.client_secret or registration.auth_methods):
         raise InvalidError("a public client has no secret and no authentication method")
     for method in registration.auth_methods:

@@ -1,13 +1,28 @@
 """Managing at the command line: what is printed, what is refused, and what the help says."""
 
+import asyncio
+import os
+import pty
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from sqlalchemy import update
 
 from app.cli import cli
+from app.models import Client
+from app.schema import ROOT
+from app.server import Server
+from tests.clock import TestClock
+from tests.commands import development
+from tests.conftest import make_settings
 from tests.management.operators import EVERY_SCOPE, THE_LAST
 from tests.management.shell import Shell, assert_line
 
@@ -180,6 +195,26 @@ def test_a_user_is_disabled_and_enabled(shell: Shell, ada: dict[str, Any]) -> No
     assert shell.json("users", "enable", "ada")["disabled_at"] is None
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("users", "show", "\udcff"), id="argument"),
+        pytest.param(("clients", "create", "\udcff", "--grant", "password"), id="client"),
+    ],
+)
+def test_an_argument_that_is_not_utf8_is_refused_in_one_line(
+    shell: Shell, arguments: tuple[str, ...]
+) -> None:
+    """Python has each byte that is none as half of a surrogate pair."""
+    assert_line(shell(*arguments), "what was given is not UTF-8")
+
+
+def test_the_first_administrator_has_every_scope_there_is(shell: Shell) -> None:
+    shell.json("scopes", "create", "reports:read", "--description", "Read your reports")
+    root = shell.json("users", "create", "root", "--all-scopes")
+    assert root["scopes"] == sorted([*EVERY_SCOPE, "reports:read"])
+
+
 def test_a_user_is_deleted(shell: Shell, ada: dict[str, Any]) -> None:
     assert shell.json("users", "delete", "ada") == {
         "id": ada["id"],
@@ -302,8 +337,8 @@ def test_more_clients_than_a_page_holds_are_listed_once(
         ),
         pytest.param(("--scope", ""), {"scopes": [], "default_scopes": []}, id="no scope"),
         pytest.param(
-            ("--scope", "email", "--default-scope", "email"),
-            {"scopes": ["email"], "default_scopes": ["email"]},
+            ("--scope", "email", "--default-scope", "items:write"),
+            {"scopes": ["email", "items:write"], "default_scopes": ["items:write"]},
             id="default scope",
         ),
         pytest.param(
@@ -394,6 +429,71 @@ def test_a_change_that_breaks_a_rule_is_refused_and_changes_nothing(
     del robot["client_secret"]
     assert_line(shell("clients", "update", "robot", *options), line)
     assert shell.json("clients", "show", "robot") == robot | UNUSED
+
+
+def test_a_client_that_a_rule_of_today_refuses_can_be_disabled(shell: Shell) -> None:
+    shell.json("clients", "create", "Web", "--client-id", "web", "--grant", "password")
+
+    async def age() -> None:
+        server = Server(make_settings(database_url=shell.url), TestClock())
+        async with server.database.transaction() as connection:
+            await connection.execute(update(Client).values(grant_types=["authorization_code"]))
+        await server.close()
+
+    asyncio.run(age())
+    assert shell.json("clients", "disable", "web")["disabled_at"]
+    result = shell("clients", "update", "web", "--name", "Other")
+    assert_line(result, "authorization_code needs a redirect URI")
+
+
+# On a terminal
+
+
+def on_a_terminal(shell: Shell, folder: Path, *arguments: str, typed: str = "") -> str:
+    """What a terminal of 80 columns shows when a command was run there."""
+    ours, its = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **development(shell.url)}
+    command = [sys.executable, "-m", "app", *arguments]
+    shown = b""
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=its, stdout=its, stderr=its,
+        start_new_session=True,
+    ):  # fmt: skip
+        os.close(its)
+        for line in typed.splitlines(keepends=True):
+            while not shown.endswith(b": "):
+                shown += os.read(ours, 1024)
+            os.write(ours, line.encode())
+            shown += os.read(ours, 1024)
+        with suppress(OSError):  # which Linux raises at the end
+            while more := os.read(ours, 1024):
+                shown += more
+    os.close(ours)
+    return shown.decode()
+
+
+def test_a_password_is_typed_blindly_and_twice(shell: Shell, tmp_path: Path) -> None:
+    typed = f"{PASSWORD}\n{PASSWORD}\n"
+    arguments = ("users", "create", "ada", "--password-stdin")
+    shown = on_a_terminal(shell, tmp_path, *arguments, typed=typed)
+    assert ("Password: " in shown, "Repeat for confirmation: " in shown) == (True, True)
+    assert PASSWORD not in shown
+    assert shell.json("users", "show", "ada")["has_password"]
+
+
+def test_no_value_is_cut_where_the_terminal_is_narrow(shell: Shell, tmp_path: Path) -> None:
+    email = f"{'a' * 60}@{'b' * 60}.example.com"
+    ada = shell.json("users", "create", "ada", "--email", email)
+    shown = on_a_terminal(shell, tmp_path, "users", "list")
+    assert "\u2026" not in shown
+    assert ada["id"] in shown
+    assert ada["created_at"] in shown
+    assert email in re.sub(r"[\s│]", "", shown), "folded, and whole"
+
+
+def test_a_table_that_fits_has_a_line_for_each_record(shell: Shell, tmp_path: Path) -> None:
+    lines = on_a_terminal(shell, tmp_path, "api-keys", "list").splitlines()
+    assert len(lines) < 6
 
 
 # scopes
@@ -550,6 +650,7 @@ def test_a_purge_of_the_trail_keeps_what_is_younger(shell: Shell, ada: dict[str,
         pytest.param(("users", "show"), id="user missing"),
         pytest.param(("users", "set-password", "ada", PASSWORD), id="password as an argument"),
         pytest.param(("users", "set-password", "ada", "--password", PASSWORD), id="as an option"),
+        pytest.param(("users", "create", "a", "--all-scopes", "--scope", "email"), id="both"),
         pytest.param(("users", "list", "--limit", "1"), id="unknown option"),
         pytest.param(("users", "rename", "ada"), id="unknown command"),
         pytest.param(("clients", "show"), id="client missing"),

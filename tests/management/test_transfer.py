@@ -353,8 +353,8 @@ SPA = {"client_id": "spa", "name": "SPA", "public": True, "grant_types": ["passw
         ),
         pytest.param(
             {"clients": [{"client_id": "a", "name": "A", "grant_types": []}]},
-            "clients.0 'a': a client has at least one grant: password, refresh_token, "
-            "client_credentials, authorization_code",
+            "clients.0 'a': a client has at least one grant (password, refresh_token, "
+            "client_credentials, authorization_code) or introspects any tokens",
             id="client without a grant",
         ),
         pytest.param(

@@ -160,11 +160,24 @@ async def test_a_scope_that_is_not_allowed_is_refused_and_not_left_out(
     assert_oauth2_error(response, "invalid_scope", 400, NOT_ALLOWED)
 
 
-@pytest.mark.parametrize("default_scopes", [(), ("profile", "email")], ids=["none", "of_a_user"])
+@pytest.mark.parametrize(
+    ("grants", "default_scopes"),
+    [((), ()), (("password",), ("profile", "email"))],
+    ids=["none", "of_a_user"],
+)
 async def test_a_client_without_a_default_of_its_own_must_ask(
-    http: httpx2.AsyncClient, server: Server, default_scopes: tuple[str, ...]
+    http: httpx2.AsyncClient,
+    server: Server,
+    grants: tuple[str, ...],
+    default_scopes: tuple[str, ...],
 ) -> None:
-    client = await add_service(server, default_scopes=default_scopes)
+    client = await add_client(
+        server,
+        "service",
+        grant_types=("client_credentials", *grants),
+        scopes=("items:read",),
+        default_scopes=default_scopes,
+    )
     assert_oauth2_error(await act_for_itself(http, client), "invalid_scope", 400, NO_DEFAULT)
     response = await act_for_itself(http, client, "items:read")
     assert (response.status_code, response.json()["scope"]) == (200, "items:read")
