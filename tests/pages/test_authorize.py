@@ -457,7 +457,7 @@ async def test_with_openid_the_redirect_uri_must_be_named(flow: CodeFlow) -> Non
 async def test_a_request_that_does_not_say_where_to_return_to_is_refused_on_a_page(
     http: httpx2.AsyncClient, alice: TestUser, server: Server, registered: Sequence[str]
 ) -> None:
-    flow = CodeFlow(http, alice, await add_web_client(server, redirect_uris=registered))
+    flow = CodeFlow(http, alice, await add_native_client(server, redirect_uris=registered))
     response = await flow.start(redirect_uri=None, scope="profile")
     assert_error_page(response, NO_ADDRESS)
 
