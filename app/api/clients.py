@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from starlette.convertors import Convertor, register_url_convertor
 
 from app.api.paging import (
     AUTHORITY_RESPONSES,
@@ -23,6 +24,23 @@ from app.server import CurrentServer, Reading, Transaction
 from app.services import client_management
 from app.services.client_management import ClientChanges, ClientRecord
 from app.services.registration import Registration
+
+
+class _ClientId(Convertor[str]):
+    """A client id in a path: it may have slashes, and what ends in ``/secret`` is none."""
+
+    regex = r"(?!.*/secret$).*"
+
+    def convert(self, value: str) -> str:
+        """As it is."""
+        return value
+
+    def to_string(self, value: str) -> str:
+        """As it is."""
+        return value
+
+
+register_url_convertor("client_id", _ClientId())
 
 router = APIRouter(prefix="/clients", tags=["clients"], responses=with_body(BEARER_RESPONSES))
 
@@ -195,7 +213,10 @@ async def create_client(
 
 
 @router.get(
-    "/{client_id:path}", operation_id="get_client", summary="Look at a client", responses=NOT_FOUND
+    "/{client_id:client_id}",
+    operation_id="get_client",
+    summary="Look at a client",
+    responses=NOT_FOUND,
 )
 async def get_client(
     principal: Reader, reading: Reading, client_id: str, response: Response
@@ -205,7 +226,7 @@ async def get_client(
 
 
 @router.patch(
-    "/{client_id:path}",
+    "/{client_id:client_id}",
     operation_id="update_client",
     summary="Change a client",
     responses={**NOT_FOUND, **CHANGE_RESPONSES},
@@ -256,7 +277,7 @@ async def rotate_client_secret(
 
 
 @router.delete(
-    "/{client_id:path}",
+    "/{client_id:client_id}",
     status_code=204,
     operation_id="delete_client",
     summary="Delete a client",

@@ -148,6 +148,8 @@ async def check_identity(connection: AsyncConnection, client_id: str) -> None:
     if not {"", ".", ".."}.isdisjoint(client_id.split("/")):
         # Whoever asks for /clients/{client_id} would ask for another path (RFC 3986, 6.2.2.3).
         raise InvalidError("between the slashes of a client id is something other than dots")
+    if client_id.endswith("/secret"):
+        raise InvalidError("a client id does not end in /secret: that is where its secret is")
     if await connection.scalar(select(exists().where(Client.client_id == client_id))):
         raise ConflictError(f"a client with the id {client_id!r} exists already")
     try:

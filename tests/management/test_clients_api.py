@@ -219,7 +219,7 @@ async def test_a_secret_is_shown_once_and_never_again(
     )
 
 
-@pytest.mark.parametrize("name", ["team/shop", "a?b#c%2Fd", "a/secret", "a:b@c", "~a..b/...c"])
+@pytest.mark.parametrize("name", ["team/shop", "a?b#c%2Fd", "a/secret/b", "a:b@c", "~a..b/...c"])
 async def test_a_client_of_any_id_is_found_changed_and_deleted_where_the_answer_says(
     http: httpx2.AsyncClient, as_admin: dict[str, str], name: str
 ) -> None:
@@ -378,6 +378,11 @@ UNSEEN_RULE = "a client has no control characters in its name"
         pytest.param({"client_id": "."}, DOTS_RULE, id="this folder"),
         pytest.param({"client_id": f"{SENTINEL}/../a"}, DOTS_RULE, id="folder above"),
         pytest.param({"client_id": f"{SENTINEL}//a"}, DOTS_RULE, id="nothing between slashes"),
+        pytest.param(
+            {"client_id": f"{SENTINEL}/secret"},
+            "a client id does not end in /secret: that is where its secret is",
+            id="where a secret is",
+        ),
         pytest.param({"client_id": f"{SENTINEL}/"}, DOTS_RULE, id="nothing behind a slash"),
         pytest.param({"client_secret": SENTINEL}, SECRET_RULE, id="short secret"),
         pytest.param({"client_secret": ""}, SECRET_RULE, id="empty secret"),

@@ -1,5 +1,6 @@
 """Every route and every scope: the table comes from the application itself."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -54,7 +55,7 @@ def routes(app: FastAPI) -> list[Route]:
     """The management API, as the application has it."""
     found = []
     for context in iter_route_contexts(app.routes):
-        path = (context.path or "").replace(":path}", "}")
+        path = re.sub(r":\w+}", "}", context.path or "")
         if path.split("/")[1] in MANAGEMENT:
             assert context.dependant is not None
             scopes = frozenset(scopes_of(context.dependant))
