@@ -17,7 +17,7 @@ from app.database import lock
 from app.errors import ConflictError, InvalidError
 from app.models import ClientSecret, User
 from app.security.passwords import is_known_hash
-from app.services.audit import OPERATOR, Event, EventType, record
+from app.services.audit import OPERATOR, Event, record
 from app.services.authority import THE_OPERATOR
 from app.services.client_management import (
     ClientChanges,
@@ -34,7 +34,8 @@ from app.services.registration import (
     add_client,
     auth_methods_of,
 )
-from app.services.scopes import create_scope, describe_scope, list_scopes
+from app.services.scope_management import create_scope, describe_scope
+from app.services.scopes import list_scopes
 from app.services.user_management import (
     USERS_LOCK,
     UserChanges,
@@ -222,15 +223,15 @@ async def _import_scopes(
     known = await list_scopes(connection)
     for scope in scopes:
         if scope.name not in known:
-            await create_scope(connection, name=scope.name, description=scope.description, now=now)
-            event_type: EventType = "scope.created"
+            await create_scope(
+                connection,
+                THE_OPERATOR,
+                name=scope.name,
+                description=scope.description,
+                now=now,
+            )
         elif known[scope.name] != scope.description:
-            await describe_scope(connection, scope.name, scope.description)
-            event_type = "scope.changed"
-        else:
-            continue
-        event = Event(type=event_type, actor=OPERATOR, details={"scope": scope.name})
-        await record(connection, now, event)
+            await describe_scope(connection, THE_OPERATOR, scope.name, scope.description, now)
 
 
 async def _import_user(connection: AsyncConnection, user: TransferredUser, now: datetime) -> None:

@@ -145,7 +145,7 @@ async def register_user(
         user_id=user_id,
     )
     created = {"username": username, "scopes": sorted(known)}
-    await _note(connection, actor, "user.created", user_id, now, **created)
+    await note_user(connection, actor, "user.created", user_id, now, **created)
     return await get_user(connection, user_id)
 
 
@@ -204,7 +204,7 @@ async def apply_changes(
             await _end_everything(connection, before.id, now)
     await connection.execute(update(User).where(User.id == before.id).values(values))
     if difference:
-        await _note(connection, actor, "user.changed", before.id, now, **difference)
+        await note_user(connection, actor, "user.changed", before.id, now, **difference)
 
 
 async def _set_scopes(
@@ -233,7 +233,7 @@ async def set_password(
         update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
     )
     await _end_everything(connection, user_id, now)
-    await _note(connection, actor, "user.password_reset", user_id, now)
+    await note_user(connection, actor, "user.password_reset", user_id, now)
 
 
 async def delete_user(
@@ -250,7 +250,7 @@ async def delete_user(
     expected.require(user.updated_at)
     await connection.execute(delete(User).where(User.id == user_id))
     await require_an_administrator_again(connection, _was_administrator(user))
-    await _note(connection, actor, "user.deleted", user_id, now, username=user.username)
+    await note_user(connection, actor, "user.deleted", user_id, now, username=user.username)
 
 
 async def _end_everything(connection: AsyncConnection, user_id: uuid.UUID, now: datetime) -> None:
@@ -284,7 +284,7 @@ def _was_administrator(user: UserRecord) -> bool:
     return ADMINISTRATION in user.scopes and user.disabled_at is None
 
 
-async def _note(
+async def note_user(
     connection: AsyncConnection,
     actor: Actor,
     event_type: EventType,
@@ -292,6 +292,7 @@ async def _note(
     now: datetime,
     **details: Any,
 ) -> None:
+    """Write into the audit trail what ``actor`` did to a user."""
     event = Event(
         type=event_type,
         actor=actor.subject,

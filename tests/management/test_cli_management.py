@@ -408,16 +408,23 @@ def test_a_scope_is_created_and_deleted(shell: Shell) -> None:
     assert scope not in shell.json("scopes", "list")
 
 
-def test_a_scope_in_use_is_not_deleted(shell: Shell, robot: dict[str, Any]) -> None:
-    assert robot
+def test_a_scope_in_use_is_not_deleted(shell: Shell, ada: dict[str, Any]) -> None:
+    assert ada
+    shell.json("scopes", "create", "reports", "--description", "Read reports")
+    shell.json("users", "set-scopes", "ada", "--scope", "reports")
     assert_line(
-        shell("scopes", "delete", "items:read"),
-        "clients have the scope items:read: take it from them first",
+        shell("scopes", "delete", "reports"),
+        "users have the scope reports: take it from them first",
     )
 
 
+def test_a_built_in_scope_is_not_deleted(shell: Shell) -> None:
+    line = "It is built in: this server itself asks for it."
+    assert_line(shell("scopes", "delete", "openid"), line)
+
+
 def test_a_scope_that_is_not_there_is_refused_in_one_line(shell: Shell) -> None:
-    assert_line(shell("scopes", "delete", "nothing"), "there is no scope 'nothing'")
+    assert_line(shell("scopes", "delete", "nothing"), "There is no such scope.")
 
 
 # audit
