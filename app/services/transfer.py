@@ -41,11 +41,11 @@ from app.services.user_management import (
     UserChanges,
     UserRecord,
     apply_changes,
+    find_administered,
     get_user,
-    has_an_administrator,
     list_users,
     register_user,
-    require_an_administrator_again,
+    require_administered,
     set_password,
 )
 from app.services.users import username_key
@@ -209,10 +209,10 @@ async def import_document(
     """
     await lock(connection, USERS_LOCK)
     await _import_scopes(connection, document.scopes, now)
-    administered = await has_an_administrator(connection)
+    administered = await find_administered(connection)
     for user in document.users:
         await _import_user(connection, user, now)
-    await require_an_administrator_again(connection, administered)
+    await require_administered(connection, administered)
     for client in document.clients:
         await _import_client(connection, client, now)
 
