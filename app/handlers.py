@@ -11,8 +11,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from app.database import OUTAGES, is_outage
+from app.database import OUTAGES, is_outage, lost_a_reference
 from app.errors import (
+    ConflictError,
     InvalidRequestError,
     LatchkeyError,
     Problem,
@@ -64,7 +65,9 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
         )
 
     async def database_error(request: Request, error: Exception) -> Response:
-        if not is_outage(error):
+        if lost_a_reference(error) and request.url.path not in PROTOCOL_PATHS:
+            return await answer(request, ConflictError("Somebody else was faster. Try again."))
+        if not is_outage(error) and not lost_a_reference(error):
             raise error
         log.error("the database does not answer", kind=type(error).__name__)
         if request.url.path in PROTOCOL_PATHS:

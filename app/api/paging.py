@@ -23,7 +23,7 @@ AUTHORITY_RESPONSES = forbidden("whoever asks lacks a scope of whom it is about,
 
 CHANGE_RESPONSES: dict[int | str, dict[str, Any]] = {
     **AUTHORITY_RESPONSES,
-    409: problem("It exists already, is in use, or is the last administrator."),
+    409: problem("It exists already, is in use or built in, or is the last administrator."),
     412: problem("It was changed meanwhile (`If-Match`)."),
 }
 
