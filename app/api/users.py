@@ -93,12 +93,17 @@ def _out(record: UserRecord, response: Response) -> UserOut:
     return UserOut.model_validate(record)
 
 
-@router.get("", operation_id="list_users", summary="List users", responses=NOT_FOUND)
+@router.get("", operation_id="list_users", summary="List users")
 async def list_users(
     principal: Reader,
     reading: Reading,
     limit: Limit = 50,
-    cursor: Annotated[uuid.UUID | None, Query(description="`next_cursor` of a page.")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(
+            max_length=USERNAME_MAX_LENGTH, pattern=NO_NUL, description="`next_cursor` of a page."
+        ),
+    ] = None,
     name: Annotated[
         str, Query(max_length=128, pattern=NO_NUL, description="How the name begins.")
     ] = "",
@@ -108,7 +113,7 @@ async def list_users(
     records = await user_management.list_users(
         reading, limit=limit + 1, after=cursor, name_starts_with=name, disabled=disabled
     )
-    shown, next_cursor = page(records, limit, lambda user: user.id)
+    shown, next_cursor = page(records, limit, lambda user: user.username)
     return UserPage(
         users=[UserOut.model_validate(record) for record in shown], next_cursor=next_cursor
     )

@@ -197,21 +197,18 @@ async def list_api_keys(
     owner_id: uuid.UUID | None,
     *,
     limit: int | None = None,
-    after: uuid.UUID | None = None,
+    before: tuple[datetime, uuid.UUID] | None = None,
 ) -> list[KeyRecord]:
     """The keys of a user, or of all users, newest first, revoked ones among them.
 
-    At most ``limit``, beginning behind the key ``after``. Raises :class:`NotFoundError` if that
-    is no key of theirs.
+    At most ``limit``, beginning behind the key of the time and id ``before``.
     """
     of_owner = _belonging_to(owner_id)
-    if after is None:
+    if before is None:
         return await _select(connection, of_owner, limit=limit)
-    made_at = await connection.scalar(select(ApiKey.created_at).where(of_owner, ApiKey.id == after))
-    if made_at is None:
-        raise NotFoundError("The cursor is no key any more.")
+    made_at, key_id = before
     place = tuple_(ApiKey.created_at, ApiKey.id)
-    cursor = tuple_(literal(made_at, UtcDateTime), literal(after, ApiKey.id.type))
+    cursor = tuple_(literal(made_at, UtcDateTime), literal(key_id, ApiKey.id.type))
     return await _select(connection, of_owner, place < cursor, limit=limit)
 
 

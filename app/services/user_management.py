@@ -98,17 +98,14 @@ async def list_users(
     connection: AsyncConnection,
     *,
     limit: int,
-    after: uuid.UUID | None = None,
+    after: str | None = None,
     name_starts_with: str = "",
     disabled: bool | None = None,
 ) -> Sequence[UserRecord]:
-    """At most ``limit`` users that match, by name, beginning behind the user ``after``."""
+    """At most ``limit`` users that match, by name, beginning behind the name ``after``."""
     query = _select()
     if after is not None:
-        key = await connection.scalar(select(User.username_key).where(User.id == after))
-        if key is None:
-            raise NotFoundError("The cursor is no user any more.")
-        query = query.where(User.username_key > key)
+        query = query.where(User.username_key > username_key(after))
     if name_starts_with:
         prefix = username_key(name_starts_with)
         # A range, which the index serves. The last code point is in no name.

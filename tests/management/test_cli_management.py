@@ -430,6 +430,17 @@ def test_a_scope_that_is_not_there_is_refused_in_one_line(shell: Shell) -> None:
 # audit
 
 
+def test_events_are_listed_by_who_did_them(shell: Shell, ada: dict[str, Any]) -> None:
+    (event,) = shell.json("audit", "list", "--actor", "operator")
+    assert (event["type"], event["user_id"]) == ("user.created", ada["id"])
+    assert shell.json("audit", "list", "--actor", ada["id"]) == []
+
+
+def test_a_type_of_event_that_there_is_not_is_bad_usage(shell: Shell) -> None:
+    result = shell("audit", "list", "--type", "login.suceeded")
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
 def test_events_are_listed_newest_first(shell: Shell, ada: dict[str, Any]) -> None:
     shell.json("users", "disable", "ada")
     newest, oldest = shell.json("audit", "list")
