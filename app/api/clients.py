@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from app.api.paging import (
     AUTHORITY_RESPONSES,
     CHANGE_RESPONSES,
+    EDIT_RESPONSES,
     NO_NUL,
     ExpectedVersions,
     Limit,
@@ -206,7 +207,7 @@ async def get_client(
     "/{client_id}",
     operation_id="update_client",
     summary="Change a client",
-    responses={**NOT_FOUND, **CHANGE_RESPONSES},
+    responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def update_client(
     principal: Writer,
@@ -233,7 +234,7 @@ async def update_client(
     "/{client_id}/secret",
     operation_id="rotate_client_secret",
     summary="Give a client another secret",
-    responses={**NOT_FOUND, **AUTHORITY_RESPONSES},
+    responses={**NOT_FOUND, **AUTHORITY_RESPONSES, **EDIT_RESPONSES},
 )
 async def rotate_client_secret(
     principal: Writer,
@@ -241,6 +242,7 @@ async def rotate_client_secret(
     transaction: Transaction,
     client_id: str,
     rotation: SecretRotation,
+    expected: ExpectedVersions,
 ) -> NewSecret:
     """A new secret, shown this once; the old one stays good for a while."""
     secret, until = await client_management.rotate_secret(
@@ -249,6 +251,7 @@ async def rotate_client_secret(
         client_id,
         server.clock.now(),
         timedelta(seconds=rotation.overlap),
+        expected,
     )
     return NewSecret(client_id=client_id, client_secret=secret, old_secret_expires_at=until)
 
@@ -258,7 +261,7 @@ async def rotate_client_secret(
     status_code=204,
     operation_id="delete_client",
     summary="Delete a client",
-    responses={**NOT_FOUND, **CHANGE_RESPONSES},
+    responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def delete_client(
     principal: Writer,

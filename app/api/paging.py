@@ -24,8 +24,12 @@ AUTHORITY_RESPONSES = forbidden("whoever asks lacks a scope of whom it is about,
 CHANGE_RESPONSES: dict[int | str, dict[str, Any]] = {
     **AUTHORITY_RESPONSES,
     409: problem("It exists already, is in use or built in, or is the last administrator."),
+}
+
+EDIT_RESPONSES: dict[int | str, dict[str, Any]] = {
     412: problem("It was changed meanwhile (`If-Match`)."),
 }
+"""What a route can answer as well that takes :data:`ExpectedVersions`."""
 
 
 def page(

@@ -223,6 +223,7 @@ async def rotate_secret(
     client_id: str,
     now: datetime,
     overlap: timedelta = SECRET_OVERLAP,
+    expected: Versions = ANY_VERSION,
 ) -> tuple[str, datetime]:
     """Give a client another secret, this once; return it and until when the old one is good.
 
@@ -232,6 +233,7 @@ async def rotate_secret(
     await lock(connection, CLIENTS_LOCK)
     client = await get_client(connection, client_id)
     actor.require_over(client.scopes)
+    expected.require(client.updated_at)
     if client.is_public:
         raise InvalidError("a public client has no secret")
     until = now + overlap
@@ -253,6 +255,8 @@ async def rotate_secret(
             client_id=client_id, secret_hash=hash_secret(secret), created_at=now
         )
     )
+    changed = update(Client).where(Client.client_id == client_id)
+    await connection.execute(changed.values(updated_at=now))
     rotated = {"old_secret_expires_at": until.isoformat()}
     await note_client(connection, actor, "client.secret_rotated", client_id, now, **rotated)
     return secret, until

@@ -222,10 +222,13 @@ async def set_password(
     user_id: uuid.UUID,
     password_hash: str,
     now: datetime,
+    expected: Versions = ANY_VERSION,
 ) -> None:
     """Give a user another password; all their logins end. Raises a :class:`Problem`."""
+    await lock(connection, USERS_LOCK)
     user = await get_user(connection, user_id)
     actor.require_over(user.scopes)
+    expected.require(user.updated_at)
     await connection.execute(
         update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
     )

@@ -740,6 +740,20 @@ async def test_a_deletion_that_is_based_on_an_older_version_fails(
     assert (await get(http, as_admin, created["id"]))["email"] == "first@example.com"
 
 
+async def test_a_new_password_that_is_based_on_an_older_version_is_not_set(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], clock: TestClock
+) -> None:
+    created, etag = await create(http, as_admin)
+    path = f"/users/{created['id']}"
+    clock.advance(1)
+    newer = (await http.patch(path, json={"email": None}, headers=as_admin)).headers["etag"]
+    body = {"password": "another horse battery staple"}
+    for condition, status in ((etag, 412), (newer, 204)):
+        headers = as_admin | {"If-Match": condition}
+        response = await http.post(f"{path}/password", json=body, headers=headers)
+        assert response.status_code == status, response.text
+
+
 # Disabling and deleting: everything that the user has stops at once
 
 
