@@ -41,7 +41,7 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         problem = Problem("The request does not have the form that is described.", 422)
         errors = [
-            {"field": ".".join(_place(each)), "reason": each["msg"]}
+            {"field": ".".join(_place(each)), "reason": _REASONS.get(each["type"], each["msg"])}
             for each in error.errors()  # the input itself is left out
         ]
         return JSONResponse(
@@ -86,6 +86,9 @@ def _place(error: Mapping[str, Any]) -> list[str]:
     unnamed = error["type"] == "extra_forbidden" and not _NAME.fullmatch(place[-1])
     return place[:-1] if unnamed else place
 
+
+_REASONS = {"uuid_parsing": "Input should be a valid UUID"}
+"""Instead of those that would show a character of the input."""
 
 _NAME = re.compile(r"[A-Za-z_]{1,40}")
 

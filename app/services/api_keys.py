@@ -24,6 +24,7 @@ from app.errors import InvalidError, NotFoundError
 from app.models import ApiKey, ApiKeyScope, User
 from app.models.base import UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
+from app.services.names import has_unseen
 from app.services.scopes import ScopeRefusedError, require_known
 from app.services.users import SCOPES_OF_USER, Account
 
@@ -121,8 +122,10 @@ async def create_api_key(
     ``key`` brings a known one instead of a random one (demo data). Raises :class:`InvalidError`,
     also for a scope that the owner does not have.
     """
-    if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH or "\x00" in name:
+    if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH:
         raise InvalidError(f"an API key has a name of 1 to {NAME_MAX_LENGTH} characters")
+    if has_unseen(name):
+        raise InvalidError("an API key has no control characters in its name")
     names = await require_known(connection, scopes)
     for scope in names:
         if scope not in owner.scopes:

@@ -489,6 +489,14 @@ async def test_a_cursor_that_is_no_name_is_refused(
     assert SENTINEL not in response.text
 
 
+async def test_an_id_that_is_none_is_not_repeated(
+    http: httpx2.AsyncClient, as_admin: dict[str, str]
+) -> None:
+    """Not even the character of it that is wrong."""
+    response = await http.get("/users/zzz", headers=as_admin)
+    assert_invalid(response, ("path.user_id", "Input should be a valid UUID"))
+
+
 async def test_pages_go_on_behind_a_user_who_was_deleted_meanwhile(
     http: httpx2.AsyncClient, as_admin: dict[str, str], family: str
 ) -> None:
