@@ -12,6 +12,7 @@ from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
 from app.services import api_keys, audit, users
+from app.settings import TEN_YEARS
 
 router = APIRouter(
     prefix="/api-keys",
@@ -25,8 +26,6 @@ Writer = Annotated[CurrentUser, Security(current_user, scopes=["api-keys:write"]
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("The user has no such key.")}
 
 CURSOR = r"^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
-
-TEN_YEARS = 10 * 365 * 24 * 3600
 
 
 class NewApiKey(BaseModel):
