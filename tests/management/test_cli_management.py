@@ -84,7 +84,7 @@ def test_users_are_listed_by_name_as_they_are_shown(shell: Shell, ada: dict[str,
     [
         pytest.param("[/bold]", "[/bold]", id="markup"),
         pytest.param(":boom: [red]x[/red]", ":boom: [red]x[/red]", id="emoji and colour"),
-        pytest.param("a\x1b[2Jb\u202ec", "a\\x1b[2Jb\\u202ec", id="control characters"),
+        pytest.param("a\u2028b", "a\\u2028b", id="line separator"),
     ],
 )
 def test_a_name_can_neither_break_nor_steer_the_terminal_of_an_operator(
