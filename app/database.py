@@ -190,6 +190,15 @@ def is_outage(error: Exception) -> bool:
     return error.connection_invalidated or named or state.startswith(_OUTAGE_STATES)
 
 
+def lost_a_reference(error: Exception) -> bool:
+    """Whether somebody else deleted what a row refers to, or referred to what is deleted.
+
+    Between the check and the write: on PostgreSQL alone, for on SQLite writers stand in line.
+    """
+    orig = error.orig if isinstance(error, IntegrityError) else None
+    return getattr(orig, "sqlstate", None) == "23503"
+
+
 SERIALIZATION_FAILURES = frozenset({"40001", "40P01"})
 ATTEMPTS = 4
 

@@ -11,8 +11,9 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from app.database import OUTAGES, is_outage
+from app.database import OUTAGES, is_outage, lost_a_reference
 from app.errors import (
+    ConflictError,
     InvalidRequestError,
     LatchkeyError,
     Problem,
@@ -40,7 +41,7 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
     async def invalid(request: Request, error: RequestValidationError) -> Response:
         problem = Problem("The request does not have the form that is described.", 422)
         errors = [
-            {"field": ".".join(_place(each)), "reason": each["msg"]}
+            {"field": ".".join(_place(each)), "reason": _REASONS.get(each["type"], each["msg"])}
             for each in error.errors()  # the input itself is left out
         ]
         return JSONResponse(
@@ -64,7 +65,9 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
         )
 
     async def database_error(request: Request, error: Exception) -> Response:
-        if not is_outage(error):
+        if lost_a_reference(error) and request.url.path not in PROTOCOL_PATHS:
+            return await answer(request, ConflictError("Somebody else was faster. Try again."))
+        if not is_outage(error) and not lost_a_reference(error):
             raise error
         log.error("the database does not answer", kind=type(error).__name__)
         if request.url.path in PROTOCOL_PATHS:
@@ -83,6 +86,9 @@ def _place(error: Mapping[str, Any]) -> list[str]:
     unnamed = error["type"] == "extra_forbidden" and not _NAME.fullmatch(place[-1])
     return place[:-1] if unnamed else place
 
+
+_REASONS = {"uuid_parsing": "Input should be a valid UUID"}
+"""Instead of those that would show a character of the input."""
 
 _NAME = re.compile(r"[A-Za-z_]{1,40}")
 

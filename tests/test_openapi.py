@@ -20,7 +20,9 @@ from fastapi.security.base import SecurityBase
 from app.demo import DEMO_API_KEY, DEMO_CLIENTS, DEMO_DIGEST_PASSWORD, DEMO_USERS, seed_demo
 from app.main import create_app
 from app.server import Server
-from app.services.scopes import create_scope, list_scopes
+from app.services.authority import THE_OPERATOR
+from app.services.scope_management import create_scope
+from app.services.scopes import list_scopes
 from app.settings import DEVELOPMENT_SECRET_KEY, Settings
 from tests import databases
 from tests.clock import TestClock
@@ -633,7 +635,9 @@ async def test_a_scope_that_is_added_is_shown_within_two_seconds(
     name = f"reports-{uuid.uuid4()}"
     assert all(name not in scopes for scopes in shown_scopes(await fetch(http)))
     async with server.database.transaction() as connection:
-        await create_scope(connection, name=name, description="Reports", now=clock.now())
+        await create_scope(
+            connection, THE_OPERATOR, name=name, description="Reports", now=clock.now()
+        )
     clock.advance(2)
     assert [scopes[name] for scopes in shown_scopes(await fetch(http))] == ["Reports"] * 5
 

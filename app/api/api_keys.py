@@ -7,11 +7,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.paging import Limit, page
+from app.api.paging import Limit, page, place_at, place_of
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
 from app.services import api_keys, audit, users
+from app.settings import TEN_YEARS
 
 router = APIRouter(
     prefix="/api-keys",
@@ -24,7 +25,7 @@ Writer = Annotated[CurrentUser, Security(current_user, scopes=["api-keys:write"]
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("The user has no such key.")}
 
-TEN_YEARS = 10 * 365 * 24 * 3600
+CURSOR = r"^[0-9]{1,17}\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
 
 class NewApiKey(BaseModel):
@@ -94,16 +95,22 @@ class ApiKeyPage(BaseModel):
     next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
 
 
-@router.get("", operation_id="list_api_keys", summary="List my API keys", responses=NOT_FOUND)
+@router.get("", operation_id="list_api_keys", summary="List my API keys")
 async def list_api_keys(
     user: Reader,
     reading: Reading,
     limit: Limit = 50,
-    cursor: Annotated[uuid.UUID | None, Query(description="`next_cursor` of a page.")] = None,
+    cursor: Annotated[
+        str | None, Query(pattern=CURSOR, description="`next_cursor` of a page.")
+    ] = None,
 ) -> ApiKeyPage:
     """One's own keys, newest first, revoked ones among them."""
-    records = await api_keys.list_api_keys(reading, user.id, limit=limit + 1, after=cursor)
-    shown, next_cursor = page(records, limit, lambda key: key.id)
+    before = None
+    if cursor is not None:
+        made_at, key_id = place_at(cursor)
+        before = made_at, uuid.UUID(key_id)
+    records = await api_keys.list_api_keys(reading, user.id, limit=limit + 1, before=before)
+    shown, next_cursor = page(records, limit, lambda key: place_of(key.created_at, key.id))
     return ApiKeyPage(
         api_keys=[ApiKeyOut.model_validate(record) for record in shown], next_cursor=next_cursor
     )

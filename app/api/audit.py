@@ -6,16 +6,18 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Security
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from app.api.paging import NO_NUL, Limit, page
+from app.api.paging import NO_NUL, Limit, page, place_at, place_of
 from app.errors import InvalidError
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
 from app.server import Reading
-from app.services.audit import find_user_id, list_events
+from app.services.audit import EventType, find_user_id, list_events
 from app.services.users import USERNAME_MAX_LENGTH
 
 router = APIRouter(prefix="/audit", tags=["audit"], responses=with_body(BEARER_RESPONSES))
+
+CURSOR = r"^[0-9]{1,17}\.[0-9]{1,18}$"
 
 
 class AuditEventOut(BaseModel):
@@ -45,14 +47,23 @@ class AuditPage(BaseModel):
     "",
     operation_id="list_audit_events",
     summary="Read the audit trail",
-    responses={404: problem("There is no such user, or the cursor is no event any more.")},
+    responses={404: problem("There is no such user.")},
 )
 async def list_audit_events(
     principal: Annotated[Principal, Security(current_principal, scopes=["audit:read"])],
     reading: Reading,
     limit: Limit = 50,
     cursor: Annotated[
-        int | None, Query(ge=0, le=2**62, description="`next_cursor` of a page.")
+        str | None,
+        Query(pattern=CURSOR, description="`next_cursor` of a page."),
+    ] = None,
+    actor: Annotated[
+        str | None,
+        Query(
+            max_length=255,
+            pattern=NO_NUL,
+            description="Who did it: the id of a user or client, or `operator`.",
+        ),
     ] = None,
     user: Annotated[
         str | None,
@@ -65,24 +76,27 @@ async def list_audit_events(
     client: Annotated[
         str | None, Query(max_length=255, pattern=NO_NUL, description="A client id.")
     ] = None,
-    type: Annotated[
-        str | None, Query(max_length=64, pattern=NO_NUL, examples=["login.failed"])
-    ] = None,
+    type: Annotated[EventType | None, Query(examples=["login.failed"])] = None,
     since: Annotated[AwareDatetime | None, Query(description="Not older than this.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Older than this.")] = None,
 ) -> AuditPage:
     """What happened, newest first. docs/audit.md has every type of event."""
+    before = None
+    if cursor is not None:
+        at, event_id = place_at(cursor)
+        before = at, int(event_id)
     events = await list_events(
         reading,
         limit=limit + 1,
-        before=cursor,
+        before=before,
+        actor=actor,
         user_id=None if user is None else await find_user_id(reading, user),
         client_id=client,
         event_type=type,
         since=None if since is None else _utc(since),
         until=None if until is None else _utc(until),
     )
-    shown, next_cursor = page(events, limit, lambda event: event.id)
+    shown, next_cursor = page(events, limit, lambda event: place_of(event.at, event.id))
     return AuditPage(
         events=[AuditEventOut.model_validate(event) for event in shown], next_cursor=next_cursor
     )

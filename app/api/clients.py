@@ -11,6 +11,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from app.api.paging import (
     AUTHORITY_RESPONSES,
     CHANGE_RESPONSES,
+    EDIT_RESPONSES,
     NO_NUL,
     ExpectedVersions,
     Limit,
@@ -229,7 +230,7 @@ async def get_client(
     "/{client_id:client_id}",
     operation_id="update_client",
     summary="Change a client",
-    responses={**NOT_FOUND, **CHANGE_RESPONSES},
+    responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def update_client(
     principal: Writer,
@@ -256,7 +257,7 @@ async def update_client(
     "/{client_id:path}/secret",
     operation_id="rotate_client_secret",
     summary="Give a client another secret",
-    responses={**NOT_FOUND, **AUTHORITY_RESPONSES},
+    responses={**NOT_FOUND, **AUTHORITY_RESPONSES, **EDIT_RESPONSES},
 )
 async def rotate_client_secret(
     principal: Writer,
@@ -264,6 +265,7 @@ async def rotate_client_secret(
     transaction: Transaction,
     client_id: str,
     rotation: SecretRotation,
+    expected: ExpectedVersions,
 ) -> NewSecret:
     """A new secret, shown this once; the old one stays good for a while."""
     secret, until = await client_management.rotate_secret(
@@ -272,6 +274,7 @@ async def rotate_client_secret(
         client_id,
         server.clock.now(),
         timedelta(seconds=rotation.overlap),
+        expected,
     )
     return NewSecret(client_id=client_id, client_secret=secret, old_secret_expires_at=until)
 
@@ -281,7 +284,7 @@ async def rotate_client_secret(
     status_code=204,
     operation_id="delete_client",
     summary="Delete a client",
-    responses={**NOT_FOUND, **CHANGE_RESPONSES},
+    responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def delete_client(
     principal: Writer,

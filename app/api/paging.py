@@ -9,7 +9,7 @@ from fastapi import Depends, Header, Query
 
 from app.oauth2.bearer import forbidden
 from app.problems import problem
-from app.services.versions import ANY_VERSION, Versions, version_of
+from app.services.versions import ANY_VERSION, Versions, moment_of, version_of
 
 Record = TypeVar("Record")
 
@@ -23,9 +23,13 @@ AUTHORITY_RESPONSES = forbidden("whoever asks lacks a scope of whom it is about,
 
 CHANGE_RESPONSES: dict[int | str, dict[str, Any]] = {
     **AUTHORITY_RESPONSES,
-    409: problem("It exists already, is in use, or is the last administrator."),
+    409: problem("It exists already, is in use or built in, or is the last administrator."),
+}
+
+EDIT_RESPONSES: dict[int | str, dict[str, Any]] = {
     412: problem("It was changed meanwhile (`If-Match`)."),
 }
+"""What a route can answer as well that takes :data:`ExpectedVersions`."""
 
 
 def page(
@@ -35,6 +39,17 @@ def page(
     shown = records[:limit]
     more = len(records) > limit
     return shown, str(cursor_of(shown[-1])) if more else None
+
+
+def place_of(at: datetime, row: object) -> str:
+    """A cursor into a list by time: it still holds when its row is gone."""
+    return f"{version_of(at)}.{row}"
+
+
+def place_at(cursor: str) -> tuple[datetime, str]:
+    """The time and the row of a cursor that has the form of :func:`place_of`."""
+    version, _, row = cursor.partition(".")
+    return moment_of(version), row
 
 
 def etag(updated_at: datetime) -> str:

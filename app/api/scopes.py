@@ -11,8 +11,7 @@ from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
 from app.server import CurrentServer, Reading, Transaction
-from app.services import scopes
-from app.services.audit import Event, EventType, record
+from app.services import scope_management, scopes
 
 router = APIRouter(prefix="/scopes", tags=["scopes"], responses=with_body(BEARER_RESPONSES))
 
@@ -77,16 +76,17 @@ async def create_scope(
     wanted: ScopeModel,
     response: Response,
 ) -> ScopeModel:
-    """Add a scope, which oneself then has, to be able to grant it.
+    """Add a scope, which everybody who has `scopes:write` then has, to be able to grant it.
 
     It shows in `/docs` and in the metadata within two seconds.
     """
-    now = server.clock.now()
-    await scopes.create_scope(
-        transaction, name=wanted.name, description=wanted.description, now=now
+    await scope_management.create_scope(
+        transaction,
+        principal.actor,
+        name=wanted.name,
+        description=wanted.description,
+        now=server.clock.now(),
     )
-    await scopes.give_to_creator(transaction, principal.actor.subject, wanted.name)
-    await record(transaction, now, _event("scope.created", principal, wanted.name))
     response.headers["Location"] = f"{server.settings.issuer}/scopes/{quote(wanted.name, safe=':')}"
     return wanted
 
@@ -117,12 +117,11 @@ async def update_scope(
     One has the scope oneself: else somebody could make a great permission sound small.
     """
     before = await scopes.get_scope(transaction, name)
-    principal.actor.require_over([name])
-    if changes.description not in (None, before):
-        await scopes.describe_scope(transaction, name, changes.description)
-        now = server.clock.now()
-        await record(transaction, now, _event("scope.changed", principal, name))
-    return ScopeModel(name=name, description=changes.description or before)
+    description = before if changes.description is None else changes.description
+    await scope_management.describe_scope(
+        transaction, principal.actor, name, description, server.clock.now()
+    )
+    return ScopeModel(name=name, description=description)
 
 
 @router.delete(
@@ -135,11 +134,5 @@ async def update_scope(
 async def delete_scope(
     principal: Writer, server: CurrentServer, transaction: Transaction, name: str
 ) -> None:
-    """Delete a scope that one has oneself, and no other user or client, and no API key."""
-    await scopes.delete_scope(transaction, name, principal.actor.subject)
-    await record(transaction, server.clock.now(), _event("scope.deleted", principal, name))
-
-
-def _event(event_type: EventType, principal: Principal, name: str) -> Event:
-    actor = principal.actor
-    return Event(type=event_type, actor=actor.subject, origin=actor.origin, details={"scope": name})
+    """Delete a scope that nobody has but those with `scopes:write`, oneself among them."""
+    await scope_management.delete_scope(transaction, principal.actor, name, server.clock.now())

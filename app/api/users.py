@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.api.paging import (
     AUTHORITY_RESPONSES,
     CHANGE_RESPONSES,
+    EDIT_RESPONSES,
     NO_NUL,
     ExpectedVersions,
     Limit,
@@ -93,12 +94,17 @@ def _out(record: UserRecord, response: Response) -> UserOut:
     return UserOut.model_validate(record)
 
 
-@router.get("", operation_id="list_users", summary="List users", responses=NOT_FOUND)
+@router.get("", operation_id="list_users", summary="List users")
 async def list_users(
     principal: Reader,
     reading: Reading,
     limit: Limit = 50,
-    cursor: Annotated[uuid.UUID | None, Query(description="`next_cursor` of a page.")] = None,
+    cursor: Annotated[
+        str | None,
+        Query(
+            max_length=USERNAME_MAX_LENGTH, pattern=NO_NUL, description="`next_cursor` of a page."
+        ),
+    ] = None,
     name: Annotated[
         str, Query(max_length=128, pattern=NO_NUL, description="How the name begins.")
     ] = "",
@@ -108,7 +114,7 @@ async def list_users(
     records = await user_management.list_users(
         reading, limit=limit + 1, after=cursor, name_starts_with=name, disabled=disabled
     )
-    shown, next_cursor = page(records, limit, lambda user: user.id)
+    shown, next_cursor = page(records, limit, lambda user: user.username)
     return UserPage(
         users=[UserOut.model_validate(record) for record in shown], next_cursor=next_cursor
     )
@@ -154,7 +160,7 @@ async def get_user(
     "/{user_id}",
     operation_id="update_user",
     summary="Change a user",
-    responses={**NOT_FOUND, **CHANGE_RESPONSES},
+    responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def update_user(
     principal: Writer,
@@ -185,10 +191,14 @@ async def update_user(
     status_code=204,
     operation_id="set_user_password",
     summary="Give a user another password",
-    responses={**NOT_FOUND, **AUTHORITY_RESPONSES},
+    responses={**NOT_FOUND, **AUTHORITY_RESPONSES, **EDIT_RESPONSES},
 )
 async def set_user_password(
-    principal: Writer, server: CurrentServer, user_id: uuid.UUID, wanted: NewPassword
+    principal: Writer,
+    server: CurrentServer,
+    user_id: uuid.UUID,
+    wanted: NewPassword,
+    expected: ExpectedVersions,
 ) -> None:
     """Set a password. All the user's logins end."""
     async with server.database.read() as connection:
@@ -196,7 +206,7 @@ async def set_user_password(
     password_hash = await hash_new_password(server, wanted.password, user.username)
     async with server.database.transaction() as transaction:
         await user_management.set_password(
-            transaction, principal.actor, user_id, password_hash, server.clock.now()
+            transaction, principal.actor, user_id, password_hash, server.clock.now(), expected
         )
 
 
@@ -205,7 +215,7 @@ async def set_user_password(
     status_code=204,
     operation_id="delete_user",
     summary="Delete a user",
-    responses={**NOT_FOUND, **CHANGE_RESPONSES},
+    responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def delete_user(
     principal: Writer,

@@ -12,10 +12,9 @@ from app.errors import NotFoundError
 from app.server import Server
 from app.services.api_keys import create_api_key, list_api_keys, revoke_api_key
 from app.services.users import Account, find_account
+from app.settings import TEN_YEARS
 
 cli = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
-
-TEN_YEARS = 10 * 365 * 24 * 3600
 
 Username = Annotated[str, typer.Argument(help="The owner. Compared without regard to case.")]
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.cli.command import Json, run, show_list
 from app.clock import Clock
 from app.server import Server
-from app.services.audit import RecordedEvent, find_user_id, list_events
+from app.services.audit import EventType, RecordedEvent, find_user_id, list_events
 from app.services.users import find_usernames
 
 cli = typer.Typer(no_args_is_help=True, help="Read the audit trail.")
@@ -34,6 +34,13 @@ def _moment(text: str) -> datetime:
         ) from None
 
 
+def _type(text: str) -> str:
+    """One of the types that there are: another would find nothing, like one that did not happen."""
+    if text not in get_args(EventType):
+        raise typer.BadParameter("there is no such type of event: docs/audit.md has them all")
+    return text
+
+
 @cli.callback()
 def audit() -> None:
     """Read the audit trail."""
@@ -46,8 +53,18 @@ def show_events(
         typer.Option(help="The name of a user, or the id, also of one who was deleted."),
     ] = None,
     client: Annotated[str | None, typer.Option(help="A client id.")] = None,
+    actor: Annotated[
+        str | None,
+        typer.Option(help="Who did it: the id of a user or client, or operator."),
+    ] = None,
     event_type: Annotated[
-        str | None, typer.Option("--type", help="Such as login.failed: see docs/audit.md.")
+        str | None,
+        typer.Option(
+            "--type",
+            parser=_type,
+            metavar="TYPE",
+            help="Such as login.failed: see docs/audit.md.",
+        ),
     ] = None,
     since: Annotated[
         datetime | None,
@@ -74,6 +91,7 @@ def show_events(
             events = await list_events(
                 connection,
                 limit=limit,
+                actor=actor,
                 user_id=None if user is None else await find_user_id(connection, user),
                 client_id=client,
                 event_type=event_type,

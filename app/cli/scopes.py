@@ -4,9 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, note, run, show, show_list
+from app.cli.command import Json, run, show, show_list
 from app.server import Server
-from app.services import scopes
+from app.services.authority import THE_OPERATOR
+from app.services.scope_management import create_scope, delete_scope
+from app.services.scopes import list_scopes
 
 cli = typer.Typer(no_args_is_help=True, help="Create, list and delete scopes.")
 
@@ -17,14 +19,20 @@ def create(
     description: Annotated[str, typer.Option(help="What people read when asked to allow it.")],
     json: Json = False,
 ) -> None:
-    """Add a scope. It shows in /docs and in the metadata within two seconds."""
+    """Add a scope, which everybody with scopes:write then has.
+
+    It shows in /docs and in the metadata within two seconds.
+    """
 
     async def work(server: Server) -> dict[str, Any]:
         async with server.database.transaction() as connection:
-            await scopes.create_scope(
-                connection, name=name, description=description, now=server.clock.now()
+            await create_scope(
+                connection,
+                THE_OPERATOR,
+                name=name,
+                description=description,
+                now=server.clock.now(),
             )
-            await note(connection, server, "scope.created", scope=name)
         return {"name": name, "description": description}
 
     show(run(work), json)
@@ -36,7 +44,7 @@ def show_scopes(json: Json = False) -> None:
 
     async def work(server: Server) -> list[dict[str, Any]]:
         async with server.database.read() as connection:
-            known = await scopes.list_scopes(connection)
+            known = await list_scopes(connection)
         return [{"name": name, "description": text} for name, text in known.items()]
 
     show_list(run(work), json)
@@ -46,12 +54,11 @@ def show_scopes(json: Json = False) -> None:
 def delete(
     name: Annotated[str, typer.Argument(help="From `scopes list`.")], json: Json = False
 ) -> None:
-    """Delete a scope that no user, client or API key has."""
+    """Delete a scope that nobody has but those with scopes:write, and no API key."""
 
     async def work(server: Server) -> dict[str, Any]:
         async with server.database.transaction() as connection:
-            await scopes.delete_scope(connection, name)
-            await note(connection, server, "scope.deleted", scope=name)
+            await delete_scope(connection, THE_OPERATOR, name, server.clock.now())
         return {"name": name, "deleted": True}
 
     show(run(work), json)

@@ -100,7 +100,7 @@ def show_users(
                 lambda after, limit: list_users(
                     connection, limit=limit, after=after, name_starts_with=name, disabled=disabled
                 ),
-                lambda user: user.id,
+                lambda user: user.username,
             )
         return [_plain(user) for user in users]
 

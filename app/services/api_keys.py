@@ -24,6 +24,7 @@ from app.errors import InvalidError, NotFoundError
 from app.models import ApiKey, ApiKeyScope, User
 from app.models.base import UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
+from app.services.names import has_unseen
 from app.services.scopes import ScopeRefusedError, require_known
 from app.services.users import SCOPES_OF_USER, Account
 
@@ -121,8 +122,10 @@ async def create_api_key(
     ``key`` brings a known one instead of a random one (demo data). Raises :class:`InvalidError`,
     also for a scope that the owner does not have.
     """
-    if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH or "\x00" in name:
+    if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH:
         raise InvalidError(f"an API key has a name of 1 to {NAME_MAX_LENGTH} characters")
+    if has_unseen(name):
+        raise InvalidError("an API key has no control characters in its name")
     names = await require_known(connection, scopes)
     for scope in names:
         if scope not in owner.scopes:
@@ -197,21 +200,18 @@ async def list_api_keys(
     owner_id: uuid.UUID | None,
     *,
     limit: int | None = None,
-    after: uuid.UUID | None = None,
+    before: tuple[datetime, uuid.UUID] | None = None,
 ) -> list[KeyRecord]:
     """The keys of a user, or of all users, newest first, revoked ones among them.
 
-    At most ``limit``, beginning behind the key ``after``. Raises :class:`NotFoundError` if that
-    is no key of theirs.
+    At most ``limit``, beginning behind the key of the time and id ``before``.
     """
     of_owner = _belonging_to(owner_id)
-    if after is None:
+    if before is None:
         return await _select(connection, of_owner, limit=limit)
-    made_at = await connection.scalar(select(ApiKey.created_at).where(of_owner, ApiKey.id == after))
-    if made_at is None:
-        raise NotFoundError("The cursor is no key any more.")
+    made_at, key_id = before
     place = tuple_(ApiKey.created_at, ApiKey.id)
-    cursor = tuple_(literal(made_at, UtcDateTime), literal(after, ApiKey.id.type))
+    cursor = tuple_(literal(made_at, UtcDateTime), literal(key_id, ApiKey.id.type))
     return await _select(connection, of_owner, place < cursor, limit=limit)
 
 

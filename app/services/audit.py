@@ -117,17 +117,17 @@ async def list_events(
     connection: AsyncConnection,
     *,
     limit: int,
-    before: int | None = None,
+    before: tuple[datetime, int] | None = None,
+    actor: str | None = None,
     user_id: str | None = None,
     client_id: str | None = None,
     event_type: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Sequence[RecordedEvent]:
-    """At most ``limit`` events that match, newest first, behind the event ``before``.
+    """At most ``limit`` events that match, newest first, behind the time and id ``before``.
 
-    From ``since`` on and before ``until``. Raises :class:`NotFoundError` if the event ``before``
-    is gone.
+    From ``since`` on and before ``until``.
     """
     query = select(
         AuditEvent.id,
@@ -142,10 +142,11 @@ async def list_events(
     )
     place = tuple_(AuditEvent.at, AuditEvent.id)
     if before is not None:
-        at = await connection.scalar(select(AuditEvent.at).where(AuditEvent.id == before))
-        if at is None:
-            raise NotFoundError("The cursor is no event any more.")
-        query = query.where(place < tuple_(literal(at, UtcDateTime), literal(before, BigInteger)))
+        at, event_id = before
+        cursor = tuple_(literal(at, UtcDateTime), literal(event_id, BigInteger))
+        query = query.where(place < cursor)
+    if actor is not None:
+        query = query.where(AuditEvent.actor == actor)
     if user_id is not None:
         query = query.where(AuditEvent.user_id == user_id)
     if client_id is not None:

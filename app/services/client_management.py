@@ -155,7 +155,9 @@ async def note_creation(
     connection: AsyncConnection, actor: Actor, client: ClientRecord, now: datetime
 ) -> None:
     """Write down what a new client is."""
-    await _note(connection, actor, "client.created", client.client_id, now, **_described(client))
+    await note_client(
+        connection, actor, "client.created", client.client_id, now, **_described(client)
+    )
 
 
 async def change_client(
@@ -201,7 +203,7 @@ async def change_client(
     old = _described(before)
     difference = {name: value for name, value in _described(client).items() if value != old[name]}
     if difference:
-        await _note(connection, actor, "client.changed", client_id, now, **difference)
+        await note_client(connection, actor, "client.changed", client_id, now, **difference)
     return client
 
 
@@ -229,6 +231,7 @@ async def rotate_secret(
     client_id: str,
     now: datetime,
     overlap: timedelta = SECRET_OVERLAP,
+    expected: Versions = ANY_VERSION,
 ) -> tuple[str, datetime]:
     """Give a client another secret, this once; return it and until when the old one is good.
 
@@ -238,6 +241,7 @@ async def rotate_secret(
     await lock(connection, CLIENTS_LOCK)
     client = await get_client(connection, client_id)
     actor.require_over(client.scopes)
+    expected.require(client.updated_at)
     if client.is_public:
         raise InvalidError("a public client has no secret")
     until = now + overlap
@@ -266,8 +270,10 @@ async def rotate_secret(
             client_id=client_id, secret_hash=hash_secret(secret), created_at=now
         )
     )
+    changed = update(Client).where(Client.client_id == client_id)
+    await connection.execute(changed.values(updated_at=now))
     rotated = {"old_secret_expires_at": until.isoformat()}
-    await _note(connection, actor, "client.secret_rotated", client_id, now, **rotated)
+    await note_client(connection, actor, "client.secret_rotated", client_id, now, **rotated)
     return secret, until
 
 
@@ -284,10 +290,10 @@ async def delete_client(
     actor.require_over(client.scopes)
     expected.require(client.updated_at)
     await connection.execute(delete(Client).where(Client.client_id == client_id))
-    await _note(connection, actor, "client.deleted", client_id, now, name=client.name)
+    await note_client(connection, actor, "client.deleted", client_id, now, name=client.name)
 
 
-async def _note(
+async def note_client(
     connection: AsyncConnection,
     actor: Actor,
     event_type: EventType,
@@ -295,6 +301,7 @@ async def _note(
     now: datetime,
     **details: Any,
 ) -> None:
+    """Write into the audit trail what ``actor`` did to a client."""
     event = Event(
         type=event_type,
         actor=actor.subject,

@@ -15,7 +15,7 @@ from app.database import lock
 from app.errors import ConflictError, InvalidError, Problem
 from app.models import ClientSecret, User
 from app.security.passwords import check_imported_hash
-from app.services.audit import OPERATOR, Event, EventType, record
+from app.services.audit import OPERATOR, Event, record
 from app.services.authority import THE_OPERATOR
 from app.services.client_management import (
     ClientChanges,
@@ -29,7 +29,8 @@ from app.services.registration import (
     add_client,
     auth_methods_of,
 )
-from app.services.scopes import ScopeRefusedError, create_scope, describe_scope, list_scopes
+from app.services.scope_management import create_scope, describe_scope
+from app.services.scopes import ScopeRefusedError, list_scopes
 from app.services.transfer import (
     TransferDocument,
     TransferredClient,
@@ -43,10 +44,10 @@ from app.services.user_management import (
     UserChanges,
     UserRecord,
     apply_changes,
+    find_administered,
     get_user,
-    has_an_administrator,
     register_user,
-    require_an_administrator_again,
+    require_administered,
     set_password,
 )
 from app.services.users import username_key
@@ -63,12 +64,12 @@ async def import_document(
     """
     await lock(connection, USERS_LOCK)
     await _import_scopes(connection, document.scopes, now)
-    administered = await has_an_administrator(connection)
+    administered = await find_administered(connection)
     users = _Once()
     for index, user in enumerate(document.users):
         with _naming(f"users.{index} {user.username!r}"):
             users.add(await _import_user(connection, user, now))
-    await require_an_administrator_again(connection, administered)
+    await require_administered(connection, administered)
     clients = _Once()
     for index, client in enumerate(document.clients):
         with _naming(f"clients.{index} {client.client_id!r}"):
@@ -116,23 +117,16 @@ async def _import_scopes(
     for index, scope in enumerate(scopes):
         with _naming(f"scopes.{index} {scope.name!r}"):
             names.add(scope.name)
-            event_type = await _import_scope(connection, scope, known.get(scope.name), now)
-        if event_type is not None:
-            event = Event(type=event_type, actor=OPERATOR, details={"scope": scope.name})
-            await record(connection, now, event)
-
-
-async def _import_scope(
-    connection: AsyncConnection, scope: TransferredScope, known: str | None, now: datetime
-) -> EventType | None:
-    """What happened, if anything did. ``known`` is its description until now."""
-    if known is None:
-        await create_scope(connection, name=scope.name, description=scope.description, now=now)
-        return "scope.created"
-    if known == scope.description:
-        return None
-    await describe_scope(connection, scope.name, scope.description)
-    return "scope.changed"
+            if scope.name not in known:
+                await create_scope(
+                    connection,
+                    THE_OPERATOR,
+                    name=scope.name,
+                    description=scope.description,
+                    now=now,
+                )
+            elif known[scope.name] != scope.description:
+                await describe_scope(connection, THE_OPERATOR, scope.name, scope.description, now)
 
 
 async def _import_user(

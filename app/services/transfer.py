@@ -103,7 +103,8 @@ async def _export_users(connection: AsyncConnection, with_hashes: bool) -> list[
         rows = await connection.execute(select(User.id, User.password_hash))
         hashes = {row.id: row.password_hash for row in rows}
     users = await every(
-        lambda after, limit: list_users(connection, limit=limit, after=after), lambda user: user.id
+        lambda after, limit: list_users(connection, limit=limit, after=after),
+        lambda user: user.username,
     )
     return [
         TransferredUser(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, delete, exists, select, update
+from sqlalchemy import Row, Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import lock
@@ -26,8 +26,8 @@ from app.services.users import (
 )
 from app.services.versions import ANY_VERSION, Versions
 
-ADMINISTRATION = "users:write"
-"""Whoever has this can give themselves back to the others. One enabled user always has it."""
+ADMINISTRATION = ("users:write", "clients:write", "scopes:write")
+"""The scopes of which none is taken away from the last user who can log in and has it."""
 
 USERS_LOCK = "users"
 
@@ -98,17 +98,14 @@ async def list_users(
     connection: AsyncConnection,
     *,
     limit: int,
-    after: uuid.UUID | None = None,
+    after: str | None = None,
     name_starts_with: str = "",
     disabled: bool | None = None,
 ) -> Sequence[UserRecord]:
-    """At most ``limit`` users that match, by name, beginning behind the user ``after``."""
+    """At most ``limit`` users that match, by name, beginning behind the name ``after``."""
     query = _select()
     if after is not None:
-        key = await connection.scalar(select(User.username_key).where(User.id == after))
-        if key is None:
-            raise NotFoundError("The cursor is no user any more.")
-        query = query.where(User.username_key > key)
+        query = query.where(User.username_key > username_key(after))
     if name_starts_with:
         prefix = username_key(name_starts_with)
         # A range, which the index serves. The last code point is in no name.
@@ -145,7 +142,7 @@ async def register_user(
         user_id=user_id,
     )
     created = {"username": username, "scopes": sorted(known)}
-    await _note(connection, actor, "user.created", user_id, now, **created)
+    await note_user(connection, actor, "user.created", user_id, now, **created)
     return await get_user(connection, user_id)
 
 
@@ -163,7 +160,7 @@ async def change_user(
     actor.require_over(before.scopes)
     expected.require(before.updated_at)
     await apply_changes(connection, actor, before, changes, now)
-    await require_an_administrator_again(connection, _was_administrator(before))
+    await require_administered(connection, _administered_by(before))
     return await get_user(connection, user_id)
 
 
@@ -204,7 +201,7 @@ async def apply_changes(
             await _end_everything(connection, before.id, now)
     await connection.execute(update(User).where(User.id == before.id).values(values))
     if difference:
-        await _note(connection, actor, "user.changed", before.id, now, **difference)
+        await note_user(connection, actor, "user.changed", before.id, now, **difference)
 
 
 async def _set_scopes(
@@ -225,15 +222,18 @@ async def set_password(
     user_id: uuid.UUID,
     password_hash: str,
     now: datetime,
+    expected: Versions = ANY_VERSION,
 ) -> None:
     """Give a user another password; all their logins end. Raises a :class:`Problem`."""
+    await lock(connection, USERS_LOCK)
     user = await get_user(connection, user_id)
     actor.require_over(user.scopes)
+    expected.require(user.updated_at)
     await connection.execute(
         update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
     )
     await _end_everything(connection, user_id, now)
-    await _note(connection, actor, "user.password_reset", user_id, now)
+    await note_user(connection, actor, "user.password_reset", user_id, now)
 
 
 async def delete_user(
@@ -249,8 +249,8 @@ async def delete_user(
     actor.require_over(user.scopes)
     expected.require(user.updated_at)
     await connection.execute(delete(User).where(User.id == user_id))
-    await require_an_administrator_again(connection, _was_administrator(user))
-    await _note(connection, actor, "user.deleted", user_id, now, username=user.username)
+    await require_administered(connection, _administered_by(user))
+    await note_user(connection, actor, "user.deleted", user_id, now, username=user.username)
 
 
 async def _end_everything(connection: AsyncConnection, user_id: uuid.UUID, now: datetime) -> None:
@@ -262,29 +262,37 @@ async def _end_everything(connection: AsyncConnection, user_id: uuid.UUID, now: 
         )
 
 
-async def has_an_administrator(connection: AsyncConnection) -> bool:
-    """Whether an enabled user can manage users."""
-    administrators = exists().where(
-        and_(
-            UserScope.scope == ADMINISTRATION,
-            User.id == UserScope.user_id,
+async def find_administered(connection: AsyncConnection) -> frozenset[str]:
+    """Those of :data:`ADMINISTRATION` that an enabled user with a password has."""
+    held = (
+        select(UserScope.scope)
+        .join(User, User.id == UserScope.user_id)
+        .where(
+            UserScope.scope.in_(ADMINISTRATION),
             User.disabled_at.is_(None),
+            User.password_hash.is_not(None),
         )
+        .distinct()
     )
-    return bool(await connection.scalar(select(administrators)))
+    return frozenset(await connection.scalars(held))
 
 
-async def require_an_administrator_again(connection: AsyncConnection, before: bool) -> None:
-    """Raise :class:`ConflictError` if there was an administrator ``before`` and is none now."""
-    if before and not await has_an_administrator(connection):
+async def require_administered(connection: AsyncConnection, before: Collection[str]) -> None:
+    """Raise :class:`ConflictError` if nobody has one of the scopes that somebody had ``before``.
+
+    Whoever changes users holds :data:`USERS_LOCK`: else two of them could go at once.
+    """
+    if before and not (await find_administered(connection)).issuperset(before):
         raise ConflictError("This is the last administrator: make another one first.")
 
 
-def _was_administrator(user: UserRecord) -> bool:
-    return ADMINISTRATION in user.scopes and user.disabled_at is None
+def _administered_by(user: UserRecord) -> frozenset[str]:
+    """What the user alone may administer."""
+    able = user.has_password and user.disabled_at is None
+    return frozenset(ADMINISTRATION).intersection(user.scopes) if able else frozenset()
 
 
-async def _note(
+async def note_user(
     connection: AsyncConnection,
     actor: Actor,
     event_type: EventType,
@@ -292,6 +300,7 @@ async def _note(
     now: datetime,
     **details: Any,
 ) -> None:
+    """Write into the audit trail what ``actor`` did to a user."""
     event = Event(
         type=event_type,
         actor=actor.subject,

@@ -13,6 +13,11 @@ def version_of(updated_at: datetime) -> str:
     return str((updated_at - _EPOCH) // timedelta(microseconds=1))
 
 
+def moment_of(version: str) -> datetime:
+    """When a record was changed last that has this version."""
+    return _EPOCH + timedelta(microseconds=int(version))
+
+
 @dataclass(frozen=True)
 class Versions:
     """The versions that a change may be based on; None for any."""

@@ -157,19 +157,17 @@ async def _fill(database: Database, size: Size) -> Known:
         if not database.is_sqlite:  # which does this by itself; SQLite has no such thing
             await connection.execute(text("VACUUM ANALYZE"))
         middle = NOW - SPAN / 2
-        cursor = await connection.scalar(
-            select(AuditEvent.id).where(AuditEvent.at >= middle).order_by(AuditEvent.at).limit(1)
-        )
-    assert cursor is not None
+        places = select(AuditEvent.at, AuditEvent.id).where(AuditEvent.at >= middle)
+        at, event_id = (await connection.execute(places.order_by(AuditEvent.at).limit(1))).one()
     in_order = sorted(users, key=lambda user: str(user["username_key"]))
     return Known(
         user_id=users[0]["id"],
         username=users[0]["username"],
         names_begin="d",
-        user_cursor=in_order[len(in_order) // 2]["id"],
+        user_cursor=in_order[len(in_order) // 2]["username"],
         client_id=clients[0]["client_id"],
         client_cursor=clients[len(clients) // 2]["client_id"],
-        event_cursor=cursor,
+        event_cursor=(at, event_id),
         since=middle,
         until=middle + SPAN / 4,
     )

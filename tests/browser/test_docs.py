@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from app.database import Database
-from app.services.scopes import create_scope, list_scopes
+from app.services.authority import THE_OPERATOR
+from app.services.scope_management import create_scope
+from app.services.scopes import list_scopes
 from tests.browser.docs_page import Answer, Docs, Watch, fresh_context
 
 if TYPE_CHECKING:
@@ -199,7 +201,7 @@ def test_a_scope_added_while_the_server_runs_is_offered_within_two_seconds(
 
     async def add(connection: AsyncConnection) -> None:
         now = datetime.now(UTC)
-        await create_scope(connection, name=name, description=description, now=now)
+        await create_scope(connection, THE_OPERATOR, name=name, description=description, now=now)
 
     assert name not in offered_scopes(docs.open_dialog())
     in_database(live_database_url, add)

@@ -28,10 +28,10 @@ class Known:
     user_id: uuid.UUID
     username: str
     names_begin: str
-    user_cursor: uuid.UUID
+    user_cursor: str
     client_id: str
     client_cursor: str
-    event_cursor: int
+    event_cursor: tuple[datetime, int]
     since: datetime
     until: datetime
 
@@ -65,6 +65,7 @@ def _events(*names: str, **filters: Any) -> Query:
     def query(connection: AsyncConnection, known: Known) -> Awaitable[Any]:
         values: dict[str, Any] = {
             "user_id": str(known.user_id),
+            "actor": str(known.user_id),
             "client_id": known.client_id,
             "before": known.event_cursor,
             "since": known.since,
@@ -110,6 +111,11 @@ QUERIES: dict[str, Query] = {
     "events of a client": _events("client_id"),
     "events of a client, deep": _events("client_id", "before"),
     "events of a client until": _events("client_id", "until"),
+    "events by an actor": _events("actor"),
+    "events by an actor, deep": _events("actor", "before"),
+    "events by an actor since": _events("actor", "since"),
+    "events by an actor, type": _login("actor"),
+    "events by an actor, client": _events("actor", "client_id"),
     "events of a type": _login(),
     "events of a type, deep": _login("before"),
     "events of a type since": _login("since"),

@@ -555,8 +555,10 @@ async def test_what_is_done_to_a_scope_is_written_down(
     body = {"name": name, "description": "Reports"}
     created = await http.post("/scopes", json=body, headers=as_admin)
     await http.delete(created.headers["location"], headers=as_admin)
-    for event_type in ("scope.created", "scope.deleted"):
-        assert await written(server, event_type) == [an_event(admin.id, None, None, scope=name)]
+    assert await written(server, "scope.created") == [
+        an_event(admin.id, None, None, scope=name, description="Reports")
+    ]
+    assert await written(server, "scope.deleted") == [an_event(admin.id, None, None, scope=name)]
 
 
 # Together with what it tells, or not at all

@@ -83,7 +83,7 @@ def test_what_an_operator_does_to_clients_scopes_and_records_is_written_down(
     expected: dict[str, list[tuple[str | None, str | None, Any]]] = {
         "client.changed": [(None, "app", {"name": "Other"}), (None, "app", {"disabled": True})],
         "client.deleted": [(None, "app", {"name": "Other"})],
-        "scope.created": [(None, None, {"scope": "reports"})],
+        "scope.created": [(None, None, {"scope": "reports", "description": "Reports"})],
         "scope.deleted": [(None, None, {"scope": "reports"})],
         "records.imported": [(None, None, {"scopes": 0, "users": 1, "clients": 0})],
     }
@@ -109,7 +109,7 @@ def test_what_an_import_changes_is_written_down_like_what_is_changed_by_hand(
     bring(clients=[app | {"scopes": ["reports"], "secrets": [{"secret_hash": "0" * 64}]}])
     changed = {"scopes_added": ["email"], "scopes_removed": ["profile"], "disabled": True}
     expected: dict[str, list[tuple[str | None, str | None, Any]]] = {
-        "scope.changed": [(None, None, {"scope": "reports"})],
+        "scope.changed": [(None, None, {"scope": "reports", "description": "All"})],
         "user.password_reset": [(user_id, None, {})],
         "user.changed": [(user_id, None, changed)],
         "client.changed": [(None, "app", {"scopes": ["reports"]})],

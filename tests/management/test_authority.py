@@ -439,7 +439,7 @@ async def test_a_user_with_users_read_alone_can_change_nothing(
 
 @pytest.fixture
 async def last(server: Server) -> TestUser:
-    """The only user who can manage users; the others of this module are gone."""
+    """The only user who can manage anything; the others of this module are gone."""
     async with server.database.transaction() as connection:
         await connection.execute(delete(User).where(User.username != "admin"))
         admin_id = await connection.scalar(User.__table__.select().with_only_columns(User.id))
@@ -450,7 +450,7 @@ async def last(server: Server) -> TestUser:
 
 LOCKING_OUT = [
     pytest.param("PATCH", {"disabled": True}, id="disabled"),
-    pytest.param("PATCH", {"scopes": ["users:read"]}, id="scope taken away"),
+    pytest.param("PATCH", {"scopes": ["users:read"]}, id="scopes taken away"),
     pytest.param("PATCH", {"scopes": []}, id="all scopes taken away"),
     pytest.param("DELETE", None, id="deleted"),
 ]
@@ -473,16 +473,24 @@ async def test_the_last_administrator_is_not_locked_out(
     assert await events(server) == []
 
 
+@pytest.mark.parametrize(
+    "unable",
+    [
+        pytest.param({"disabled": True}, id="disabled"),
+        pytest.param({"password_hash": None}, id="without a password"),
+    ],
+)
 @pytest.mark.parametrize(("method", "body"), LOCKING_OUT)
-async def test_an_administrator_beside_whom_another_is_disabled_is_the_last(
+async def test_an_administrator_beside_whom_another_cannot_log_in_is_the_last(
     http: httpx2.AsyncClient,
     server: Server,
     as_admin: dict[str, str],
     last: TestUser,
     method: str,
     body: dict[str, Any] | None,
+    unable: dict[str, Any],
 ) -> None:
-    await add_user(server, "sleeper", scopes=["users:write"], disabled=True)
+    await add_user(server, "sleeper", scopes=EVERY_SCOPE, **unable)
     response = await http.request(method, f"/users/{last.id}", json=body, headers=as_admin)
     assert_refused(response, 409, THE_LAST)
 
@@ -502,6 +510,16 @@ async def test_a_client_that_manages_is_no_other_administrator(
     )
     headers = await token_of_client(server, robot, "users:write")
     response = await http.request(method, f"/users/{last.id}", json=body, headers=headers)
+    assert_refused(response, 409, THE_LAST)
+
+
+@pytest.mark.parametrize("scope", ["users:write", "clients:write", "scopes:write"])
+async def test_the_last_who_manages_one_kind_keeps_the_scope_for_it(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], last: TestUser, scope: str
+) -> None:
+    """Else nobody could ever be given it again over the API."""
+    changes = {"scopes": [each for each in EVERY_SCOPE if each != scope]}
+    response = await http.patch(f"/users/{last.id}", json=changes, headers=as_admin)
     assert_refused(response, 409, THE_LAST)
 
 
@@ -525,7 +543,7 @@ async def test_an_administrator_beside_whom_there_is_another_can_go(
     body: dict[str, Any] | None,
 ) -> None:
     assert last
-    second = await add_user(server, "second", scopes=["users:write"])
+    second = await add_user(server, "second", scopes=EVERY_SCOPE)
     response = await http.request(method, f"/users/{second.id}", json=body, headers=as_admin)
     assert response.status_code in (200, 204), response.text
 

@@ -8,8 +8,10 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import delete, insert, text
 
 from app.main import create_app
+from app.models import ClientScope, Scope, UserScope
 from app.server import Server
 from app.services.scopes import list_scopes
 from app.settings import Settings
@@ -255,6 +257,45 @@ async def test_of_several_rotations_at_once_at_most_two_secrets_stay_good(
     ]
     assert 1 <= len(good) <= 2
     assert all(response.status_code in (200, 409, 412) for response in responses)
+
+
+async def until_somebody_waits(server: Server) -> None:
+    """On PostgreSQL, for a lock on a row; on SQLite writers stand in line in any case."""
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    async with server.database.read() as connection:
+        while not server.database.is_sqlite and not await connection.scalar(waiting):
+            pass
+
+
+async def test_a_scope_that_is_given_while_it_is_deleted_is_a_conflict(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    name = f"reports-{uuid.uuid4()}"
+    body = {"name": name, "description": "Reports"}
+    assert (await http.post("/scopes", json=body, headers=as_admin)).status_code == 201
+    somebody = await add_somebody(server)
+    async with server.database.transaction() as connection:
+        await connection.execute(insert(UserScope).values(user_id=somebody.id, scope=name))
+        deletion = asyncio.create_task(http.delete(f"/scopes/{name}", headers=as_admin))
+        await until_somebody_waits(server)
+    assert_problem(await deletion, 409)
+    assert (await http.get(f"/scopes/{name}", headers=as_admin)).status_code == 200
+
+
+async def test_a_scope_that_is_deleted_while_it_is_given_is_refused(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    name = f"reports-{uuid.uuid4()}"
+    body = {"name": name, "description": "Reports"}
+    assert (await http.post("/scopes", json=body, headers=as_admin)).status_code == 201
+    user = {"username": f"user {uuid.uuid4()}", "scopes": [name]}
+    async with server.database.transaction() as connection:
+        for table in (UserScope, ClientScope):
+            await connection.execute(delete(table).where(table.scope == name))
+        await connection.execute(delete(Scope).where(Scope.name == name))
+        creation = asyncio.create_task(http.post("/users", json=user, headers=as_admin))
+        await until_somebody_waits(server)
+    assert_problem(await creation, 422 if server.database.is_sqlite else 409)
 
 
 # Events that are written by one statement on PostgreSQL, and by several on SQLite

@@ -99,7 +99,7 @@ def test_users_are_listed_by_name_as_they_are_shown(shell: Shell, ada: dict[str,
     [
         pytest.param("[/bold]", "[/bold]", id="markup"),
         pytest.param(":boom: [red]x[/red]", ":boom: [red]x[/red]", id="emoji and colour"),
-        pytest.param("a\x1b[2Jb\u202ec", "a\\x1b[2Jb\\u202ec", id="control characters"),
+        pytest.param("a\u2028b", "a\\u2028b", id="line separator"),
     ],
 )
 def test_a_name_can_neither_break_nor_steer_the_terminal_of_an_operator(
@@ -509,19 +509,37 @@ def test_a_scope_is_created_and_deleted(shell: Shell) -> None:
     assert scope not in shell.json("scopes", "list")
 
 
-def test_a_scope_in_use_is_not_deleted(shell: Shell, robot: dict[str, Any]) -> None:
-    assert robot
+def test_a_scope_in_use_is_not_deleted(shell: Shell, ada: dict[str, Any]) -> None:
+    assert ada
+    shell.json("scopes", "create", "reports", "--description", "Read reports")
+    shell.json("users", "set-scopes", "ada", "--scope", "reports")
     assert_line(
-        shell("scopes", "delete", "items:read"),
-        "clients have the scope items:read: take it from them first",
+        shell("scopes", "delete", "reports"),
+        "users have the scope reports: take it from them first",
     )
 
 
+def test_a_built_in_scope_is_not_deleted(shell: Shell) -> None:
+    line = "It is built in: this server itself asks for it."
+    assert_line(shell("scopes", "delete", "openid"), line)
+
+
 def test_a_scope_that_is_not_there_is_refused_in_one_line(shell: Shell) -> None:
-    assert_line(shell("scopes", "delete", "nothing"), "there is no scope 'nothing'")
+    assert_line(shell("scopes", "delete", "nothing"), "There is no such scope.")
 
 
 # audit
+
+
+def test_events_are_listed_by_who_did_them(shell: Shell, ada: dict[str, Any]) -> None:
+    (event,) = shell.json("audit", "list", "--actor", "operator")
+    assert (event["type"], event["user_id"]) == ("user.created", ada["id"])
+    assert shell.json("audit", "list", "--actor", ada["id"]) == []
+
+
+def test_a_type_of_event_that_there_is_not_is_bad_usage(shell: Shell) -> None:
+    result = shell("audit", "list", "--type", "login.suceeded")
+    assert (result.exit_code, result.stdout) == (2, "")
 
 
 def test_events_are_listed_newest_first(shell: Shell, ada: dict[str, Any]) -> None:

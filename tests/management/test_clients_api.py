@@ -869,6 +869,21 @@ async def test_a_change_of_a_client_needs_the_newest_version(
     assert (again.status_code, again.json()["name"]) == (200, "Second")
 
 
+async def test_a_new_secret_is_a_new_version_of_a_client_and_needs_the_newest(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], clock: TestClock
+) -> None:
+    """So that of two who rotate it at once only one does."""
+    created, etag = await create(http, as_admin)
+    path = f"/clients/{created['client_id']}"
+    clock.advance(1)
+    headers = as_admin | {"If-Match": etag}
+    first = await http.post(f"{path}/secret", json={}, headers=headers)
+    assert first.status_code == 200, first.text
+    second = await http.post(f"{path}/secret", json={}, headers=headers)
+    assert_refused(second, 412, CHANGED)
+    assert (await http.get(path, headers=as_admin)).headers["etag"] != etag
+
+
 @pytest.mark.parametrize("condition", ["W/{etag}", '"tag"', ""], ids=["weak", "word", "empty"])
 async def test_a_condition_that_is_no_version_of_a_client_fails(
     http: httpx2.AsyncClient, as_admin: dict[str, str], condition: str

@@ -44,10 +44,10 @@ async def listed(url: str) -> AsyncGenerator[tuple[AsyncConnection, Known]]:
             user_id=user_id,
             username="ada",
             names_begin="a",
-            user_cursor=user_id,
+            user_cursor="ada",
             client_id="app",
             client_cursor="app",
-            event_cursor=1,
+            event_cursor=(NOW, 1),
             since=NOW - timedelta(hours=1),
             until=NOW,
         )

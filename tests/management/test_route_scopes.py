@@ -12,6 +12,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
 from app.server import Server
+from app.services.scopes import BUILT_IN
 from tests.assertions import assert_bearer_error, assert_no_token_sent
 from tests.factories import TestClient, TestUser
 from tests.management.operators import EVERY_SCOPE, NOBODYS, token_of, token_of_client
@@ -74,6 +75,17 @@ def needed(route: Route) -> str:
         return "profile" if (route.method, route.path) == ("GET", "/users/me") else "account"
     kind = "read" if route.method == "GET" else "write"
     return f"{route.path.split('/')[1]}:{kind}"
+
+
+def test_what_the_routes_ask_for_is_built_in(app: FastAPI) -> None:
+    asked = {
+        scope
+        for context in iter_route_contexts(app.routes)
+        if context.dependant is not None
+        for scope in scopes_of(context.dependant)
+    }
+    assert asked - BUILT_IN == set()
+    assert set(EVERY_SCOPE) == BUILT_IN
 
 
 def test_the_routes_are_those_of_the_contract(routes: list[Route]) -> None:

@@ -1,5 +1,6 @@
 """Managing scopes over HTTP."""
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -7,11 +8,12 @@ import httpx2
 import pytest
 
 from app.server import Server
+from app.services.authority import THE_OPERATOR
 from app.services.consents import remember
-from app.services.scopes import create_scope
-from tests.assertions import assert_problem
+from app.services.scope_management import create_scope
+from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import TestUser, add_client
+from tests.factories import add_client
 from tests.management.operators import (
     EVERY_SCOPE,
     SENTINEL,
@@ -21,10 +23,14 @@ from tests.management.operators import (
     assert_refused,
     events,
     token_of,
+    token_of_client,
     walk,
 )
-from tests.oauth2.lifecycle import take_from_user
+from tests.management.shell import Shell
+from tests.oauth2.lifecycle import add_service, take_from_user
 from tests.schemes.keys import give_key
+
+pytestmark = pytest.mark.usefixtures("no_dotenv_file")
 
 
 def name_of_its_own() -> str:
@@ -49,7 +55,7 @@ async def known(http: httpx2.AsyncClient, headers: dict[str, str]) -> dict[str, 
 
 @pytest.fixture
 async def scope(http: httpx2.AsyncClient, as_admin: dict[str, str]) -> str:
-    """A scope that nobody has but the administrator who made it."""
+    """A scope that nobody has but the administrator."""
     name = name_of_its_own()
     assert (await create(http, as_admin, name)).status_code == 201
     return name
@@ -157,6 +163,7 @@ async def test_a_scope_that_breaks_a_rule_is_refused_by_field_and_reason_alone(
     assert await known(http, as_admin) == before
 
 
+NO_SCOPE = "There is no such scope."
 RULE = 'a scope has 1 to 128 printable ASCII characters, no space, " or \\'
 
 
@@ -214,7 +221,7 @@ async def test_a_scope_is_looked_at_where_it_was_added(
     shown = await http.get(created.headers["location"], headers=as_admin)
     assert (shown.status_code, shown.json()) == (200, created.json())
     response = await http.get(f"/scopes/{name}/more", headers=as_admin)
-    assert_refused(response, 404, f"there is no scope '{name}/more'")
+    assert_refused(response, 404, NO_SCOPE)
 
 
 async def test_a_scope_is_described_anew_and_its_name_stays(
@@ -227,7 +234,7 @@ async def test_a_scope_is_described_anew_and_its_name_stays(
     again = await http.patch(f"/scopes/{scope}", json={}, headers=as_admin)
     assert again.json() == response.json()
     changes = [e.details for e in await events(server, event_type="scope.changed")]
-    assert changes == [{"scope": scope}]
+    assert changes == [{"scope": scope, **body}]
     renamed = await http.patch(f"/scopes/{scope}", json={"name": "other"}, headers=as_admin)
     assert_invalid(renamed, ("body.name", "Extra inputs are not permitted"))
 
@@ -258,10 +265,12 @@ async def test_a_scope_that_nobody_else_has_is_deleted(
 async def test_nobody_deletes_a_scope_that_they_do_not_have(
     http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
 ) -> None:
-    """Else they could make it anew, and would have it as its creator."""
+    """Else they could make it anew, and would have it then."""
     name = name_of_its_own()
     async with server.database.transaction() as connection:
-        await create_scope(connection, name=name, description="Pay", now=server.clock.now())
+        await create_scope(
+            connection, THE_OPERATOR, name=name, description="Pay", now=server.clock.now()
+        )
     clerk = await add_somebody(server, "scopes:write")
     headers = await token_of(server, clerk, "scopes:write")
     response = await http.delete(f"/scopes/{name}", headers=headers)
@@ -274,7 +283,7 @@ async def test_an_unknown_scope_is_not_found(
 ) -> None:
     await http.delete(f"/scopes/{scope}", headers=as_admin)
     response = await http.delete(f"/scopes/{scope}", headers=as_admin)
-    assert_refused(response, 404, f"there is no scope {scope!r}")
+    assert_refused(response, 404, NO_SCOPE)
 
 
 async def test_a_scope_with_a_slash_in_its_name_is_deleted(
@@ -330,9 +339,87 @@ async def test_a_scope_that_was_once_allowed_to_a_client_is_deleted_with_the_con
 
 
 @pytest.mark.parametrize("scope", EVERY_SCOPE)
-async def test_a_built_in_scope_is_not_deleted_while_the_administrator_has_it(
-    http: httpx2.AsyncClient, as_admin: dict[str, str], admin: TestUser, scope: str
+async def test_a_built_in_scope_is_not_deleted(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], scope: str
 ) -> None:
-    assert admin
-    assert_problem(await http.delete(f"/scopes/{scope}", headers=as_admin), 409)
+    """Nobody could be given again what the routes ask for."""
+    response = await http.delete(f"/scopes/{scope}", headers=as_admin)
+    assert_refused(response, 409, "It is built in: this server itself asks for it.")
     assert scope in await known(http, as_admin)
+
+
+# Who has a new scope
+
+
+@pytest.mark.parametrize("by", ["API", "command line"])
+async def test_a_new_scope_goes_to_every_user_who_manages_scopes(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], clock: TestClock, by: str
+) -> None:
+    """Whoever adds it is as much in reach of the other administrators as before."""
+    keeper = await add_somebody(server, "scopes:write")
+    path = f"/users/{keeper.id}"
+    before = await http.get(path, headers=as_admin)
+    clock.advance(1)
+    name = name_of_its_own()
+    if by == "API":
+        assert (await create(http, as_admin, name)).status_code == 201
+    else:
+        await create_at_the_shell(server, name)
+    after = await http.get(path, headers=as_admin)
+    assert after.json()["scopes"] == sorted([name, "scopes:write"])
+    assert after.headers["etag"] != before.headers["etag"]
+    (event,) = await events(server, user_id=str(keeper.id))
+    assert (event.type, event.actor == "operator") == ("user.changed", by != "API")
+    assert event.details == {"scopes_added": [name], "scopes_removed": []}
+
+
+async def test_an_administrator_who_added_a_scope_is_disabled_by_another(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    departed = await add_somebody(server, *EVERY_SCOPE)
+    headers = await token_of(server, departed, "scopes:write")
+    assert (await create(http, headers, name_of_its_own())).status_code == 201
+    response = await http.patch(f"/users/{departed.id}", json={"disabled": True}, headers=as_admin)
+    assert response.status_code == 200, response.text
+
+
+async def test_a_client_that_added_a_scope_is_given_another_secret_by_an_administrator(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], clock: TestClock
+) -> None:
+    """Its id may even look like the id of a user."""
+    robot = await add_service(
+        server, str(uuid.uuid4()), scopes=["scopes:write"], default_scopes=["scopes:write"]
+    )
+    path = f"/clients/{robot.client_id}"
+    before = await http.get(path, headers=as_admin)
+    clock.advance(1)
+    name = name_of_its_own()
+    headers = await token_of_client(server, robot, "scopes:write")
+    assert (await create(http, headers, name)).status_code == 201
+    after = await http.get(path, headers=as_admin)
+    assert after.json()["scopes"] == sorted([name, "scopes:write"])
+    assert after.json()["default_scopes"] == ["scopes:write"]
+    assert after.headers["etag"] != before.headers["etag"]
+    (event,) = await events(server, client_id=robot.client_id, event_type="client.changed")
+    assert (event.actor, event.details) == (robot.client_id, {"scopes": after.json()["scopes"]})
+    response = await http.post(f"{path}/secret", json={"overlap": 0}, headers=as_admin)
+    assert response.status_code == 200, response.text
+
+
+async def test_whoever_got_a_scope_by_managing_scopes_loses_it_when_it_is_deleted(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    keeper = await add_somebody(server, "scopes:write")
+    name = name_of_its_own()
+    assert (await create(http, as_admin, name)).status_code == 201
+    assert (await http.delete(f"/scopes/{name}", headers=as_admin)).status_code == 204
+    shown = await http.get(f"/users/{keeper.id}", headers=as_admin)
+    assert shown.json()["scopes"] == ["scopes:write"]
+    *_, event = await events(server, user_id=str(keeper.id))
+    assert event.details == {"scopes_added": [], "scopes_removed": [name]}
+
+
+async def create_at_the_shell(server: Server, name: str) -> None:
+    """In a thread, which has no event loop."""
+    arguments = ("scopes", "create", name, "--description", "Read reports")
+    await asyncio.to_thread(Shell(server.settings.database_url).json, *arguments)

@@ -711,6 +711,7 @@ def test_an_import_ends_the_logins_of_whoever_it_disables_or_gives_another_passw
 
 def test_the_administrators_of_a_document_may_take_turns_in_any_order(shell: Shell) -> None:
     shell.json("users", "create", "ada", "--scope", "users:write")
+    shell.json("users", "create", "bob")
     bob = {"username": "bob", "scopes": ["users:write"]}
     load(shell, {"users": [{"username": "ada"}, bob]})
     assert shell.json("users", "show", "ada")["scopes"] == []

@@ -480,20 +480,31 @@ async def test_a_list_of_users_is_refused_for_a_parameter_out_of_range(
     assert_invalid(response, (f"query.{parameter}", reason))
 
 
-async def test_a_cursor_that_is_no_id_is_refused(
+async def test_a_cursor_that_is_no_name_is_refused(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
-    response = await http.get("/users", params={"cursor": SENTINEL}, headers=as_admin)
+    response = await http.get("/users", params={"cursor": f"{SENTINEL}\x00"}, headers=as_admin)
     assert_problem(response, 422)
     assert [error["field"] for error in response.json()["errors"]] == ["query.cursor"]
     assert SENTINEL not in response.text
 
 
-async def test_a_cursor_of_nobody_is_not_found(
+async def test_an_id_that_is_none_is_not_repeated(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
-    response = await http.get("/users", params={"cursor": NOBODYS}, headers=as_admin)
-    assert_refused(response, 404, "The cursor is no user any more.")
+    """Not even the character of it that is wrong."""
+    response = await http.get("/users/zzz", headers=as_admin)
+    assert_invalid(response, ("path.user_id", "Input should be a valid UUID"))
+
+
+async def test_pages_go_on_behind_a_user_who_was_deleted_meanwhile(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], family: str
+) -> None:
+    first = await http.get("/users", params={"name": family, "limit": 2}, headers=as_admin)
+    last = first.json()["users"][-1]["id"]
+    assert (await http.delete(f"/users/{last}", headers=as_admin)).status_code == 204
+    cursor = first.json()["next_cursor"]
+    assert await names(http, as_admin, family, cursor=cursor) == [["c", "d"]]
 
 
 # Changing
@@ -735,6 +746,20 @@ async def test_a_deletion_that_is_based_on_an_older_version_fails(
     response = await http.delete(f"/users/{created['id']}", headers=as_admin | {"If-Match": etag})
     assert_problem(response, 412)
     assert (await get(http, as_admin, created["id"]))["email"] == "first@example.com"
+
+
+async def test_a_new_password_that_is_based_on_an_older_version_is_not_set(
+    http: httpx2.AsyncClient, as_admin: dict[str, str], clock: TestClock
+) -> None:
+    created, etag = await create(http, as_admin)
+    path = f"/users/{created['id']}"
+    clock.advance(1)
+    newer = (await http.patch(path, json={"email": None}, headers=as_admin)).headers["etag"]
+    body = {"password": "another horse battery staple"}
+    for condition, status in ((etag, 412), (newer, 204)):
+        headers = as_admin | {"If-Match": condition}
+        response = await http.post(f"{path}/password", json=body, headers=headers)
+        assert response.status_code == status, response.text
 
 
 # Disabling and deleting: everything that the user has stops at once

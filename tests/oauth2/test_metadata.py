@@ -12,9 +12,10 @@ from sqlalchemy import delete
 
 from app.models import Scope
 from app.server import Server
+from app.services.authority import THE_OPERATOR
 from app.services.authorizations import AuthorizationRequest, issue_code
 from app.services.logins import Origin
-from app.services.scopes import create_scope
+from app.services.scope_management import create_scope
 from app.services.sessions import find_session, start_session
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error
@@ -172,7 +173,9 @@ async def test_a_scope_that_is_added_shows_within_two_seconds(
 ) -> None:
     assert (await read(http))["scopes_supported"] == SCOPES
     async with server.database.transaction() as connection:
-        await create_scope(connection, name="reports", description="Read reports", now=clock.now())
+        await create_scope(
+            connection, THE_OPERATOR, name="reports", description="Read reports", now=clock.now()
+        )
     clock.advance(2)
     assert (await read(http))["scopes_supported"] == sorted([*SCOPES, "reports"])
 
@@ -342,7 +345,9 @@ async def test_the_etag_changes_with_the_document(
 ) -> None:
     first = await http.get(WELL_KNOWN)
     async with server.database.transaction() as connection:
-        await create_scope(connection, name="reports", description="Read reports", now=clock.now())
+        await create_scope(
+            connection, THE_OPERATOR, name="reports", description="Read reports", now=clock.now()
+        )
     clock.advance(2)
     again = await http.get(WELL_KNOWN, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.headers["etag"] == first.headers["etag"]) == (200, False)

@@ -5,7 +5,8 @@ import pytest
 
 from app.oauth2.scope import MAX_SCOPES
 from app.server import Server
-from app.services.scopes import create_scope
+from app.services.authority import THE_OPERATOR
+from app.services.scope_management import create_scope
 from tests.assertions import assert_oauth2_error
 from tests.factories import PASSWORD, TestClient, TestUser, add_client, add_user
 
@@ -190,7 +191,9 @@ async def test_every_character_of_the_rfc_can_be_in_a_scope(
 ) -> None:
     name = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"\\')
     async with server.database.transaction() as connection:
-        await create_scope(connection, name=name, description="Odd.", now=server.clock.now())
+        await create_scope(
+            connection, THE_OPERATOR, name=name, description="Odd.", now=server.clock.now()
+        )
     user = await add_user(server, scopes=(name,))
     client = await add_client(server, scopes=(name,), default_scopes=())
     assert await granted(http, user, client, name) == name
@@ -199,7 +202,9 @@ async def test_every_character_of_the_rfc_can_be_in_a_scope(
 async def test_scopes_that_differ_in_case_are_two(http: httpx2.AsyncClient, server: Server) -> None:
     async with server.database.transaction() as connection:
         for name in ("reports", "Reports"):
-            await create_scope(connection, name=name, description=name, now=server.clock.now())
+            await create_scope(
+                connection, THE_OPERATOR, name=name, description=name, now=server.clock.now()
+            )
     user = await add_user(server, scopes=("Reports",))
     client = await add_client(server, scopes=("reports", "Reports"), default_scopes=())
     assert await granted(http, user, client, "reports Reports") == "Reports"
@@ -211,7 +216,9 @@ async def many(server: Server) -> list[str]:
     names = [f"s{number}" for number in range(MAX_SCOPES + 1)]
     async with server.database.transaction() as connection:
         for name in names:
-            await create_scope(connection, name=name, description=name, now=server.clock.now())
+            await create_scope(
+                connection, THE_OPERATOR, name=name, description=name, now=server.clock.now()
+            )
     return names
 
 

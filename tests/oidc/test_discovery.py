@@ -6,7 +6,8 @@ import httpx2
 import pytest
 
 from app.server import Server
-from app.services.scopes import create_scope
+from app.services.authority import THE_OPERATOR
+from app.services.scope_management import create_scope
 from tests.clock import TestClock
 from tests.conftest import ISSUER
 from tests.factories import bearer
@@ -161,7 +162,9 @@ async def test_a_scope_that_is_added_shows_within_two_seconds(
 ) -> None:
     assert (await read(http))["scopes_supported"] == SCOPES
     async with server.database.transaction() as connection:
-        await create_scope(connection, name="reports", description="Read", now=clock.now())
+        await create_scope(
+            connection, THE_OPERATOR, name="reports", description="Read", now=clock.now()
+        )
     clock.advance(2)
     assert (await read(http))["scopes_supported"] == sorted([*SCOPES, "reports"])
 

@@ -8,7 +8,8 @@ from sqlalchemy import update
 
 from app.models import Client
 from app.server import Server
-from app.services.scopes import create_scope
+from app.services.authority import THE_OPERATOR
+from app.services.scope_management import create_scope
 from tests.clock import TestClock
 from tests.conftest import ISSUER
 from tests.factories import TestClient, TestUser, add_client, log_in
@@ -821,7 +822,9 @@ async def test_a_scope_that_exists_and_is_not_the_clients_is_refused(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:
     async with server.database.transaction() as connection:
-        await create_scope(connection, name="reports", description="Read", now=clock.now())
+        await create_scope(
+            connection, THE_OPERATOR, name="reports", description="Read", now=clock.now()
+        )
     response = await flow.start(scope="profile reports")
     assert_error_answer(response, "invalid_scope", BAD_SCOPE)
 

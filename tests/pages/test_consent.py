@@ -9,7 +9,8 @@ from sqlalchemy import select, update
 
 from app.models import Client, Consent
 from app.server import Server
-from app.services.scopes import create_scope
+from app.services.authority import THE_OPERATOR
+from app.services.scope_management import create_scope
 from tests.clock import TestClock
 from tests.factories import TestClient, TestUser, add_user, bearer, disable_user
 from tests.oauth2.lifecycle import (
@@ -94,7 +95,9 @@ async def test_a_new_scope_is_described_as_its_maker_did(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:
     async with server.database.transaction() as connection:
-        await create_scope(connection, name="fax", description="Send <faxes>", now=clock.now())
+        await create_scope(
+            connection, THE_OPERATOR, name="fax", description="Send <faxes>", now=clock.now()
+        )
     await give_to_user(server, flow.user, "fax")
     flow.client = await add_web_client(server, "office", scopes=["fax"])
     assert Page(await flow.consent_page(scope="fax")).all("li") == ["Send <faxes>"]

@@ -117,7 +117,7 @@ async def test_only_the_hash_of_a_key_is_stored(create: Create, server: Server) 
     assert key[12:] not in await dump(server)
 
 
-@pytest.mark.parametrize("name", ["", " ", "\t\n", "x" * (NAME_MAX_LENGTH + 1), "a\x00b"])
+@pytest.mark.parametrize("name", ["", " ", "\t\n", "x" * (NAME_MAX_LENGTH + 1)])
 async def test_a_name_has_1_to_100_characters(create: Create, server: Server, name: str) -> None:
     with pytest.raises(InvalidError, match="an API key has a name of 1 to 100 characters"):
         await create(name=name)
