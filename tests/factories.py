@@ -83,10 +83,13 @@ async def add_client(
     is_public: bool = False,
     grant_types: Sequence[str] = ("password",),
     scopes: Sequence[str] = SCOPES,
-    default_scopes: Sequence[str] = ("profile",),
+    default_scopes: Sequence[str] | None = None,
     **more: Any,
 ) -> TestClient:
     """A client, confidential unless said otherwise, with a generated secret."""
+    if default_scopes is None:
+        by_itself = tuple(grant_types) == ("client_credentials",)
+        default_scopes = ("items:read",) if by_itself else ("profile",)
     registration = Registration(
         name=client_id,
         client_id=client_id,
