@@ -373,7 +373,7 @@ def test_the_commands_work_as_processes(latchkey: Latchkey, first: str) -> None:
 
 def test_a_wrong_secret_stops_the_server_with_one_line(latchkey: Latchkey) -> None:
     latchkey.environment.setenv("LATCHKEY_SECRET_KEY", OTHER_SECRET)
-    stopped = in_a_process("serve", "--port", "0")
+    stopped = in_a_process("serve", "--port", "8765")
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == (
         "latchkey: LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "

@@ -248,7 +248,7 @@ def test_the_end_session_endpoint_sends_the_person_of_authlib_back(
         "state": "until next time",
     }
     url = f"{authlib.discovered['end_session_endpoint']}?{urlencode(parameters)}"
-    assert person.visit(url) == f"{GOODBYE}?state=until+next+time"
+    assert person.visit(url) == f"{GOODBYE}?state=until%20next%20time"
     assert not person.is_logged_in()
 
 
