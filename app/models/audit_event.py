@@ -24,6 +24,7 @@ class AuditEvent(Base):
         Index(None, "client_id", "type", "at", "id"),
         Index(None, "type", "at", "id"),
         Index(None, "actor", "at", "id"),
+        Index(None, "actor", "client_id", "at", "id"),
         Index(None, "user_id", "client_id", "at", "id"),
     )
 

@@ -1,4 +1,4 @@
-"""An index with which the audit trail is read by who did it."""
+"""Indexes with which the audit trail is read by who did it, and through which client."""
 
 from alembic import op
 
@@ -10,7 +10,13 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_index(op.f("ix_audit_events_actor_at_id"), "audit_events", ["actor", "at", "id"])
+    op.create_index(
+        op.f("ix_audit_events_actor_client_id_at_id"),
+        "audit_events",
+        ["actor", "client_id", "at", "id"],
+    )
 
 
 def downgrade() -> None:
+    op.drop_index(op.f("ix_audit_events_actor_client_id_at_id"), "audit_events")
     op.drop_index(op.f("ix_audit_events_actor_at_id"), "audit_events")
