@@ -53,10 +53,10 @@ migration: $(VENV)/.dev ## Write a migration from the models: make migration MES
 	@$(VENV)/bin/ruff format -q migrations
 
 lock: ## Renew the lock files from pyproject.toml (needs uv)
-	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-emit-index-url \
+	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-strip-extras --no-emit-index-url \
 		--python-version 3.11 --custom-compile-command "make lock" \
 		--group build pyproject.toml -o requirements.lock
-	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-emit-index-url \
+	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-strip-extras --no-emit-index-url \
 		--python-version 3.11 --custom-compile-command "make lock" \
 		--group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
