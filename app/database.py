@@ -98,6 +98,19 @@ class Database:
         """A connection whose work is committed at the end of the block, or not at all."""
         return self._writer.begin()
 
+    async def transact(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        """Do ``work`` in one transaction, and again if the database undid it for another one.
+
+        Nothing of an undone transaction is left, so ``work`` may only have effects through its
+        connection. What goes before it, such as the check of a password, is not done again.
+        """
+
+        async def once() -> Result:
+            async with self.transaction() as connection:
+                return await work(connection)
+
+        return await retry_conflicts(once)
+
     async def close(self) -> None:
         """Close every connection."""
         await self._reader.dispose()

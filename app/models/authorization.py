@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -17,11 +17,14 @@ class PendingAuthorization(Base):
     """
 
     __tablename__ = "pending_authorizations"
+    __table_args__ = (Index(None, "network_hash", "created_at"),)
 
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     client_id: Mapped[str] = mapped_column(
         ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
     )
+    network_hash: Mapped[str | None] = mapped_column(String(64))
+    """Where it came from: how many wait from one network is bounded."""
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)

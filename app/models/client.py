@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, by_state
+from app.models.base import Base, by_state, generate_stamp
 
 
 class Client(Base):
@@ -28,6 +28,10 @@ class Client(Base):
     """Whose access tokens it may introspect: ``own`` or ``any``."""
     every_scope: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether it is given each scope that is added, and does not keep one from being deleted."""
+    security_stamp: Mapped[str] = mapped_column(
+        String(16), default=generate_stamp, server_default=""
+    )
+    """What the ``jti`` of its own access tokens begins with: with another one they are void."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, by_state
+from app.models.base import Base, by_state, generate_stamp
 
 
 class User(Base):
@@ -25,6 +25,11 @@ class User(Base):
     email_verified: Mapped[bool] = mapped_column(default=False)
     password_hash: Mapped[str | None] = mapped_column(String(255))
     """None: no password logs this user in."""
+    security_stamp: Mapped[str] = mapped_column(
+        String(16), default=generate_stamp, server_default=""
+    )
+    """Another one whenever what was proven before must not count any more: a new password, or
+    being disabled. A login is begun only under the stamp that its password was checked under."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]

@@ -29,6 +29,7 @@ class Account:
     username: str
     password_hash: str | None = field(repr=False)
     enabled: bool
+    security_stamp: str
     scopes: frozenset[str]
 
 
@@ -49,6 +50,7 @@ _FIND_ACCOUNT = select(
     User.username,
     User.password_hash,
     User.disabled_at,
+    User.security_stamp,
     SCOPES_OF_USER.label("scopes"),
 )
 
@@ -93,8 +95,35 @@ def _account(row: Row[Any]) -> Account:
         username=row.username,
         password_hash=row.password_hash,
         enabled=row.disabled_at is None,
+        security_stamp=row.security_stamp,
         scopes=frozenset((row.scopes or "").split()),
     )
+
+
+@dataclass(frozen=True)
+class HeldUser:
+    """What is true of a user until the transaction ends."""
+
+    enabled: bool
+    security_stamp: str
+
+
+_HOLD_USER = (
+    select(User.disabled_at, User.security_stamp)
+    .where(User.id == bindparam("user_id"))
+    .with_for_update(key_share=True)
+)
+
+
+async def hold_user(connection: AsyncConnection, user_id: uuid.UUID) -> HeldUser | None:
+    """Keep a user as they are until the transaction ends; None if there is none.
+
+    Whatever is issued to a user, ended for them or changed about them holds their row first, and
+    the rows of clients after it. So of two that meet, the later one sees what the earlier one did.
+    A query that is to see it comes after this one: on PostgreSQL each has a snapshot of its own.
+    """
+    row = (await connection.execute(_HOLD_USER, {"user_id": user_id})).one_or_none()
+    return None if row is None else HeldUser(row.disabled_at is None, row.security_stamp)
 
 
 def check_username(username: str) -> None:
