@@ -12,7 +12,8 @@ from app.models import ApiKey, Client, ClientSecret, User
 from app.security.opaque import hash_secret
 from app.security.passwords import PasswordHasher
 from app.server import Server
-from app.services.api_keys import create_api_key
+from app.services.api_keys import create_api_key, lifetime_of_key
+from app.services.authority import Actor
 from app.services.digest import set_digest_credential
 from app.services.registration import Registration, create_client
 from app.services.scopes import list_scopes
@@ -100,11 +101,11 @@ DEMO_API_KEY = "lk_demo_alice_development_only"
 DEMO_DIGEST_PASSWORD = "alice-digest-in-development"
 
 
-async def seed_demo(connection: AsyncConnection, server: Server) -> None:
+async def seed_demo(operator: Actor, server: Server) -> None:
     """Add what is missing of the demo data. Raises :class:`Problem` in production."""
     if not server.settings.development:
         raise Problem("demo data is for development: set LATCHKEY_ENVIRONMENT=development")
-    now = server.clock.now()
+    connection, now = operator.connection, operator.now
     every_scope = list(await list_scopes(connection))
     for user in DEMO_USERS:
         if await find_account(connection, user.username) is None:
@@ -117,7 +118,7 @@ async def seed_demo(connection: AsyncConnection, server: Server) -> None:
                 now=now,
             )
             if user.username == "alice":
-                await _give_alice_more(connection, server)
+                await _give_alice_more(operator, server)
             if user.disabled:
                 await connection.execute(
                     update(User).where(User.id == user_id).values(disabled_at=now)
@@ -128,17 +129,18 @@ async def seed_demo(connection: AsyncConnection, server: Server) -> None:
             await create_client(connection, client, now)
 
 
-async def _give_alice_more(connection: AsyncConnection, server: Server) -> None:
+async def _give_alice_more(operator: Actor, server: Server) -> None:
     """An API key and a Digest credential."""
-    now, realm = server.clock.now(), server.settings.realm
+    connection, realm = operator.connection, server.settings.realm
     alice = await find_account(connection, "alice")
     assert alice is not None, "she was just added"  # noqa: S101
     await create_api_key(
-        connection,
+        operator,
         owner=alice,
+        permitted=alice.scopes,
         name="demo",
         scopes=("items:read", "items:write"),
-        now=now,
+        lifetime=lifetime_of_key(None, server.settings.api_key_ttl),
         key=DEMO_API_KEY,
     )
     await set_digest_credential(
@@ -148,7 +150,7 @@ async def _give_alice_more(connection: AsyncConnection, server: Server) -> None:
         username=alice.username,
         password=DEMO_DIGEST_PASSWORD,
         realm=realm,
-        now=now,
+        now=operator.now,
     )
 
 

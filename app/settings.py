@@ -93,6 +93,7 @@ class Settings(BaseSettings):
     login_max_failures_per_address: Limit = 100
     login_lockout_seconds: Seconds = 300
     digest_nonce_ttl: Seconds = 300
+    api_key_ttl: Seconds = 31_536_000
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
 
     realm: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$")] = "latchkey"

@@ -11,7 +11,9 @@ from sqlalchemy import update
 from app.models import User
 from app.security.opaque import generate_secret
 from app.server import Server
+from app.services.authority import operating
 from app.services.registration import Registration, create_client
+from app.services.scope_management import create_scope
 from app.services.users import create_user
 
 PASSWORD = "correct horse battery staple"
@@ -121,6 +123,11 @@ async def log_in(
     assert response.status_code == 200, response.text
     answer: dict[str, Any] = response.json()
     return answer
+
+
+async def add_scope(server: Server, name: str, description: str) -> None:
+    async with operating(server.database, server.clock) as operator:
+        await create_scope(operator, name=name, description=description)
 
 
 def bearer(token: str) -> dict[str, str]:

@@ -250,9 +250,12 @@ def test_a_key_that_was_made_is_good(latchkey: Latchkey) -> None:
     assert (holder.username, holder.scopes) == ("Alice", frozenset({"items:read"}))
 
 
-def test_without_options_a_key_has_no_scope_no_expiry_and_a_name(latchkey: Latchkey) -> None:
+def test_without_options_a_key_has_no_scope_a_year_and_a_name(latchkey: Latchkey) -> None:
     record = latchkey.json("api-keys", "create", "alice")
-    assert (record["scopes"], record["expires_at"]) == ([], None)
+    lifetime = datetime.fromisoformat(record["expires_at"]) - datetime.fromisoformat(
+        record["created_at"]
+    )
+    assert (record["scopes"], lifetime) == ([], timedelta(days=365))
     assert record["name"] == "command line"
 
 

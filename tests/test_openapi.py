@@ -20,14 +20,14 @@ from fastapi.security.base import SecurityBase
 from app.demo import DEMO_API_KEY, DEMO_CLIENTS, DEMO_DIGEST_PASSWORD, DEMO_USERS, seed_demo
 from app.main import create_app
 from app.server import Server
-from app.services.authority import THE_OPERATOR
-from app.services.scope_management import create_scope
+from app.services.authority import operating
 from app.services.scopes import list_scopes
 from app.settings import DEVELOPMENT_SECRET_KEY, Settings
 from tests import databases
 from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
 from tests.databases import Backend
+from tests.factories import add_scope
 from tests.started import started
 
 Document = dict[str, Any]
@@ -82,8 +82,8 @@ async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
     """A development server with the demo data."""
     async with started(app) as client:
         server: Server = app.state.server
-        async with server.database.transaction() as connection:
-            await seed_demo(connection, server)
+        async with operating(server.database, server.clock) as operator:
+            await seed_demo(operator, server)
         yield client
 
 
@@ -634,10 +634,7 @@ async def test_a_scope_that_is_added_is_shown_within_two_seconds(
     server: Server = app.state.server
     name = f"reports-{uuid.uuid4()}"
     assert all(name not in scopes for scopes in shown_scopes(await fetch(http)))
-    async with server.database.transaction() as connection:
-        await create_scope(
-            connection, THE_OPERATOR, name=name, description="Reports", now=clock.now()
-        )
+    await add_scope(server, name, "Reports")
     clock.advance(2)
     assert [scopes[name] for scopes in shown_scopes(await fetch(http))] == ["Reports"] * 5
 

@@ -18,11 +18,13 @@ from app.api.paging import (
     etag,
     page,
 )
+from app.oauth2.acting import acting_manager
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
-from app.server import CurrentServer, Reading, Transaction
+from app.server import CurrentServer, Reading
 from app.services import client_management
+from app.services.authority import Actor
 from app.services.client_management import ClientChanges, ClientRecord
 from app.services.registration import Registration
 
@@ -46,7 +48,7 @@ register_url_convertor("client_id", _ClientId())
 router = APIRouter(prefix="/clients", tags=["clients"], responses=with_body(BEARER_RESPONSES))
 
 Reader = Annotated[Principal, Security(current_principal, scopes=["clients:read"])]
-Writer = Annotated[Principal, Security(current_principal, scopes=["clients:write"])]
+Writer = Annotated[Actor, Security(acting_manager, scopes=["clients:write"])]
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("There is no such client.")}
 
@@ -189,11 +191,7 @@ async def list_clients(
     responses=CHANGE_RESPONSES,
 )
 async def create_client(
-    principal: Writer,
-    server: CurrentServer,
-    transaction: Transaction,
-    wanted: NewClient,
-    response: Response,
+    actor: Writer, server: CurrentServer, wanted: NewClient, response: Response
 ) -> CreatedClient:
     """Register a client, with scopes that one has oneself. Its secret is shown this once."""
     given = wanted.model_dump(exclude={"public", "client_secret"})
@@ -203,9 +201,7 @@ async def create_client(
         is_public=wanted.public,
         client_secret=None if secret is None else secret.get_secret_value(),
     )
-    record, client_secret = await client_management.register_client(
-        transaction, principal.actor, registration, server.clock.now()
-    )
+    record, client_secret = await client_management.register_client(actor, registration)
     path = quote(record.client_id, safe="/:")
     response.headers["Location"] = f"{server.settings.issuer}/clients/{path}"
     return CreatedClient(
@@ -233,23 +229,15 @@ async def get_client(
     responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def update_client(
-    principal: Writer,
-    server: CurrentServer,
-    transaction: Transaction,
+    actor: Writer,
     client_id: str,
     changes: ClientPatch,
     expected: ExpectedVersions,
     response: Response,
 ) -> ClientOut:
     """Change a client; every worker follows within two seconds."""
-    record = await client_management.change_client(
-        transaction,
-        principal.actor,
-        client_id,
-        ClientChanges(**changes.model_dump(exclude_unset=True)),
-        server.clock.now(),
-        expected,
-    )
+    wanted = ClientChanges(**changes.model_dump(exclude_unset=True))
+    record = await client_management.change_client(actor, client_id, wanted, expected)
     return _out(record, response)
 
 
@@ -260,22 +248,14 @@ async def update_client(
     responses={**NOT_FOUND, **AUTHORITY_RESPONSES, **EDIT_RESPONSES},
 )
 async def rotate_client_secret(
-    principal: Writer,
-    server: CurrentServer,
-    transaction: Transaction,
+    actor: Writer,
     client_id: str,
     rotation: SecretRotation,
     expected: ExpectedVersions,
 ) -> NewSecret:
     """A new secret, shown this once; the old one stays good for a while."""
-    secret, until = await client_management.rotate_secret(
-        transaction,
-        principal.actor,
-        client_id,
-        server.clock.now(),
-        timedelta(seconds=rotation.overlap),
-        expected,
-    )
+    overlap = timedelta(seconds=rotation.overlap)
+    secret, until = await client_management.rotate_secret(actor, client_id, overlap, expected)
     return NewSecret(client_id=client_id, client_secret=secret, old_secret_expires_at=until)
 
 
@@ -287,13 +267,9 @@ async def rotate_client_secret(
     responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def delete_client(
-    principal: Writer,
-    server: CurrentServer,
-    transaction: Transaction,
+    actor: Writer,
     client_id: str,
     expected: ExpectedVersions,
 ) -> None:
     """Delete a client. Every login through it ends."""
-    await client_management.delete_client(
-        transaction, principal.actor, client_id, server.clock.now(), expected
-    )
+    await client_management.delete_client(actor, client_id, expected)

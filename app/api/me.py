@@ -1,6 +1,7 @@
 """The account of whoever asks: who they are, their password, their sessions."""
 
 import uuid
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,20 +14,24 @@ from app.errors import (
     TooManyAttemptsError,
     UnavailableError,
 )
+from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_later
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
 from app.oauth2.origin import origin_of
 from app.problems import TOO_MANY_ATTEMPTS, problem, with_body
 from app.security.passwords import QueueFullError
-from app.server import CurrentServer, Reading, Server, Transaction
+from app.server import CurrentServer, Reading, Server
 from app.services import logins, sessions, users
 from app.services.audit import record
 from app.services.authentication import AuthenticationError, Door
 from app.services.throttle import TooManyFailuresError
+from app.services.users import Account
 
 router = APIRouter(prefix="/users/me", tags=["account"], responses=BEARER_RESPONSES)
 
 Self = Annotated[CurrentUser, Security(current_user, scopes=["profile"])]
 AccountOwner = Annotated[CurrentUser, Security(current_user, scopes=["account"])]
+ActingOwner = Annotated[ActingUser, Security(acting_user, scopes=["account"])]
+ActingOwnerLater = Annotated[UserLater, Security(acting_user_later, scopes=["account"])]
 
 
 PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
@@ -36,14 +41,17 @@ PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+WRONG_PASSWORD = "The current password is wrong."
+
+
 class Me(BaseModel):
     """A user, as they see themselves."""
 
     id: uuid.UUID
     username: str
-    email: str | None
-    email_verified: bool
-    scopes: list[str]
+    email: str | None = Field(description="Null without the scope `email`.")
+    email_verified: bool | None
+    scopes: list[str] = Field(description="Those of the token that the user still has.")
 
 
 class AccountChanges(BaseModel):
@@ -82,8 +90,11 @@ class Session(BaseModel):
 
 @router.get("", operation_id="get_me", summary="Who am I")
 async def get_me(user: Self) -> Me:
-    """Who the access token speaks for, and the scopes that this user has."""
-    return _me(user, user.email, user.email_verified)
+    """Who the access token speaks for, as far as it permits to know, and its scopes.
+
+    `email` and `email_verified` are null without the scope `email`.
+    """
+    return _me(user)
 
 
 @router.patch(
@@ -93,16 +104,19 @@ async def get_me(user: Self) -> Me:
     responses=PASSWORD_RESPONSES,
 )
 async def update_me(
-    user: AccountOwner, server: CurrentServer, request: Request, changes: AccountChanges
+    user: AccountOwner,
+    acting: ActingOwnerLater,
+    server: CurrentServer,
+    request: Request,
+    changes: AccountChanges,
 ) -> Me:
     """Change the e-mail address, which is unverified then."""
-    await _check_password(server, user, changes.current_password, request)
-    # Opened only now: a transaction must not wait for a password hash.
-    async with server.database.transaction() as transaction:
-        now = server.clock.now()
-        await users.change_email(transaction, user.id, changes.email, now)
-        await record(transaction, now, user.event("email.changed", request))
-    return _me(user, changes.email, False)
+    account = await _verify_password(server, user, changes.current_password, request)
+    async with acting() as actor:
+        if not await users.change_email(actor.connection, account, changes.email, actor.now):
+            raise ForbiddenError(WRONG_PASSWORD)
+        await record(actor.connection, actor.now, user.event("email.changed", request))
+    return _me(replace(actor.user, email=changes.email, email_verified=False))
 
 
 @router.post(
@@ -113,18 +127,23 @@ async def update_me(
     responses=PASSWORD_RESPONSES,
 )
 async def change_password(
-    user: AccountOwner, server: CurrentServer, request: Request, change: PasswordChange
+    user: AccountOwner,
+    acting: ActingOwnerLater,
+    server: CurrentServer,
+    request: Request,
+    change: PasswordChange,
 ) -> None:
     """Change the password. Every other session of the user ends."""
-    await _check_password(server, user, change.current_password, request)
+    account = await _verify_password(server, user, change.current_password, request)
     password_hash = await hash_new_password(server, change.new_password, user.username)
-    now = server.clock.now()
-    async with server.database.transaction() as transaction:
-        await users.change_password(transaction, user.id, password_hash, now)
-        await logins.end_other_logins(transaction, user.id, user.login_id, now)
-        own_session = await logins.find_session_of(transaction, user.login_id)
-        await sessions.end_other_sessions(transaction, user.id, own_session, now)
-        await record(transaction, now, user.event("password.changed", request))
+    async with acting() as actor:
+        connection, now = actor.connection, actor.now
+        if not await users.change_password(connection, account, password_hash, now):
+            raise ForbiddenError(WRONG_PASSWORD)
+        await logins.end_other_logins(connection, user.id, user.login_id, now)
+        own_session = await logins.find_session_of(connection, user.login_id)
+        await sessions.end_other_sessions(connection, user.id, own_session, now)
+        await record(connection, now, user.event("password.changed", request))
 
 
 @router.get("/sessions", operation_id="list_sessions", summary="Where am I logged in")
@@ -146,39 +165,36 @@ async def list_sessions(
     summary="End a session",
     responses={**with_body(BEARER_RESPONSES), 404: problem("The user has no such session.")},
 )
-async def end_session(
-    user: AccountOwner,
-    server: CurrentServer,
-    request: Request,
-    transaction: Transaction,
-    session_id: uuid.UUID,
-) -> None:
+async def end_session(actor: ActingOwner, request: Request, session_id: uuid.UUID) -> None:
     """End a session: its access and refresh tokens stop working at once."""
-    now = server.clock.now()
-    await logins.end_own_login(transaction, user.id, session_id, now)
-    ended = user.event("session.ended", request, session=str(session_id))
-    await record(transaction, now, ended)
+    await logins.end_own_login(actor.connection, actor.user.id, session_id, actor.now)
+    ended = actor.user.event("session.ended", request, session=str(session_id))
+    await record(actor.connection, actor.now, ended)
 
 
-async def _check_password(
+async def _verify_password(
     server: Server, user: CurrentUser, password: SecretStr, request: Request
-) -> None:
+) -> Account:
     door = Door("account", origin_of(request), user.client_id)
     try:
-        await server.authenticator.authenticate(user.username, password.get_secret_value(), door)
+        return await server.authenticator.authenticate(
+            user.username, password.get_secret_value(), door
+        )
     except AuthenticationError:
-        raise ForbiddenError("The current password is wrong.") from None
+        raise ForbiddenError(WRONG_PASSWORD) from None
     except TooManyFailuresError as error:
         raise TooManyAttemptsError(error.retry_after) from None
     except QueueFullError:
         raise UnavailableError("Too many log in at the moment.") from None
 
 
-def _me(user: CurrentUser, email: str | None, email_verified: bool) -> Me:
+def _me(user: CurrentUser) -> Me:
+    """Like ``/userinfo``: of the address only what the token permits to know."""
+    claims = user.permitted_claims
     return Me(
         id=user.id,
         username=user.username,
-        email=email,
-        email_verified=email_verified,
-        scopes=sorted(user.all_scopes),
+        email=claims.get("email"),
+        email_verified=claims.get("email_verified"),
+        scopes=sorted(user.scopes),
     )

@@ -7,16 +7,18 @@ from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.paging import AUTHORITY_RESPONSES, CHANGE_RESPONSES, NO_NUL, Limit, page
+from app.oauth2.acting import acting_manager
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
-from app.server import CurrentServer, Reading, Transaction
+from app.server import CurrentServer, Reading
 from app.services import scope_management, scopes
+from app.services.authority import Actor
 
 router = APIRouter(prefix="/scopes", tags=["scopes"], responses=with_body(BEARER_RESPONSES))
 
 Reader = Annotated[Principal, Security(current_principal, scopes=["scopes:read"])]
-Writer = Annotated[Principal, Security(current_principal, scopes=["scopes:write"])]
+Writer = Annotated[Actor, Security(acting_manager, scopes=["scopes:write"])]
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("There is no such scope.")}
 
@@ -70,23 +72,13 @@ async def list_scopes(
     responses=CHANGE_RESPONSES,
 )
 async def create_scope(
-    principal: Writer,
-    server: CurrentServer,
-    transaction: Transaction,
-    wanted: ScopeModel,
-    response: Response,
+    actor: Writer, server: CurrentServer, wanted: ScopeModel, response: Response
 ) -> ScopeModel:
     """Add a scope, which everybody who has `scopes:write` then has, to be able to grant it.
 
     It shows in `/docs` and in the metadata within two seconds.
     """
-    await scope_management.create_scope(
-        transaction,
-        principal.actor,
-        name=wanted.name,
-        description=wanted.description,
-        now=server.clock.now(),
-    )
+    await scope_management.create_scope(actor, name=wanted.name, description=wanted.description)
     response.headers["Location"] = f"{server.settings.issuer}/scopes/{quote(wanted.name, safe=':')}"
     return wanted
 
@@ -105,22 +97,14 @@ async def get_scope(principal: Reader, reading: Reading, name: str) -> ScopeMode
     summary="Describe a scope",
     responses={**NOT_FOUND, **AUTHORITY_RESPONSES},
 )
-async def update_scope(
-    principal: Writer,
-    server: CurrentServer,
-    transaction: Transaction,
-    name: str,
-    changes: ScopePatch,
-) -> ScopeModel:
+async def update_scope(actor: Writer, name: str, changes: ScopePatch) -> ScopeModel:
     """Change the sentence that people read when they are asked to allow a scope.
 
     One has the scope oneself: else somebody could make a great permission sound small.
     """
-    before = await scopes.get_scope(transaction, name)
+    before = await scopes.get_scope(actor.connection, name)
     description = before if changes.description is None else changes.description
-    await scope_management.describe_scope(
-        transaction, principal.actor, name, description, server.clock.now()
-    )
+    await scope_management.describe_scope(actor, name, description)
     return ScopeModel(name=name, description=description)
 
 
@@ -131,8 +115,6 @@ async def update_scope(
     summary="Delete a scope",
     responses={**NOT_FOUND, **CHANGE_RESPONSES},
 )
-async def delete_scope(
-    principal: Writer, server: CurrentServer, transaction: Transaction, name: str
-) -> None:
+async def delete_scope(actor: Writer, name: str) -> None:
     """Delete a scope that nobody has but those with `scopes:write`, oneself among them."""
-    await scope_management.delete_scope(transaction, principal.actor, name, server.clock.now())
+    await scope_management.delete_scope(actor, name)

@@ -18,18 +18,21 @@ from app.api.paging import (
     page,
 )
 from app.api.passwords import PasswordToSet, hash_new_password
+from app.oauth2.acting import ManagerLater, acting_manager, acting_manager_later
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
-from app.server import CurrentServer, Reading, Transaction
+from app.server import CurrentServer, Reading
 from app.services import user_management
+from app.services.authority import Actor
 from app.services.user_management import UserChanges, UserRecord
 from app.services.users import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH
 
 router = APIRouter(prefix="/users", tags=["users"], responses=with_body(BEARER_RESPONSES))
 
 Reader = Annotated[Principal, Security(current_principal, scopes=["users:read"])]
-Writer = Annotated[Principal, Security(current_principal, scopes=["users:write"])]
+Writer = Annotated[Actor, Security(acting_manager, scopes=["users:write"])]
+WriterLater = Annotated[ManagerLater, Security(acting_manager_later, scopes=["users:write"])]
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("There is no such user.")}
 
@@ -128,21 +131,19 @@ async def list_users(
     responses=CHANGE_RESPONSES,
 )
 async def create_user(
-    principal: Writer, server: CurrentServer, wanted: NewUser, response: Response
+    acting: WriterLater, server: CurrentServer, wanted: NewUser, response: Response
 ) -> UserOut:
     """Add a user, with scopes that one has oneself."""
     password_hash = None
     if wanted.password is not None:
         password_hash = await hash_new_password(server, wanted.password, wanted.username)
-    async with server.database.transaction() as transaction:
+    async with acting() as actor:
         record = await user_management.register_user(
-            transaction,
-            principal.actor,
+            actor,
             username=wanted.username,
             email=wanted.email,
             password_hash=password_hash,
             scopes=wanted.scopes,
-            now=server.clock.now(),
         )
     response.headers["Location"] = f"{server.settings.issuer}/users/{record.id}"
     return _out(record, response)
@@ -163,9 +164,7 @@ async def get_user(
     responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def update_user(
-    principal: Writer,
-    server: CurrentServer,
-    transaction: Transaction,
+    actor: Writer,
     user_id: uuid.UUID,
     changes: UserPatch,
     expected: ExpectedVersions,
@@ -175,14 +174,7 @@ async def update_user(
     given = changes.model_dump(exclude_unset=True)
     if "email" in given and given["email"] is None:
         given["email"] = ""  # null takes the address away
-    record = await user_management.change_user(
-        transaction,
-        principal.actor,
-        user_id,
-        UserChanges(**given),
-        server.clock.now(),
-        expected,
-    )
+    record = await user_management.change_user(actor, user_id, UserChanges(**given), expected)
     return _out(record, response)
 
 
@@ -194,20 +186,18 @@ async def update_user(
     responses={**NOT_FOUND, **AUTHORITY_RESPONSES, **EDIT_RESPONSES},
 )
 async def set_user_password(
-    principal: Writer,
+    acting: WriterLater,
     server: CurrentServer,
     user_id: uuid.UUID,
     wanted: NewPassword,
     expected: ExpectedVersions,
 ) -> None:
-    """Set a password. All the user's logins end."""
+    """Set a password. All the user's logins end, and their API keys are revoked."""
     async with server.database.read() as connection:
         user = await user_management.get_user(connection, user_id)
     password_hash = await hash_new_password(server, wanted.password, user.username)
-    async with server.database.transaction() as transaction:
-        await user_management.set_password(
-            transaction, principal.actor, user_id, password_hash, server.clock.now(), expected
-        )
+    async with acting() as actor:
+        await user_management.set_password(actor, user_id, password_hash, expected)
 
 
 @router.delete(
@@ -217,14 +207,6 @@ async def set_user_password(
     summary="Delete a user",
     responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
-async def delete_user(
-    principal: Writer,
-    server: CurrentServer,
-    transaction: Transaction,
-    user_id: uuid.UUID,
-    expected: ExpectedVersions,
-) -> None:
+async def delete_user(actor: Writer, user_id: uuid.UUID, expected: ExpectedVersions) -> None:
     """Delete a user and all that is theirs. The audit trail stays."""
-    await user_management.delete_user(
-        transaction, principal.actor, user_id, server.clock.now(), expected
-    )
+    await user_management.delete_user(actor, user_id, expected)

@@ -2,15 +2,21 @@
 
 import uuid
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.cli.command import Json, note, run, show, show_list
+from app.cli.command import Json, run, show, show_list
 from app.errors import NotFoundError
 from app.server import Server
-from app.services.api_keys import create_api_key, list_api_keys, revoke_api_key
+from app.services.api_keys import (
+    create_api_key,
+    lifetime_of_key,
+    list_api_keys,
+    revoke_api_key,
+)
+from app.services.authority import operating
 from app.services.users import Account, find_account
 from app.settings import TEN_YEARS
 
@@ -27,26 +33,28 @@ def create(
         list[str] | None, typer.Option(help="A scope of the owner; may be repeated.")
     ] = None,
     expires_in: Annotated[
-        int | None, typer.Option(min=1, max=TEN_YEARS, help="Seconds; without it the key stays.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=TEN_YEARS,
+            help="Seconds, at most LATCHKEY_API_KEY_TTL, which is also taken without it.",
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Make an API key and print it, this once."""
 
     async def work(server: Server) -> dict[str, Any]:
-        owner = await _find(server, username)
-        now = server.clock.now()
-        async with server.database.transaction() as connection:
+        async with operating(server.database, server.clock) as operator:
+            owner = await _find(operator.connection, username)
             record, key = await create_api_key(
-                connection,
+                operator,
                 owner=owner,
+                permitted=owner.scopes,
                 name=name,
                 scopes=scope or (),
-                now=now,
-                expires_at=None if expires_in is None else now + timedelta(seconds=expires_in),
+                lifetime=lifetime_of_key(expires_in, server.settings.api_key_ttl),
             )
-            created = {"key": str(record.id), "scopes": list(record.scopes)}
-            await note(connection, server, "api_key.created", owner.id, **created)
         return {**_plain(asdict(record)), "key": key}
 
     show(run(work), json, "The key is shown this once.")
@@ -60,8 +68,8 @@ def show_keys(
     """List API keys, newest first."""
 
     async def work(server: Server) -> list[dict[str, Any]]:
-        owner_id = None if username is None else (await _find(server, username)).id
         async with server.database.read() as connection:
+            owner_id = None if username is None else (await _find(connection, username)).id
             records = await list_api_keys(connection, owner_id)
         return [_plain(asdict(record)) for record in records]
 
@@ -76,17 +84,15 @@ def revoke(
     """Make an API key useless, at once."""
 
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            owner_id = await revoke_api_key(connection, None, key_id, server.clock.now())
-            await note(connection, server, "api_key.revoked", owner_id, key=str(key_id))
+        async with operating(server.database, server.clock) as operator:
+            await revoke_api_key(operator, None, key_id)
         return {"id": str(key_id), "revoked": True}
 
     show(run(work), json)
 
 
-async def _find(server: Server, username: str) -> Account:
-    async with server.database.read() as connection:
-        account = await find_account(connection, username)
+async def _find(connection: AsyncConnection, username: str) -> Account:
+    account = await find_account(connection, username)
     if account is None:
         raise NotFoundError(f"there is no user {username!r}")
     return account

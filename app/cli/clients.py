@@ -9,7 +9,7 @@ import typer
 
 from app.cli.command import Json, read_secret, run, show, show_list
 from app.server import Server
-from app.services.authority import THE_OPERATOR
+from app.services.authority import operating
 from app.services.client_management import (
     SECRET_OVERLAP,
     ClientChanges,
@@ -93,10 +93,8 @@ def create(
     )
 
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            client, secret = await register_client(
-                connection, THE_OPERATOR, registration, server.clock.now()
-            )
+        async with operating(server.database, server.clock) as operator:
+            client, secret = await register_client(operator, registration)
         record: dict[str, Any] = {"client_id": client.client_id}
         if secret is not None and not client_secret_stdin:
             record["client_secret"] = secret
@@ -195,17 +193,14 @@ def rotate(
     ] = int(SECRET_OVERLAP.total_seconds()),
     json: Json = False,
 ) -> None:
-    """Give a client another secret, shown once; the old one stays good for a while."""
+    """Give a client another secret, shown once; the old one stays good for a while.
+
+    With --overlap 0 the old one stops now, and with it the tokens that the client has for itself.
+    """
 
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            secret, until = await rotate_secret(
-                connection,
-                THE_OPERATOR,
-                client_id,
-                server.clock.now(),
-                timedelta(seconds=overlap),
-            )
+        async with operating(server.database, server.clock) as operator:
+            secret, until = await rotate_secret(operator, client_id, timedelta(seconds=overlap))
         return {
             "client_id": client_id,
             "client_secret": secret,
@@ -217,13 +212,13 @@ def rotate(
 
 @cli.command("disable")
 def disable(client_id: ClientId, json: Json = False) -> None:
-    """Shut a client out: its tokens stop within two seconds."""
+    """Shut a client out: every login through it ends, and its own tokens stop for good."""
     _change(client_id, ClientChanges(disabled=True), json)
 
 
 @cli.command("enable")
 def enable(client_id: ClientId, json: Json = False) -> None:
-    """Let a disabled client in again."""
+    """Let a disabled client in again. What ended stays ended."""
     _change(client_id, ClientChanges(disabled=False), json)
 
 
@@ -232,8 +227,8 @@ def delete(client_id: ClientId, json: Json = False) -> None:
     """Delete a client. Every login through it ends."""
 
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            await delete_client(connection, THE_OPERATOR, client_id, server.clock.now())
+        async with operating(server.database, server.clock) as operator:
+            await delete_client(operator, client_id)
         return {"client_id": client_id, "deleted": True}
 
     show(run(work), json)
@@ -241,12 +236,8 @@ def delete(client_id: ClientId, json: Json = False) -> None:
 
 def _change(client_id: str, changes: ClientChanges, json: bool) -> None:
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            return _plain(
-                await change_client(
-                    connection, THE_OPERATOR, client_id, changes, server.clock.now()
-                )
-            )
+        async with operating(server.database, server.clock) as operator:
+            return _plain(await change_client(operator, client_id, changes))
 
     show(run(work), json)
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sys
-import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
@@ -13,14 +12,11 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.errors import Problem
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
-from app.services import audit
-from app.services.audit import OPERATOR, Event, EventType
 from app.services.scopes import ScopeRefusedError
 from app.settings import Settings, SettingsError, load_settings
 
@@ -85,19 +81,6 @@ def run(work: Callable[[Server], Awaitable[Result]]) -> Result:
     with failing_in_one_line():
         return asyncio.run(main())
     raise AssertionError("failing_in_one_line left")
-
-
-async def note(
-    connection: AsyncConnection,
-    server: Server,
-    event_type: EventType,
-    user_id: uuid.UUID | None = None,
-    /,
-    **details: Any,
-) -> None:
-    """Write into the audit trail what the operator did."""
-    event = Event(type=event_type, actor=OPERATOR, user_id=user_id, details=details)
-    await audit.record(connection, server.clock.now(), event)
 
 
 def read_secret(what: str) -> str:

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, note, run, show, show_list
+from app.cli.command import Json, run, show, show_list
 from app.errors import Problem
 from app.server import Server
+from app.services.authority import operating
 from app.services.key_rotation import (
     Succession,
     import_key,
@@ -45,16 +46,16 @@ def rotate(
     """
 
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
+        async with operating(server.database, server.clock) as operator:
             kid, succession = await rotate_key(
-                connection,
+                operator.connection,
                 server.encryption,
                 server.settings.access_token_alg,
                 server.clock,
                 at_once=now,
                 token_ttl=server.settings.longest_token_ttl,
             )
-            await note(connection, server, "key.rotated", kid=kid)
+            await operator.record("key.rotated", kid=kid)
         return {"kid": kid, **_told(succession)}
 
     show(run(work), json)
@@ -67,9 +68,9 @@ def retire(
     """Stop publishing a key at once: every token that it signed is refused from then on."""
 
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            await retire_key(connection, kid, server.clock.now(), server.signing_algorithms)
-            await note(connection, server, "key.retired", kid=kid)
+        async with operating(server.database, server.clock) as operator:
+            await retire_key(operator.connection, kid, operator.now, server.signing_algorithms)
+            await operator.record("key.retired", kid=kid)
         return {"kid": kid, "state": "retired"}
 
     show(run(work), json)
@@ -90,16 +91,16 @@ def import_pem(
             pem = file.read_bytes()
         except OSError as error:
             raise Problem(f"{file} cannot be read: {error.strerror}") from None
-        async with server.database.transaction() as connection:
+        async with operating(server.database, server.clock) as operator:
             kid, succession = await import_key(
-                connection,
+                operator.connection,
                 server.encryption,
                 pem,
                 server.clock,
                 at_once=activate,
                 token_ttl=server.settings.longest_token_ttl,
             )
-            await note(connection, server, "key.imported", kid=kid)
+            await operator.record("key.imported", kid=kid)
         return {"kid": kid, **_told(succession)}
 
     show(run(work), json)

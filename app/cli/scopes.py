@@ -6,7 +6,7 @@ import typer
 
 from app.cli.command import Json, run, show, show_list
 from app.server import Server
-from app.services.authority import THE_OPERATOR
+from app.services.authority import operating
 from app.services.scope_management import create_scope, delete_scope
 from app.services.scopes import list_scopes
 
@@ -25,14 +25,8 @@ def create(
     """
 
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            await create_scope(
-                connection,
-                THE_OPERATOR,
-                name=name,
-                description=description,
-                now=server.clock.now(),
-            )
+        async with operating(server.database, server.clock) as operator:
+            await create_scope(operator, name=name, description=description)
         return {"name": name, "description": description}
 
     show(run(work), json)
@@ -57,8 +51,8 @@ def delete(
     """Delete a scope that nobody has but those with scopes:write, and no API key."""
 
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            await delete_scope(connection, THE_OPERATOR, name, server.clock.now())
+        async with operating(server.database, server.clock) as operator:
+            await delete_scope(operator, name)
         return {"name": name, "deleted": True}
 
     show(run(work), json)

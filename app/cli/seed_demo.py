@@ -9,6 +9,7 @@ from app.cli.command import Json, run, show
 from app.demo import DEMO_CLIENTS, DEMO_USERS, seed_demo
 from app.models import Client, User
 from app.server import Server
+from app.services.authority import operating
 
 
 def seed_demo_data(
@@ -23,11 +24,11 @@ def seed_demo_data(
     """
 
     async def work(server: Server) -> bool:
-        async with server.database.transaction() as connection:
+        async with operating(server.database, server.clock) as operator:
             filled = select(exists().select_from(User) | exists().select_from(Client))
-            if if_empty and await connection.scalar(filled):
+            if if_empty and await operator.connection.scalar(filled):
                 return False
-            await seed_demo(connection, server)
+            await seed_demo(operator, server)
             return True
 
     seeded = run(work)

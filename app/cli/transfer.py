@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from app.cli.command import Json, failing_in_one_line, run, show
 from app.errors import InvalidError
 from app.server import Server
+from app.services.authority import operating
 from app.services.importing import import_document
 from app.services.transfer import TransferDocument, export_document
 
@@ -47,8 +48,8 @@ def import_records(
     document = _read(file)
 
     async def work(server: Server) -> dict[str, int]:
-        async with server.database.transaction() as connection:
-            return await import_document(connection, document, server.clock.now())
+        async with operating(server.database, server.clock) as operator:
+            return await import_document(operator, document)
 
     show(run(work), json)
 

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, note, read_secret, run, show, show_list
-from app.errors import InvalidError, NotFoundError
+from app.cli.command import Json, read_secret, run, show, show_list
+from app.errors import ConflictError, InvalidError, NotFoundError
 from app.security.opaque import generate_secret
 from app.security.passwords import check_new_password
 from app.server import Server
-from app.services.authority import THE_OPERATOR
+from app.services.authority import operating
 from app.services.digest import remove_digest_credential, set_digest_credential
 from app.services.paging import every
 from app.services.scopes import SPEAK_OF_A_USER, list_scopes
@@ -24,7 +24,7 @@ from app.services.user_management import (
     register_user,
     set_password,
 )
-from app.services.users import find_account
+from app.services.users import find_account, hold_user
 
 cli = typer.Typer(no_args_is_help=True, help="Create and manage users.")
 
@@ -64,17 +64,15 @@ def create(
     async def work(server: Server) -> dict[str, Any]:
         check_new_password(password, username, server.settings.password_min_length)
         password_hash = server.passwords.hash_now(password)
-        async with server.database.transaction() as connection:
+        async with operating(server.database, server.clock) as operator:
             user = await register_user(
-                connection,
-                THE_OPERATOR,
+                operator,
                 username=username,
                 email=email,
                 password_hash=password_hash,
-                scopes=list(await list_scopes(connection))
+                scopes=list(await list_scopes(operator.connection))
                 if all_scopes
                 else scope or SPEAK_OF_A_USER,
-                now=server.clock.now(),
             )
         return _plain(user)
 
@@ -126,7 +124,7 @@ def set_user_password(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Give a user another password; all their logins end.
+    """Give a user another password; all their logins end, and their API keys are revoked.
 
     Unless it is given it is generated and shown once.
     """
@@ -138,8 +136,8 @@ def set_user_password(
             user = await get_user_by_name(connection, username)
         check_new_password(password, user.username, server.settings.password_min_length)
         password_hash = server.passwords.hash_now(password)
-        async with server.database.transaction() as connection:
-            await set_password(connection, THE_OPERATOR, user.id, password_hash, server.clock.now())
+        async with operating(server.database, server.clock) as operator:
+            await set_password(operator, user.id, password_hash)
         return {"id": str(user.id), "username": user.username}
 
     record = run(work)
@@ -177,9 +175,9 @@ def delete(username: Username, json: Json = False) -> None:
     """Delete a user and all that is theirs. The audit trail stays."""
 
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            user = await get_user_by_name(connection, username)
-            await delete_user(connection, THE_OPERATOR, user.id, server.clock.now())
+        async with operating(server.database, server.clock) as operator:
+            user = await get_user_by_name(operator.connection, username)
+            await delete_user(operator, user.id)
         return {"id": str(user.id), "username": user.username, "deleted": True}
 
     show(run(work), json)
@@ -187,11 +185,9 @@ def delete(username: Username, json: Json = False) -> None:
 
 def _change(username: str, changes: UserChanges, json: bool) -> None:
     async def work(server: Server) -> dict[str, Any]:
-        async with server.database.transaction() as connection:
-            user = await get_user_by_name(connection, username)
-            return _plain(
-                await change_user(connection, THE_OPERATOR, user.id, changes, server.clock.now())
-            )
+        async with operating(server.database, server.clock) as operator:
+            user = await get_user_by_name(operator.connection, username)
+            return _plain(await change_user(operator, user.id, changes))
 
     show(run(work), json)
 
@@ -222,26 +218,29 @@ def set_digest(
             account = await find_account(connection, username)
         if account is None:
             raise NotFoundError(f"there is no user {username!r}")
-        if remove:
-            async with server.database.transaction() as connection:
-                removed = await remove_digest_credential(connection, account.id)
+        if not remove:
+            check_new_password(password, account.username, server.settings.password_min_length)
+            if (await server.passwords.verify(password, account.password_hash))[0]:
+                raise InvalidError("the Digest password must differ from the login password")
+        async with operating(server.database, server.clock) as operator:
+            held = await hold_user(operator.connection, account.id)
+            if held is None or held.security_stamp != account.security_stamp:
+                raise ConflictError("the user was changed in the meantime: try again")
+            if remove:
+                removed = await remove_digest_credential(operator.connection, account.id)
                 if removed:
-                    await note(connection, server, "digest.removed", account.id)
-            return {"username": account.username, "digest": False, "removed": removed}
-        check_new_password(password, account.username, server.settings.password_min_length)
-        if (await server.passwords.verify(password, account.password_hash))[0]:
-            raise InvalidError("the Digest password must differ from the login password")
-        async with server.database.transaction() as connection:
+                    await operator.record("digest.removed", user_id=account.id)
+                return {"username": account.username, "digest": False, "removed": removed}
             await set_digest_credential(
-                connection,
+                operator.connection,
                 server.encryption,
                 user_id=account.id,
                 username=account.username,
                 password=password,
                 realm=server.settings.realm,
-                now=server.clock.now(),
+                now=operator.now,
             )
-            await note(connection, server, "digest.set", account.id)
+            await operator.record("digest.set", user_id=account.id)
         return {"username": account.username, "digest": True, "realm": server.settings.realm}
 
     record = run(work)

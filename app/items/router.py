@@ -7,9 +7,10 @@ from fastapi import APIRouter, Query, Response, Security
 
 from app.items import service
 from app.items.schemas import ItemChanges, ItemOut, ItemPage, NewItem
+from app.oauth2.acting import ActingUser, acting_user
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.problems import problem, with_body
-from app.server import CurrentServer, Reading, Transaction
+from app.server import CurrentServer, Reading
 
 router = APIRouter(
     prefix="/items",
@@ -18,7 +19,7 @@ router = APIRouter(
 )
 
 Reader = Annotated[CurrentUser, Security(current_user, scopes=["items:read"])]
-Writer = Annotated[CurrentUser, Security(current_user, scopes=["items:write"])]
+Writer = Annotated[ActingUser, Security(acting_user, scopes=["items:write"])]
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("The user has no such item.")}
 
@@ -38,15 +39,15 @@ async def list_items(
 
 @router.post("", status_code=201, operation_id="create_item", summary="Add an item")
 async def create_item(
-    user: Writer, transaction: Transaction, server: CurrentServer, item: NewItem, response: Response
+    actor: Writer, server: CurrentServer, item: NewItem, response: Response
 ) -> ItemOut:
     """Add an item."""
     row = await service.create_item(
-        transaction,
-        user.id,
+        actor.connection,
+        actor.user.id,
         title=item.title,
         description=item.description,
-        now=server.clock.now(),
+        now=actor.now,
     )
     response.headers["Location"] = f"{server.settings.issuer}/items/{row.id}"
     return ItemOut.model_validate(row)
@@ -61,12 +62,10 @@ async def get_item(user: Reader, reading: Reading, item_id: uuid.UUID) -> ItemOu
 @router.patch(
     "/{item_id}", operation_id="update_item", summary="Change an item", responses=NOT_FOUND
 )
-async def update_item(
-    user: Writer, transaction: Transaction, item_id: uuid.UUID, changes: ItemChanges
-) -> ItemOut:
+async def update_item(actor: Writer, item_id: uuid.UUID, changes: ItemChanges) -> ItemOut:
     """Change an item; what is left out stays."""
     row = await service.update_item(
-        transaction, user.id, item_id, changes.model_dump(exclude_unset=True)
+        actor.connection, actor.user.id, item_id, changes.model_dump(exclude_unset=True)
     )
     return ItemOut.model_validate(row)
 
@@ -78,6 +77,6 @@ async def update_item(
     summary="Delete an item",
     responses=NOT_FOUND,
 )
-async def delete_item(user: Writer, transaction: Transaction, item_id: uuid.UUID) -> None:
+async def delete_item(actor: Writer, item_id: uuid.UUID) -> None:
     """Delete an item."""
-    await service.delete_item(transaction, user.id, item_id)
+    await service.delete_item(actor.connection, actor.user.id, item_id)

@@ -29,6 +29,7 @@ from app.security import jwt
 from app.server import CurrentServer, Server
 from app.services.access_tokens import AccessToken
 from app.services.audit import Event, EventType
+from app.services.logins import LiveUser
 
 _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 """RFC 6750, section 2.1; scheme names know no case (RFC 9110, section 11.1)."""
@@ -89,8 +90,9 @@ async def verify(server: Server, token: str) -> AccessToken:
         access_token = await server.access_tokens.verify(token)
     except jwt.InvalidTokenError as error:
         raise InvalidTokenError(str(error)) from None
-    if await server.clients.find(access_token.client_id) is None:
-        raise InvalidTokenError("its client is disabled")
+    client = await server.clients.find(access_token.client_id)
+    if client is None or not client.may_present(access_token):
+        raise InvalidTokenError("its client is disabled, or it is from before that")
     return access_token
 
 
@@ -108,6 +110,19 @@ class CurrentUser:
     """What the token permits and the user still has."""
     all_scopes: frozenset[str]
     """What the user has, whether or not this token permits it."""
+
+    @property
+    def permitted_claims(self) -> dict[str, Any]:
+        """What the token permits to know of the user (OpenID Connect Core, section 5.4).
+
+        A claim without a value is left out. This is what ``/userinfo`` and ``/users/me`` tell.
+        """
+        claims: dict[str, Any] = {"sub": str(self.id)}
+        if "profile" in self.scopes:
+            claims["preferred_username"] = self.username
+        if "email" in self.scopes and self.email is not None:
+            claims |= {"email": self.email, "email_verified": self.email_verified}
+        return claims
 
     def event(self, event_type: EventType, request: HTTPConnection, **details: Any) -> Event:
         """An event of the audit trail that this user brought about."""
@@ -141,8 +156,17 @@ async def identify(server: Server, token: AccessToken, scopes: Sequence[str]) ->
         raise InsufficientScopeError(scopes)
     if token.login_id is None:
         raise NotAUserError(scopes)
-    user = await server.live_logins.find(token.login_id)
-    if user is None or str(user.id) != token.subject:
+    return user_of(token, await server.live_logins.find(token.login_id), scopes)
+
+
+def user_of(token: AccessToken, user: LiveUser | None, scopes: Sequence[str]) -> CurrentUser:
+    """Judge ``token`` by the ``user`` whose login it belongs to, as the database has them now.
+
+    Raises :class:`InvalidTokenError` or :class:`InsufficientScopeError`.
+    """
+    if not token.scopes.issuperset(scopes):
+        raise InsufficientScopeError(scopes)
+    if user is None or token.login_id is None or str(user.id) != token.subject:
         raise InvalidTokenError("the login has ended, or the user is disabled")
     if not user.scopes.issuperset(scopes):
         raise InsufficientScopeError(scopes, "the user has lost a scope")

@@ -83,7 +83,8 @@ async def _access_token(server: Server, token: str, caller: RegisteredClient) ->
         return INACTIVE
     if caller.introspect != "any" and access_token.client_id != caller.client_id:
         return INACTIVE
-    if await server.clients.find(access_token.client_id) is None:
+    client = await server.clients.find(access_token.client_id)
+    if client is None or not client.may_present(access_token):
         return INACTIVE
     if access_token.login_id is None:
         async with server.database.read() as connection:

@@ -1,17 +1,17 @@
-"""Routes for users and for clients that act for themselves: the management API."""
+"""Routes that users and clients acting for themselves may read: the management API."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from fastapi.security import SecurityScopes
 
 from app.errors import InsufficientScopeError, InvalidTokenError
 from app.oauth2.bearer import identify, verified_token
-from app.oauth2.origin import origin_of
 from app.server import CurrentServer
 from app.services.access_tokens import AccessToken
-from app.services.authority import Actor
+from app.services.clients import RegisteredClient
 from app.services.revoked_tokens import is_revoked
 
 
@@ -19,13 +19,13 @@ from app.services.revoked_tokens import is_revoked
 class Principal:
     """Whoever the access token speaks for, and what it permits."""
 
-    actor: Actor
+    subject: str
     scopes: frozenset[str]
+    """What the token permits and they still have."""
 
 
 async def current_principal(
     security_scopes: SecurityScopes,
-    request: Request,
     server: CurrentServer,
     token: Annotated[AccessToken, Depends(verified_token)],
 ) -> Principal:
@@ -33,18 +33,30 @@ async def current_principal(
 
     Raises :class:`InvalidTokenError` or :class:`InsufficientScopeError`.
     """
-    origin = origin_of(request)
     if token.login_id is not None:
         user = await identify(server, token, security_scopes.scopes)
-        return Principal(Actor(str(user.id), user.all_scopes, origin), user.scopes)
-    if not token.scopes.issuperset(security_scopes.scopes):
-        raise InsufficientScopeError(security_scopes.scopes)
+        return Principal(str(user.id), user.scopes)
     async with server.database.read() as connection:
         if await is_revoked(connection, token.token_id):
             raise InvalidTokenError("revoked")
     client = await server.clients.find(token.client_id)
     if client is None:
         raise InvalidTokenError("its client is disabled")
-    if not client.scopes.issuperset(security_scopes.scopes):
-        raise InsufficientScopeError(security_scopes.scopes, "the client has lost a scope")
-    return Principal(Actor(token.subject, client.scopes, origin), token.scopes & client.scopes)
+    scopes = client_scopes_of(token, client, security_scopes.scopes)
+    return Principal(token.subject, scopes)
+
+
+def client_scopes_of(
+    token: AccessToken, client: RegisteredClient, scopes: Sequence[str]
+) -> frozenset[str]:
+    """What a client's own ``token`` permits that the client still has.
+
+    Raises :class:`InvalidTokenError`, or :class:`InsufficientScopeError` if it lacks ``scopes``.
+    """
+    if not client.may_present(token):
+        raise InvalidTokenError("it is from before its client was disabled")
+    if not token.scopes.issuperset(scopes):
+        raise InsufficientScopeError(scopes)
+    if not client.scopes.issuperset(scopes):
+        raise InsufficientScopeError(scopes, "the client has lost a scope")
+    return token.scopes & client.scopes

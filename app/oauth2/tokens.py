@@ -7,10 +7,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.errors import InvalidClientError, InvalidGrantError
 from app.oauth2.grant import TokenRequest
 from app.server import Server
 from app.services.audit import Event, record
-from app.services.logins import start_login
+from app.services.clients import RegisteredClient, find_client
+from app.services.logins import hold_parties, start_login
 from app.services.refresh_tokens import issue_refresh_token
 
 
@@ -28,10 +30,17 @@ async def begin_login(
     user_id: uuid.UUID,
     scope: str,
     *,
+    security_stamp: str | None = None,
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
 ) -> NewLogin:
-    """Record that a user logged in through the request's client."""
+    """Record that a user logged in through the request's client, as both are now.
+
+    ``security_stamp`` is that under which the password was checked. Raises
+    :class:`InvalidGrantError` if the user has another one by now, is disabled or gone, and
+    :class:`InvalidClientError` if the client is.
+    """
+    await _require_parties(connection, request.client, user_id, security_stamp)
     settings = request.server.settings
     refreshable = "refresh_token" in request.client.grant_types
     lifetime = settings.refresh_token_ttl if refreshable else settings.access_token_ttl
@@ -60,6 +69,23 @@ async def begin_login(
     )
     await record(connection, now, event)
     return NewLogin(login_id, refresh_token)
+
+
+async def _require_parties(
+    connection: AsyncConnection,
+    client: RegisteredClient,
+    user_id: uuid.UUID,
+    security_stamp: str | None,
+) -> None:
+    held = await hold_parties(connection, user_id, client.client_id)
+    if held is None:
+        if await find_client(connection, client.client_id) is None:
+            raise InvalidClientError("the client was deleted in the meantime")
+        raise InvalidGrantError("the user was deleted in the meantime")
+    if not held.client_enabled:
+        raise InvalidClientError("the client was disabled in the meantime")
+    if not held.user_enabled or security_stamp not in (None, held.security_stamp):
+        raise InvalidGrantError("the user was disabled or given another password in the meantime")
 
 
 async def user_tokens(

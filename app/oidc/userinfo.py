@@ -80,11 +80,5 @@ async def _token(request: Request) -> str:
 
 
 def _claims(user: CurrentUser) -> Response:
-    """OpenID Connect Core, section 5.4: claims by scope."""
-    claims = UserInfo(sub=str(user.id))
-    if "profile" in user.scopes:
-        claims.preferred_username = user.username
-    if "email" in user.scopes and user.email is not None:
-        claims.email, claims.email_verified = user.email, user.email_verified
-    told = claims.model_dump(exclude_none=True)
-    return JSONResponse(told, headers={"Cache-Control": "no-store"})
+    claims = UserInfo(**user.permitted_claims).model_dump(exclude_none=True)
+    return JSONResponse(claims, headers={"Cache-Control": "no-store"})

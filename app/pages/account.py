@@ -118,7 +118,7 @@ async def _change_password(
     server = browser.server
     door = Door("account", origin_of(browser.request), device=browser.key)
     try:
-        await server.authenticator.authenticate(session.username, current_password, door)
+        account = await server.authenticator.authenticate(session.username, current_password, door)
         check_new_password(new_password, session.username, server.settings.password_min_length)
         password_hash = await server.passwords.hash(new_password)
     except AuthenticationError:
@@ -132,7 +132,8 @@ async def _change_password(
         return "Many people log in at the moment. Try again in a few seconds."
     now = server.clock.now()
     async with server.database.transaction() as connection:
-        await users.change_password(connection, session.user_id, password_hash, now)
+        if not await users.change_password(connection, account, password_hash, now):
+            return "The current password is wrong."
         await sessions.log_out_elsewhere(connection, session.user_id, session.id, now)
         await record(connection, now, browser.event("password.changed"))
     return ""

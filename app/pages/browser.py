@@ -14,8 +14,9 @@ from app.pages.errors import PageError
 from app.security.opaque import generate_secret
 from app.server import CurrentServer, Server
 from app.services.audit import Event, EventType, record
+from app.services.authentication import AuthenticationError
 from app.services.sessions import Session, end_session, find_session, replace_session, start_session
-from app.services.users import Account
+from app.services.users import Account, is_still_proven
 
 BROWSER_COOKIE_LIFETIME = 400 * 24 * 3600
 """Seconds. What browsers grant at most."""
@@ -74,10 +75,15 @@ class Browser:
         )
 
     async def log_in(self, account: Account, client_id: str | None) -> tuple["Browser", str]:
-        """Begin a session under a new cookie, in the place of the one that was there."""
+        """Begin a session under a new cookie, in the place of the one that was there.
+
+        Raises :class:`AuthenticationError` if the password that was checked is no longer theirs.
+        """
         now = self.server.clock.now()
         lifetime = timedelta(seconds=self.server.settings.session_ttl)
         async with self.server.database.transaction() as connection:
+            if not await is_still_proven(connection, account):
+                raise AuthenticationError("disabled or given another password in the meantime")
             secret = await start_session(
                 connection,
                 user_id=account.id,

@@ -73,6 +73,7 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
         client_id = client.client_id if client else None
         door = Door("login", origin_of(browser.request), client_id, browser.key)
         account = await server.authenticator.authenticate(username, form.get("password", ""), door)
+        logged_in, secret = await browser.log_in(account, door.client_id)
     except AuthenticationError:
         return _page(browser, pending, client, username=username, error=WRONG, status=400)
     except TooManyFailuresError as error:
@@ -81,7 +82,6 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
         return page
     except QueueFullError:
         return _page(browser, pending, client, username=username, error=BUSY, status=503)
-    logged_in, secret = await browser.log_in(account, door.client_id)
     if pending is None or client is None:
         response: Response = RedirectResponse(f"{server.settings.issuer}/account", 303)
     else:

@@ -36,6 +36,8 @@ class AccessToken:
     login_id: uuid.UUID | None
     """The ``sid``: the login of a user. None for a client that acts for itself."""
     token_id: str
+    client_stamp: str
+    """What the ``jti`` of a client's own token begins with: the client's stamp at that time."""
     issued_at: int
     expires_at: int
 
@@ -57,9 +59,18 @@ class AccessTokens:
         self._kept: OrderedDict[bytes, AccessToken] = OrderedDict()
 
     async def sign(
-        self, *, subject: str, client_id: str, scope: str, login_id: uuid.UUID | None
+        self,
+        *,
+        subject: str,
+        client_id: str,
+        scope: str,
+        login_id: uuid.UUID | None,
+        client_stamp: str = "",
     ) -> str:
-        """A signed access token (RFC 9068, section 2.2), with ``sid`` when a user logged in."""
+        """A signed access token (RFC 9068, section 2.2), with ``sid`` when a user logged in.
+
+        The ``jti`` of a token that a client gets for itself begins with the client's stamp.
+        """
         issued_at = int(self._clock.now().timestamp())
         claims = {
             "iss": self._settings.issuer,
@@ -67,7 +78,7 @@ class AccessTokens:
             "aud": self._settings.audience,
             "exp": issued_at + self._settings.access_token_ttl,
             "iat": issued_at,
-            "jti": generate_secret(),
+            "jti": f"{client_stamp}.{generate_secret()}" if client_stamp else generate_secret(),
             "client_id": client_id,
             "scope": scope,
         }
@@ -116,6 +127,7 @@ def _read(verified: jwt.Verified) -> AccessToken:
             scopes=frozenset(str(claims["scope"]).split()),
             login_id=None if login_id is None else uuid.UUID(login_id),
             token_id=str(claims["jti"]),
+            client_stamp=str(claims["jti"]).rpartition(".")[0],
             issued_at=int(claims["iat"]),
             expires_at=int(claims["exp"]),
         )

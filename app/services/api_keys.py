@@ -1,7 +1,7 @@
 """API keys: made once, shown once, checked at every use."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ from app.errors import InvalidError, NotFoundError
 from app.models import ApiKey, ApiKeyScope, User
 from app.models.base import UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
+from app.services.authority import Actor
 from app.services.names import has_unseen
 from app.services.scopes import ScopeRefusedError, require_known
 from app.services.users import SCOPES_OF_USER, Account
@@ -107,21 +108,33 @@ class KeyRecord:
     revoked_at: datetime | None
 
 
+def lifetime_of_key(asked: int | None, longest: int) -> timedelta:
+    """How long a key is good that is to last ``asked`` seconds; as long as any if nobody says.
+
+    Raises :class:`InvalidError` for more than ``longest``.
+    """
+    if asked is not None and asked > longest:
+        raise InvalidError(f"an API key is good for at most {longest} seconds", "expires_in")
+    return timedelta(seconds=longest if asked is None else asked)
+
+
 async def create_api_key(
-    connection: AsyncConnection,
+    actor: Actor,
     *,
     owner: Account,
+    permitted: Collection[str],
     name: str,
     scopes: Sequence[str],
-    now: datetime,
-    expires_at: datetime | None = None,
+    lifetime: timedelta,
     key: str | None = None,
 ) -> tuple[KeyRecord, str]:
     """Add a key; return its record and the key, which cannot be shown again.
 
-    ``key`` brings a known one instead of a random one (demo data). Raises :class:`InvalidError`,
-    also for a scope that the owner does not have.
+    Its scopes are among those that the owner has and that are ``permitted`` to whoever asks: a
+    token cannot make a key that opens more than the token. ``key`` brings a known one instead of
+    a random one (demo data). Raises :class:`InvalidError`.
     """
+    connection, now = actor.connection, actor.now
     if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH:
         raise InvalidError(f"an API key has a name of 1 to {NAME_MAX_LENGTH} characters")
     if has_unseen(name):
@@ -133,8 +146,12 @@ async def create_api_key(
                 "the owner does not have the scope",
                 f"the owner does not have the scope {scope!r}",
             )
-    if expires_at is not None and expires_at <= now:
-        raise InvalidError("an API key expires in the future")
+        if scope not in permitted:
+            raise ScopeRefusedError(
+                "the access token does not have the scope",
+                f"the access token does not have the scope {scope!r}",
+            )
+    expires_at = now + lifetime
     key = key or KEY_PREFIX + generate_secret()
     record = KeyRecord(
         uuid.uuid4(),
@@ -162,6 +179,13 @@ async def create_api_key(
         await connection.execute(
             insert(ApiKeyScope), [{"api_key_id": record.id, "scope": scope} for scope in names]
         )
+    await actor.record(
+        "api_key.created",
+        user_id=owner.id,
+        client_id=actor.client_id,
+        key=str(record.id),
+        scopes=list(record.scopes),
+    )
     return record, key
 
 
@@ -225,21 +249,20 @@ async def get_api_key(
     return found[0]
 
 
-async def revoke_api_key(
-    connection: AsyncConnection, owner_id: uuid.UUID | None, key_id: uuid.UUID, now: datetime
-) -> uuid.UUID:
-    """Make a key useless, at once: of that owner, or of anybody. Returns the id of its owner.
+async def revoke_api_key(actor: Actor, owner_id: uuid.UUID | None, key_id: uuid.UUID) -> None:
+    """Make a key useless, at once: of that owner, or of anybody.
 
     Raises :class:`NotFoundError` if it is not there, or useless already.
     """
-    revoked = await connection.execute(
+    revoked = await actor.connection.execute(
         update(ApiKey)
         .where(_belonging_to(owner_id), ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
-        .values(revoked_at=now)
+        .values(revoked_at=actor.now)
         .returning(ApiKey.owner_id)
     )
     owner = revoked.one_or_none()
     if owner is None:
         raise NotFoundError("There is no such API key.")
-    found: uuid.UUID = owner.owner_id
-    return found
+    await actor.record(
+        "api_key.revoked", user_id=owner.owner_id, client_id=actor.client_id, key=str(key_id)
+    )

@@ -1,24 +1,49 @@
-"""Who may change what: nobody rises above themselves.
+"""Who acts, and who may change what: nobody rises above themselves.
+
+An :class:`Actor` lives in the one transaction in which it was judged, and carries its connection.
+Whatever manages takes an actor and no other connection, so it cannot act on an authority that was
+looked at earlier: what is taken away before the transaction holds its locks is taken away for it,
+and what is taken away later waits until it has committed.
 
 An actor manages users and clients whose scopes they all have themselves, and grants none that
 they lack. The scope that a route asks for says what an actor may do; this says to whom.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+import uuid
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import Clock
+from app.database import Database, lock
 from app.errors import ForbiddenError
-from app.services.audit import NOWHERE, OPERATOR
+from app.services.audit import NOWHERE, OPERATOR, Event, EventType, record
 from app.services.logins import Origin
 
+MANAGEMENT_LOCK = "management"
+"""Held by whoever manages users, clients or scopes: one after the other."""
 
-@dataclass(frozen=True)
+SEES_USERS = "users:read"
+"""What ``introspect: any`` is worth: its answers name the users of every client's tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Whoever manages: a user, a client, or the operator at the command line."""
+    """Whoever acts in a transaction: a user, a client, or the operator at the command line."""
 
+    connection: AsyncConnection = field(repr=False)
+    """The transaction in which this is true."""
+    now: datetime
+    """When it was judged, after any wait for a lock."""
     subject: str
     scopes: frozenset[str] | None
     """What they have themselves; None for the operator, who has everything."""
+    client_id: str | None = None
+    """The client through which a user acts."""
     origin: Origin = NOWHERE
 
     def require_over(self, scopes: Collection[str]) -> None:
@@ -31,5 +56,33 @@ class Actor:
         if self.scopes is not None and not self.scopes.issuperset(scopes):
             raise ForbiddenError("Nobody grants a scope that they do not have.")
 
+    def is_user(self, user_id: uuid.UUID) -> bool:
+        """Whether the actor is this very user."""
+        return self.subject == str(user_id)
 
-THE_OPERATOR = Actor(OPERATOR, None)
+    async def record(
+        self,
+        event_type: EventType,
+        *,
+        user_id: uuid.UUID | None = None,
+        client_id: str | None = None,
+        **details: Any,
+    ) -> None:
+        """Write into the audit trail what the actor did to this user or client."""
+        event = Event(
+            type=event_type,
+            actor=self.subject,
+            user_id=user_id,
+            client_id=client_id,
+            origin=self.origin,
+            details=details,
+        )
+        await record(self.connection, self.now, event)
+
+
+@asynccontextmanager
+async def operating(database: Database, clock: Clock) -> AsyncGenerator[Actor]:
+    """A transaction of the operator, who is whoever has the shell and the settings."""
+    async with database.transaction() as connection:
+        await lock(connection, MANAGEMENT_LOCK)
+        yield Actor(connection=connection, now=clock.now(), subject=OPERATOR, scopes=None)

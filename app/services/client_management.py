@@ -1,6 +1,6 @@
 """Managing clients: what the API under ``/clients`` and ``latchkey clients`` do."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,12 +8,18 @@ from typing import Any
 from sqlalchemy import Row, Select, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import lock
 from app.errors import InvalidError, NotFoundError
-from app.models import Client, ClientScope, ClientSecret
+from app.models import (
+    AuthorizationCode,
+    Client,
+    ClientScope,
+    ClientSecret,
+    Login,
+    PendingAuthorization,
+)
+from app.models.base import generate_stamp
 from app.security.opaque import generate_secret, hash_secret
-from app.services.audit import Event, EventType, record
-from app.services.authority import Actor
+from app.services.authority import SEES_USERS, Actor
 from app.services.registration import (
     Registration,
     allowed_scopes,
@@ -23,8 +29,6 @@ from app.services.registration import (
     set_client_scopes,
 )
 from app.services.versions import ANY_VERSION, Versions
-
-CLIENTS_LOCK = "clients"
 
 SECRET_OVERLAP = timedelta(days=7)
 """In which a secret that is being rotated out stays good, unless told otherwise."""
@@ -141,38 +145,41 @@ async def list_clients(
 
 
 async def register_client(
-    connection: AsyncConnection, actor: Actor, registration: Registration, now: datetime
+    actor: Actor, registration: Registration
 ) -> tuple[ClientRecord, str | None]:
     """Add a client; return it and, if it is confidential, its secret, this once."""
-    actor.require_to_grant(await allowed_scopes(connection, registration))
-    client_id, secret = await create_client(connection, registration, now)
-    client = await get_client(connection, client_id)
-    await note_creation(connection, actor, client, now)
+    actor.require_to_grant(await allowed_scopes(actor.connection, registration))
+    actor.require_to_grant(_worth(registration))
+    client_id, secret = await create_client(actor.connection, registration, actor.now)
+    client = await get_client(actor.connection, client_id)
+    await note_creation(actor, client)
     return client, secret
 
 
-async def note_creation(
-    connection: AsyncConnection, actor: Actor, client: ClientRecord, now: datetime
-) -> None:
+def _worth(client: Registration | ClientRecord) -> Collection[str]:
+    """What a client can learn beside what its scopes open."""
+    return {SEES_USERS} if client.introspect == "any" else ()
+
+
+async def note_creation(actor: Actor, client: ClientRecord) -> None:
     """Write down what a new client is."""
-    await note_client(
-        connection, actor, "client.created", client.client_id, now, **_described(client)
-    )
+    await actor.record("client.created", client_id=client.client_id, **_described(client))
+
+
+async def _get_managed(actor: Actor, client_id: str, expected: Versions) -> ClientRecord:
+    """The client, if the actor may change it. Whoever manages does so one after the other."""
+    client = await get_client(actor.connection, client_id)
+    actor.require_over([*client.scopes, *_worth(client)])
+    expected.require(client.updated_at)
+    return client
 
 
 async def change_client(
-    connection: AsyncConnection,
-    actor: Actor,
-    client_id: str,
-    changes: ClientChanges,
-    now: datetime,
-    expected: Versions = ANY_VERSION,
+    actor: Actor, client_id: str, changes: ClientChanges, expected: Versions = ANY_VERSION
 ) -> ClientRecord:
     """Change a client. Raises a :class:`~app.errors.Problem`."""
-    await lock(connection, CLIENTS_LOCK)
-    before = await get_client(connection, client_id)
-    actor.require_over(before.scopes)
-    expected.require(before.updated_at)
+    connection = actor.connection
+    before = await _get_managed(actor, client_id, expected)
     wanted = {name: value for name, value in asdict(changes).items() if value is not None}
     disabled = wanted.pop("disabled", None)
     if before.every_scope and changes.scopes is not None and changes.every_scope is None:
@@ -186,13 +193,17 @@ async def change_client(
         check_registration(after)
     allowed = await allowed_scopes(connection, after)
     actor.require_to_grant(allowed.difference(before.scopes))
+    actor.require_to_grant(_worth(after))
     values = {name: wanted[name] for name in wanted if name not in ("scopes", "default_scopes")}
     if "auth_methods" in values:
         values["auth_methods"] = auth_methods_of(after)
     if disabled is not None and disabled != (before.disabled_at is not None):
-        values["disabled_at"] = now if disabled else None
+        values["disabled_at"] = actor.now if disabled else None
+        if disabled:
+            values["security_stamp"] = generate_stamp()
+            await _end_everything(connection, client_id, actor.now)
     await connection.execute(
-        update(Client).where(Client.client_id == client_id).values(**values, updated_at=now)
+        update(Client).where(Client.client_id == client_id).values(**values, updated_at=actor.now)
     )
     if changes.scopes is not None or changes.default_scopes is not None:
         await set_client_scopes(connection, client_id, allowed, after.default_scopes)
@@ -203,8 +214,31 @@ async def change_client(
     old = _described(before)
     difference = {name: value for name, value in _described(client).items() if value != old[name]}
     if difference:
-        await note_client(connection, actor, "client.changed", client_id, now, **difference)
+        await actor.record("client.changed", client_id=client_id, **difference)
     return client
+
+
+async def _end_everything(connection: AsyncConnection, client_id: str, now: datetime) -> None:
+    """End what was issued through a client: it does not come back when the client does.
+
+    Waits for whatever is being issued through it, and is waited for.
+    """
+    await connection.execute(
+        select(Client.client_id).where(Client.client_id == client_id).with_for_update()
+    )
+    await connection.execute(
+        update(Login)
+        .where(Login.client_id == client_id, Login.ended_at.is_(None), Login.expires_at > now)
+        .values(ended_at=now)
+    )
+    await connection.execute(
+        update(AuthorizationCode)
+        .where(AuthorizationCode.client_id == client_id, AuthorizationCode.used_at.is_(None))
+        .values(used_at=now)
+    )
+    await connection.execute(
+        delete(PendingAuthorization).where(PendingAuthorization.client_id == client_id)
+    )
 
 
 def _described(client: ClientRecord) -> dict[str, Any]:
@@ -226,22 +260,19 @@ def _as_registration(client: ClientRecord) -> Registration:
 
 
 async def rotate_secret(
-    connection: AsyncConnection,
     actor: Actor,
     client_id: str,
-    now: datetime,
     overlap: timedelta = SECRET_OVERLAP,
     expected: Versions = ANY_VERSION,
 ) -> tuple[str, datetime]:
     """Give a client another secret, this once; return it and until when the old one is good.
 
     Two are valid at a time: an even older one is good no longer. An overlap of zero is for a
-    secret that has leaked. Raises a :class:`~app.errors.Problem`.
+    secret that has leaked: the tokens that the client got for itself are void then too. Raises a
+    :class:`~app.errors.Problem`.
     """
-    await lock(connection, CLIENTS_LOCK)
-    client = await get_client(connection, client_id)
-    actor.require_over(client.scopes)
-    expected.require(client.updated_at)
+    connection, now = actor.connection, actor.now
+    client = await _get_managed(actor, client_id, expected)
     if client.is_public:
         raise InvalidError("a public client has no secret")
     until = now + overlap
@@ -270,43 +301,18 @@ async def rotate_secret(
             client_id=client_id, secret_hash=hash_secret(secret), created_at=now
         )
     )
-    changed = update(Client).where(Client.client_id == client_id)
-    await connection.execute(changed.values(updated_at=now))
-    rotated = {"old_secret_expires_at": until.isoformat()}
-    await note_client(connection, actor, "client.secret_rotated", client_id, now, **rotated)
+    values: dict[str, Any] = {"updated_at": now}
+    if not overlap:
+        values["security_stamp"] = generate_stamp()
+    await connection.execute(update(Client).where(Client.client_id == client_id).values(values))
+    await actor.record(
+        "client.secret_rotated", client_id=client_id, old_secret_expires_at=until.isoformat()
+    )
     return secret, until
 
 
-async def delete_client(
-    connection: AsyncConnection,
-    actor: Actor,
-    client_id: str,
-    now: datetime,
-    expected: Versions = ANY_VERSION,
-) -> None:
+async def delete_client(actor: Actor, client_id: str, expected: Versions = ANY_VERSION) -> None:
     """Delete a client; every login through it ends with it. Raises a :class:`Problem`."""
-    await lock(connection, CLIENTS_LOCK)
-    client = await get_client(connection, client_id)
-    actor.require_over(client.scopes)
-    expected.require(client.updated_at)
-    await connection.execute(delete(Client).where(Client.client_id == client_id))
-    await note_client(connection, actor, "client.deleted", client_id, now, name=client.name)
-
-
-async def note_client(
-    connection: AsyncConnection,
-    actor: Actor,
-    event_type: EventType,
-    client_id: str,
-    now: datetime,
-    **details: Any,
-) -> None:
-    """Write into the audit trail what ``actor`` did to a client."""
-    event = Event(
-        type=event_type,
-        actor=actor.subject,
-        client_id=client_id,
-        origin=actor.origin,
-        details=details,
-    )
-    await record(connection, now, event)
+    client = await _get_managed(actor, client_id, expected)
+    await actor.connection.execute(delete(Client).where(Client.client_id == client_id))
+    await actor.record("client.deleted", client_id=client_id, name=client.name)

@@ -14,6 +14,7 @@ from app.models import Client, ClientScope, ClientSecret
 from app.recent import Recent
 from app.security.jwt import Algorithm
 from app.security.opaque import matches
+from app.services.access_tokens import AccessToken
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -43,7 +44,15 @@ class RegisteredClient:
     require_pkce: bool
     introspect: str
     enabled: bool
+    security_stamp: str
     secrets: tuple[StoredSecret, ...]
+
+    def may_present(self, token: AccessToken) -> bool:
+        """Whether ``token`` is a user's, or one that the client got for itself and still has.
+
+        Those that it got before it was disabled, or its secret leaked, are void for good.
+        """
+        return token.login_id is not None or token.client_stamp == self.security_stamp
 
     def has_secret(self, secret: str, now: datetime) -> bool:
         """Whether ``secret`` is one of the client's, compared in constant time."""
@@ -115,6 +124,7 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
                 Client.require_pkce,
                 Client.introspect,
                 Client.disabled_at,
+                Client.security_stamp,
             ).where(Client.client_id == client_id)
         )
     ).one_or_none()
@@ -146,5 +156,12 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
         require_pkce=row.require_pkce,
         introspect=row.introspect,
         enabled=row.disabled_at is None,
+        security_stamp=row.security_stamp,
         secrets=tuple(StoredSecret(*secret) for secret in secrets),
     )
+
+
+async def hold_client(connection: AsyncConnection, client_id: str) -> None:
+    """Keep a client as it is until the transaction ends: it acts for itself, or loses a token."""
+    held = select(Client.client_id).where(Client.client_id == client_id)
+    await connection.execute(held.with_for_update(key_share=True))

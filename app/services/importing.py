@@ -6,17 +6,15 @@ It is idempotent: what the document names is brought to what it says, and nothin
 import uuid
 from collections.abc import Generator, Hashable, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from typing import Any
 
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import lock
 from app.errors import ConflictError, InvalidError, Problem
 from app.models import ClientSecret, User
 from app.security.passwords import check_imported_hash
-from app.services.audit import OPERATOR, Event, record
-from app.services.authority import THE_OPERATOR
+from app.services.authority import Actor
 from app.services.client_management import (
     ClientChanges,
     change_client,
@@ -40,7 +38,6 @@ from app.services.transfer import (
     transferred,
 )
 from app.services.user_management import (
-    USERS_LOCK,
     UserChanges,
     UserRecord,
     apply_changes,
@@ -50,39 +47,34 @@ from app.services.user_management import (
     require_administered,
     set_password,
 )
-from app.services.users import username_key
+from app.services.users import hold_user, username_key
 
 
-async def import_document(
-    connection: AsyncConnection, document: TransferDocument, now: datetime
-) -> dict[str, int]:
+async def import_document(operator: Actor, document: TransferDocument) -> dict[str, int]:
     """Bring the database to what ``document`` says, as the operator would by hand.
 
     Whoever is disabled or given another password is logged out. What is as the document says is
     not touched. Returns how many of each kind the document has. Raises a
     :class:`~app.errors.Problem`.
     """
-    await lock(connection, USERS_LOCK)
-    await _import_scopes(connection, document.scopes, now)
-    administered = await find_administered(connection)
+    await _import_scopes(operator, document.scopes)
+    administered = await find_administered(operator.connection)
     users = _Once()
     for index, user in enumerate(document.users):
         with _naming(f"users.{index} {user.username!r}"):
-            users.add(await _import_user(connection, user, now))
-    await require_administered(connection, administered)
+            users.add(await _import_user(operator, user))
+    await require_administered(operator.connection, administered)
     clients = _Once()
     for index, client in enumerate(document.clients):
         with _naming(f"clients.{index} {client.client_id!r}"):
             clients.add(client.client_id)
-            await _import_client(connection, client, now)
-    counts = {
+            await _import_client(operator, client)
+    counts: dict[str, Any] = {
         "scopes": len(document.scopes),
         "users": len(document.users),
         "clients": len(document.clients),
     }
-    await record(
-        connection, now, Event(type="records.imported", actor=OPERATOR, details={**counts})
-    )
+    await operator.record("records.imported", **counts)
     return counts
 
 
@@ -109,50 +101,40 @@ def _naming(place: str) -> Generator[None]:
         raise Problem(f"{place}: {refusal.detail}", refusal.status) from None
 
 
-async def _import_scopes(
-    connection: AsyncConnection, scopes: Sequence[TransferredScope], now: datetime
-) -> None:
-    known = await list_scopes(connection)
+async def _import_scopes(operator: Actor, scopes: Sequence[TransferredScope]) -> None:
+    known = await list_scopes(operator.connection)
     names = _Once()
     for index, scope in enumerate(scopes):
         with _naming(f"scopes.{index} {scope.name!r}"):
             names.add(scope.name)
             if scope.name not in known:
-                await create_scope(
-                    connection,
-                    THE_OPERATOR,
-                    name=scope.name,
-                    description=scope.description,
-                    now=now,
-                )
+                await create_scope(operator, name=scope.name, description=scope.description)
             elif known[scope.name] != scope.description:
-                await describe_scope(connection, THE_OPERATOR, scope.name, scope.description, now)
+                await describe_scope(operator, scope.name, scope.description)
 
 
-async def _import_user(
-    connection: AsyncConnection, user: TransferredUser, now: datetime
-) -> uuid.UUID:
+async def _import_user(operator: Actor, user: TransferredUser) -> uuid.UUID:
     """Who it is: the same user may be named in several ways."""
+    connection = operator.connection
     password_hash = None if user.password_hash is None else _checked(user.password_hash)
     found = await _find_user(connection, user.id, user.username)
     if found is None:
         if user.id is not None:
             await _check_new_id(connection, user.id, user.username)
         before = await register_user(
-            connection,
-            THE_OPERATOR,
+            operator,
             username=user.username,
             email=user.email,
             password_hash=password_hash,
             scopes=user.scopes,
-            now=now,
             user_id=user.id,
         )
     else:
         user_id, stored_hash = found
+        await hold_user(connection, user_id)
         before = await get_user(connection, user_id)
         if password_hash not in (None, stored_hash):
-            await set_password(connection, THE_OPERATOR, user_id, password_hash, now)
+            await set_password(operator, user_id, password_hash)
     wanted = UserChanges(
         username=user.username,
         email=user.email or "",
@@ -161,7 +143,7 @@ async def _import_user(
         disabled=user.disabled,
     )
     if wanted != _as_changes(before):
-        await apply_changes(connection, THE_OPERATOR, before, wanted, now)
+        await apply_changes(operator, before, wanted)
     return before.id
 
 
@@ -202,17 +184,16 @@ def _as_changes(user: UserRecord) -> UserChanges:
     )
 
 
-async def _import_client(
-    connection: AsyncConnection, client: TransferredClient, now: datetime
-) -> None:
+async def _import_client(operator: Actor, client: TransferredClient) -> None:
+    connection = operator.connection
     if client.public and client.secrets:
         raise InvalidError("a public client has no secret and no authentication method")
     policy = client.model_dump(exclude={"client_id", "public", "disabled", "secrets"})
     registration = Registration(client_id=client.client_id, is_public=client.public, **policy)
     if await find_client(connection, client.client_id) is None:
-        await add_client(connection, registration, now)
+        await add_client(connection, registration, operator.now)
         before = await get_client(connection, client.client_id)
-        await note_creation(connection, THE_OPERATOR, before, now)
+        await note_creation(operator, before)
     else:
         before = await get_client(connection, client.client_id)
     as_exported = {
@@ -225,14 +206,15 @@ async def _import_client(
     }
     changes = ClientChanges(is_public=client.public, disabled=client.disabled, **policy)
     if transferred(before, None) != client.model_copy(update=as_exported):
-        await change_client(connection, THE_OPERATOR, client.client_id, changes, now)
+        await change_client(operator, client.client_id, changes)
     if client.secrets is not None:
-        await _import_secrets(connection, client.client_id, client.secrets, now)
+        await _import_secrets(operator, client.client_id, client.secrets)
 
 
 async def _import_secrets(
-    connection: AsyncConnection, client_id: str, secrets: list[TransferredSecret], now: datetime
+    operator: Actor, client_id: str, secrets: list[TransferredSecret]
 ) -> None:
+    connection = operator.connection
     of_client = ClientSecret.client_id == client_id
     rows = await connection.execute(
         select(ClientSecret.secret_hash, ClientSecret.expires_at).where(of_client)
@@ -245,10 +227,8 @@ async def _import_secrets(
         await connection.execute(
             insert(ClientSecret),
             [
-                {"client_id": client_id, "created_at": now, **secret.model_dump()}
+                {"client_id": client_id, "created_at": operator.now, **secret.model_dump()}
                 for secret in secrets
             ],
         )
-    await record(
-        connection, now, Event(type="client.secret_rotated", actor=OPERATOR, client_id=client_id)
-    )
+    await operator.record("client.secret_rotated", client_id=client_id)

@@ -25,6 +25,47 @@ class Origin:
     user_agent: str | None
 
 
+@dataclass(frozen=True)
+class HeldParties:
+    """What is true of a user and a client until the transaction ends."""
+
+    user_enabled: bool
+    security_stamp: str
+    """The user's."""
+    client_enabled: bool
+
+
+# A change of the user waits for this, and so does whoever disables or deletes the client: see
+# client_management.end_client.
+_HOLD_PARTIES = (
+    select(
+        User.disabled_at.label("user_disabled_at"),
+        User.security_stamp,
+        Client.disabled_at.label("client_disabled_at"),
+    )
+    .join_from(User, Client, Client.client_id == bindparam("client_id"))
+    .where(User.id == bindparam("user_id"))
+    .with_for_update(key_share=True, of=User)
+    .suffix_with("FOR KEY SHARE OF clients", dialect="postgresql")
+)
+
+
+async def hold_parties(
+    connection: AsyncConnection, user_id: uuid.UUID, client_id: str
+) -> HeldParties | None:
+    """Keep a user and a client as they are until the transaction ends; None if one is gone.
+
+    See :func:`~app.services.users.hold_user`.
+    """
+    parameters = {"user_id": user_id, "client_id": client_id}
+    row = (await connection.execute(_HOLD_PARTIES, parameters)).one_or_none()
+    if row is None:
+        return None
+    return HeldParties(
+        row.user_disabled_at is None, row.security_stamp, row.client_disabled_at is None
+    )
+
+
 _INSERT_LOGIN = insert(Login)
 
 
@@ -195,6 +236,23 @@ _LIVE_USERS = (
 )
 
 
+async def find_live_user(connection: AsyncConnection, login_id: uuid.UUID) -> LiveUser | None:
+    """The user of that login, unless the login has ended or the user is disabled or gone."""
+    return (await _find_live_users(connection, [login_id])).get(login_id)
+
+
+async def _find_live_users(
+    connection: AsyncConnection, login_ids: Sequence[uuid.UUID]
+) -> Mapping[uuid.UUID, LiveUser]:
+    rows = (await connection.execute(_LIVE_USERS, {"login_ids": login_ids})).all()
+    return {
+        login_id: LiveUser(
+            user_id, username, email, email_verified, frozenset((scopes or "").split())
+        )
+        for login_id, user_id, username, email, email_verified, scopes in rows
+    }
+
+
 class LiveLogins:
     """Which logins go on, and whose they are, at this moment: nothing is kept."""
 
@@ -209,10 +267,4 @@ class LiveLogins:
 
     async def _load(self, login_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, LiveUser]:
         async with self._database.read() as connection:
-            rows = (await connection.execute(_LIVE_USERS, {"login_ids": login_ids})).all()
-        return {
-            login_id: LiveUser(
-                user_id, username, email, email_verified, frozenset((scopes or "").split())
-            )
-            for login_id, user_id, username, email, email_verified, scopes in rows
-        }
+            return await _find_live_users(connection, login_ids)

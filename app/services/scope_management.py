@@ -3,29 +3,24 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import insert_new, lock
+from app.database import insert_new
 from app.errors import ConflictError, ForbiddenError, InvalidError
 from app.models import ApiKeyScope, Client, ClientScope, Consent, Scope, User, UserScope
-from app.services.audit import Event, EventType, record
 from app.services.authority import Actor
-from app.services.client_management import CLIENTS_LOCK, get_client, note_client
+from app.services.client_management import get_client
 from app.services.names import has_unseen
 from app.services.scopes import BUILT_IN, SCOPE_TOKEN, get_scope, list_scopes
-from app.services.user_management import USERS_LOCK, note_user
 
 MANAGEMENT = "scopes:write"
 """Whoever has this has every scope that is added: nobody is out of reach of the others by it."""
 
 
-async def create_scope(
-    connection: AsyncConnection, actor: Actor, *, name: str, description: str, now: datetime
-) -> None:
+async def create_scope(actor: Actor, *, name: str, description: str) -> None:
     """Add a scope, which every user and client that manages scopes then has.
 
     So do the clients that have every scope. Raises :class:`InvalidError` or
@@ -34,32 +29,32 @@ async def create_scope(
     if not SCOPE_TOKEN.fullmatch(name) or len(name) > 128:
         raise InvalidError('a scope has 1 to 128 printable ASCII characters, no space, " or \\')
     _check_description(description)
+    connection = actor.connection
     if name in await list_scopes(connection):
         raise ConflictError(f"the scope {name} exists already")
     await insert_new(
         connection,
         f"the scope {name} exists already",
-        insert(Scope).values(name=name, description=description, created_at=now),
+        insert(Scope).values(name=name, description=description, created_at=actor.now),
     )
-    await _note(connection, actor, "scope.created", now, scope=name, description=description)
-    holders = await _lock_holders(connection)
+    await actor.record("scope.created", scope=name, description=description)
+    holders = await _find_holders(connection)
     if holders.users:
         rows: list[dict[str, Any]] = [{"user_id": each, "scope": name} for each in holders.users]
         await connection.execute(insert(UserScope), rows)
     if holders.clients:
         rows = [{"client_id": each, "scope": name} for each in holders.clients]
         await connection.execute(insert(ClientScope), rows)
-    await _note_holders(connection, actor, holders, now, added=[name])
+    await _note_holders(actor, holders, added=[name])
 
 
-async def describe_scope(
-    connection: AsyncConnection, actor: Actor, name: str, description: str, now: datetime
-) -> None:
+async def describe_scope(actor: Actor, name: str, description: str) -> None:
     """Give a scope another description.
 
     One has the scope oneself: else somebody could make a great permission sound small. Raises
     :class:`NotFoundError`, :class:`ForbiddenError` or :class:`InvalidError`.
     """
+    connection = actor.connection
     before = await get_scope(connection, name)
     actor.require_over([name])
     _check_description(description)
@@ -67,22 +62,23 @@ async def describe_scope(
         await connection.execute(
             update(Scope).where(Scope.name == name).values(description=description)
         )
-        await _note(connection, actor, "scope.changed", now, scope=name, description=description)
+        await actor.record("scope.changed", scope=name, description=description)
 
 
-async def delete_scope(connection: AsyncConnection, actor: Actor, name: str, now: datetime) -> None:
+async def delete_scope(actor: Actor, name: str) -> None:
     """Delete a scope that nobody has but those who got it by themselves when it was added.
 
     They lose it likewise. Whoever deletes it must have it: they could make one that they lack
     anew, and have it then. Raises :class:`NotFoundError`, :class:`ForbiddenError` or
     :class:`ConflictError`.
     """
+    connection = actor.connection
     await get_scope(connection, name)
     if name in BUILT_IN:
         raise ConflictError("It is built in: this server itself asks for it.")
     if actor.scopes is not None and name not in actor.scopes:
         raise ForbiddenError("Nobody deletes a scope that they do not have.")
-    able = await _lock_holders(connection)
+    able = await _find_holders(connection)
     of_user = (UserScope.scope == name) & UserScope.user_id.in_(able.users)
     of_client = (ClientScope.scope == name) & ClientScope.client_id.in_(able.clients)
     users = delete(UserScope).where(of_user).returning(UserScope.user_id)
@@ -100,8 +96,8 @@ async def delete_scope(connection: AsyncConnection, actor: Actor, name: str, now
             raise ConflictError(f"{plural} have the scope {name}: take it from them first")
     await connection.execute(delete(Consent).where(Consent.scope == name))
     await connection.execute(delete(Scope).where(Scope.name == name))
-    await _note_holders(connection, actor, losers, now, removed=[name])
-    await _note(connection, actor, "scope.deleted", now, scope=name)
+    await _note_holders(actor, losers, removed=[name])
+    await actor.record("scope.deleted", scope=name)
 
 
 def _check_description(description: str) -> None:
@@ -117,10 +113,8 @@ class _Holders:
     clients: Sequence[str]
 
 
-async def _lock_holders(connection: AsyncConnection) -> _Holders:
-    """Those who have each scope that is added; nobody else changes them in the meantime."""
-    await lock(connection, USERS_LOCK)
-    await lock(connection, CLIENTS_LOCK)
+async def _find_holders(connection: AsyncConnection) -> _Holders:
+    """Those who have each scope that is added. Whoever manages does so one after the other."""
     users = select(UserScope.user_id).where(UserScope.scope == MANAGEMENT)
     manages = exists().where(
         ClientScope.client_id == Client.client_id, ClientScope.scope == MANAGEMENT
@@ -132,29 +126,22 @@ async def _lock_holders(connection: AsyncConnection) -> _Holders:
 
 
 async def _note_holders(
-    connection: AsyncConnection,
     actor: Actor,
     holders: _Holders,
-    now: datetime,
     *,
     added: Sequence[str] = (),
     removed: Sequence[str] = (),
 ) -> None:
     """Write down how users and clients were changed by the way: they have another version."""
+    connection, now = actor.connection, actor.now
     for user_id in holders.users:
         user = update(User).where(User.id == user_id)
         await connection.execute(user.values(updated_at=now))
-        difference = {"scopes_added": added, "scopes_removed": removed}
-        await note_user(connection, actor, "user.changed", user_id, now, **difference)
+        await actor.record(
+            "user.changed", user_id=user_id, scopes_added=added, scopes_removed=removed
+        )
     for client_id in holders.clients:
         client = update(Client).where(Client.client_id == client_id)
         await connection.execute(client.values(updated_at=now))
         scopes = (await get_client(connection, client_id)).scopes
-        await note_client(connection, actor, "client.changed", client_id, now, scopes=scopes)
-
-
-async def _note(
-    connection: AsyncConnection, actor: Actor, event_type: EventType, now: datetime, **details: str
-) -> None:
-    event = Event(type=event_type, actor=actor.subject, origin=actor.origin, details=details)
-    await record(connection, now, event)
+        await actor.record("client.changed", client_id=client_id, scopes=scopes)

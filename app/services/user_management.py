@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy import Row, Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import lock
-from app.errors import ConflictError, NotFoundError
-from app.models import BrowserSession, Login, User, UserScope
-from app.services.audit import Event, EventType, record
+from app.errors import ConflictError, ForbiddenError, NotFoundError
+from app.models import ApiKey, BrowserSession, Login, User, UserScope
+from app.models.base import generate_stamp
 from app.services.authority import Actor
 from app.services.scopes import require_known
 from app.services.users import (
@@ -20,6 +19,7 @@ from app.services.users import (
     check_email,
     check_username,
     create_user,
+    hold_user,
     require_free,
     set_user_scopes,
     username_key,
@@ -28,8 +28,6 @@ from app.services.versions import ANY_VERSION, Versions
 
 ADMINISTRATION = ("users:write", "clients:write", "scopes:write")
 """The scopes of which none is taken away from the last user who can log in and has it."""
-
-USERS_LOCK = "users"
 
 
 @dataclass(frozen=True)
@@ -119,62 +117,60 @@ async def list_users(
 
 
 async def register_user(
-    connection: AsyncConnection,
     actor: Actor,
     *,
     username: str,
     email: str | None,
     password_hash: str | None,
     scopes: Sequence[str],
-    now: datetime,
     user_id: uuid.UUID | None = None,
 ) -> UserRecord:
     """Add a user, with a new id unless one is given. Raises a :class:`~app.errors.Problem`."""
-    known = await require_known(connection, scopes)
+    known = await require_known(actor.connection, scopes)
     actor.require_to_grant(known)
     user_id = await create_user(
-        connection,
+        actor.connection,
         username=username,
         email=email,
         password_hash=password_hash,
         scopes=known,
-        now=now,
+        now=actor.now,
         user_id=user_id,
     )
-    created = {"username": username, "scopes": sorted(known)}
-    await note_user(connection, actor, "user.created", user_id, now, **created)
-    return await get_user(connection, user_id)
+    await actor.record("user.created", user_id=user_id, username=username, scopes=sorted(known))
+    return await get_user(actor.connection, user_id)
+
+
+async def _get_managed(actor: Actor, user_id: uuid.UUID, expected: Versions) -> UserRecord:
+    """The user, as they are until the transaction ends, if the actor may change them."""
+    await hold_user(actor.connection, user_id)
+    user = await get_user(actor.connection, user_id)
+    actor.require_over(user.scopes)
+    expected.require(user.updated_at)
+    return user
 
 
 async def change_user(
-    connection: AsyncConnection,
-    actor: Actor,
-    user_id: uuid.UUID,
-    changes: UserChanges,
-    now: datetime,
-    expected: Versions = ANY_VERSION,
+    actor: Actor, user_id: uuid.UUID, changes: UserChanges, expected: Versions = ANY_VERSION
 ) -> UserRecord:
-    """Change a user; disabling one ends all their logins. Raises a :class:`~app.errors.Problem`."""
-    await lock(connection, USERS_LOCK)
-    before = await get_user(connection, user_id)
-    actor.require_over(before.scopes)
-    expected.require(before.updated_at)
-    await apply_changes(connection, actor, before, changes, now)
-    await require_administered(connection, _administered_by(before))
-    return await get_user(connection, user_id)
+    """Change a user; disabling one ends all their logins. Raises a :class:`~app.errors.Problem`.
+
+    Their own address is nobody's to change without their password: see ``PATCH /users/me``.
+    """
+    before = await _get_managed(actor, user_id, expected)
+    if actor.is_user(user_id) and (changes.email, changes.email_verified) != (None, None):
+        raise ForbiddenError("Change your own e-mail address at /users/me, with your password.")
+    await apply_changes(actor, before, changes)
+    await require_administered(actor.connection, _administered_by(before))
+    return await get_user(actor.connection, user_id)
 
 
-async def apply_changes(
-    connection: AsyncConnection,
-    actor: Actor,
-    before: UserRecord,
-    changes: UserChanges,
-    now: datetime,
-) -> None:
+async def apply_changes(actor: Actor, before: UserRecord, changes: UserChanges) -> None:
     """Change the user ``before``, and write down what is different then.
 
     Whether the actor may, and whether an administrator is left, is for the caller to say.
     """
+    connection, now = actor.connection, actor.now
     values: dict[str, Any] = {"updated_at": now}
     difference: dict[str, Any] = {}
     if changes.username is not None and changes.username != before.username:
@@ -193,64 +189,53 @@ async def apply_changes(
         if changes.email_verified != before.email_verified:
             difference["email_verified"] = changes.email_verified
     if changes.scopes is not None:
-        difference |= await _set_scopes(connection, actor, before, changes.scopes)
+        difference |= await _set_scopes(actor, before, changes.scopes)
     if changes.disabled is not None and changes.disabled != (before.disabled_at is not None):
         values["disabled_at"] = now if changes.disabled else None
         difference["disabled"] = changes.disabled
         if changes.disabled:
+            values["security_stamp"] = generate_stamp()
             await _end_everything(connection, before.id, now)
     await connection.execute(update(User).where(User.id == before.id).values(values))
     if difference:
-        await note_user(connection, actor, "user.changed", before.id, now, **difference)
+        await actor.record("user.changed", user_id=before.id, **difference)
 
 
-async def _set_scopes(
-    connection: AsyncConnection, actor: Actor, user: UserRecord, scopes: Collection[str]
-) -> dict[str, Any]:
-    wanted = set(await require_known(connection, scopes))
+async def _set_scopes(actor: Actor, user: UserRecord, scopes: Collection[str]) -> dict[str, Any]:
+    wanted = set(await require_known(actor.connection, scopes))
     added, removed = wanted.difference(user.scopes), set(user.scopes) - wanted
     if not added and not removed:
         return {}
     actor.require_to_grant(added)
-    await set_user_scopes(connection, user.id, wanted)
+    await set_user_scopes(actor.connection, user.id, wanted)
     return {"scopes_added": sorted(added), "scopes_removed": sorted(removed)}
 
 
 async def set_password(
-    connection: AsyncConnection,
-    actor: Actor,
-    user_id: uuid.UUID,
-    password_hash: str,
-    now: datetime,
-    expected: Versions = ANY_VERSION,
+    actor: Actor, user_id: uuid.UUID, password_hash: str, expected: Versions = ANY_VERSION
 ) -> None:
-    """Give a user another password; all their logins end. Raises a :class:`Problem`."""
-    await lock(connection, USERS_LOCK)
-    user = await get_user(connection, user_id)
-    actor.require_over(user.scopes)
-    expected.require(user.updated_at)
-    await connection.execute(
-        update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
-    )
-    await _end_everything(connection, user_id, now)
-    await note_user(connection, actor, "user.password_reset", user_id, now)
+    """Give a user another password; all their logins end, and their API keys with them.
+
+    Whoever needs another password may have lost the old one to somebody, who can have made keys.
+    Raises a :class:`~app.errors.Problem`.
+    """
+    connection, now = actor.connection, actor.now
+    user = await _get_managed(actor, user_id, expected)
+    values = {"password_hash": password_hash, "security_stamp": generate_stamp(), "updated_at": now}
+    await connection.execute(update(User).where(User.id == user.id).values(values))
+    await _end_everything(connection, user.id, now)
+    revoked = update(ApiKey).where(ApiKey.owner_id == user.id, ApiKey.revoked_at.is_(None))
+    keys = (await connection.execute(revoked.values(revoked_at=now))).rowcount
+    details: dict[str, Any] = {"api_keys_revoked": keys} if keys else {}
+    await actor.record("user.password_reset", user_id=user.id, **details)
 
 
-async def delete_user(
-    connection: AsyncConnection,
-    actor: Actor,
-    user_id: uuid.UUID,
-    now: datetime,
-    expected: Versions = ANY_VERSION,
-) -> None:
+async def delete_user(actor: Actor, user_id: uuid.UUID, expected: Versions = ANY_VERSION) -> None:
     """Delete a user and all that is theirs, but not the audit trail."""
-    await lock(connection, USERS_LOCK)
-    user = await get_user(connection, user_id)
-    actor.require_over(user.scopes)
-    expected.require(user.updated_at)
-    await connection.execute(delete(User).where(User.id == user_id))
-    await require_administered(connection, _administered_by(user))
-    await note_user(connection, actor, "user.deleted", user_id, now, username=user.username)
+    user = await _get_managed(actor, user_id, expected)
+    await actor.connection.execute(delete(User).where(User.id == user_id))
+    await require_administered(actor.connection, _administered_by(user))
+    await actor.record("user.deleted", user_id=user_id, username=user.username)
 
 
 async def _end_everything(connection: AsyncConnection, user_id: uuid.UUID, now: datetime) -> None:
@@ -280,7 +265,7 @@ async def find_administered(connection: AsyncConnection) -> frozenset[str]:
 async def require_administered(connection: AsyncConnection, before: Collection[str]) -> None:
     """Raise :class:`ConflictError` if nobody has one of the scopes that somebody had ``before``.
 
-    Whoever changes users holds :data:`USERS_LOCK`: else two of them could go at once.
+    Whoever manages does so one after the other: else two of them could go at once.
     """
     if before and not (await find_administered(connection)).issuperset(before):
         raise ConflictError("This is the last administrator: make another one first.")
@@ -290,22 +275,3 @@ def _administered_by(user: UserRecord) -> frozenset[str]:
     """What the user alone may administer."""
     able = user.has_password and user.disabled_at is None
     return frozenset(ADMINISTRATION).intersection(user.scopes) if able else frozenset()
-
-
-async def note_user(
-    connection: AsyncConnection,
-    actor: Actor,
-    event_type: EventType,
-    user_id: uuid.UUID,
-    now: datetime,
-    **details: Any,
-) -> None:
-    """Write into the audit trail what ``actor`` did to a user."""
-    event = Event(
-        type=event_type,
-        actor=actor.subject,
-        user_id=user_id,
-        origin=actor.origin,
-        details=details,
-    )
-    await record(connection, now, event)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database import insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import User, UserScope
+from app.models.base import generate_stamp
 from app.services.names import has_unseen
 from app.services.paging import PAGE
 
@@ -209,25 +210,43 @@ async def replace_password_hash(
 
 
 async def change_password(
-    connection: AsyncConnection, user_id: uuid.UUID, password_hash: str, now: datetime
-) -> None:
-    """Set another password. Which logins go on is for the caller to say."""
-    await connection.execute(
-        update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
-    )
+    connection: AsyncConnection, account: Account, password_hash: str, now: datetime
+) -> bool:
+    """Set another password; False if the one that ``account`` was verified with is no longer it.
+
+    Which logins go on is for the caller to say.
+    """
+    values = {"password_hash": password_hash, "security_stamp": generate_stamp()}
+    return await _change_own(connection, account, now, **values)
 
 
 async def change_email(
-    connection: AsyncConnection, user_id: uuid.UUID, email: str | None, now: datetime
-) -> None:
-    """Set another address, which is then not verified. Raises :class:`InvalidError`."""
+    connection: AsyncConnection, account: Account, email: str | None, now: datetime
+) -> bool:
+    """Set another address, which is then not verified; False as :func:`change_password` says.
+
+    Raises :class:`InvalidError`.
+    """
     if email is not None:
         check_email(email)
+    return await _change_own(connection, account, now, email=email, email_verified=False)
+
+
+async def _change_own(
+    connection: AsyncConnection, account: Account, now: datetime, **values: Any
+) -> bool:
+    if not await is_still_proven(connection, account):
+        return False
     await connection.execute(
-        update(User)
-        .where(User.id == user_id)
-        .values(email=email, email_verified=False, updated_at=now)
+        update(User).where(User.id == account.id).values(**values, updated_at=now)
     )
+    return True
+
+
+async def is_still_proven(connection: AsyncConnection, account: Account) -> bool:
+    """Whether the password that ``account`` was verified with is still theirs; holds the user."""
+    held = await hold_user(connection, account.id)
+    return held is not None and held.enabled and held.security_stamp == account.security_stamp
 
 
 async def find_enabled_scopes(connection: AsyncConnection, user_id: uuid.UUID) -> frozenset[str]:

@@ -37,7 +37,7 @@ WRONG = "The current password is wrong."
 NEW_PASSWORD = "another horse battery staple"
 NO_SESSION = "There is no such session."
 NOBODYS = "00000000-0000-4000-8000-000000000000"
-SCOPE = "profile account"
+SCOPE = "profile email account"
 SCOPES = ("profile", "email", "account")
 FAMILY = 10_000
 """Seconds that a session of a client that refreshes lasts here."""

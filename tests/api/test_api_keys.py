@@ -30,6 +30,7 @@ SCOPES = ("items:read", "items:write", "api-keys:read", "api-keys:write")
 
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 
+ONE_YEAR = 31_536_000
 TEN_YEARS = 315_360_000
 
 Headers = dict[str, str]
@@ -171,15 +172,43 @@ async def test_a_key_is_neither_in_the_database_nor_in_the_log(
     assert key not in repr(logs) + await dump(server)
 
 
-async def test_a_key_may_have_no_scope_and_no_expiry(
+async def test_a_key_may_have_no_scope(http: httpx2.AsyncClient, as_alice: Headers) -> None:
+    assert (await make(http, as_alice, scopes=[]))["scopes"] == []
+
+
+async def test_a_key_lasts_as_long_as_any_may_unless_somebody_says_how_long(
+    http: httpx2.AsyncClient, as_alice: Headers, clock: TestClock
+) -> None:
+    made = await make(http, as_alice)
+    assert made["expires_at"] == written(clock.now() + timedelta(days=365))
+
+
+async def test_a_key_that_is_to_last_longer_than_any_may_is_refused(
     http: httpx2.AsyncClient, as_alice: Headers
 ) -> None:
-    made = await make(http, as_alice, scopes=[])
-    assert (made["scopes"], made["expires_at"]) == ([], None)
+    wanted = {"name": "backup", "scopes": [], "expires_in": ONE_YEAR + 1}
+    response = await http.post("/api-keys", json=wanted, headers=as_alice)
+    reason = "an API key is good for at most 31536000 seconds"
+    assert assert_problem(response, 422)["errors"] == [
+        {"field": "body.expires_in", "reason": reason}
+    ]
 
 
-@pytest.mark.parametrize("expires_in", [1, TEN_YEARS])
-async def test_a_key_may_expire_in_a_second_or_in_ten_years(
+async def test_a_token_makes_no_key_that_opens_more_than_itself(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    narrow_client = await add_client(
+        server, f"narrow-{uuid.uuid4()}", scopes=["api-keys:write"], default_scopes=()
+    )
+    narrow = bearer((await log_in(http, alice, narrow_client, "api-keys:write"))["access_token"])
+    wanted = {"name": "backup", "scopes": ["items:read"]}
+    response = await http.post("/api-keys", json=wanted, headers=narrow)
+    reason = "the access token does not have the scope"
+    assert assert_problem(response, 422)["errors"] == [{"field": "body.scopes", "reason": reason}]
+
+
+@pytest.mark.parametrize("expires_in", [1, ONE_YEAR])
+async def test_a_key_may_expire_in_a_second_or_in_a_year(
     http: httpx2.AsyncClient, as_alice: Headers, clock: TestClock, expires_in: int
 ) -> None:
     made = await make(http, as_alice, expires_in=expires_in)

@@ -7,10 +7,10 @@ from tests.assertions import assert_bearer_error, assert_no_token_sent, assert_p
 from tests.factories import TestClient, TestUser, add_user, bearer, log_in
 
 
-async def test_users_see_themselves_and_all_their_scopes_by_name(
+async def test_users_see_themselves_and_the_scopes_of_their_token(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient
 ) -> None:
-    token = (await log_in(http, alice, web, "profile"))["access_token"]
+    token = (await log_in(http, alice, web, "profile email"))["access_token"]
     response = await http.get("/users/me", headers=bearer(token))
     assert (response.status_code, response.json()) == (
         200,
@@ -19,11 +19,25 @@ async def test_users_see_themselves_and_all_their_scopes_by_name(
             "username": "alice",
             "email": "alice@example.com",
             "email_verified": False,
-            "scopes": ["email", "items:read", "items:write", "profile"],
+            "scopes": ["email", "profile"],
         },
     )
     assert response.headers["content-type"] == "application/json"
     assert response.headers["cache-control"] == "no-store"
+
+
+async def test_the_address_is_not_told_without_the_scope_email(
+    http: httpx2.AsyncClient, alice: TestUser, web: TestClient
+) -> None:
+    token = (await log_in(http, alice, web, "profile"))["access_token"]
+    response = await http.get("/users/me", headers=bearer(token))
+    assert response.json() == {
+        "id": str(alice.id),
+        "username": "alice",
+        "email": None,
+        "email_verified": None,
+        "scopes": ["profile"],
+    }
 
 
 async def test_a_user_without_an_address_sees_null(
@@ -38,7 +52,7 @@ async def test_a_user_without_an_address_sees_null(
             "id": str(bob.id),
             "username": "Bob Ünïcode",
             "email": None,
-            "email_verified": False,
+            "email_verified": None,
             "scopes": ["profile"],
         },
     )

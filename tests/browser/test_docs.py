@@ -7,13 +7,13 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
+from app.clock import Clock
 from app.database import Database
-from app.services.authority import THE_OPERATOR
+from app.services.authority import operating
 from app.services.scope_management import create_scope
 from app.services.scopes import list_scopes
 from tests.browser.docs_page import Answer, Docs, Watch, fresh_context
@@ -199,12 +199,14 @@ def test_a_scope_added_while_the_server_runs_is_offered_within_two_seconds(
 ) -> None:
     name, description = "reports:read", "See the reports"
 
-    async def add(connection: AsyncConnection) -> None:
-        now = datetime.now(UTC)
-        await create_scope(connection, THE_OPERATOR, name=name, description=description, now=now)
+    async def add() -> None:
+        database = Database(live_database_url)
+        async with operating(database, Clock()) as operator:
+            await create_scope(operator, name=name, description=description)
+        await database.close()
 
     assert name not in offered_scopes(docs.open_dialog())
-    in_database(live_database_url, add)
+    asyncio.run(add())
     deadline = time.monotonic() + PROPAGATION
     offered: Mapping[str, str] = {}
     while name not in offered:

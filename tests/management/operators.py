@@ -10,6 +10,7 @@ import httpx2
 
 from app.server import Server
 from app.services.audit import NOWHERE, RecordedEvent, list_events
+from app.services.clients import find_client
 from app.services.logins import start_login
 from tests.assertions import assert_problem
 from tests.factories import TestClient, TestUser, add_client, add_user, bearer
@@ -86,11 +87,14 @@ async def token_of(
 
 async def token_of_client(server: Server, client: TestClient, *scopes: str) -> dict[str, str]:
     """The header with a token of a client that acts for itself."""
+    async with server.database.read() as connection:
+        stored = await find_client(connection, client.client_id)
     token = await server.access_tokens.sign(
         subject=client.client_id,
         client_id=client.client_id,
         scope=" ".join(scopes),
         login_id=None,
+        client_stamp=stored.security_stamp if stored else "",
     )
     return bearer(token)
 

@@ -15,7 +15,7 @@ from app.housekeeping import purge
 from app.main import create_app
 from app.models import AuditEvent, User
 from app.server import Server
-from app.services import user_management
+from app.services import authority
 from tests.assertions import assert_oauth2_error, assert_problem
 from tests.clock import TestClock
 from tests.conftest import make_settings
@@ -625,7 +625,7 @@ async def test_a_change_whose_event_cannot_be_written_is_not_made(
         raise RuntimeError("the trail is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(user_management, "record", fail)
+        patch.setattr(authority, "record", fail)
         assert_problem(await http.delete(f"/users/{alice.id}", headers=as_admin), 500)
     shown = await http.get(f"/users/{alice.id}", headers=as_admin)
     assert shown.status_code == 200

@@ -8,12 +8,10 @@ import httpx2
 import pytest
 
 from app.server import Server
-from app.services.authority import THE_OPERATOR
 from app.services.consents import remember
-from app.services.scope_management import create_scope
 from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import add_client
+from tests.factories import add_client, add_scope
 from tests.management.operators import (
     EVERY_SCOPE,
     SENTINEL,
@@ -267,10 +265,7 @@ async def test_nobody_deletes_a_scope_that_they_do_not_have(
 ) -> None:
     """Else they could make it anew, and would have it then."""
     name = name_of_its_own()
-    async with server.database.transaction() as connection:
-        await create_scope(
-            connection, THE_OPERATOR, name=name, description="Pay", now=server.clock.now()
-        )
+    await add_scope(server, name, "Pay")
     clerk = await add_somebody(server, "scopes:write")
     headers = await token_of(server, clerk, "scopes:write")
     response = await http.delete(f"/scopes/{name}", headers=headers)

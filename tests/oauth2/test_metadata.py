@@ -12,16 +12,14 @@ from sqlalchemy import delete
 
 from app.models import Scope
 from app.server import Server
-from app.services.authority import THE_OPERATOR
 from app.services.authorizations import AuthorizationRequest, issue_code
 from app.services.logins import Origin
-from app.services.scope_management import create_scope
 from app.services.sessions import find_session, start_session
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
-from tests.factories import TestClient, TestUser, add_client, log_in
+from tests.factories import TestClient, TestUser, add_client, add_scope, log_in
 from tests.oauth2.lifecycle import act_for_itself, add_refreshing, add_service, refresh
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
@@ -172,10 +170,7 @@ async def test_a_scope_that_is_added_shows_within_two_seconds(
     http: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:
     assert (await read(http))["scopes_supported"] == SCOPES
-    async with server.database.transaction() as connection:
-        await create_scope(
-            connection, THE_OPERATOR, name="reports", description="Read reports", now=clock.now()
-        )
+    await add_scope(server, "reports", "Read reports")
     clock.advance(2)
     assert (await read(http))["scopes_supported"] == sorted([*SCOPES, "reports"])
 
@@ -344,10 +339,7 @@ async def test_the_etag_changes_with_the_document(
     http: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:
     first = await http.get(WELL_KNOWN)
-    async with server.database.transaction() as connection:
-        await create_scope(
-            connection, THE_OPERATOR, name="reports", description="Read reports", now=clock.now()
-        )
+    await add_scope(server, "reports", "Read reports")
     clock.advance(2)
     again = await http.get(WELL_KNOWN, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status_code, again.headers["etag"] == first.headers["etag"]) == (200, False)

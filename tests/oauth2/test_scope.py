@@ -5,10 +5,8 @@ import pytest
 
 from app.oauth2.scope import MAX_SCOPES
 from app.server import Server
-from app.services.authority import THE_OPERATOR
-from app.services.scope_management import create_scope
 from tests.assertions import assert_oauth2_error
-from tests.factories import PASSWORD, TestClient, TestUser, add_client, add_user
+from tests.factories import PASSWORD, TestClient, TestUser, add_client, add_scope, add_user
 
 MALFORMED_OR_REFUSED = "A requested scope is unknown or not allowed to this client."
 NONE_LEFT = "The user has none of the requested scopes."
@@ -190,21 +188,15 @@ async def test_every_character_of_the_rfc_can_be_in_a_scope(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
     name = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"\\')
-    async with server.database.transaction() as connection:
-        await create_scope(
-            connection, THE_OPERATOR, name=name, description="Odd.", now=server.clock.now()
-        )
+    await add_scope(server, name, "Odd.")
     user = await add_user(server, scopes=(name,))
     client = await add_client(server, scopes=(name,), default_scopes=())
     assert await granted(http, user, client, name) == name
 
 
 async def test_scopes_that_differ_in_case_are_two(http: httpx2.AsyncClient, server: Server) -> None:
-    async with server.database.transaction() as connection:
-        for name in ("reports", "Reports"):
-            await create_scope(
-                connection, THE_OPERATOR, name=name, description=name, now=server.clock.now()
-            )
+    for name in ("reports", "Reports"):
+        await add_scope(server, name, name)
     user = await add_user(server, scopes=("Reports",))
     client = await add_client(server, scopes=("reports", "Reports"), default_scopes=())
     assert await granted(http, user, client, "reports Reports") == "Reports"
@@ -214,11 +206,8 @@ async def test_scopes_that_differ_in_case_are_two(http: httpx2.AsyncClient, serv
 async def many(server: Server) -> list[str]:
     """One scope more than a request may name."""
     names = [f"s{number}" for number in range(MAX_SCOPES + 1)]
-    async with server.database.transaction() as connection:
-        for name in names:
-            await create_scope(
-                connection, THE_OPERATOR, name=name, description=name, now=server.clock.now()
-            )
+    for name in names:
+        await add_scope(server, name, name)
     return names
 
 

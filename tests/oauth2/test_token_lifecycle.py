@@ -27,7 +27,7 @@ from app.errors import ConflictError
 from app.oauth2 import revocation
 from app.oauth2.grants import refresh_token as refresh_grant
 from app.server import Server
-from app.services.authority import THE_OPERATOR
+from app.services.authority import operating
 from app.services.client_management import ClientChanges, change_client
 from app.services.key_rotation import list_keys, retire_key, rotate_key
 from app.services.refresh_tokens import find_refresh_token, rotate
@@ -295,8 +295,8 @@ class TokenLifecycle(RuleBasedStateMachine):
             self.person.enabled = True
 
     async def _change_user(self, changes: UserChanges) -> None:
-        async with self.server.database.transaction() as connection:
-            await change_user(connection, THE_OPERATOR, self.user.id, changes, self.clock.now())
+        async with operating(self.server.database, self.clock) as operator:
+            await change_user(operator, self.user.id, changes)
 
     @rule(disabled=seldom, which=any_of)
     def disable_or_enable_a_client(self, disabled: bool, which: int) -> None:
@@ -308,8 +308,8 @@ class TokenLifecycle(RuleBasedStateMachine):
         self.pass_time(2)
 
     async def _change_client(self, client_id: str, changes: ClientChanges) -> None:
-        async with self.server.database.transaction() as connection:
-            await change_client(connection, THE_OPERATOR, client_id, changes, self.clock.now())
+        async with operating(self.server.database, self.clock) as operator:
+            await change_client(operator, client_id, changes)
 
     # Time passes, and keys change
 

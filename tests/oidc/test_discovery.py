@@ -6,11 +6,9 @@ import httpx2
 import pytest
 
 from app.server import Server
-from app.services.authority import THE_OPERATOR
-from app.services.scope_management import create_scope
 from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import bearer
+from tests.factories import add_scope, bearer
 from tests.oauth2.lifecycle import introspected, refreshed, revoked
 from tests.pages.flow import CodeFlow, Page, add_web_client, read_answer
 
@@ -161,10 +159,7 @@ async def test_a_scope_that_is_added_shows_within_two_seconds(
     http: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:
     assert (await read(http))["scopes_supported"] == SCOPES
-    async with server.database.transaction() as connection:
-        await create_scope(
-            connection, THE_OPERATOR, name="reports", description="Read", now=clock.now()
-        )
+    await add_scope(server, "reports", "Read")
     clock.advance(2)
     assert (await read(http))["scopes_supported"] == sorted([*SCOPES, "reports"])
 

@@ -8,11 +8,9 @@ from sqlalchemy import update
 
 from app.models import Client
 from app.server import Server
-from app.services.authority import THE_OPERATOR
-from app.services.scope_management import create_scope
 from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import TestClient, TestUser, add_client, log_in
+from tests.factories import TestClient, TestUser, add_client, add_scope, log_in
 from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, disable_client, set_grants
 from tests.pages.flow import (
     CALLBACK,
@@ -821,10 +819,7 @@ async def test_openid_is_refused_to_a_client_that_may_not_have_it(
 async def test_a_scope_that_exists_and_is_not_the_clients_is_refused(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:
-    async with server.database.transaction() as connection:
-        await create_scope(
-            connection, THE_OPERATOR, name="reports", description="Read", now=clock.now()
-        )
+    await add_scope(server, "reports", "Read")
     response = await flow.start(scope="profile reports")
     assert_error_answer(response, "invalid_scope", BAD_SCOPE)
 

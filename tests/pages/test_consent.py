@@ -9,10 +9,8 @@ from sqlalchemy import select, update
 
 from app.models import Client, Consent
 from app.server import Server
-from app.services.authority import THE_OPERATOR
-from app.services.scope_management import create_scope
 from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, add_user, bearer, disable_user
+from tests.factories import TestClient, TestUser, add_scope, add_user, bearer, disable_user
 from tests.oauth2.lifecycle import (
     KNOWN_EVERYWHERE,
     give_to_user,
@@ -94,10 +92,7 @@ async def test_the_page_says_in_words_what_the_application_wants(
 async def test_a_new_scope_is_described_as_its_maker_did(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:
-    async with server.database.transaction() as connection:
-        await create_scope(
-            connection, THE_OPERATOR, name="fax", description="Send <faxes>", now=clock.now()
-        )
+    await add_scope(server, "fax", "Send <faxes>")
     await give_to_user(server, flow.user, "fax")
     flow.client = await add_web_client(server, "office", scopes=["fax"])
     assert Page(await flow.consent_page(scope="fax")).all("li") == ["Send <faxes>"]

@@ -6,11 +6,9 @@ import httpx2
 import pytest
 
 from app.server import Server
-from app.services.authority import THE_OPERATOR
-from app.services.scope_management import create_scope
 from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import TestClient, TestUser, add_client, bearer, log_in
+from tests.factories import TestClient, TestUser, add_client, add_scope, bearer, log_in
 from tests.oauth2.lifecycle import (
     INACTIVE,
     KNOWN_EVERYWHERE,
@@ -499,10 +497,7 @@ async def test_a_scope_with_a_similar_name_keeps_no_login(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:
     for name in ("offline_access2", "not_offline_access"):
-        async with server.database.transaction() as connection:
-            await create_scope(
-                connection, THE_OPERATOR, name=name, description="Similar", now=clock.now()
-            )
+        await add_scope(server, name, "Similar")
         await give_to_user(server, flow.user, name)
     flow.client = await add_web_client(
         server, "similar", scopes=["openid", "offline_access2", "not_offline_access"]

@@ -2,10 +2,10 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
 
 from app.server import Server
-from app.services.api_keys import create_api_key, revoke_api_key
+from app.services.api_keys import create_api_key, lifetime_of_key, revoke_api_key
+from app.services.authority import operating
 from app.services.users import get_account
 from tests.factories import TestUser
 
@@ -22,19 +22,19 @@ async def give_key(
     server: Server, user: TestUser, *scopes: str, expires_in: int | None = None
 ) -> TestKey:
     """A new key of ``user``; ``expires_in`` is in seconds."""
-    now = server.clock.now()
-    async with server.database.transaction() as connection:
+    async with operating(server.database, server.clock) as operator:
+        owner = await get_account(operator.connection, user.id)
         record, key = await create_api_key(
-            connection,
-            owner=await get_account(connection, user.id),
+            operator,
+            owner=owner,
+            permitted=owner.scopes,
             name="test",
             scopes=scopes,
-            now=now,
-            expires_at=None if expires_in is None else now + timedelta(seconds=expires_in),
+            lifetime=lifetime_of_key(expires_in, server.settings.api_key_ttl),
         )
     return TestKey(record.id, key)
 
 
 async def revoke_key(server: Server, key: TestKey) -> None:
-    async with server.database.transaction() as connection:
-        await revoke_api_key(connection, None, key.id, server.clock.now())
+    async with operating(server.database, server.clock) as operator:
+        await revoke_api_key(operator, None, key.id)

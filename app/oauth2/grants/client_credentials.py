@@ -31,7 +31,11 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     if not scope:
         raise InvalidScopeError("nothing is left to grant")
     access_token = await request.server.access_tokens.sign(
-        subject=client.client_id, client_id=client.client_id, scope=scope, login_id=None
+        subject=client.client_id,
+        client_id=client.client_id,
+        scope=scope,
+        login_id=None,
+        client_stamp=client.security_stamp,
     )
     issued = Event(
         type="token.issued",

@@ -111,7 +111,9 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         raise
     async with server.database.transaction() as connection:
         await record(connection, server.clock.now(), succeeded)
-        login = await begin_login(connection, request, account.id, scope)
+        login = await begin_login(
+            connection, request, account.id, scope, security_stamp=account.security_stamp
+        )
     return await user_tokens(
         request,
         user_id=account.id,

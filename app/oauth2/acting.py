@@ -1,0 +1,165 @@
+"""Routes that change something: whoever asks is judged in the transaction that writes.
+
+@router.post("/reports")
+async def add_report(actor: Annotated[ActingUser, Security(acting_user, scopes=["reports:write"])]):
+    await actor.connection.execute(...)
+
+A route that has to hash a password first must not keep a transaction waiting for it. It takes
+:func:`acting_user_later`, which judges when the request arrives, and again in the transaction.
+"""
+
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import SecurityScopes
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.database import lock
+from app.errors import InvalidTokenError, NotAUserError
+from app.oauth2.bearer import CurrentUser, current_user, user_of, verified_token
+from app.oauth2.origin import origin_of
+from app.oauth2.principal import Principal, client_scopes_of, current_principal
+from app.server import CurrentServer, Server, Transaction
+from app.services.access_tokens import AccessToken
+from app.services.authority import MANAGEMENT_LOCK, Actor
+from app.services.clients import find_client, hold_client
+from app.services.logins import Origin, find_live_user, hold_parties
+from app.services.revoked_tokens import is_revoked
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActingUser(Actor):
+    """A user who changes something of their own, or manages."""
+
+    user: CurrentUser
+
+
+async def act_as_user(
+    connection: AsyncConnection,
+    server: Server,
+    token: AccessToken,
+    scopes: Sequence[str],
+    origin: Origin,
+) -> ActingUser:
+    """The user of ``token``, who has ``scopes`` and stays as they are until the transaction ends.
+
+    Raises a :class:`~app.errors.BearerError`.
+    """
+    if token.login_id is None:
+        raise NotAUserError(scopes)
+    held = await hold_parties(connection, _user_id(token), token.client_id)
+    if held is None or not held.client_enabled:
+        raise InvalidTokenError("its user or its client is gone, or its client disabled")
+    user = user_of(token, await find_live_user(connection, token.login_id), scopes)
+    return ActingUser(
+        connection=connection,
+        now=server.clock.now(),
+        subject=token.subject,
+        scopes=user.all_scopes,
+        client_id=token.client_id,
+        origin=origin,
+        user=user,
+    )
+
+
+async def act_as_manager(
+    connection: AsyncConnection,
+    server: Server,
+    token: AccessToken,
+    scopes: Sequence[str],
+    origin: Origin,
+) -> Actor:
+    """The user of ``token``, or the client that acts for itself. Raises a :class:`BearerError`."""
+    await lock(connection, MANAGEMENT_LOCK)
+    if token.login_id is not None:
+        return await act_as_user(connection, server, token, scopes, origin)
+    await hold_client(connection, token.client_id)
+    client = await find_client(connection, token.client_id)
+    if client is None or not client.enabled or await is_revoked(connection, token.token_id):
+        raise InvalidTokenError("it is revoked, or its client disabled or gone")
+    client_scopes_of(token, client, scopes)
+    return Actor(
+        connection=connection,
+        now=server.clock.now(),
+        subject=token.subject,
+        scopes=client.scopes,
+        client_id=token.client_id,
+        origin=origin,
+    )
+
+
+def _user_id(token: AccessToken) -> uuid.UUID:
+    try:
+        return uuid.UUID(token.subject)
+    except ValueError:
+        raise InvalidTokenError("its subject is no user") from None
+
+
+async def acting_user(
+    security_scopes: SecurityScopes,
+    request: Request,
+    server: CurrentServer,
+    token: Annotated[AccessToken, Depends(verified_token)],
+    transaction: Transaction,
+) -> ActingUser:
+    """The user behind the request, in the transaction in which the route writes."""
+    scopes = security_scopes.scopes
+    return await act_as_user(transaction, server, token, scopes, origin_of(request))
+
+
+async def acting_manager(
+    security_scopes: SecurityScopes,
+    request: Request,
+    server: CurrentServer,
+    token: Annotated[AccessToken, Depends(verified_token)],
+    transaction: Transaction,
+) -> Actor:
+    """The user or the client behind the request, in the transaction in which the route writes."""
+    scopes = security_scopes.scopes
+    return await act_as_manager(transaction, server, token, scopes, origin_of(request))
+
+
+UserLater = Callable[[], AbstractAsyncContextManager[ActingUser]]
+ManagerLater = Callable[[], AbstractAsyncContextManager[Actor]]
+
+
+async def acting_user_later(
+    security_scopes: SecurityScopes,
+    request: Request,
+    server: CurrentServer,
+    token: Annotated[AccessToken, Depends(verified_token)],
+    _user: Annotated[CurrentUser, Depends(current_user)],
+) -> UserLater:
+    """What begins the transaction of :func:`acting_user`, when there is something to write."""
+
+    @asynccontextmanager
+    async def begin() -> AsyncGenerator[ActingUser]:
+        async with server.database.transaction() as connection:
+            yield await act_as_user(
+                connection, server, token, security_scopes.scopes, origin_of(request)
+            )
+
+    return begin
+
+
+async def acting_manager_later(
+    security_scopes: SecurityScopes,
+    request: Request,
+    server: CurrentServer,
+    token: Annotated[AccessToken, Depends(verified_token)],
+    _principal: Annotated[Principal, Depends(current_principal)],
+) -> ManagerLater:
+    """What begins the transaction of :func:`acting_manager`, when there is something to write."""
+
+    @asynccontextmanager
+    async def begin() -> AsyncGenerator[Actor]:
+        async with server.database.transaction() as connection:
+            yield await act_as_manager(
+                connection, server, token, security_scopes.scopes, origin_of(request)
+            )
+
+    return begin
