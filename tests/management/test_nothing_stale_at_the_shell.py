@@ -1,0 +1,229 @@
+"""Commands judge what is there when they write, like the routes: see tests/test_nothing_stale.py.
+
+The operator cannot lose the authority to do something. What a command is about can go, or come,
+right before its transaction begins: then it says so and has written nothing. The table has every
+command: one that is added and not listed fails the first test.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import typer.main
+from sqlalchemy import select
+from typer.core import TyperGroup
+
+from app.cli import cli
+from app.clock import Clock
+from app.models import Base
+from app.security.jwt import generate_private_key
+from app.server import Server
+from app.services.api_keys import list_api_keys, revoke_api_key
+from app.services.authority import Actor, operating
+from app.services.client_management import delete_client, register_client
+from app.services.key_rotation import import_key, list_keys, retire_key, rotate_key
+from app.services.registration import Registration
+from app.services.scope_management import create_scope, delete_scope
+from app.services.user_management import (
+    delete_user,
+    get_user_by_name,
+    register_user,
+    set_password,
+)
+from tests.between import Between
+from tests.conftest import make_settings
+from tests.management.shell import Shell
+
+PASSWORD = "another horse battery staple"
+
+Meanwhile = Callable[[Actor, Server], Awaitable[None]]
+
+
+async def add_ada(operator: Actor, server: Server) -> None:
+    await register_user(operator, username="ada", email=None, password_hash=None, scopes=())
+
+
+async def delete_bob(operator: Actor, server: Server) -> None:
+    bob = await get_user_by_name(operator.connection, "bob")
+    await delete_user(operator, bob.id)
+
+
+async def reset_bob(operator: Actor, server: Server) -> None:
+    bob = await get_user_by_name(operator.connection, "bob")
+    await set_password(operator, bob.id, "a hash that no password has")
+
+
+async def add_app(operator: Actor, server: Server) -> None:
+    registration = Registration(name="app", client_id="app", grant_types=("password",))
+    await register_client(operator, registration)
+
+
+async def delete_shop(operator: Actor, server: Server) -> None:
+    await delete_client(operator, "shop")
+
+
+async def add_billing(operator: Actor, server: Server) -> None:
+    await create_scope(operator, name="billing", description="Pay")
+
+
+async def delete_reports(operator: Actor, server: Server) -> None:
+    await delete_scope(operator, "reports")
+
+
+async def rotate(operator: Actor, server: Server) -> None:
+    await rotate_key(
+        operator.connection, server.encryption, "ES256", server.clock, at_once=False, token_ttl=900
+    )
+
+
+async def import_it(operator: Actor, server: Server) -> None:
+    await import_key(
+        operator.connection, server.encryption, PEM, server.clock, at_once=True, token_ttl=900
+    )
+
+
+async def retire_the_new_one(operator: Actor, server: Server) -> None:
+    newest = (await list_keys(operator.connection, operator.now))[0]
+    await retire_key(operator.connection, newest.kid, operator.now, needed=())
+
+
+async def revoke_it(operator: Actor, server: Server) -> None:
+    (key,) = await list_api_keys(operator.connection, None)
+    await revoke_api_key(operator, None, key.id)
+
+
+PEM = generate_private_key("ES256")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A command, what happens right before it writes, and the line that it ends with."""
+
+    arguments: str
+    meanwhile: Meanwhile
+    line: str
+    stdin: str | None = None
+
+
+NO_BOB = "there is no user 'bob'"
+NO_SHOP = "There is no such client."
+
+CASES: Mapping[str, Case] = {
+    "users create": Case("ada", add_ada, "a user named 'ada' exists already"),
+    "users set-password": Case(
+        "bob --password-stdin", delete_bob, "There is no such user.", PASSWORD
+    ),
+    "users set-scopes": Case("bob --scope email", delete_bob, NO_BOB),
+    "users set-digest": Case(
+        "bob --password-stdin",
+        reset_bob,
+        "the user was changed in the meantime: try again",
+        PASSWORD,
+    ),
+    "users disable": Case("bob", delete_bob, NO_BOB),
+    "users enable": Case("bob", delete_bob, NO_BOB),
+    "users delete": Case("bob", delete_bob, NO_BOB),
+    "clients create": Case(
+        "App --client-id app --grant password", add_app, "a client with the id 'app' exists already"
+    ),
+    "clients update": Case("shop --name Store", delete_shop, NO_SHOP),
+    "clients rotate-secret": Case("shop", delete_shop, NO_SHOP),
+    "clients disable": Case("shop", delete_shop, NO_SHOP),
+    "clients enable": Case("shop", delete_shop, NO_SHOP),
+    "clients delete": Case("shop", delete_shop, NO_SHOP),
+    "scopes create": Case(
+        "billing --description Pay", add_billing, "the scope billing exists already"
+    ),
+    "scopes delete": Case("reports", delete_reports, "There is no such scope."),
+    "keys rotate": Case("", rotate, "waits for its time already"),
+    "keys retire": Case("{newest}", retire_the_new_one, "there is no published key {newest}"),
+    "keys import": Case("{pem}", import_it, "is here already"),
+    "api-keys create": Case("bob", delete_bob, NO_BOB),
+    "api-keys revoke": Case("{api_key}", revoke_it, "There is no such API key."),
+    "import": Case("-", delete_reports, "users.0 'eve': there is no scope 'reports'"),
+}
+
+OTHERWISE: Mapping[str, str] = {
+    **dict.fromkeys(
+        (
+            *("users list", "users show", "clients list", "clients show", "scopes list"),
+            *("keys list", "api-keys list", "audit list", "export", "doctor", "db check"),
+        ),
+        "reads",
+    ),
+    "serve": "serves",
+    "db upgrade": "changes the schema alone, under a lock of its own",
+    "seed-demo": "adds what is missing when it writes",
+    "purge": "deletes what is over, whoever asks",
+}
+
+
+def commands(group: TyperGroup, *names: str) -> Iterator[str]:
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, *names, name)
+        else:
+            yield " ".join((*names, name))
+
+
+def test_every_command_is_listed() -> None:
+    group = typer.main.get_command(cli)
+    assert isinstance(group, TyperGroup)
+    assert set(commands(group)) == {*CASES, *OTHERWISE}
+
+
+@pytest.fixture
+def filled(shell: Shell) -> dict[str, str]:
+    """A user, a client, a scope and an API key; the ids that commands take."""
+    shell.json("users", "create", "bob", "--password-stdin", stdin="bob and his own password")
+    shell.json("clients", "create", "Shop", "--client-id", "shop", "--grant", "password")
+    shell.json("scopes", "create", "reports", "--description", "Read reports")
+    return {"api_key": shell.json("api-keys", "create", "bob")["id"]}
+
+
+async def everything(server: Server) -> list[str]:
+    rows: list[str] = []
+    async with server.database.read() as connection:
+        for table in Base.metadata.sorted_tables:
+            rows += [repr(tuple(row)) for row in await connection.execute(select(table))]
+    return rows
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_command_writes_nothing_when_what_it_is_about_has_changed_meanwhile(
+    shell: Shell, filled: dict[str, str], tmp_path: Path, name: str
+) -> None:
+    case = CASES[name]
+    pem = tmp_path / "key.pem"
+    pem.write_bytes(PEM)
+    if name == "keys retire":
+        filled["newest"] = shell.json("keys", "rotate")["kid"]
+    document = {"users": [{"username": "eve", "scopes": ["reports"]}]}
+    stdin = json.dumps(document) if name == "import" else case.stdin
+    left: list[str] = []
+
+    async def with_server(work: Callable[[Server], Awaitable[None]]) -> None:
+        server = Server(make_settings(database_url=shell.url), Clock())
+        try:
+            await work(server)
+        finally:
+            await server.close()
+
+    async def meanwhile(server: Server) -> None:
+        async with operating(server.database, server.clock) as operator:
+            await case.meanwhile(operator, server)
+        left.extend(await everything(server))
+
+    async def compare(server: Server) -> None:
+        assert await everything(server) == left
+
+    arguments = case.arguments.format(**filled, pem=pem).split()
+    with Between(1, lambda: with_server(meanwhile)).applied():
+        result = shell(*name.split(), *arguments, stdin=stdin)
+    assert left, result.output
+    asyncio.run(with_server(compare))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert case.line.format(**filled) in result.stderr
