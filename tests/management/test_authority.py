@@ -31,6 +31,7 @@ from tests.management.operators import (
 )
 from tests.management.shell import Shell, assert_line
 from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, add_service, own_token, take_from_client
+from tests.schemes.keys import give_key
 
 pytestmark = pytest.mark.usefixtures("no_dotenv_file")
 
@@ -596,3 +597,97 @@ async def test_the_last_administrator_is_not_locked_out_by_an_import(
     assert_line(await in_a_thread(server, "import", str(file)), THE_LAST)
     after = await http.get(f"/users/{last.id}", headers=as_admin)
     assert (after.status_code, after.json()) == (200, before.json())
+
+
+# What is authority without being a scope
+
+
+@pytest.fixture
+async def registrar(server: Server, console: TestClient) -> dict[str, str]:
+    """The header of a user who manages clients and may not look at users."""
+    assert console
+    user = await add_somebody(server, "clients:read", "clients:write", name="registrar")
+    return await token_of(server, user, "clients:read", "clients:write")
+
+
+async def test_who_may_not_look_at_users_registers_no_client_that_introspects_any(
+    http: httpx2.AsyncClient, registrar: dict[str, str]
+) -> None:
+    body = {"name": "API", "grant_types": [], "introspect": "any"}
+    response = await http.post("/clients", json=body, headers=registrar)
+    assert_refused(response, 403, NOT_YOURS)
+
+
+async def test_who_may_not_look_at_users_lets_no_client_introspect_any(
+    http: httpx2.AsyncClient, server: Server, registrar: dict[str, str]
+) -> None:
+    client = await add_client(server, f"own-{uuid.uuid4()}", scopes=(), default_scopes=())
+    path = f"/clients/{client.client_id}"
+    response = await http.patch(path, json={"introspect": "any"}, headers=registrar)
+    assert_refused(response, 403, NOT_YOURS)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        pytest.param("PATCH", "", {"name": "mine"}, id="change"),
+        pytest.param("POST", "/secret", {}, id="secret"),
+        pytest.param("DELETE", "", None, id="delete"),
+    ],
+)
+async def test_who_may_not_look_at_users_touches_no_client_that_introspects_any(
+    http: httpx2.AsyncClient,
+    server: Server,
+    registrar: dict[str, str],
+    method: str,
+    path: str,
+    body: dict[str, str] | None,
+) -> None:
+    client = await add_service(
+        server, f"api-{uuid.uuid4()}", scopes=(), default_scopes=(), introspect="any"
+    )
+    address = f"/clients/{client.client_id}{path}"
+    response = await http.request(method, address, json=body, headers=registrar)
+    assert_refused(response, 403, TOO_GREAT)
+
+
+async def test_who_may_look_at_users_registers_a_client_that_introspects_any(
+    http: httpx2.AsyncClient, helpdesk: dict[str, str]
+) -> None:
+    body = {"name": "API", "grant_types": [], "introspect": "any"}
+    assert (await http.post("/clients", json=body, headers=helpdesk)).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"email": "boss@example.com", "email_verified": True}, id="both"),
+        pytest.param({"email": "boss@example.com"}, id="address"),
+        pytest.param({"email": None}, id="no address"),
+        pytest.param({"email_verified": True}, id="verified"),
+    ],
+)
+async def test_nobody_takes_an_address_for_themselves_without_their_password(
+    http: httpx2.AsyncClient, server: Server, console: TestClient, changes: dict[str, Any]
+) -> None:
+    assert console
+    user = await add_somebody(server, *HELPDESK, name="climber")
+    headers = await token_of(server, user, *HELPDESK)
+    response = await http.patch(f"/users/{user.id}", json=changes, headers=headers)
+    told = "Change your own e-mail address at /users/me, with your password."
+    assert_refused(response, 403, told)
+
+
+async def test_the_keys_of_a_user_end_when_an_administrator_sets_a_password(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
+) -> None:
+    user = await add_somebody(server, "items:read", name="owner")
+    key = await give_key(server, user, "items:read")
+    used = {"X-API-Key": key.key}
+    assert (await http.get("/schemes/api-key/header", headers=used)).status_code == 200
+    body = {"password": NEW_PASSWORD}
+    reset = await http.post(f"/users/{user.id}/password", json=body, headers=as_admin)
+    assert reset.status_code == 204
+    assert (await http.get("/schemes/api-key/header", headers=used)).status_code == 401
+    (event,) = await events(server, user_id=str(user.id), event_type="user.password_reset")
+    assert event.details == {"api_keys_revoked": 1}
