@@ -706,7 +706,7 @@ def test_a_client_cannot_have_the_id_of_a_user(
 ) -> None:
     user_id = spelled(latchkey.json("users", "create", "bob")["id"])
     result = latchkey("clients", "create", "App", "--client-id", user_id, "--grant", "password")
-    assert_refused(result, "this client id is the id of a user")
+    assert_refused(result, "a client id does not have the form of a user's id")
 
 
 @pytest.mark.parametrize(

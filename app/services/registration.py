@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import insert_new
 from app.errors import ConflictError, InvalidError
-from app.models import Client, ClientScope, ClientSecret, User
+from app.models import Client, ClientScope, ClientSecret
 from app.security.opaque import generate_secret, hash_secret
 from app.services.audit import OPERATOR
 from app.services.names import has_unseen
@@ -143,21 +143,26 @@ def check_registration(registration: Registration) -> None:
 async def check_identity(connection: AsyncConnection, client_id: str) -> None:
     """Raise :class:`InvalidError` or :class:`ConflictError` for what no new client is called.
 
-    Client ids and users' ids both become a ``sub`` and must not meet (RFC 9068, section 5).
+    Client ids and users' ids both become a ``sub`` and must not meet (RFC 9068, section 5), nor
+    may a client take the place of a user who was deleted: so no client id has their form.
     """
     if not {"", ".", ".."}.isdisjoint(client_id.split("/")):
         # Whoever asks for /clients/{client_id} would ask for another path (RFC 3986, 6.2.2.3).
         raise InvalidError("between the slashes of a client id is something other than dots")
     if client_id.endswith("/secret"):
         raise InvalidError("a client id does not end in /secret: that is where its secret is")
+    if _looks_like_a_user_id(client_id):
+        raise InvalidError("a client id does not have the form of a user's id", "client_id")
     if await connection.scalar(select(exists().where(Client.client_id == client_id))):
         raise ConflictError(f"a client with the id {client_id!r} exists already")
+
+
+def _looks_like_a_user_id(client_id: str) -> bool:
     try:
-        as_uuid = uuid.UUID(client_id)
+        uuid.UUID(client_id)
     except ValueError:
-        return
-    if await connection.scalar(select(exists().where(User.id == as_uuid))):
-        raise ConflictError("this client id is the id of a user")
+        return False
+    return True
 
 
 def auth_methods_of(registration: Registration) -> list[str]:

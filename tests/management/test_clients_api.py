@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_oauth2_error
+from tests.assertions import assert_oauth2_error, assert_problem
 from tests.clock import TestClock
 from tests.conftest import ISSUER
 from tests.factories import SCOPES, TestClient, TestUser, bearer, log_in
@@ -247,12 +247,14 @@ async def test_a_second_client_of_the_same_id_is_a_conflict(
     assert await get(http, as_admin, client_id) == created["client"]
 
 
-async def test_a_client_with_the_id_of_a_user_is_a_conflict(
-    http: httpx2.AsyncClient, as_admin: dict[str, str], alice: TestUser
+async def test_no_client_has_the_id_of_a_user_not_even_of_one_who_was_deleted(
+    http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
-    body = {"name": "App", "client_id": str(alice.id), "grant_types": ["password"]}
+    body = {"name": "App", "client_id": str(uuid.uuid4()), "grant_types": ["password"]}
     response = await http.post("/clients", json=body, headers=as_admin)
-    assert_refused(response, 409, "this client id is the id of a user")
+    reason = "a client id does not have the form of a user's id"
+    problem = assert_problem(response, 422)
+    assert problem["errors"] == [{"field": "body.client_id", "reason": reason}]
 
 
 @pytest.mark.parametrize(

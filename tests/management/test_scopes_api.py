@@ -381,9 +381,8 @@ async def test_an_administrator_who_added_a_scope_is_disabled_by_another(
 async def test_a_client_that_added_a_scope_is_given_another_secret_by_an_administrator(
     http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], clock: TestClock
 ) -> None:
-    """Its id may even look like the id of a user."""
     robot = await add_service(
-        server, str(uuid.uuid4()), scopes=["scopes:write"], default_scopes=["scopes:write"]
+        server, f"robot-{uuid.uuid4()}", scopes=["scopes:write"], default_scopes=["scopes:write"]
     )
     path = f"/clients/{robot.client_id}"
     before = await http.get(path, headers=as_admin)

@@ -468,7 +468,8 @@ def test_a_client_with_the_id_of_a_user_is_refused(full: Shell) -> None:
     (ada, _) = json.loads(export(full))["users"]
     client = {"client_id": ada["id"], "name": "App", "grant_types": ["client_credentials"]}
     result = full("import", "-", stdin=json.dumps({"clients": [client]}))
-    assert_line(result, f"clients.0 {ada['id']!r}: this client id is the id of a user")
+    reason = "a client id does not have the form of a user's id"
+    assert_line(result, f"clients.0 {ada['id']!r}: {reason}")
 
 
 # Secrets

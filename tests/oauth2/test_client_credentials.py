@@ -8,7 +8,7 @@ import jwt
 import pytest
 from sqlalchemy import select
 
-from app.errors import ConflictError, InvalidError
+from app.errors import InvalidError
 from app.models import Login, RefreshToken
 from app.server import Server
 from app.services.clients import find_client
@@ -283,9 +283,9 @@ async def test_the_token_of_a_client_with_a_users_name_does_not_open_that_users_
 async def test_a_client_id_that_is_the_id_of_a_user_cannot_be_registered(
     server: Server, alice: TestUser, write: Callable[[uuid.UUID], str]
 ) -> None:
-    with pytest.raises(ConflictError) as refused:
+    with pytest.raises(InvalidError) as refused:
         await add_service(server, write(alice.id))
-    assert refused.value.detail == "this client id is the id of a user"
+    assert refused.value.detail == "a client id does not have the form of a user's id"
     async with server.database.read() as connection:
         assert await find_client(connection, write(alice.id)) is None
 
