@@ -5,6 +5,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from app import main
 from app.proxies import TrustedProxies
 from tests.conftest import make_settings
 
@@ -66,3 +67,11 @@ async def test_a_proxy_that_is_not_named_is_not_believed_and_noticed_once(
 async def test_a_client_without_a_proxy_is_not_remarkable(caplog: pytest.LogCaptureFixture) -> None:
     assert await client_of(behind("10.0.0.1"), "10.0.0.2", "X-Other") == "10.0.0.2"
     assert caplog.text == ""
+
+
+def test_a_worker_believes_the_proxies_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LATCHKEY_ENVIRONMENT", "development")
+    monkeypatch.setenv("LATCHKEY_FORWARDED_ALLOW_IPS", "10.1.2.3/16")
+    monkeypatch.setattr("gc.freeze", lambda: None)
+    trusted = main.create_worker().trusted_hosts
+    assert ("10.1.9.9" in trusted, "127.0.0.1" in trusted) == (True, False)
