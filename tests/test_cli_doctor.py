@@ -213,6 +213,34 @@ def test_a_setting_that_leaves_something_open_is_found(
     assert doctor.finds(**settings) == found
 
 
+@pytest.mark.parametrize(
+    ("mode", "found"),
+    [
+        (0o600, {}),
+        (0o400, {}),
+        (0o640, {"database-readable": "warning"}),
+        (0o644, {"database-readable": "warning"}),
+        (0o602, {"database-readable": "warning"}),
+    ],
+    ids=str,
+)
+def test_a_database_that_others_can_open_is_found(
+    doctor: Doctor, mode: int, found: Mapping[str, str]
+) -> None:
+    Path(doctor.url.removeprefix("sqlite:///")).chmod(mode)
+    assert doctor.finds() == found
+
+
+def test_what_lies_beside_a_database_is_looked_at_as_well(doctor: Doctor) -> None:
+    file = Path(doctor.url.removeprefix("sqlite:///"))
+    wal = file.with_name(file.name + "-wal")
+    wal.touch()
+    wal.chmod(0o644)
+    assert doctor.sentence("database-readable") == (
+        f"other users of this machine may open {wal.name}"
+    )
+
+
 def test_no_finding_repeats_a_secret(doctor: Doctor) -> None:
     secrets = "weak" * 10, "weak" * 11, PEPPER
     keys = ",".join(secrets[:2])
