@@ -118,13 +118,15 @@ class Database:
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:
+    """With synchronous=FULL, so that what was answered to a revocation outlives a power cut."""
+
     @event.listens_for(engine.sync_engine, "connect")
     def set_pragmas(connection: DBAPIConnection, _record: object) -> None:
         connection.isolation_level = None  # BEGIN is ours: see _begin_immediate
         pragmas = f"""
             PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT};
             PRAGMA journal_mode = WAL;
-            PRAGMA synchronous = NORMAL;
+            PRAGMA synchronous = FULL;
             PRAGMA foreign_keys = ON;
         """
         connection.run_async(lambda driver: driver.executescript(pragmas))

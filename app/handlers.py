@@ -55,11 +55,12 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
         headers = MutableHeaders(raw=[(n.lower().encode(), v.encode()) for n, v in pairs])
         if error.status_code == 405:
             headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+        sentence = _SENTENCES.get(error.status_code, str(error.detail))
         if request.url.path in PROTOCOL_PATHS:
-            protocol_error = InvalidRequestError(description=_SENTENCES.get(error.status_code))
+            protocol_error = InvalidRequestError(description=sentence)
             headers.update(protocol_error.headers(realm))
             return JSONResponse(protocol_error.content(), error.status_code, headers)
-        problem = Problem(_SENTENCES.get(error.status_code, str(error.detail)), error.status_code)
+        problem = Problem(sentence, error.status_code)
         return JSONResponse(
             problem.content(), problem.status, headers, media_type=problem.media_type
         )

@@ -26,6 +26,10 @@ from app.services.throttle import FORGOTTEN_AFTER, KNOWN_FOR
 BATCH = 500
 """Rows in one transaction."""
 
+KEPT_LONGER = timedelta(days=1)
+"""What keeps something from being good again stays for so long after that is over by itself: a
+purge by a clock that is ahead by less brings nothing back."""
+
 
 async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, int]:
     """Delete expired rows; return how many of each kind.
@@ -33,10 +37,14 @@ async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, i
     Audit events go only when they are older than ``audit_days``, if that is given.
 
     A login stays until every token issued from it is over, so that a used refresh token is known
-    as used for as long as it could be presented.
+    as used for as long as it could be presented. The count of a Digest nonce stays for as long as
+    one that was issued then would be accepted now, if its lifetime was made longer since.
     """
     now = server.clock.now()
-    over = now - timedelta(seconds=server.settings.access_token_ttl)
+    settings = server.settings
+    long_over = now - KEPT_LONGER
+    over = long_over - timedelta(seconds=settings.access_token_ttl)
+    nonce_over = long_over - timedelta(seconds=settings.digest_nonce_ttl)
     deleted = {
         "pending_authorizations": await _delete(
             server, PendingAuthorization.key_hash, PendingAuthorization.expires_at < now
@@ -49,7 +57,7 @@ async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, i
         ),
         "logins": await _delete(server, Login.id, Login.expires_at < over),
         "digest_nonces": await _delete(
-            server, DigestNonce.nonce_hash, DigestNonce.expires_at < now
+            server, DigestNonce.nonce_hash, DigestNonce.expires_at < nonce_over
         ),
         "failed_logins": await _delete(
             server, FailedLogins.key_hash, FailedLogins.last_failed_at < now - FORGOTTEN_AFTER
@@ -58,7 +66,7 @@ async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, i
             server, KnownOrigin.key_hash, KnownOrigin.last_login_at < now - KNOWN_FOR
         ),
         "revoked_tokens": await _delete(
-            server, RevokedToken.token_id, RevokedToken.expires_at < now
+            server, RevokedToken.token_id, RevokedToken.expires_at < long_over
         ),
         "signing_keys": await _delete(server, SigningKey.kid, _long_retired(now)),
     }

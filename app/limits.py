@@ -1,4 +1,4 @@
-"""How much of a request is read, and for how long one waits for it.
+"""How much of a request is read, for how long one waits for it, and that it names a host.
 
 Inside these limits each value has one of its own, where it is read: see
 :mod:`app.oauth2.form`, :mod:`app.oauth2.scope`, :mod:`app.security.jwt` and
@@ -6,6 +6,8 @@ Inside these limits each value has one of its own, where it is read: see
 """
 
 import asyncio
+import re
+from ipaddress import IPv6Address
 
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
@@ -24,15 +26,42 @@ BODY_TIMEOUT = 30.0
 """Seconds that a body may take to arrive; past it 408."""
 
 
-def refusal_of_head(scope: Scope) -> int | None:
-    """The status that a request is answered with for its address or headers, or None."""
+_HOST = re.compile(
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+)"
+    r"(?::[0-9]{0,5})?"
+)
+"""RFC 3986, section 3.2.2 and 3.2.3, without user and without the IP versions of the future."""
+
+
+def refusal_of_head(scope: Scope) -> HTTPException | None:
+    """What a request is answered for its address or headers, or None."""
     if len(scope["raw_path"]) + len(scope["query_string"]) > ADDRESS_LIMIT:
-        return 414
+        return HTTPException(414)
     headers = scope["headers"]
     size = 0
+    hosts = []
     for name, value in headers:
         size += len(name) + len(value)
-    return 431 if size > HEADERS_LIMIT or len(headers) > HEADER_COUNT_LIMIT else None
+        if name == b"host":
+            hosts.append(value)
+    if size > HEADERS_LIMIT or len(headers) > HEADER_COUNT_LIMIT:
+        return HTTPException(431)
+    # RFC 9112, section 3.2
+    optional = scope.get("http_version") == "1.0" and not hosts
+    if optional or (len(hosts) == 1 and _is_host(hosts[0].decode("latin-1"))):
+        return None
+    return HTTPException(400, "The Host header is missing, repeated or malformed.")
+
+
+def _is_host(text: str) -> bool:
+    match = _HOST.fullmatch(text)
+    if match is None:
+        return False
+    try:
+        IPv6Address(match["ipv6"] or "::")
+    except ValueError:
+        return False
+    return True
 
 
 def bounded_body(scope: Scope, receive: Receive, limit: int) -> Receive:
@@ -56,7 +85,7 @@ def bounded_body(scope: Scope, receive: Receive, limit: int) -> Receive:
         except TimeoutError:
             raise HTTPException(408, headers={"Connection": "close"}) from None
         if message["type"] == "http.disconnect":
-            raise HTTPException(400)
+            raise HTTPException(400, "The request body is not complete.")
         received += len(message.get("body", b""))
         if received > limit:
             raise HTTPException(413)

@@ -3,8 +3,10 @@
 import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from fastapi import FastAPI
+from uvicorn._types import ASGI3Application
 
 from app import VERSION, health, measuring
 from app.api import api_keys, audit, clients, me, scopes, users
@@ -20,6 +22,7 @@ from app.oidc import userinfo
 from app.oidc.discovery import discovery_router
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
 from app.pages.errors import add_page_error_handler
+from app.proxies import TrustedProxies
 from app.schemes import scheme_routers
 from app.server import Server
 from app.settings import Settings, load_settings
@@ -94,9 +97,10 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     return app
 
 
-def create_worker() -> FastAPI:
-    """The application for a process that serves nothing else."""
-    app = create_app()
+def create_worker() -> TrustedProxies:
+    """The application for a process that serves nothing else, behind its proxies."""
+    settings = load_settings()
+    app = TrustedProxies(cast(ASGI3Application, create_app(settings)), settings.forwarded_allow_ips)
     # What is imported and built by now stays: no garbage collection has to look at it again.
     gc.freeze()
     return app

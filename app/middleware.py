@@ -69,7 +69,7 @@ class Surroundings:
         try:
             if refusal := refusal_of_head(scope):
                 answer = scope["app"].exception_handlers[HTTPException]
-                response = await answer(Request(scope), HTTPException(refusal))
+                response = await answer(Request(scope), refusal)
                 await response(scope, receive, send_with_headers)
             else:
                 bounded = bounded_body(scope, receive, self._body_limit)

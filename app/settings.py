@@ -6,7 +6,7 @@ Every setting is described in ``.env.example``. A bad or unknown one stops the s
 
 import os
 import re
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -56,6 +56,8 @@ CommaSeparatedSecrets = Annotated[list[SecretStr], NoDecode, BeforeValidator(_sp
 TEN_YEARS = 10 * 365 * 24 * 3600
 Seconds = Annotated[int, Field(ge=1, le=TEN_YEARS)]
 Limit = Annotated[int, Field(ge=0, le=1_000_000)]
+
+EVERY_PROXY = "*"
 
 LOCATION = r"^(sqlite:///[^?]+|postgresql://.+)$"
 """SQLite in a file: a database in memory would be another one for each connection."""
@@ -114,6 +116,13 @@ class Settings(BaseSettings):
         return self._issuer_given
 
     @property
+    def proxies(self) -> list[IPv4Network | IPv6Network] | None:
+        """The networks whose proxies are believed; None if everybody is."""
+        if self.forwarded_allow_ips == EVERY_PROXY:
+            return None
+        return [ip_network(part) for part in self.forwarded_allow_ips.split(",")]
+
+    @property
     def development(self) -> bool:
         """Whether demo data, the built-in secret and http issuers are permitted."""
         return self.environment == "development"
@@ -144,7 +153,7 @@ class Settings(BaseSettings):
                 self.default_client_id = "first-party"
         _check_database_url(self)
         _check_hash_cost(self)
-        _check_proxies(self)
+        _complete_proxies(self)
         _check_secret_keys(self)
         _check_password_peppers(self)
         _check_issuer(self)
@@ -173,15 +182,21 @@ def _check_hash_cost(settings: Settings) -> None:
         )
 
 
-def _check_proxies(settings: Settings) -> None:
-    for proxy in settings.forwarded_allow_ips.split(","):
-        try:
-            if proxy.strip() != "*":
-                ip_network(proxy.strip(), strict=False)
-        except ValueError:
-            raise SettingsError(
-                "LATCHKEY_FORWARDED_ALLOW_IPS takes addresses and networks with commas, or *"
-            ) from None
+def _complete_proxies(settings: Settings) -> None:
+    """Write addresses and networks in the one way that the server understands."""
+    if settings.forwarded_allow_ips.strip() == EVERY_PROXY:
+        settings.forwarded_allow_ips = EVERY_PROXY
+        return
+    try:
+        networks = [
+            ip_network(part.strip(), strict=False)
+            for part in settings.forwarded_allow_ips.split(",")
+        ]
+    except ValueError:
+        raise SettingsError(
+            "LATCHKEY_FORWARDED_ALLOW_IPS takes addresses and networks with commas, or *"
+        ) from None
+    settings.forwarded_allow_ips = ",".join(str(network) for network in networks)
 
 
 def _check_secret_keys(settings: Settings) -> None:

@@ -1,9 +1,10 @@
-"""SQLite's thread, entered once for each statement.
+"""SQLite's file, made for its owner alone, and its thread, entered once for each statement.
 
 aiosqlite makes, runs, reads and closes a cursor in four trips to the thread of its connection, each
 of which costs the event loop more than most statements cost SQLite. Here the four are one.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
@@ -75,8 +76,27 @@ class Connection(aiosqlite.Connection):
         await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
 
 
-def connect(*args: Any, **options: Any) -> Connection:
-    """A connection, opened when it is awaited; the arguments are those of ``sqlite3.connect``."""
-    connection = Connection(lambda: sqlite3.connect(*args, **options), CHUNK_SIZE)
+def create_for_owner(path: str) -> None:
+    """Make an empty database that nobody else can read, unless there is a file already.
+
+    SQLite gives the permissions of the file to those that it puts beside it.
+    """
+    try:
+        file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except OSError:
+        return  # it is there; or SQLite will say why it cannot be
+    os.fchmod(file, 0o600)  # whatever the umask left of it
+    os.close(file)
+
+
+def connect(path: str, **options: Any) -> Connection:
+    """A connection, opened when it is awaited; the options are those of ``sqlite3.connect``."""
+
+    def open_file() -> sqlite3.Connection:
+        create_for_owner(path)
+        opened: sqlite3.Connection = sqlite3.connect(path, **options)
+        return opened
+
+    connection = Connection(open_file, CHUNK_SIZE)
     connection._thread.daemon = True  # as SQLAlchemy does: a process may end without closing it
     return connection

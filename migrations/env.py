@@ -14,6 +14,7 @@ from app.database import driver_url
 from app.models import Base
 from app.models.base import UtcDateTime
 from app.settings import SettingsError, load_settings
+from app.sqlite import create_for_owner
 
 LOCK = 7_236_544  # any number that every migrating process agrees on
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
@@ -60,6 +61,7 @@ async def main() -> None:
     url = database_url()
     engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
     if engine.dialect.name == "sqlite":
+        create_for_owner(str(engine.url.database))
 
         @event.listens_for(engine.sync_engine, "connect")
         def prepare(connection: Any, _record: object) -> None:

@@ -69,7 +69,7 @@ class Sqlite:
 
     def migrated(self) -> str:
         url = self.empty()
-        shutil.copyfile(self._template, url.removeprefix("sqlite:///"))
+        shutil.copy(self._template, url.removeprefix("sqlite:///"))
         return url
 
     def drop(self, url: str) -> None:

@@ -29,7 +29,7 @@ from tests.factories import TestClient, TestUser, add_client, add_user, log_in
 STRONG = {"password_hash_memory_kib": "19456", "password_hash_time": "2"}
 
 PEPPER = "a-pepper-that-is-kept-apart-from-the-database"
-EXPECTED = frozenset({"sqlite", "no-administrator"})
+EXPECTED = frozenset({"sqlite", "no-administrator", "forwarded-loopback"})
 """What is open in every empty deployment on SQLite."""
 
 
@@ -93,7 +93,7 @@ def test_a_new_deployment_with_the_defaults_is_safe(doctor: Doctor) -> None:
     assert {name: report[name] for name in ("unsafe", "warning", "note")} == {
         "unsafe": 0,
         "warning": 0,
-        "note": 2,
+        "note": 3,
     }
     assert {each["check"] for each in report["findings"]} == EXPECTED
     for each in report["findings"]:
@@ -110,7 +110,7 @@ def test_for_people_each_finding_has_why_and_how_and_the_worst_comes_first(docto
         "    how  Unset it, or set a limit.\n\n"
         "NOTE  "
     )
-    assert result.stdout.endswith("\n1 unsafe, 0 warning, 3 note\n")
+    assert result.stdout.endswith("\n1 unsafe, 0 warning, 4 note\n")
 
 
 def test_a_database_that_is_not_migrated_is_refused(
@@ -157,13 +157,34 @@ def test_development_is_unsafe_and_so_is_all_that_comes_with_it(doctor: Doctor) 
         ({"login_max_failures": "0"}, {"login-max-failures": "unsafe"}),
         ({"login_max_failures": "100"}, {}),
         ({"login_max_failures": "101"}, {"login-max-failures": "warning"}),
+        ({"login_max_failures": "1000"}, {"login-max-failures": "warning"}),
+        ({"login_max_failures": "1001"}, {"login-max-failures": "unsafe"}),
         (
             {"login_max_failures_per_address": "0"},
             {"login-max-failures-per-address": "warning"},
         ),
+        ({"login_max_failures_per_address": "1000"}, {}),
+        (
+            {"login_max_failures_per_address": "1000000"},
+            {"login-max-failures-per-address": "warning"},
+        ),
+        ({"login_lockout_seconds": "60"}, {}),
+        ({"login_lockout_seconds": "1"}, {"login-lockout-seconds": "warning"}),
+        ({"login_queue": "1000"}, {}),
+        ({"login_queue": "1001"}, {"login-queue": "warning"}),
+        ({"login_queue": "1000000"}, {"login-queue": "unsafe"}),
+        ({"request_body_limit": "1048576"}, {}),
+        ({"request_body_limit": "1048577"}, {"request-body-limit": "warning"}),
+        ({"request_body_limit": "10000000000"}, {"request-body-limit": "unsafe"}),
         ({"forwarded_allow_ips": "*"}, {"forwarded-allow-ips": "unsafe"}),
         ({"forwarded_allow_ips": "10.0.0.1, 0.0.0.0/0"}, {"forwarded-allow-ips": "unsafe"}),
+        ({"forwarded_allow_ips": "::/0"}, {"forwarded-allow-ips": "unsafe"}),
+        ({"forwarded_allow_ips": "0.0.0.0/1,128.0.0.0/1"}, {"forwarded-allow-ips": "unsafe"}),
+        ({"forwarded_allow_ips": "64.0.0.0/8,65.0.0.0/8"}, {"forwarded-allow-ips": "unsafe"}),
+        ({"forwarded_allow_ips": "2000::/3"}, {"forwarded-allow-ips": "unsafe"}),
         ({"forwarded_allow_ips": "10.0.0.1,10.1.0.0/16"}, {}),
+        ({"forwarded_allow_ips": "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"}, {}),
+        ({"forwarded_allow_ips": "104.16.0.0/13,2400:cb00::/32"}, {}),
         ({"cors_origins": "https://app.example"}, {"cors-origins": "note"}),
         (
             {"cors_origins": "http://app.example"},
@@ -175,6 +196,13 @@ def test_development_is_unsafe_and_so_is_all_that_comes_with_it(doctor: Doctor) 
         ({"metrics": "true"}, {"metrics": "note"}),
         ({"default_client_id": "app"}, {"default-client-id": "note"}),
         ({"password_pepper": PEPPER}, {}),
+        (
+            {
+                "password_pepper": f"{PEPPER},{PEPPER}-of-before",
+                "secret_key": f"{PEPPER}-of-before",
+            },
+            {"pepper-is-secret-key": "warning"},
+        ),
         ({"posture": "oauth21"}, {}),
     ],
     ids=str,
@@ -183,6 +211,34 @@ def test_a_setting_that_leaves_something_open_is_found(
     doctor: Doctor, settings: Mapping[str, str], found: Mapping[str, str]
 ) -> None:
     assert doctor.finds(**settings) == found
+
+
+@pytest.mark.parametrize(
+    ("mode", "found"),
+    [
+        (0o600, {}),
+        (0o400, {}),
+        (0o640, {"database-readable": "warning"}),
+        (0o644, {"database-readable": "warning"}),
+        (0o602, {"database-readable": "warning"}),
+    ],
+    ids=str,
+)
+def test_a_database_that_others_can_open_is_found(
+    doctor: Doctor, mode: int, found: Mapping[str, str]
+) -> None:
+    Path(doctor.url.removeprefix("sqlite:///")).chmod(mode)
+    assert doctor.finds() == found
+
+
+def test_what_lies_beside_a_database_is_looked_at_as_well(doctor: Doctor) -> None:
+    file = Path(doctor.url.removeprefix("sqlite:///"))
+    wal = file.with_name(file.name + "-wal")
+    wal.touch()
+    wal.chmod(0o644)
+    assert doctor.sentence("database-readable") == (
+        f"other users of this machine may open {wal.name}"
+    )
 
 
 def test_no_finding_repeats_a_secret(doctor: Doctor) -> None:
@@ -271,6 +327,33 @@ def test_the_posture_oauth21_closes_the_password_grant_and_the_way_without_pkce(
     assert doctor.finds(posture="oauth21") == {}
 
 
+def test_proxies_elsewhere_are_not_asked_about(doctor: Doctor) -> None:
+    report = json.loads(doctor("--json", forwarded_allow_ips="127.0.0.1,10.0.0.1").stdout)
+    assert {each["check"] for each in report["findings"]} == EXPECTED - {"forwarded-loopback"}
+
+
+def test_a_client_that_administers_by_itself_is_named(doctor: Doctor) -> None:
+    async def work(server: Server) -> None:
+        alone = ("client_credentials",)
+        uris = ("https://app.example/callback",)
+        scopes = ["users:read", "users:write", "scopes:write", "profile"]
+        await add_client(server, "robot", grant_types=alone, scopes=scopes)
+        await add_client(server, "reader", grant_types=alone, scopes=["users:read"])
+        await add_client(
+            server,
+            "console",
+            grant_types=("authorization_code",),
+            redirect_uris=uris,
+            scopes=scopes,
+        )
+
+    doctor.prepare(work)
+    assert doctor.finds() == {"client-administrator": "warning"}
+    assert doctor.sentence("client-administrator") == (
+        "the client robot may use scopes:write, users:write by itself"
+    )
+
+
 def test_a_client_that_is_disabled_leaves_nothing_open(doctor: Doctor) -> None:
     doctor.prepare(lambda server: add_client(server, "kiosk", introspect="any"))
     assert doctor.finds() == {"password-grant": "warning", "introspect-any": "note"}
@@ -324,7 +407,7 @@ def test_too_many_administrators_are_found(doctor: Doctor) -> None:
 def test_an_administrator_is_enough(doctor: Doctor) -> None:
     doctor.prepare(lambda server: add_user(server, "admin", scopes=["users:write"]))
     checks = {each["check"] for each in json.loads(doctor("--json").stdout)["findings"]}
-    assert checks == {"sqlite"}
+    assert checks == EXPECTED - {"no-administrator"}
 
 
 def test_hashes_from_elsewhere_and_without_the_pepper_are_counted(doctor: Doctor) -> None:

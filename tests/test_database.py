@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import stat
 import traceback
 import uuid
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Generator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import ATTEMPTS, Database, driver_url, lock, retry_conflicts
 from app.models import Scope, User, UserScope
+from app.schema import upgrade
 
 SECRET = "sentinel-of-a-credential"
 NOW = datetime(2026, 11, 24, 12, 30, 15, 123456, tzinfo=UTC)
@@ -212,13 +214,56 @@ async def test_a_row_that_refers_to_nothing_is_refused(database: Database) -> No
 @pytest.mark.parametrize("engine", ["read", "statement", "transaction"])
 @pytest.mark.parametrize(
     ("pragma", "value"),
-    [("journal_mode", "wal"), ("foreign_keys", 1), ("busy_timeout", 5000), ("synchronous", 1)],
+    [("journal_mode", "wal"), ("foreign_keys", 1), ("busy_timeout", 5000), ("synchronous", 2)],
 )
 async def test_each_connection_to_sqlite_has_its_pragmas(
     sqlite: Database, engine: str, pragma: str, value: object
 ) -> None:
     async with getattr(sqlite, engine)() as connection:
         assert await connection.scalar(text(f"PRAGMA {pragma}")) == value
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o277], ids="umask_{:03o}".format)
+def umask(request: pytest.FixtureRequest) -> Generator[None]:
+    before = os.umask(request.param)
+    yield
+    os.umask(before)
+
+
+def modes(file: Path) -> dict[str, int]:
+    """The permissions of a database on SQLite and of what lies beside it."""
+    return {each.name: stat.S_IMODE(each.stat().st_mode) for each in file.parent.glob("*.db*")}
+
+
+PRIVATE = {"latchkey.db": 0o600, "latchkey.db-wal": 0o600, "latchkey.db-shm": 0o600}
+
+
+@pytest.mark.usefixtures("umask")
+@pytest.mark.parametrize("engine", ["read", "statement", "transaction"])
+async def test_a_new_database_on_sqlite_is_for_its_owner_alone(
+    sqlite: Database, tmp_path: Path, engine: str
+) -> None:
+    async with getattr(sqlite, engine)() as connection:
+        await connection.execute(text("CREATE TABLE some (id INTEGER)"))
+        assert modes(tmp_path / "latchkey.db") == PRIVATE
+
+
+@pytest.mark.usefixtures("umask")
+def test_a_new_database_that_is_migrated_is_for_its_owner_alone(tmp_path: Path) -> None:
+    upgrade(f"sqlite:///{tmp_path / 'latchkey.db'}")
+    found = modes(tmp_path / "latchkey.db")
+    assert found["latchkey.db"] == 0o600
+    assert found.items() <= PRIVATE.items()
+
+
+async def test_a_database_on_sqlite_that_is_there_keeps_its_mode(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    (tmp_path / "latchkey.db").touch()
+    (tmp_path / "latchkey.db").chmod(0o640)
+    async with sqlite.transaction() as connection:
+        await connection.execute(text("CREATE TABLE some (id INTEGER)"))
+        assert modes(tmp_path / "latchkey.db") == dict.fromkeys(PRIVATE, 0o640)
 
 
 async def test_a_transaction_on_sqlite_takes_the_write_lock_at_its_beginning(

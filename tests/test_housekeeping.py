@@ -11,6 +11,7 @@ from app import housekeeping
 from app.housekeeping import purge
 from app.models import Login, RefreshToken, RevokedToken, SigningKey
 from app.server import Server
+from app.services.digest import count_nonce
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
@@ -36,6 +37,13 @@ ACCESS = 900
 """Seconds that an access token lives."""
 
 
+MARGIN = 24 * 3600
+"""Seconds for which what guards against a return is kept after it is over."""
+
+AHEAD = 16 * 60
+"""Seconds by which a clock is wrong: more than an access token lives."""
+
+
 @pytest.fixture
 def settings(database_url: str) -> Settings:
     return make_settings(database_url=database_url, refresh_token_ttl=FAMILY)
@@ -49,6 +57,14 @@ async def shop(server: Server) -> TestClient:
 async def purged(server: Server) -> Mapping[str, int]:
     """How many rows of each kind a purge deleted, where there were any."""
     return {kind: count for kind, count in (await purge(server)).items() if count}
+
+
+async def purged_ahead(server: Server, clock: TestClock) -> Mapping[str, int]:
+    """The same by a clock that is wrong, and right again when everything else is asked."""
+    clock.advance(AHEAD)
+    deleted = await purged(server)
+    clock.advance(-AHEAD)
+    return deleted
 
 
 async def counts(server: Server) -> Mapping[str, int]:
@@ -82,7 +98,7 @@ async def test_a_login_goes_with_its_refresh_tokens_when_its_last_token_is_over(
 ) -> None:
     first = await log_in(http, alice, shop)
     await refreshed(http, shop, first["refresh_token"])
-    clock.advance(FAMILY + ACCESS)
+    clock.advance(FAMILY + ACCESS + MARGIN)
     assert await purged(server) == {}
     clock.advance(1)
     assert await purged(server) == {"logins": 1}
@@ -94,9 +110,9 @@ async def test_a_login_without_refresh_tokens_goes_after_its_access_token(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient, clock: TestClock
 ) -> None:
     await log_in(http, alice, web)
-    clock.advance(ACCESS)
+    clock.advance(ACCESS + ACCESS + MARGIN)
     assert await purged(server) == {}
-    clock.advance(ACCESS + 1)
+    clock.advance(1)
     assert await purged(server) == {"logins": 1}
 
 
@@ -104,7 +120,7 @@ async def test_a_live_login_and_its_tokens_stay(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient, clock: TestClock
 ) -> None:
     over = await log_in(http, alice, shop)
-    clock.advance(FAMILY)
+    clock.advance(FAMILY + MARGIN)
     live = await log_in(http, alice, shop, "profile")
     clock.advance(ACCESS + 1)
     again = await refreshed(http, shop, live["refresh_token"])
@@ -136,6 +152,17 @@ async def test_a_used_refresh_token_is_known_as_used_while_its_family_lives(
     assert_oauth2_error(await refresh(http, shop, second["refresh_token"]), "invalid_grant")
 
 
+async def test_a_used_refresh_token_ends_its_family_although_the_clock_of_a_purge_was_ahead(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient, clock: TestClock
+) -> None:
+    first = await log_in(http, alice, shop)
+    second = await refreshed(http, shop, first["refresh_token"])
+    clock.advance(FAMILY - 1)
+    assert await purged_ahead(server, clock) == {}
+    assert_oauth2_error(await refresh(http, shop, first["refresh_token"]), "invalid_grant")
+    assert_oauth2_error(await refresh(http, shop, second["refresh_token"]), "invalid_grant")
+
+
 async def test_an_ended_login_stays_as_long_as_its_tokens_could_be_presented(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient, clock: TestClock
 ) -> None:
@@ -155,7 +182,7 @@ async def test_a_revoked_token_of_a_client_is_forgotten_after_it_has_expired(
     service = await add_service(server)
     token = await own_token(http, service)
     await revoked(http, service, token)
-    clock.advance(ACCESS)
+    clock.advance(ACCESS + MARGIN)
     assert await purged(server) == {}
     clock.advance(1)
     assert await purged(server) == {"revoked_tokens": 1}
@@ -171,6 +198,55 @@ async def test_a_revoked_token_of_a_client_stays_revoked_until_then(
     clock.advance(ACCESS - 1)
     assert await purged(server) == {}
     assert await introspected(http, service, token) == INACTIVE
+
+
+async def test_a_revoked_token_of_a_client_stays_revoked_although_the_clock_of_a_purge_was_ahead(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock
+) -> None:
+    service = await add_service(server)
+    token = await own_token(http, service)
+    await revoked(http, service, token)
+    assert await purged_ahead(server, clock) == {}
+    assert await introspected(http, service, token) == INACTIVE
+
+
+# Digest nonces
+
+NONCE = 300
+"""Seconds that a nonce lives."""
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "kept"),
+    [
+        pytest.param(NONCE, NONCE + NONCE + MARGIN, id="as_before"),
+        pytest.param(7 * MARGIN, NONCE + 7 * MARGIN + MARGIN, id="now_longer"),
+    ],
+)
+async def test_the_count_of_a_nonce_stays_longer_than_the_nonce_could_be_accepted(
+    server: Server, clock: TestClock, lifetime: int, kept: int
+) -> None:
+    expires_at = clock.now() + timedelta(seconds=NONCE)
+    assert await count_nonce(server.database, "a nonce", 1, expires_at)
+    changed = server.settings.model_copy(update={"digest_nonce_ttl": lifetime})
+    today = Server(changed, clock)
+    try:
+        clock.advance(kept)
+        assert await purged(today) == {}
+        assert not await count_nonce(server.database, "a nonce", 1, expires_at)
+        clock.advance(1)
+        assert await purged(today) == {"digest_nonces": 1}
+    finally:
+        await today.close()
+
+
+async def test_a_nonce_is_not_good_twice_although_the_clock_of_a_purge_was_ahead(
+    server: Server, clock: TestClock
+) -> None:
+    expires_at = clock.now() + timedelta(seconds=NONCE)
+    assert await count_nonce(server.database, "a nonce", 1, expires_at)
+    assert await purged_ahead(server, clock) == {}
+    assert not await count_nonce(server.database, "a nonce", 1, expires_at)
 
 
 # Signing keys
@@ -232,7 +308,7 @@ async def test_no_transaction_deletes_more_than_a_batch(
     monkeypatch.setattr(housekeeping, "BATCH", 2)
     for _ in range(logins):
         await log_in(http, alice, shop)
-    clock.advance(FAMILY + ACCESS + 1)
+    clock.advance(FAMILY + ACCESS + MARGIN + 1)
     live = await log_in(http, alice, shop)
     commits.clear()
     deleted = await purge(server)
@@ -246,6 +322,6 @@ async def test_purging_twice_deletes_nothing_more(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient, clock: TestClock
 ) -> None:
     await log_in(http, alice, shop)
-    clock.advance(FAMILY + ACCESS + 1)
+    clock.advance(FAMILY + ACCESS + MARGIN + 1)
     assert await purged(server) == {"logins": 1}
     assert await purged(server) == {}

@@ -99,6 +99,7 @@ def assert_refused(response: httpx2.Response, path: str, status: int, detail: st
 
 
 PAGE_TITLES = {
+    400: "This request cannot be read",
     408: "This took too long to arrive",
     413: "This is more than is read here",
     414: "This address is too long",
@@ -162,6 +163,89 @@ async def test_a_long_path_is_414_like_a_long_query(http: httpx2.AsyncClient) ->
     assert (await http.get(path[:-1])).status_code == 404
 
 
+# The host (RFC 9112, section 3.2)
+
+
+async def get_from(
+    app: FastAPI, path: str, hosts: list[bytes], http_version: str = "1.1"
+) -> httpx2.Response:
+    """The answer to a request with these ``Host`` headers. Over ASGI itself: HTTP clients add one
+    and are particular about what is in it."""
+    answers: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        answers.append(dict(message))
+
+    scope = {
+        "type": "http",
+        "http_version": http_version,
+        "method": "GET",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"host", host) for host in hosts],
+        "scheme": "http",
+        "server": ("127.0.0.1", 8000),
+        "client": ("127.0.0.1", 1),
+    }
+    await app(scope, receive, send)
+    start, *rest = answers
+    body = b"".join(message["body"] for message in rest)
+    return httpx2.Response(start["status"], headers=start["headers"], content=body)
+
+
+HOST_REFUSED = "The Host header is missing, repeated or malformed."
+
+
+@pytest.mark.usefixtures("http")
+@pytest.mark.parametrize("path", [*PROTOCOL, *PAGES, *JSON_API, "/nowhere"])
+@pytest.mark.parametrize("hosts", [[], [b"a.example", b"a.example"], [b"a b"]], ids=str)
+async def test_a_request_that_does_not_name_one_host_is_400(
+    app: FastAPI, path: str, hosts: list[bytes]
+) -> None:
+    assert_refused(await get_from(app, path, hosts), path, 400, HOST_REFUSED)
+
+
+@pytest.mark.usefixtures("http")
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(b"", b":80", b"a/b", b"a?b", b"a#b", b"user@a", b"a,b c", b"http://a", b"a:b", b"a:1:2"),
+        *(b"a:123456", b"\xc3\xbc.example", b"a%2", b"a\\b", b"<a>"),
+        *(b"::1", b"[::1", b"[::g]", b"[127.0.0.1]", b"[1:2:3]:80", b"[::1]80", b"[fe80::1%lo]"),
+    ],
+)
+async def test_what_is_no_host_is_400(app: FastAPI, host: bytes) -> None:
+    assert (await get_from(app, "/healthz", [host])).status_code == 400
+
+
+@pytest.mark.usefixtures("http")
+@pytest.mark.parametrize(
+    "host",
+    [
+        *(b"a", b"a.example", b"A.Example:8000", b"a.example.", b"a_b", b"xn--bcher-kva.example"),
+        *(b"a:", b"127.0.0.1", b"127.0.0.1:8000", b"[::1]", b"[2001:db8::1]:443", b"a%20b"),
+        b"[::ffff:127.0.0.1]:1",
+    ],
+)
+async def test_what_is_a_host_is_served(app: FastAPI, host: bytes) -> None:
+    """Whether it is ours does not matter: nothing that is answered depends on it."""
+    assert (await get_from(app, "/healthz", [host])).status_code == 200
+
+
+@pytest.mark.usefixtures("http")
+@pytest.mark.parametrize(
+    ("hosts", "status"), [([], 200), ([b"a"], 200), ([b"a", b"a"], 400), ([b"a b"], 400)], ids=str
+)
+async def test_http_1_0_may_leave_the_host_out(
+    app: FastAPI, hosts: list[bytes], status: int
+) -> None:
+    assert (await get_from(app, "/healthz", hosts, "1.0")).status_code == status
+
+
 # The body
 
 
@@ -209,7 +293,11 @@ async def post_in_part(app: FastAPI, path: str, *, goes_away: bool = False) -> h
         "path": path,
         "raw_path": path.encode(),
         "query_string": b"",
-        "headers": [(b"content-type", FORM["Content-Type"].encode()), (b"content-length", b"9")],
+        "headers": [
+            (b"host", b"127.0.0.1:8000"),
+            (b"content-type", FORM["Content-Type"].encode()),
+            (b"content-length", b"9"),
+        ],
         "scheme": "http",
         "server": ("127.0.0.1", 8000),
         "client": ("127.0.0.1", 1),

@@ -76,7 +76,7 @@ DEFAULTS: dict[str, object] = {
     "request_body_limit": 65536,
     "realm": "latchkey",
     "log_format": "json",
-    "forwarded_allow_ips": "127.0.0.1",
+    "forwarded_allow_ips": "127.0.0.1/32",
     "cors_origins": [],
     "docs": False,
     "demo_routes": False,
@@ -273,13 +273,25 @@ def test_the_memory_of_a_hash_must_be_enough_for_its_lanes(environment: Environm
     )
 
 
-@pytest.mark.parametrize("proxies", ["*", "127.0.0.1", "10.0.0.0/8, 2001:db8::1"])
-def test_proxies_are_addresses_networks_or_all(environment: Environment, proxies: str) -> None:
+@pytest.mark.parametrize(
+    ("proxies", "understood"),
+    [
+        ("*", "*"),
+        (" * ", "*"),
+        ("127.0.0.1", "127.0.0.1/32"),
+        ("10.0.0.0/8, 2001:db8::1", "10.0.0.0/8,2001:db8::1/128"),
+        ("127.0.0.1/8", "127.0.0.0/8"),
+        ("10.1.2.3/255.255.0.0,2001:DB8::1/32", "10.1.0.0/16,2001:db8::/32"),
+    ],
+)
+def test_proxies_are_addresses_networks_or_all(
+    environment: Environment, proxies: str, understood: str
+) -> None:
     settings = load(environment, PRODUCTION, forwarded_allow_ips=proxies)
-    assert settings.forwarded_allow_ips == proxies
+    assert settings.forwarded_allow_ips == understood
 
 
-@pytest.mark.parametrize("proxies", ["sentinel", "", "10.0.0.1,sentinel", "10.0.0.0/33"])
+@pytest.mark.parametrize("proxies", ["sentinel", "", "10.0.0.1,sentinel", "10.0.0.0/33", "::1,*"])
 def test_what_is_no_address_is_no_proxy(environment: Environment, proxies: str) -> None:
     line = refusal(environment, PRODUCTION, forwarded_allow_ips=proxies)
     assert line == "LATCHKEY_FORWARDED_ALLOW_IPS takes addresses and networks with commas, or *"

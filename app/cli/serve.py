@@ -60,8 +60,7 @@ def serve(
             http=BoundedHttpProtocol,
             ws="none",
             workers=workers,
-            proxy_headers=True,
-            forwarded_allow_ips=configured.forwarded_allow_ips,
+            proxy_headers=False,  # they are read in app.proxies
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
             log_config=log_config(configured.log_format or "json", access_log),

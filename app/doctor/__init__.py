@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from app.doctor.files import examine_files
 from app.doctor.finding import Finding, Severity
 from app.doctor.records import examine_records
 from app.doctor.settings import examine_settings
@@ -12,7 +13,7 @@ __all__ = ["Finding", "Severity", "diagnose"]
 
 async def diagnose(server: Server) -> Sequence[Finding]:
     """Everything that was found, what is unsafe first."""
-    found = list(examine_settings(server.settings))
+    found = [*examine_settings(server.settings), *examine_files(server.settings)]
     found += [finding async for finding in examine_records(server)]
     order = list(Severity)
     return sorted(found, key=lambda finding: order.index(finding.severity))

@@ -78,6 +78,16 @@ def _client(client: ClientRecord, use: PasswordGrantUse, settings: Settings) -> 
             "Then a stolen code is not bound to who asked for it (RFC 9700, section 2.1.1).",
             f"Let it send a code_challenge, then `latchkey clients update {name} --pkce`.",
         )
+    management = sorted(set(MANAGEMENT) & set(client.scopes))
+    if "client_credentials" in client.grant_types and management:
+        yield Finding(
+            Severity.WARNING,
+            "client-administrator",
+            f"the client {name} may use {', '.join(management)} by itself",
+            "Whoever has its secret is an administrator, and the audit trail names no person.",
+            f"`latchkey clients update {name}` with the scopes that it needs, or with the code "
+            "grant, for a person to use it.",
+        )
     if client.introspect == "any":
         yield Finding(
             Severity.NOTE,

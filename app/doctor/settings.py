@@ -1,6 +1,7 @@
 """What the settings leave open."""
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from urllib.parse import urlsplit
 
 from app.doctor.finding import Finding, Severity
@@ -15,13 +16,14 @@ STRONG_HASHES = ((47104, 1), (19456, 2), (12288, 3), (9216, 4), (7168, 5))
 RECOMMENDED_LENGTH = 15
 """Of a password that is the only factor (NIST SP 800-63B-4, section 3.1.1.2)."""
 
-MOST_FAILURES = 100
-"""Of one account, before it has to wait."""
+SHORTEST_LOCKOUT = 60
+"""Seconds."""
 
 DISTINCT_CHARACTERS = 12
 """Of 32 random bytes, however they are written, fewer are as good as impossible."""
 
-EVERYBODY = {"*", "0.0.0.0/0", "::/0"}
+WIDE = {4: 8, 6: 16}
+"""By the IP version: the bits of a network that is given to more than one who serves."""
 
 LONGEST_ACCESS_TOKEN = HOUR
 LONGEST_ID_TOKEN = HOUR
@@ -37,6 +39,7 @@ def examine_settings(settings: Settings) -> Iterator[Finding]:
     yield from _deployment(settings)
     yield from _lifetimes(settings)
     yield from _passwords(settings)
+    yield from _limits(settings)
     yield from _network(settings)
     yield from _routes(settings)
 
@@ -184,15 +187,6 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             "The password of an account may be guessed without end (RFC 6749, section 4.3.2).",
             "Unset it, or set a limit.",
         )
-    if settings.login_max_failures > MOST_FAILURES:
-        yield Finding(
-            Severity.WARNING,
-            "login-max-failures",
-            f"LATCHKEY_LOGIN_MAX_FAILURES is {settings.login_max_failures}",
-            f"More than {MOST_FAILURES} guesses at an account are too many (NIST SP 800-63B-4, "
-            "section 3.2.2).",
-            f"Set {MOST_FAILURES} or less.",
-        )
     if not settings.login_max_failures_per_address:
         yield Finding(
             Severity.WARNING,
@@ -201,11 +195,88 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             "One address may try a few common passwords at every account.",
             "Unset it, or set a limit.",
         )
+    if settings.login_lockout_seconds < SHORTEST_LOCKOUT:
+        yield Finding(
+            Severity.WARNING,
+            "login-lockout-seconds",
+            f"LATCHKEY_LOGIN_LOCKOUT_SECONDS is {settings.login_lockout_seconds}",
+            "The wait begins so short that it takes many more guesses until it holds anybody up.",
+            f"Set {SHORTEST_LOCKOUT} or more.",
+        )
+    if set(settings.password_peppers) & set(settings.secret_keys):
+        yield Finding(
+            Severity.WARNING,
+            "pepper-is-secret-key",
+            "LATCHKEY_PASSWORD_PEPPER holds a key of LATCHKEY_SECRET_KEY",
+            "Who learns one has both; and whoever rotates the key away takes the passwords along.",
+            "Put 32 other random bytes in front of the pepper; each password is hashed anew at its "
+            "next login.",
+        )
+
+
+def _limits(settings: Settings) -> Iterator[Finding]:
+    """Limits that are so high that they limit little, or nothing."""
+    for name, value, most, none, why in (
+        (
+            "LOGIN_MAX_FAILURES",
+            settings.login_max_failures,
+            100,
+            1000,
+            "More than 100 guesses at an account are too many (NIST SP 800-63B-4, section 3.2.2).",
+        ),
+        (
+            "LOGIN_MAX_FAILURES_PER_ADDRESS",
+            settings.login_max_failures_per_address,
+            1000,
+            None,
+            "One address may try a few common passwords at very many accounts.",
+        ),
+        (
+            "LOGIN_QUEUE",
+            settings.login_queue,
+            1000,
+            100_000,
+            "Logins wait for minutes; whoever sends enough of them keeps everybody else out.",
+        ),
+        (
+            "REQUEST_BODY_LIMIT",
+            settings.request_body_limit,
+            2**20,
+            100 * 2**20,
+            "All of a body is kept in memory, before it is known who sends it.",
+        ),
+    ):
+        if value > most:
+            yield Finding(
+                Severity.UNSAFE if none and value > none else Severity.WARNING,
+                name.lower().replace("_", "-"),
+                f"LATCHKEY_{name} is {value}",
+                why,
+                f"Set {most} or less.",
+            )
+
+
+def _reaches_anybody(networks: list[IPv4Network | IPv6Network]) -> bool:
+    """Whether they are, together, more than one operator has."""
+    together: list[IPv4Network | IPv6Network] = [
+        *collapse_addresses(each for each in networks if isinstance(each, IPv4Network)),
+        *collapse_addresses(each for each in networks if isinstance(each, IPv6Network)),
+    ]
+    return any(each.prefixlen < WIDE[each.version] and not each.is_private for each in together)
 
 
 def _network(settings: Settings) -> Iterator[Finding]:
-    trusted = {part.strip() for part in settings.forwarded_allow_ips.split(",")}
-    if trusted & EVERYBODY:
+    proxies = settings.proxies
+    if proxies is not None and all(network.is_loopback for network in proxies):
+        yield Finding(
+            Severity.NOTE,
+            "forwarded-loopback",
+            "only proxies on this machine are believed",
+            "Behind one that runs elsewhere, in another container for example, everybody has its "
+            "address and shares one limit on failed logins.",
+            "Name its address in LATCHKEY_FORWARDED_ALLOW_IPS, unless it is on this machine.",
+        )
+    if proxies is None or _reaches_anybody(proxies):
         yield Finding(
             Severity.UNSAFE,
             "forwarded-allow-ips",

@@ -61,6 +61,7 @@ PAGES = frozenset({"/authorize", "/login", "/consent", "/logout", "/account"})
 """Where a person is told what was wrong with the request, too."""
 
 LIMITS = {
+    400: "This request cannot be read",
     408: "This took too long to arrive",
     413: "This is more than is read here",
     414: "This address is too long",

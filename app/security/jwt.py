@@ -30,6 +30,10 @@ _THUMBPRINT_MEMBERS = {
 
 RSA_BITS = 2048
 
+_DATES = ("exp", "iat", "nbf")
+_LAST_DATE = 253_402_300_799
+"""The end of the year 9999."""
+
 
 class InvalidTokenError(Exception):
     """The token is not one of ours, or not what it was presented as. The text is for the log."""
@@ -133,7 +137,8 @@ def verify(
 
     The ``kid`` only picks one of ``keys``, and that key alone says which algorithm is right
     (RFC 8725, sections 3.1 and 3.10). ``audience`` None leaves ``aud`` for the caller to compare
-    as well. Raises :class:`InvalidTokenError`.
+    as well. The dates ``exp``, ``iat`` and ``nbf`` are numbers where they are there (RFC 7519,
+    section 2). Raises :class:`InvalidTokenError`.
     """
     if len(token) > MAX_LENGTH or not token.isascii():
         raise InvalidTokenError("too long, or not ASCII")
@@ -156,6 +161,15 @@ def verify(
                 "verify_nbf": False,
             },
         )
-        return Verified(key.kid, claims)
     except (jwt.PyJWTError, KeyError, ValueError, TypeError) as error:
         raise InvalidTokenError(type(error).__name__) from None
+    if not all(_is_date(claims[name]) for name in _DATES if name in claims):
+        raise InvalidTokenError("a date is no number")
+    return Verified(key.kid, claims)
+
+
+def _is_date(value: object) -> bool:
+    """Whether it is a NumericDate (RFC 7519, section 2), of seconds that a calendar knows."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return 0 <= value <= _LAST_DATE

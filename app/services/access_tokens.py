@@ -18,7 +18,8 @@ TYP = "at+jwt"
 REQUIRED_CLAIMS = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope")
 
 CLOCK_SKEW = 60
-"""Seconds by which the clock of the worker that issued a token may be ahead of this one."""
+"""Seconds by which the clock of the worker that issued a token may be ahead of this one: of ``iat``
+and, if there is one, of ``nbf`` (RFC 7519, section 4.1.5)."""
 
 KEPT = 4096
 """Tokens whose signature a worker remembers to have checked."""
@@ -38,8 +39,10 @@ class AccessToken:
     token_id: str
     client_stamp: str
     """What the ``jti`` of a client's own token begins with: the client's stamp at that time."""
-    issued_at: int
-    expires_at: int
+    issued_at: float
+    good_from: float
+    expires_at: float
+    """Seconds since 1970; numbers of any kind (RFC 7519, section 2)."""
 
 
 class AccessTokens:
@@ -110,8 +113,8 @@ class AccessTokens:
         now = self._clock.now().timestamp()
         if now >= checked.expires_at:
             raise InvalidTokenError("expired")
-        if now < checked.issued_at - CLOCK_SKEW:
-            raise InvalidTokenError("issued in the future")
+        if now < checked.good_from - CLOCK_SKEW:
+            raise InvalidTokenError("issued in the future, or not good yet")
         return checked
 
 
@@ -128,8 +131,9 @@ def _read(verified: jwt.Verified) -> AccessToken:
             login_id=None if login_id is None else uuid.UUID(login_id),
             token_id=str(claims["jti"]),
             client_stamp=str(claims["jti"]).rpartition(".")[0],
-            issued_at=int(claims["iat"]),
-            expires_at=int(claims["exp"]),
+            issued_at=claims["iat"],
+            good_from=max(claims["iat"], claims.get("nbf", 0)),
+            expires_at=claims["exp"],
         )
-    except (TypeError, ValueError, AttributeError, OverflowError):
+    except (TypeError, ValueError, AttributeError):
         raise InvalidTokenError("a claim has another type") from None

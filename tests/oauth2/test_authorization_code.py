@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from app.housekeeping import purge
 from app.models import AuthorizationCode
 from app.server import Server
 from app.settings import Settings
@@ -298,6 +299,18 @@ async def test_a_second_use_ends_the_first_also_when_it_would_be_refused_anyway(
     code = await flow.code()
     tokens = (await flow.exchange(code)).json()
     assert_refused(await flow.exchange(code, **{name: value}))
+    await assert_dead(flow, tokens)
+
+
+async def test_a_second_use_ends_the_first_although_the_clock_of_a_purge_was_ahead(
+    flow: CodeFlow, server: Server, clock: TestClock
+) -> None:
+    code = await flow.code()
+    tokens = (await flow.exchange(code)).json()
+    clock.advance(20 * 60)
+    assert (await purge(server))["authorization_codes"] == 0
+    clock.advance(-20 * 60)
+    assert_refused(await flow.exchange(code))
     await assert_dead(flow, tokens)
 
 

@@ -365,7 +365,15 @@ async def test_a_token_for_several_audiences_is_accepted_if_one_is_ours(
         pytest.param({"exp": float("inf")}, id="exp is infinite"),
         pytest.param({"exp": float("nan")}, id="exp is no number"),
         pytest.param({"exp": [1]}, id="exp is a list"),
+        pytest.param({"exp": "4102444800"}, id="exp is a number as text"),
+        pytest.param({"exp": 253_402_300_800}, id="exp is past every date"),
         pytest.param({"iat": {}}, id="iat is an object"),
+        pytest.param({"iat": "0"}, id="iat is a number as text"),
+        pytest.param({"iat": True}, id="iat is true"),
+        pytest.param({"nbf": "0"}, id="nbf is a number as text"),
+        pytest.param({"nbf": False}, id="nbf is false"),
+        pytest.param({"nbf": None}, id="nbf is null"),
+        pytest.param({"nbf": -1}, id="nbf is before every date"),
         pytest.param({"iat": float("-inf")}, id="iat is infinite"),
         pytest.param({"sub": 7}, id="sub is a number"),
         pytest.param({"sid": "no-uuid"}, id="sid is no UUID"),
@@ -386,6 +394,29 @@ async def test_a_token_from_a_clock_that_is_a_little_ahead_is_accepted(
 
 async def test_a_token_from_the_future_is_refused(http: httpx2.AsyncClient, forger: Forger) -> None:
     await assert_refused(http, forger.sign({"iat": forger.claims["iat"] + SKEW + 1}))
+
+
+@pytest.mark.parametrize(("ahead", "accepted"), [(SKEW, True), (SKEW + 1, False)])
+async def test_a_token_is_not_accepted_before_its_time(
+    http: httpx2.AsyncClient, forger: Forger, ahead: int, accepted: bool
+) -> None:
+    """RFC 7519, section 4.1.5, with the leeway that ``iat`` has."""
+    token = forger.sign({"nbf": forger.claims["iat"] + ahead})
+    await (assert_accepted if accepted else assert_refused)(http, token)
+
+
+async def test_an_exp_that_is_true_has_long_been_over(
+    http: httpx2.AsyncClient, forger: Forger, server: Server
+) -> None:
+    with pytest.raises(InvalidTokenError, match="a date is no number"):
+        await server.access_tokens.verify(forger.sign({"exp": True}))
+
+
+async def test_dates_with_fractions_are_accepted(http: httpx2.AsyncClient, forger: Forger) -> None:
+    """RFC 7519, section 2: a NumericDate is any number."""
+    now = forger.claims["iat"]
+    await assert_accepted(http, forger.sign({"exp": now + 0.5, "iat": now - 0.5, "nbf": now + 0.5}))
+    await assert_refused(http, forger.sign({"exp": now - 0.5}))
 
 
 @pytest.mark.parametrize("scope", ["profil", "profile2", "PROFILE", "items:read"])

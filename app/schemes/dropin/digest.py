@@ -46,7 +46,9 @@ ALGORITHMS: Mapping[str, Callable[[bytes], str]] = {
 _PARAMETER = re.compile(
     r'\s*([A-Za-z0-9_*-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))\s*(?:,|$)', re.ASCII
 )
-_COUNT = re.compile(r"[0-9a-fA-F]{8}")
+_COUNT = re.compile(r"(?!0{8})[0-9a-fA-F]{8}")
+"""It counts from 1 (RFC 7616, section 3.4)."""
+
 _REQUIRED = ("realm", "nonce", "uri", "response", "qop", "nc", "cnonce")
 _MAX_LENGTH = 4096
 _SECRET_LENGTH = 32

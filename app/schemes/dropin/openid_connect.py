@@ -79,6 +79,8 @@ _UNREADABLE = (
 )
 """What an issuer that is down, or not what it should be, can bring about."""
 
+_DATES = ("exp", "iat", "nbf")
+
 _OF_ID_TOKENS = ("nonce", "at_hash", "c_hash", "s_hash")
 """Claims that an access token has no use for (OpenID Connect Core, sections 2 and 3.3.2.11)."""
 
@@ -198,6 +200,9 @@ class OpenIdConnectBearer(OpenIdConnect):
             raise HTTPException(503, "The issuer does not answer.", wait) from None
         except (jwt.PyJWTError, ValueError, TypeError):
             raise self._invalid_token() from None
+        # PyJWT reads text and booleans as numbers, too (RFC 7519, section 2).
+        if not all(type(claims[name]) in (int, float) for name in _DATES if name in claims):
+            raise self._invalid_token()
         if not typed and not _can_be_access_token(claims):
             raise self._invalid_token()
         return claims

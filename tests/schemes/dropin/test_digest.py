@@ -29,7 +29,7 @@ class OneUser(DigestServer):
     async def accept_count(
         self, request: Request, nonce: str, count: int, expires_at: float
     ) -> bool:
-        if count <= self.counts.get(nonce, 0):
+        if nonce in self.counts and count <= self.counts[nonce]:
             return False
         self.counts[nonce] = count
         return True
@@ -73,6 +73,20 @@ async def test_digest_accepts_a_count_once() -> None:
         headers = [(b"authorization", login.header())]
         statuses = [(await http.get("/private", headers=headers)).status_code for _ in range(2)]
     assert statuses == [200, 401]
+
+
+async def test_digest_counts_from_one() -> None:
+    """RFC 7616, section 3.4: nc is the number of requests that were sent with the nonce."""
+    async with client_of(digest_app(OneUser())) as http:
+        found, _ = challenges(await http.get("/private"))
+        first = Login("alice", "secret", found, uri="/private")
+        statuses = [
+            (
+                await http.get("/private", headers=[(b"authorization", first.next(nc).header())])
+            ).status_code
+            for nc in (0, 1)
+        ]
+    assert statuses == [401, 200]
 
 
 async def test_digest_hands_out_the_next_nonce_in_the_second_half_of_a_lifetime() -> None:

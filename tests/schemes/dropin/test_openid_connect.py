@@ -368,6 +368,11 @@ async def test_a_key_for_encryption_is_not_used(api: httpx2.AsyncClient, issuer:
         pytest.param({"exp": None}, id="no_expiry"),
         pytest.param({"exp": "soon"}, id="expiry_no_number"),
         pytest.param({"exp": float("inf")}, id="expiry_infinite"),
+        pytest.param({"exp": str(int(time.time()) + 600)}, id="expiry_as_text"),
+        pytest.param({"iat": "0"}, id="iat_as_text"),
+        pytest.param({"iat": True}, id="iat_true"),
+        pytest.param({"nbf": "0"}, id="nbf_as_text"),
+        pytest.param({"nbf": False}, id="nbf_false"),
         pytest.param({"exp": int(time.time()) - 31}, id="expired"),
         pytest.param({"iat": int(time.time()) + 600}, id="issued_in_the_future"),
         pytest.param({"nbf": int(time.time()) + 600}, id="not_yet_good"),
@@ -395,6 +400,11 @@ async def test_a_token_may_be_expired_for_as_long_as_the_leeway(
     api: httpx2.AsyncClient, issuer: Issuer
 ) -> None:
     await assert_accepted(api, issuer.sign(exp=int(time.time()) - 5))
+
+
+async def test_dates_with_fractions_are_accepted(api: httpx2.AsyncClient, issuer: Issuer) -> None:
+    now = time.time()
+    await assert_accepted(api, issuer.sign(exp=now + 59.5, iat=now - 0.5, nbf=now - 0.5))
 
 
 @pytest.mark.parametrize("typ", ["logout+jwt", "dpop+jwt", "JWT", None])
