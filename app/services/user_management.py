@@ -20,6 +20,7 @@ from app.services.users import (
     check_email,
     check_username,
     create_user,
+    password_columns,
     require_free,
     set_user_scopes,
     username_key,
@@ -230,7 +231,9 @@ async def set_password(
     actor.require_over(user.scopes)
     expected.require(user.updated_at)
     await connection.execute(
-        update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
+        update(User)
+        .where(User.id == user_id)
+        .values(updated_at=now, **password_columns(password_hash))
     )
     await _end_everything(connection, user_id, now)
     await note_user(connection, actor, "user.password_reset", user_id, now)

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database import insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import User, UserScope
+from app.security.passwords import kind_of
 from app.services.names import has_unseen
 from app.services.paging import PAGE
 
@@ -34,7 +35,12 @@ class Account:
 
 
 def username_key(username: str) -> str:
-    """The form in which user names are compared: NFKC, then case folding."""
+    """The form in which user names are compared: NFKC, then case folding.
+
+    Raises :class:`InvalidError` for more characters than a name has: normalising takes time.
+    """
+    if len(username) > USERNAME_MAX_LENGTH:
+        raise InvalidError(f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
@@ -171,9 +177,9 @@ async def create_user(
             username_key=key,
             email=email,
             email_verified=False,
-            password_hash=password_hash,
             created_at=now,
             updated_at=now,
+            **password_columns(password_hash),
         ),
     )
     await set_user_scopes(connection, user_id, scopes)
@@ -197,6 +203,12 @@ async def set_user_scopes(
         )
 
 
+def password_columns(password_hash: str | None) -> Mapping[str, str | None]:
+    """What is stored for a hash: the one way to write it, so that its kind is always right."""
+    kind = None if password_hash is None else kind_of(password_hash)
+    return {"password_hash": password_hash, "password_kind": kind}
+
+
 async def replace_password_hash(
     connection: AsyncConnection, account: Account, password_hash: str
 ) -> None:
@@ -204,7 +216,7 @@ async def replace_password_hash(
     await connection.execute(
         update(User)
         .where(User.id == account.id, User.password_hash == account.password_hash)
-        .values(password_hash=password_hash)
+        .values(password_columns(password_hash))
     )
 
 
@@ -213,7 +225,9 @@ async def change_password(
 ) -> None:
     """Set another password. Which logins go on is for the caller to say."""
     await connection.execute(
-        update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
+        update(User)
+        .where(User.id == user_id)
+        .values(updated_at=now, **password_columns(password_hash))
     )
 
 
