@@ -16,6 +16,7 @@ from app.security.passwords import PasswordHasher
 from app.services.access_tokens import AccessTokens
 from app.services.audit_batch import AuditBatch
 from app.services.authentication import Authenticator
+from app.services.client_throttle import ClientThrottle
 from app.services.clients import Clients
 from app.services.id_tokens import DEFAULT_ALGORITHM, IdTokens
 from app.services.key_rotation import ensure_signing_key, renew_encryption
@@ -57,6 +58,7 @@ class Server:
         self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)
         self.clients = Clients(self.database, clock)
+        self.client_throttle = ClientThrottle(settings, self.database, clock)
         self.scopes = Scopes(self.database, clock)
 
     async def start(self) -> None:

@@ -38,8 +38,11 @@ class TooManyFailuresError(Exception):
         self.retry_after = retry_after
 
 
-Counts = Mapping[str, tuple[int, datetime]]
-"""Failures that were counted under some keys, and when the last of each was."""
+FailureCount = tuple[int, datetime]
+"""How many failures were counted, and when the last one was."""
+
+Counts = Mapping[str, FailureCount]
+"""By the keys under which they were counted."""
 
 
 @dataclass
@@ -150,7 +153,7 @@ class LoginThrottle:
         """
         if self._is_off:
             return
-        failures: dict[str, tuple[int, datetime]] = {}
+        failures: dict[str, FailureCount] = {}
         seen: dict[str, datetime] = {}
         keys = {name: getattr(attempt, name) for name in ("account", "place", "device", "address")}
         for key_hash, count, moment in await connection.execute(_STANDING, keys):
