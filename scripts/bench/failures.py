@@ -1,8 +1,9 @@
 """Whether the time of a failed login tells why it failed: ``python -m scripts.bench.failures``.
 
-Prints the median for each reason, for what was typed as it is and for what NFKC changes; first
-while all hashes are of the present cost, then with some that came from elsewhere. Exit code 1 if
-the medians of one table differ by more than a tenth.
+Prints, for each reason, the median of the time and the mean CPU time of the server: for what was
+typed as it is, and for what NFKC changes; first while all hashes are of the present cost, then with
+some that came from elsewhere. Exit code 1 if the medians of one table differ by more than a tenth;
+where others use the machine, compare the CPU times.
 """
 
 import asyncio
@@ -74,8 +75,10 @@ async def hash_of_alice(url: str) -> str | None:
     return stored
 
 
-def times_of_failures(server: Server, users: Mapping[str, str], typed: str) -> dict[str, float]:
-    """The median milliseconds by user, in random turns: the machine disturbs all alike."""
+def times_of_failures(
+    server: Server, users: Mapping[str, str], typed: str
+) -> dict[str, tuple[float, float]]:
+    """Median and CPU milliseconds by user, in random turns: the machine disturbs all alike."""
     caller = Caller(server.port)
     requests = {
         reason: request("POST", "/token", form=LOGIN | {"username": name, "password": typed})
@@ -85,26 +88,30 @@ def times_of_failures(server: Server, users: Mapping[str, str], typed: str) -> d
         right = LOGIN | {"username": "off"}
         requests["disabled, right"] = request("POST", "/token", form=right)
     times: dict[str, list[float]] = {reason: [] for reason in requests}
+    cpu = dict.fromkeys(requests, 0.0)
     for number in range(ATTEMPTS + 1):
         for reason, what in random.sample(list(requests.items()), len(requests)):
-            started = time.perf_counter()
+            before, started = server.cpu(), time.perf_counter()
             status = caller.ask(what)
             if status != 400:
                 raise RuntimeError(f"{reason}: {status}")
             if number:  # the first is to warm up
                 times[reason].append((time.perf_counter() - started) * 1000)
-    return {reason: median(each) for reason, each in times.items()}
+                cpu[reason] += (server.cpu() - before) * 1000
+    return {reason: (median(each), cpu[reason] / ATTEMPTS) for reason, each in times.items()}
 
 
 def differ(server: Server, users: Mapping[str, str], title: str) -> bool:
     """Whether the reason shows, after printing the medians."""
     shows = False
     for how, typed in TYPED.items():
-        medians = times_of_failures(server, users, typed)
-        print_row([f"\n{title}, {how}", "median ms"])
-        for reason, value in medians.items():
-            print_row([reason, f"{value:.2f}"])
-        spread = 1 - min(medians.values()) / max(medians.values())
+        measured = times_of_failures(server, users, typed)
+        print(f"\n{title}, typed {how}")
+        print_row(["reason", "median ms", "CPU ms"])
+        for reason, (value, cpu) in measured.items():
+            print_row([reason, f"{value:.2f}", f"{cpu:.2f}"])
+        medians = [value for value, _ in measured.values()]
+        spread = 1 - min(medians) / max(medians)
         print(f"The medians of {ATTEMPTS} attempts each differ by {spread:.1%}.")
         shows = shows or spread > TOLERANCE
     return shows
