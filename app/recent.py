@@ -57,6 +57,9 @@ class Recent(Generic[Key, Value]):
             self._kept[key] = (started, value)
         return value
 
-    def forget(self) -> None:
-        """Drop everything, after a change made by this very worker."""
-        self._kept.clear()
+    def forget(self, key: Key | None = None) -> None:
+        """Drop the value of ``key``, or everything, after a change made by this very worker."""
+        if key is None:
+            self._kept.clear()
+        else:
+            self._kept.pop(key, None)

@@ -16,8 +16,8 @@ from app.security.passwords import PasswordHasher
 from app.services.access_tokens import AccessTokens
 from app.services.audit_batch import AuditBatch
 from app.services.authentication import Authenticator
+from app.services.client_throttle import ClientThrottle
 from app.services.clients import Clients
-from app.services.counted_logins import CountedAuthenticator
 from app.services.id_tokens import DEFAULT_ALGORITHM, IdTokens
 from app.services.key_rotation import ensure_signing_key, renew_encryption
 from app.services.keys import KeyRing
@@ -52,14 +52,13 @@ class Server:
         self.id_tokens = IdTokens(settings, self.database, self.encryption, self.keys, clock)
         throttle = LoginThrottle(settings, self.database)
         self.metrics = _metrics(settings)
-        self.authenticator = (
-            Authenticator(self.database, self.passwords, throttle, clock)
-            if self.metrics is None
-            else CountedAuthenticator(self.database, self.passwords, throttle, clock, self.metrics)
+        self.authenticator = Authenticator(
+            self.database, self.passwords, throttle, clock, self.metrics
         )
         self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)
         self.clients = Clients(self.database, clock)
+        self.client_throttle = ClientThrottle(settings, self.database, clock)
         self.scopes = Scopes(self.database, clock)
 
     async def start(self) -> None:
@@ -91,6 +90,7 @@ class Server:
 
     async def close(self) -> None:
         """Let go of connections and threads."""
+        await self.authenticator.close()
         await self.audit_batch.close()
         self.passwords.close()
         await self.database.close()

@@ -202,7 +202,7 @@ async def test_a_login_that_finds_the_queue_full_is_counted(
     counted: Counted,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def full(*_: object) -> None:
+    async def full(*_: object, **_options: object) -> None:
         raise QueueFullError
 
     server: Server = app.state.server

@@ -1,6 +1,6 @@
 """Why a login fails shows neither in the answer nor in the work: at every door, exactly one hash.
 
-That the times are the same, too, is measured by ``python -m scripts.bench.attacks``.
+That the times are the same, too, is measured by ``python -m scripts.bench.failures``.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator

@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import timedelta
+from typing import Any
 
 import httpx2
 import pytest
@@ -14,9 +15,13 @@ from sqlalchemy import func, select
 
 from app.main import create_app
 from app.models import AuditEvent, FailedLogins
+from app.schemes import http_digest
 from app.schemes.dropin.digest import make_ha1
 from app.server import Server
+from app.services import authentication
+from app.services.authentication import Door
 from app.services.digest import set_digest_credential
+from app.services.logins import Origin
 from app.services.throttle import LoginThrottle, attempt_of
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error, assert_problem
@@ -224,9 +229,9 @@ async def count_hashes(server: Server, monkeypatch: pytest.MonkeyPatch) -> list[
     hashed: list[str] = []
     verify = server.passwords.verify
 
-    async def counted(password: str, stored: str | None) -> tuple[bool, str | None]:
+    async def counted(password: str, stored: str | None, **options: Any) -> object:
         hashed.append(password)
-        return await verify(password, stored)
+        return await verify(password, stored, **options)
 
     monkeypatch.setattr(server.passwords, "verify", counted)
     return hashed
@@ -300,13 +305,13 @@ async def test_an_attempt_whose_turn_comes_after_a_later_one_is_not_made_to_wait
     throttle = LoginThrottle(server.settings, server.database)
     now = server.clock.now()
     later = now + timedelta(milliseconds=10)
-    attempt = attempt_of("alice", "192.0.2.1")
+    first, second = attempt_of("alice", "192.0.2.1"), attempt_of("alice", "192.0.2.1")
     async with server.database.read() as connection:
-        first = await throttle.check(connection, attempt, now)
-        second = await throttle.check(connection, attempt, later)
-    await throttle.admit(second, later)
-    admission = await throttle.admit(first, now)
-    assert {count for count, _ in admission.counts.values()} == {1}
+        await throttle.look_up(connection, first, now)
+        await throttle.look_up(connection, second, later)
+    await throttle.count(second, later)
+    await throttle.count(first, now)
+    assert {count for count, _ in first.counts.values()} == {1}
 
 
 async def test_a_login_that_found_the_queue_full_is_no_failure(
@@ -530,3 +535,106 @@ async def test_logins_with_basic_and_digest_are_in_the_audit_trail(
         ("login.succeeded", str(alice.id), {"door": "basic"}),
         ("login.succeeded", str(alice.id), {"door": "digest"}),
     ]
+
+
+# Logins whose client goes away
+
+
+async def cancelled(
+    server: Server, request: Coroutine[Any, Any, Any], where: Any, name: str
+) -> None:
+    """Cancel ``request`` when the function ``name`` of ``where`` is called; then let work end."""
+    original = getattr(where, name)
+    going = asyncio.create_task(request)
+
+    async def go_away(*arguments: Any, **options: Any) -> Any:
+        going.cancel()
+        await asyncio.sleep(0)
+        return await original(*arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(where, name, go_away)
+        with pytest.raises(asyncio.CancelledError):
+            await going
+        await server.authenticator.close()
+
+
+async def failures(server: Server) -> list[int]:
+    async with server.database.read() as connection:
+        return list(await connection.scalars(select(FailedLogins.count)))
+
+
+WHERE = [
+    pytest.param(lambda _: authentication, "find_account", id="the_look_up"),
+    pytest.param(lambda server: server.authenticator._throttle, "look_up", id="the_counts"),
+    pytest.param(lambda server: server.authenticator._throttle, "count", id="the_counting"),
+    pytest.param(lambda server: server.passwords, "verify", id="the_hash"),
+]
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        *WHERE,
+        pytest.param(lambda server: server.authenticator._throttle, "failed", id="the_failure"),
+    ],
+)
+async def test_a_wrong_login_is_counted_whole_although_its_client_goes_away(
+    http: httpx2.AsyncClient,
+    web: TestClient,
+    alice: TestUser,
+    server: Server,
+    where: Callable[[Server], Any],
+    name: str,
+) -> None:
+    await cancelled(server, log_in(http, web, "alice", "wrong"), where(server), name)
+    assert await failures(server) == [1, 1]
+    assert await events(server, "login.failed") == [
+        ("login.failed", str(alice.id), {"door": "token", "reason": "wrong password"})
+    ]
+    assert server.authenticator._throttle._under_way == set()
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [
+        *WHERE,
+        pytest.param(lambda server: server.authenticator._throttle, "succeeded", id="the_success"),
+    ],
+)
+async def test_a_right_login_leaves_no_count_although_its_client_goes_away(
+    http: httpx2.AsyncClient,
+    web: TestClient,
+    alice: TestUser,
+    server: Server,
+    where: Callable[[Server], Any],
+    name: str,
+) -> None:
+    await cancelled(server, log_in(http, web, "alice", alice.password), where(server), name)
+    assert sum(await failures(server)) == 0
+    assert server.authenticator._throttle._under_way == set()
+
+
+async def test_a_wrong_digest_is_counted_although_its_client_goes_away(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, alices_digest: str
+) -> None:
+    await cancelled(server, present_digest(http, server, "wrong"), http_digest, "find_digest_user")
+    assert await failures(server) == [1, 1]
+    assert server.authenticator._throttle._under_way == set()
+
+
+@pytest.mark.parametrize("error", [ConnectionError, asyncio.CancelledError])
+async def test_an_attempt_that_breaks_off_without_a_verdict_is_taken_back(
+    server: Server, alice: TestUser, error: type[BaseException]
+) -> None:
+    door = Door("token", Origin("192.0.2.1", None))
+
+    async def break_off() -> None:
+        async with server.authenticator.attempt("alice", door):
+            assert await failures(server) == [1, 1]
+            raise error
+
+    with pytest.raises(error):
+        await break_off()
+    assert await failures(server) == [0, 0]
+    assert server.authenticator._throttle._under_way == set()

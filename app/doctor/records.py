@@ -1,6 +1,6 @@
 """What the records in the database leave open."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, exists, func, select
@@ -141,14 +141,17 @@ async def _hashes(connection: AsyncConnection, server: Server) -> AsyncIterator[
             "Their passwords were hashed with a pepper that is not there.",
             "Add it behind the newest, with a comma, or set new passwords.",
         )
-    imported = await _count_users(connection, hashed, ~begins("$argon2id$"), ~begins(PEPPERED))
+    imported = await _count_imported(connection)
     if imported:
+        kinds = ", ".join(f"{kind}: {count}" for kind, count in imported.items())
         yield Finding(
             Severity.NOTE,
             "imported-hashes",
-            f"{imported} users have not logged in since their hash was imported",
-            "It is weaker than the ones that are made here.",
-            "Set a new password for those who matter, or disable who will not come back.",
+            f"{sum(imported.values())} users have not logged in since their hash was imported "
+            f"({kinds})",
+            "It is weaker than the ones that are made here, and every failed login, whoever it is "
+            "about, takes a hash of each of these kinds.",
+            "Set a new password for those who matter, or delete who will not come back.",
         )
     unpeppered = await _count_users(connection, hashed, ~begins(PEPPERED)) if known else 0
     if unpeppered:
@@ -159,6 +162,17 @@ async def _hashes(connection: AsyncConnection, server: Server) -> AsyncIterator[
             "They have not logged in since there is one.",
             "It is added at their next login.",
         )
+
+
+async def _count_imported(connection: AsyncConnection) -> Mapping[str, int]:
+    """How many users have a hash of another scheme, by its kind."""
+    query = (
+        select(User.password_kind, func.count())
+        .where(User.password_kind.not_like("argon2$%"))
+        .group_by(User.password_kind)
+        .order_by(User.password_kind)
+    )
+    return {str(kind): count for kind, count in await connection.execute(query)}
 
 
 async def _count_users(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> int:

@@ -192,7 +192,8 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             Severity.WARNING,
             "login-max-failures-per-address",
             "LATCHKEY_LOGIN_MAX_FAILURES_PER_ADDRESS is 0",
-            "One address may try a few common passwords at every account.",
+            "One address may try a few common passwords at every account, and any number of "
+            "secrets at every client.",
             "Unset it, or set a limit.",
         )
     if settings.login_lockout_seconds < SHORTEST_LOCKOUT:

@@ -25,6 +25,8 @@ class User(Base):
     email_verified: Mapped[bool] = mapped_column(default=False)
     password_hash: Mapped[str | None] = mapped_column(String(255))
     """None: no password logs this user in."""
+    password_kind: Mapped[str | None] = mapped_column(String(64), index=True)
+    """The scheme and the cost of the hash; None if no password can be verified against it."""
     security_stamp: Mapped[str] = mapped_column(
         String(16), default=generate_stamp, server_default=""
     )

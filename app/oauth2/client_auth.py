@@ -9,13 +9,18 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from urllib.parse import unquote_plus
 
 from starlette.requests import Request
 
-from app.errors import InvalidClientError, InvalidRequestError
+from app.errors import InvalidClientError, InvalidRequestError, SlowDownError
+from app.oauth2.origin import origin_of
 from app.server import Server
+from app.services.audit import Event
+from app.services.client_throttle import client_key
 from app.services.clients import RegisteredClient
+from app.services.throttle import TooManyFailuresError
 
 
 @dataclass(frozen=True)
@@ -32,17 +37,41 @@ async def authenticate_client(
 ) -> RegisteredClient:
     """The client that sent this request.
 
-    Raises :class:`InvalidClientError`, or :class:`InvalidRequestError` for two methods at once.
+    Raises :class:`InvalidClientError`, :class:`SlowDownError` after too many of them, or
+    :class:`InvalidRequestError` for two methods at once.
     """
     presented = _presented(request, form) or _default(server)
     client = await server.clients.find(presented.client_id)
+    refusal = _refusal(client, presented, server.clock.now())
+    if client is not None and refusal is None and presented.secret is None:
+        return client  # nothing was proven, and nothing guessed
+    origin = origin_of(request)
+    known = client.client_id if client else None
+    key = client_key(known, origin.address)
+    try:
+        await server.client_throttle.check(key)
+        if client is not None and refusal is None:
+            await server.client_throttle.succeeded(key)
+            return client
+        await server.client_throttle.failed(key)
+    except TooManyFailuresError as error:
+        raise SlowDownError(error.retry_after) from None
+    # An id that does not exist is not written down: it may be a secret.
+    details = {"reason": refusal}
+    refused = Event(type="client.refused", client_id=known, origin=origin, details=details)
+    server.audit_batch.add_counted(refused, server.clock.now())
+    raise InvalidClientError(refusal or "")
+
+
+def _refusal(client: RegisteredClient | None, presented: Presented, now: datetime) -> str | None:
+    """Why the client is not who it says; None if it is."""
     if client is None:
-        raise InvalidClientError("the client is unknown or disabled")
+        return "unknown or disabled"
     if presented.method not in client.auth_methods:
-        raise InvalidClientError(f"{presented.method} is not allowed to this client")
-    if presented.secret is not None and not client.has_secret(presented.secret, server.clock.now()):
-        raise InvalidClientError("the client secret is wrong")
-    return client
+        return f"{presented.method} is not allowed"
+    if presented.secret is not None and not client.has_secret(presented.secret, now):
+        return "wrong secret"
+    return None
 
 
 def _presented(request: Request, form: Mapping[str, str]) -> Presented | None:

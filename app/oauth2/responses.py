@@ -45,12 +45,14 @@ PROTOCOL_ERRORS: dict[int | str, dict[str, Any]] = {
     400: _error("The request was refused; `error` says why."),
     401: _error("The client is not who it says (`invalid_client`).", "WWW-Authenticate"),
     413: _error("The body is too large."),
+    429: _error(
+        "Too many failed logins, of users or clients (`temporarily_unavailable`).", "Retry-After"
+    ),
     500: _error("An unexpected fault (`server_error`)."),
     503: _error("Too busy, or no database (`temporarily_unavailable`).", "Retry-After"),
 }
 
 TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
-    429: _error("Too many failed logins (`temporarily_unavailable`).", "Retry-After"),
     200: {"model": TokenResponse, "description": "Tokens."},
     **PROTOCOL_ERRORS,
 }

@@ -17,7 +17,7 @@ from app.services.authentication import AuthenticationError, Door
 from app.services.authorizations import Pending
 from app.services.clients import RegisteredClient
 from app.services.throttle import TooManyFailuresError
-from app.services.users import username_key
+from app.services.users import USERNAME_MAX_LENGTH, username_key
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -100,7 +100,8 @@ async def _go_on(
     session = browser.session
     if session is None:
         return _page(browser, pending, client, username=username, error=OVERTAKEN, status=400)
-    if username_key(username) != username_key(session.username):
+    possible = len(username) <= USERNAME_MAX_LENGTH
+    if not possible or username_key(username) != username_key(session.username):
         error = SOMEBODY_ELSE.format(session.username)
         return _page(browser, pending, client, username=username, error=error, status=400)
     if pending is None or client is None:

@@ -5,10 +5,11 @@ where nonces are counted. Swagger UI cannot do Digest, but the browser can: exec
 and answer the browser's own dialog.
 """
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter, Request, Response, Security
 
 from app.errors import TooManyAttemptsError
 from app.oauth2.origin import origin_of
@@ -40,6 +41,13 @@ class SqlDigest(DigestServer):
         )
         self._server = server
 
+    async def __call__(  # type: ignore[override]
+        self, request: Request, response: Response
+    ) -> DigestCredentials | None:
+        """The user of the request; what has begun is finished, even if this is cancelled."""
+        checked = super().__call__(request, response)
+        return await self._server.authenticator.uninterrupted.run(checked)
+
     async def find_ha1(self, request: Request, username: str, algorithm: str) -> str | None:
         """The user's HA1, decrypted for this one comparison."""
         async with self._server.database.read() as connection:
@@ -55,8 +63,10 @@ class SqlDigest(DigestServer):
     async def admit(self, request: Request, username: str) -> None:
         """Throttled like every other check of a password."""
         door = Door("digest", origin_of(request))
+        block = AsyncExitStack()
         try:
-            request.state.visitor = await self._server.authenticator.admit(username, door)
+            attempt = self._server.authenticator.attempt(username, door)
+            request.state.attempt = await block.enter_async_context(attempt), block
         except AuthenticationError:
             raise self.make_not_authenticated_error() from None
         except TooManyFailuresError as error:
@@ -64,13 +74,12 @@ class SqlDigest(DigestServer):
 
     async def judged(self, request: Request, username: str, matches: bool | None) -> None:
         """Count what failed, and neither way what is stale or a replay."""
-        authenticator, visitor = self._server.authenticator, request.state.visitor
-        if matches is None:
-            await authenticator.turn_away(visitor)
-        elif matches:
-            await authenticator.succeed(visitor)
-        else:
-            await authenticator.fail(visitor, "wrong response")
+        attempt, block = request.state.attempt
+        if matches:
+            attempt.succeed()
+        elif matches is not None:
+            attempt.fail("wrong response")
+        await block.aclose()
 
     async def accept_count(
         self, request: Request, nonce: str, count: int, expires_at: float

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TypeVar, TypeVarTuple, Unpack
@@ -43,6 +43,9 @@ IMPORTED_SCHEMES = (
 """Kinds of hashes that users may bring from elsewhere. They become Argon2 at the next login."""
 
 _IMPORTED = CryptContext(schemes=["argon2", *IMPORTED_SCHEMES])
+
+_COSTS = ("memory_cost", "block_size", "rounds", "parallelism", "type")
+"""The settings of a scheme that say how long a hash takes."""
 
 _DJANGO_ARGON2 = "argon2"
 """What Django writes in front of a hash of Argon2, as it does in front of every hash."""
@@ -99,17 +102,30 @@ def check_imported_hash(imported: str) -> str:
     it is cut, or it has only a salt.
     """
     stored = imported.removeprefix(_DJANGO_ARGON2)
-    _, bare = _split(stored)
-    kind = _IMPORTED.identify(bare, resolve=True)
-    if kind is None:
+    if _IMPORTED.identify(_split(stored)[1]) is None:
         raise ValueError("of no known kind")
-    try:
-        whole = kind.from_string(bare).checksum and not re.search(r"\s", bare)
-    except (ValueError, TypeError):  # which passlib raises for what is no base64
-        whole = False
-    if not whole or len(stored) > STORED_MAX_LENGTH:
+    if kind_of(stored) is None or re.search(r"\s", stored) or len(stored) > STORED_MAX_LENGTH:
         raise ValueError("malformed")
     return stored
+
+
+def kind_of(stored: str) -> str | None:
+    """The scheme and the cost of a hash, such as ``bcrypt$rounds=12``: what it takes to compute it.
+
+    None if no password can be verified against it.
+    """
+    _, bare = _split(stored)
+    scheme = _IMPORTED.identify(bare, resolve=True)
+    if scheme is None:
+        return None
+    try:
+        parsed = scheme.from_string(bare)
+    except (ValueError, TypeError):  # which passlib raises for what is no base64
+        return None
+    if not parsed.checksum:
+        return None
+    costs = (f"{name}={getattr(parsed, name)}" for name in _COSTS if name in scheme.setting_kwds)
+    return f"{scheme.name}${','.join(costs)}"
 
 
 def _normalise(password: str) -> str:
@@ -188,9 +204,11 @@ class PasswordHasher:
         self._pool = ThreadPoolExecutor(threads, "password", _run_at_lowest_priority)
         self._limit = threads + queue
         self._pending = 0
-        # The hash that unknown users are verified against is made now, so that the first of
-        # them does not take twice the time.
-        self._dummy = self._pool.submit(self._hash, os.urandom(16).hex())
+        self._dummies: dict[str, str] = {}
+        self.kind = f"argon2$memory_cost={memory_kib},rounds={time_cost},parallelism={parallelism}"
+        self.kind += ",type=id"
+        """The :func:`kind_of` the hashes that are made now."""
+        self._pool.submit(self._dummy, self.kind)
 
     @property
     def pending(self) -> int:
@@ -215,11 +233,44 @@ class PasswordHasher:
         """What hashes may begin with that this deployment has the pepper for."""
         return tuple(self._peppers)
 
-    async def verify(self, password: str, stored: str | None) -> tuple[bool, str | None]:
+    async def prepare(self, kinds: Collection[str]) -> None:
+        """Make what a failed check of each of ``kinds`` is padded with, so that none waits for it.
+
+        The kinds are those of :func:`kind_of`; whatever was prepared before costs nothing.
+        """
+        if any(kind not in self._dummies for kind in kinds):
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._prepare, kinds)
+
+    def _prepare(self, kinds: Collection[str]) -> None:
+        for kind in kinds:
+            self._dummy(kind)
+
+    def _dummy(self, kind: str) -> str:
+        """A hash of that kind which no password matches. Made once."""
+        if kind not in self._dummies:
+            scheme, _, costs = kind.partition("$")
+            settings = dict(cost.split("=") for cost in costs.split(","))
+            hasher = _IMPORTED.handler(scheme).using(
+                **{name: int(cost) if cost.isdigit() else cost for name, cost in settings.items()}
+            )
+            self._dummies[kind] = hasher.hash(os.urandom(16).hex())
+        return self._dummies[kind]
+
+    async def verify(
+        self,
+        password: str,
+        stored: str | None,
+        *,
+        kinds: Collection[str] = (),
+        enabled: bool = True,
+    ) -> tuple[bool, str | None]:
         """Whether ``password`` matches, and a new hash to store if the stored one is outdated.
 
-        ``stored`` is None for a user who does not exist or has no password: the answer is then
-        False, after the same work. Raises :class:`QueueFullError`.
+        ``stored`` is None for a user who does not exist or has no password, and ``enabled`` says
+        whether a match lets anybody in. What does not has taken one hash of each of ``kinds`` and
+        of the kind that is made now, whichever of them the stored one is; and a second one of each
+        if NFKC changes the password, for a hash from elsewhere may be of what was typed.
+        Raises :class:`QueueFullError`.
         """
         # A NUL, which no password has, would match some imported hashes that ignore it.
         if len(password) > MAX_LENGTH or "\x00" in password:
@@ -227,34 +278,42 @@ class PasswordHasher:
         normalised = _normalise(password)
         if len(normalised) > _HASHED_MAX_LENGTH:
             return False, None
-        return await self._run(self._verify, normalised, password, stored)
+        forms = (normalised,) if password == normalised else (normalised, password)
+        return await self._run(self._verify, forms, stored or "", {*kinds, self.kind}, enabled)
 
-    def _verify(self, normalised: str, typed: str, stored: str | None) -> tuple[bool, str | None]:
-        mark, bare = _split(stored or self._dummy.result())
+    def _verify(
+        self, forms: Sequence[str], stored: str, kinds: Collection[str], enabled: bool
+    ) -> tuple[bool, str | None]:
+        own = kind_of(stored)
+        matches = False
+        for form in forms:
+            if own is not None and self._compare(form, stored, own):
+                matches = True
+                if enabled:
+                    outdated = form != forms[0] or self._is_outdated(forms[0], stored)
+                    return True, self._hash(forms[0]) if outdated else None
+        for form in forms:
+            for kind in kinds:
+                if kind != own:
+                    self._compare(form, self._dummy(kind), kind)
+        return matches, None
+
+    def _compare(self, form: str, stored: str, kind: str) -> bool:
+        """Whether ``stored``, which is of that kind, is the hash of ``form``."""
+        mark, bare = _split(stored)
         try:
-            matches, outdated = self._compare(normalised, mark, bare)
-            if not matches and stored and not mark and typed != normalised:
-                # A hash from a system that does not normalise.
-                matches = outdated = self._context.verify(typed, stored)
-        except (ValueError, TypeError):
-            # An unknown hash format or pepper, or over the 72 bytes of bcrypt: at the cost of any
-            # other.
-            self._context.verify("unreadable", _split(self._dummy.result())[1])
-            return False, None
-        if not (matches and stored):
-            return False, None
-        return True, self._hash(normalised) if outdated else None
+            secret = self._peppers[mark].add_to(form) if mark else form
+            return self._context.verify(secret, bare)
+        except (KeyError, ValueError, TypeError):
+            # A pepper that this deployment does not have, no Unicode, or over the 72 bytes of
+            # bcrypt: at the cost of any other.
+            self._context.verify("unreadable", self._dummy(kind))
+            return False
 
-    def _compare(self, normalised: str, mark: str, bare: str) -> tuple[bool, bool]:
-        """Whether the password matches, and whether its hash is outdated."""
-        secret = normalised
-        if mark:
-            if mark not in self._peppers:
-                raise ValueError("a pepper that this deployment does not have")
-            secret = self._peppers[mark].add_to(normalised)
-        matches = self._context.verify(secret, bare)
+    def _is_outdated(self, normalised: str, stored: str) -> bool:
+        mark, bare = _split(stored)
         newest = self._newest.mark if self._newest else ""
-        return matches, mark != newest or self._context.needs_update(bare, secret=secret)
+        return mark != newest or self._context.needs_update(bare, secret=normalised)
 
     async def _run(self, work: Callable[[Unpack[Arguments]], Result], *args: *Arguments) -> Result:
         if self._pending >= self._limit:

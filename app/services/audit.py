@@ -28,6 +28,7 @@ EventType = Literal[
     "client.changed",
     "client.created",
     "client.deleted",
+    "client.refused",
     "client.secret_rotated",
     "code.refused",
     "code.reused",

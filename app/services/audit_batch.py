@@ -6,6 +6,7 @@ each would make them several times as slow. All other events are written with wh
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -37,6 +38,8 @@ class AuditBatch:
         """Nothing waits yet."""
         self._database = database
         self._waiting: list[dict[str, Any]] = []
+        self._counted: dict[tuple[object, ...], dict[str, Any]] = {}
+        """The details of those that wait and are counted."""
         self._writer: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
@@ -45,6 +48,18 @@ class AuditBatch:
         self._waiting.append(event.row(now))
         if self._writer is None:
             self._writer = asyncio.create_task(self._write_all())
+
+    def add_counted(self, event: Event, now: datetime) -> None:
+        """The same, for what comes in floods: until they are written, equal events become one row.
+
+        Its details say how many ``times``; the user agent is the first one's.
+        """
+        kind = (event.type, event.client_id, event.origin.address, *event.details.items())
+        if kind in self._counted:
+            self._counted[kind]["times"] += 1
+            return
+        self.add(replace(event, details={**event.details, "times": 1}), now)
+        self._counted[kind] = self._waiting[-1]["details"]
 
     async def _write_all(self) -> None:
         """Write until nothing waits, after a pause that doubles with each failure."""
@@ -65,6 +80,7 @@ class AuditBatch:
     async def write(self) -> bool:
         """Write what waits, now; False if it has to wait on."""
         rows, self._waiting = self._waiting, []
+        self._counted.clear()
         if not rows:
             return True
         try:

@@ -1,21 +1,33 @@
 """Checking a user's name and password: the one place for every door of the server."""
 
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.database import Database
-from app.security.passwords import PasswordHasher, QueueFullError
+from app.security.passwords import PasswordHasher
 from app.services.audit import Event, EventType, record
 from app.services.logins import Origin
-from app.services.throttle import Admission, LoginThrottle, attempt_of
+from app.services.password_kinds import PasswordKinds
+from app.services.throttle import Attempt, LoginThrottle, TooManyFailuresError, attempt_of
 from app.services.users import (
     USERNAME_MAX_LENGTH,
     Account,
     find_account,
     replace_password_hash,
 )
+from app.uninterrupted import Uninterrupted
+
+if TYPE_CHECKING:
+    from app.metrics import Metrics
+
+SUCCEEDED = "succeeded"
+NOT_TRIED = "queue full"
+"""What came of an attempt, as it is counted; any other outcome is the reason of a failure."""
 
 
 class AuthenticationError(Exception):
@@ -24,7 +36,7 @@ class AuthenticationError(Exception):
 
 @dataclass(frozen=True)
 class Door:
-    """Where somebody tries to come in."""
+    """Where somebody tries to log in."""
 
     name: str
     origin: Origin
@@ -33,13 +45,23 @@ class Door:
     """The secret by which a browser is known again."""
 
 
-@dataclass(frozen=True)
-class Visitor:
-    """Somebody at a door who says to be a user, and may try to prove it."""
+@dataclass
+class LoginAttempt:
+    """Somebody who says to be a user, and may try to prove it. It fails unless it succeeds."""
 
     door: Door
     account: Account | None
-    admission: Admission
+    outcome: str = NOT_TRIED
+    new_hash: str | None = None
+    """Replaces a stored hash that is outdated."""
+
+    def succeed(self, new_hash: str | None = None) -> None:
+        """It is the user."""
+        self.outcome, self.new_hash = SUCCEEDED, new_hash
+
+    def fail(self, reason: str) -> None:
+        """It is not the user, or one who may not log in. The reason is one of a few sentences."""
+        self.outcome = reason
 
 
 class Authenticator:
@@ -51,96 +73,124 @@ class Authenticator:
         passwords: PasswordHasher,
         throttle: LoginThrottle,
         clock: Clock,
+        metrics: "Metrics | None" = None,
     ) -> None:
-        """Nothing is read yet."""
+        """Nothing is read yet. ``metrics`` count every attempt once, by door and outcome."""
         self._database = database
         self._throttle = throttle
         self._passwords = passwords
+        self._kinds = PasswordKinds(database, passwords, clock)
         self._clock = clock
+        self._metrics = metrics
+        self.uninterrupted = Uninterrupted()
+        """For whoever uses :meth:`attempt`: it is not to be cancelled halfway."""
 
     async def authenticate(self, username: str, password: str, door: Door) -> Account:
         """The user of that name, if ``password`` is theirs.
 
         A stored hash of another kind or cost than is configured now is replaced.
 
-        Unknown, disabled and passwordless users cost the same hash as a wrong password. A name
-        that nobody can have costs nothing, and neither does an attempt that comes too soon.
-        Raises :class:`AuthenticationError`, :class:`TooManyFailuresError`, or
-        :class:`~app.security.passwords.QueueFullError`.
+        Every failure takes the same hashes: see :meth:`PasswordHasher.verify`. A name that nobody
+        can have costs nothing, and neither does an attempt that comes too soon. What has begun is
+        finished, even if this is cancelled. Raises :class:`AuthenticationError`,
+        :class:`TooManyFailuresError`, or :class:`~app.security.passwords.QueueFullError`.
         """
-        visitor = await self.admit(username, door)
-        account = visitor.account
-        stored = account.password_hash if account else None
-        try:
-            matches, new_hash = await self._passwords.verify(password, stored)
-        except QueueFullError:
-            await self.turn_away(visitor)
-            raise
-        if account is not None and account.enabled and matches:
-            await self.succeed(visitor, new_hash)
-            return account
-        reason = "wrong password"
-        if account is None:
-            reason = "unknown user"
-        elif matches:
-            reason = "disabled user"
-        await self.fail(visitor, reason)
-        raise AuthenticationError(reason)
+        return await self.uninterrupted.run(self._authenticate(username, password, door))
 
-    async def admit(self, username: str, door: Door) -> Visitor:
-        """Let somebody try. Call one of :meth:`succeed`, :meth:`fail`, :meth:`turn_away` after it.
+    async def _authenticate(self, username: str, password: str, door: Door) -> Account:
+        async with self.attempt(username, door) as attempt:
+            account = attempt.account
+            enabled = account is not None and account.enabled
+            stored = account.password_hash if account else None
+            kinds = await self._kinds.in_use()
+            matches, new_hash = await self._passwords.verify(
+                password, stored, kinds=kinds, enabled=enabled
+            )
+            if account is not None and enabled and matches:
+                attempt.succeed(new_hash)
+                return account
+            reason = "wrong password"
+            if account is None:
+                reason = "unknown user"
+            elif matches:
+                reason = "disabled user"
+            attempt.fail(reason)
+            raise AuthenticationError(reason)
 
-        Raises :class:`AuthenticationError` for a name that nobody can have, and
+    @asynccontextmanager
+    async def attempt(self, username: str, door: Door) -> AsyncGenerator[LoginAttempt]:
+        """Let somebody try, and settle what came of it when the block ends.
+
+        An attempt that neither succeeds nor fails is taken back: nobody looked at what was
+        brought. Raises :class:`AuthenticationError` for a name that nobody can have, and
         :class:`TooManyFailuresError`.
         """
         if len(username) > USERNAME_MAX_LENGTH:
+            self._count(door, "impossible name")
             raise AuthenticationError("the name is too long")
-        attempt = attempt_of(username, door.origin.address, door.device)
-        async with self._database.read() as connection:
-            account = await find_account(connection, username)
-            standing = await self._throttle.check(connection, attempt, self._clock.now())
-        admission = await self._throttle.admit(standing, self._clock.now())
-        return Visitor(door, account, admission)
+        counted = attempt_of(username, door.origin.address, door.device)
+        with self._throttle.under_way(counted):
+            try:
+                async with self._database.read() as connection:
+                    account = await find_account(connection, username)
+                    await self._throttle.look_up(connection, counted, self._clock.now())
+                await self._throttle.count(counted, self._clock.now())
+            except TooManyFailuresError:
+                self._count(door, "throttled")
+                raise
+            attempt = LoginAttempt(door, account)
+            try:
+                yield attempt
+            finally:
+                await self._settle(attempt, counted)
+                self._count(door, attempt.outcome)
 
-    async def succeed(self, visitor: Visitor, new_hash: str | None = None) -> None:
-        """It is the user. ``new_hash`` replaces a stored hash that is outdated."""
-        with self._leaving(visitor):
-            if new_hash is None and visitor.admission.leaves_no_trace:
-                return
-            async with self._database.transaction() as connection:
-                await self._throttle.succeeded(connection, visitor.admission, self._clock.now())
-                if visitor.account is not None and new_hash is not None:
-                    await replace_password_hash(connection, visitor.account, new_hash)
+    async def _settle(self, attempt: LoginAttempt, counted: Attempt) -> None:
+        if attempt.outcome == NOT_TRIED:
+            if counted.counts:
+                await self._database.transact(
+                    lambda connection: self._throttle.withdraw(connection, counted)
+                )
+        elif attempt.outcome != SUCCEEDED:
+            await self._database.transact(
+                lambda connection: self._fail(connection, attempt, counted)
+            )
+        elif attempt.new_hash is not None or not counted.leaves_no_trace:
+            await self._database.transact(
+                lambda connection: self._succeed(connection, attempt, counted)
+            )
 
-    async def fail(self, visitor: Visitor, reason: str) -> None:
-        """It is not the user, or one who may not come in."""
-        with self._leaving(visitor):
-            async with self._database.transaction() as connection:
-                now = self._clock.now()
-                locked = await self._throttle.failed(connection, visitor.admission, now)
-                events = [_event("login.failed", visitor, reason=reason)]
-                events += [_event("login.locked", visitor, by=what) for what in locked]
-                await record(connection, now, *events)
+    async def _fail(
+        self, connection: AsyncConnection, attempt: LoginAttempt, counted: Attempt
+    ) -> None:
+        now = self._clock.now()
+        locked = await self._throttle.failed(connection, counted, now)
+        events = [_event("login.failed", attempt, reason=attempt.outcome)]
+        events += [_event("login.locked", attempt, by=what) for what in locked]
+        await record(connection, now, *events)
 
-    async def turn_away(self, visitor: Visitor) -> None:
-        """Nobody looked at what they brought."""
-        with self._leaving(visitor):
-            await self._throttle.withdraw(visitor.admission)
+    async def _succeed(
+        self, connection: AsyncConnection, attempt: LoginAttempt, counted: Attempt
+    ) -> None:
+        await self._throttle.succeeded(connection, counted, self._clock.now())
+        if attempt.account is not None and attempt.new_hash is not None:
+            await replace_password_hash(connection, attempt.account, attempt.new_hash)
 
-    @contextmanager
-    def _leaving(self, visitor: Visitor) -> Generator[None]:
-        try:
-            yield
-        finally:
-            self._throttle.leave(visitor.admission.standing)
+    def _count(self, door: Door, outcome: str) -> None:
+        if self._metrics is not None:
+            self._metrics.login(door.name, outcome)
+
+    async def close(self) -> None:
+        """Wait for the attempts that are under way."""
+        await self.uninterrupted.close()
 
 
-def _event(event_type: EventType, visitor: Visitor, **details: str) -> Event:
+def _event(event_type: EventType, attempt: LoginAttempt, **details: str) -> Event:
     # What was typed as a name is not written down: it may be a password.
     return Event(
         type=event_type,
-        user_id=visitor.account.id if visitor.account else None,
-        client_id=visitor.door.client_id,
-        origin=visitor.door.origin,
-        details={"door": visitor.door.name, **details},
+        user_id=attempt.account.id if attempt.account else None,
+        client_id=attempt.door.client_id,
+        origin=attempt.door.origin,
+        details={"door": attempt.door.name, **details},
     )

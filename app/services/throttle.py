@@ -7,8 +7,9 @@ the account has logged in lately, which is an address or a browser, has a count 
 a stranger cannot lock a user out. Past the limit each further failure doubles the wait.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Collection, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
@@ -37,9 +38,19 @@ class TooManyFailuresError(Exception):
         self.retry_after = retry_after
 
 
-@dataclass(frozen=True)
+FailureCount = tuple[int, datetime]
+"""How many failures were counted, and when the last one was."""
+
+Counts = Mapping[str, FailureCount]
+"""By the keys under which they were counted."""
+
+
+@dataclass
 class Attempt:
-    """An attempt to log in, as the keys under which it is counted."""
+    """An attempt to log in: what it is counted under, and how it stands.
+
+    The keys are hashes, so that the table tells nobody who was tried.
+    """
 
     account: str
     address: str
@@ -47,23 +58,42 @@ class Attempt:
     """The account at this address."""
     device: str
     """The account in this browser, or in none."""
+    key: str
+    """What the account's failures are counted under, at such an attempt."""
+    known: bool = False
+    """It comes from where the account has logged in lately."""
+    spotless: bool = True
+    """There is no failure to clear, and nothing new to note of a success."""
+    alone: bool = True
+    """No other attempt on the account was under way in this process when it began."""
+    counted_at: datetime | None = None
+    """None: it is not counted until it fails."""
+    counts: Counts = field(default_factory=dict)
+    """What was counted before it."""
+
+    @property
+    def leaves_no_trace(self) -> bool:
+        """A success has nothing to write."""
+        return self.spotless and self.counted_at is None
 
 
 def attempt_of(username: str, address: str | None, device: str | None = None) -> Attempt:
-    """The keys of an attempt: hashes, so that the table tells nobody who was tried.
+    """An attempt of which nothing is known yet.
 
     ``device`` is the secret value of a cookie that only one browser has.
     """
-    key, network = username_key(username), _network(address)
+    name, network = username_key(username), network_of(address)
+    account = hash_secret(f"account {name}")
     return Attempt(
-        account=hash_secret(f"account {key}"),
+        account=account,
         address=hash_secret(f"address {network}"),
-        place=hash_secret(f"origin {network} {key}"),
-        device=hash_secret(f"device {device} {key}") if device else "",
+        place=hash_secret(f"origin {network} {name}"),
+        device=hash_secret(f"device {device} {name}") if device else "",
+        key=account,
     )
 
 
-def _network(address: str | None) -> str:
+def network_of(address: str | None) -> str:
     """IPv6 by /64, which is what one household or one attacker has."""
     try:
         parsed = ip_address(address or "")
@@ -72,36 +102,6 @@ def _network(address: str | None) -> str:
     if isinstance(parsed, IPv6Address):
         return str(ip_network((parsed, 64), strict=False))
     return str(parsed)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """What the database says of an attempt before it is made."""
-
-    attempt: Attempt
-    key: str
-    """What the account's failures are counted under, at such an attempt."""
-    known: bool
-    """It comes from where the account has logged in lately."""
-    spotless: bool
-    """There is no failure to clear, and nothing new to note of a success."""
-    alone: bool
-    """No other attempt on the account was under way in this process when it began."""
-
-
-@dataclass(frozen=True)
-class Admission:
-    """An attempt that may go on."""
-
-    standing: Standing
-    at: datetime
-    counts: Mapping[str, tuple[int, datetime]] = field(default_factory=dict)
-    """What was counted before, and when: empty if this attempt is not counted until it fails."""
-
-    @property
-    def leaves_no_trace(self) -> bool:
-        """A success has nothing to write."""
-        return self.standing.spotless and not self.counts
 
 
 # One query for both tables; what has no count is a known origin.
@@ -135,104 +135,73 @@ class LoginThrottle:
     def _is_off(self) -> bool:
         return not (self._per_account or self._per_address)
 
-    async def check(self, connection: AsyncConnection, attempt: Attempt, now: datetime) -> Standing:
-        """How the attempt stands, which is then under way until :meth:`leave`.
+    @contextmanager
+    def under_way(self, attempt: Attempt) -> Generator[None]:
+        """For as long as it takes until what is to be counted of ``attempt`` is counted."""
+        attempt.alone = attempt.account not in self._under_way
+        self._under_way.add(attempt.account)
+        try:
+            yield
+        finally:
+            if attempt.alone:
+                self._under_way.discard(attempt.account)
+
+    async def look_up(self, connection: AsyncConnection, attempt: Attempt, now: datetime) -> None:
+        """Find out how the attempt stands.
 
         Raises :class:`TooManyFailuresError` if it has to wait.
         """
-        alone = attempt.account not in self._under_way
-        standing = Standing(attempt, attempt.account, known=False, spotless=True, alone=alone)
         if self._is_off:
-            return standing
-        self._under_way.add(attempt.account)
-        try:
-            return await self._check(connection, standing, now)
-        except BaseException:
-            self.leave(standing)
-            raise
-
-    async def _check(
-        self, connection: AsyncConnection, standing: Standing, now: datetime
-    ) -> Standing:
-        attempt = standing.attempt
-        failures: dict[str, tuple[int, datetime]] = {}
+            return
+        failures: dict[str, FailureCount] = {}
         seen: dict[str, datetime] = {}
-        for key_hash, count, moment in await connection.execute(_STANDING, asdict(attempt)):
+        keys = {name: getattr(attempt, name) for name in ("account", "place", "device", "address")}
+        for key_hash, count, moment in await connection.execute(_STANDING, keys):
             if count is None:
                 seen[key_hash] = moment
             else:
                 failures[key_hash] = count, moment
         origins = [key for key in (attempt.device, attempt.place) if key]
         known = [key for key in origins if key in seen and now - seen[key] < KNOWN_FOR]
-        key = known[0] if known else attempt.account
+        attempt.key = known[0] if known else attempt.account
+        attempt.known = bool(known)
         noted = all(key in seen and now - seen[key] < LAST_LOGIN_PRECISION for key in origins)
-        spotless = noted and key not in failures
-        standing = replace(standing, key=key, known=bool(known), spotless=spotless)
-        self._wait(standing, failures, now)
-        return standing
+        attempt.spotless = noted and attempt.key not in failures
+        self._wait(attempt, failures, now)
 
-    def _wait(
-        self, standing: Standing, failures: Mapping[str, tuple[int, datetime]], now: datetime
-    ) -> None:
-        limits = {standing.key: self._per_account}
-        if not standing.known:
+    def _wait(self, attempt: Attempt, failures: Counts, now: datetime) -> None:
+        limits = {attempt.key: self._per_account}
+        if not attempt.known:
             # Strangers at a user's own address would lock the user out through it.
-            limits[standing.attempt.address] = self._per_address
-        waits = [
-            self._left(*failures[key], limit, now)
+            limits[attempt.address] = self._per_address
+        left = [
+            time_left(*failures[key], limit, self._lockout, now)
             for key, limit in limits.items()
             if key in failures
         ]
-        longest = max(waits, default=timedelta(0))
-        if longest > timedelta(0):
-            raise TooManyFailuresError(ceil(longest.total_seconds()))
+        require_no_wait(max(left, default=timedelta(0)))
 
-    def _left(self, count: int, last_failed_at: datetime, limit: int, now: datetime) -> timedelta:
-        """How long until the next attempt is allowed."""
-        if not limit or count < limit:
-            return timedelta(0)
-        doubled: timedelta = self._lockout * 2 ** min(count - limit, 20)
-        return last_failed_at + min(doubled, max(LONGEST_WAIT, self._lockout)) - now
-
-    async def admit(self, standing: Standing, now: datetime) -> Admission:
-        """Let the attempt go on, counted as one that failed. :meth:`leave` it when it is over.
+    async def count(self, attempt: Attempt, now: datetime) -> None:
+        """Count the attempt as one that failed, until it is known what came of it.
 
         From a known place without a failure one attempt at a time, in each process, is not counted
         beforehand: so the usual login writes nothing here, and a burst from such a place can get
         as many guesses more as there are processes. Raises :class:`TooManyFailuresError`.
         """
-        if self._is_off or (standing.spotless and standing.alone):
-            return Admission(standing, now)
-        try:
-            async with self._database.transaction() as connection:
-                counts = await self._hold(connection, standing, now)
-                self._wait(standing, counts, now)
-                await _add(connection, counts, now)
-        except BaseException:
-            self.leave(standing)
-            raise
-        return Admission(standing, now, counts)
+        if self._is_off or (attempt.spotless and attempt.alone):
+            return
 
-    async def _hold(
-        self, connection: AsyncConnection, standing: Standing, now: datetime
-    ) -> Mapping[str, tuple[int, datetime]]:
-        """The counts as they are, kept from everybody else until the transaction ends.
+        async def count(connection: AsyncConnection) -> Counts:
+            counts = await hold_counts(connection, (attempt.key, attempt.address), now)
+            self._wait(attempt, counts, now)
+            await add_failure(connection, counts, now)
+            return counts
 
-        A count that has been left alone for a day begins anew.
-        """
-        keys = sorted((standing.key, standing.attempt.address))  # one order, no deadlock
-        statement = insert_unless(connection, FailedLogins).values(
-            [{"key_hash": key, "count": 0, "last_failed_at": now} for key in keys]
-        )
-        stale = FailedLogins.last_failed_at < now - FORGOTTEN_AFTER
-        held = statement.on_conflict_do_update(
-            index_elements=[FailedLogins.key_hash],
-            set_={"count": case((stale, 0), else_=FailedLogins.count)},
-        ).returning(FailedLogins.key_hash, FailedLogins.count, FailedLogins.last_failed_at)
-        return {key: (count, at) for key, count, at in await connection.execute(held)}
+        attempt.counts = await self._database.transact(count)
+        attempt.counted_at = now
 
     async def failed(
-        self, connection: AsyncConnection, admission: Admission, now: datetime
+        self, connection: AsyncConnection, attempt: Attempt, now: datetime
     ) -> list[str]:
         """Leave the attempt counted; return what has reached its limit: ``account``, ``address``.
 
@@ -240,31 +209,28 @@ class LoginThrottle:
         """
         if self._is_off:
             return []
-        standing, counts = admission.standing, admission.counts
-        if not counts:
-            counts = await self._hold(connection, standing, now)
-            await _add(connection, counts, now)
+        counts = attempt.counts
+        if attempt.counted_at is None:
+            counts = await hold_counts(connection, (attempt.key, attempt.address), now)
+            await add_failure(connection, counts, now)
         limits = {
-            "account": (standing.key, self._per_account),
-            "address": (standing.attempt.address, self._per_address),
+            "account": (attempt.key, self._per_account),
+            "address": (attempt.address, self._per_address),
         }
         return [
             name for name, (key, limit) in limits.items() if limit and counts[key][0] + 1 >= limit
         ]
 
-    async def succeeded(
-        self, connection: AsyncConnection, admission: Admission, now: datetime
-    ) -> None:
+    async def succeeded(self, connection: AsyncConnection, attempt: Attempt, now: datetime) -> None:
         """Take the attempt back, clear its account's count, note where it logged in from."""
         if self._is_off:
             return
-        standing = admission.standing
-        for key in sorted((standing.key, standing.attempt.address)):  # one order, no deadlock
-            if key == standing.key:
+        for key in sorted((attempt.key, attempt.address)):  # one order, no deadlock
+            if key == attempt.key:
                 await connection.execute(delete(FailedLogins).where(FailedLogins.key_hash == key))
             else:
-                await self._withdraw(connection, admission, key)
-        origins = sorted(key for key in (standing.attempt.place, standing.attempt.device) if key)
+                await _withdraw(connection, attempt, key)
+        origins = sorted(key for key in (attempt.place, attempt.device) if key)
         statement = insert_unless(connection, KnownOrigin).values(
             [{"key_hash": key, "last_login_at": now} for key in origins]
         )
@@ -276,39 +242,65 @@ class LoginThrottle:
             )
         )
 
-    async def withdraw(self, admission: Admission) -> None:
+    async def withdraw(self, connection: AsyncConnection, attempt: Attempt) -> None:
         """Take an attempt back whose password was never looked at."""
-        if admission.counts:
-            async with self._database.transaction() as connection:
-                for key in sorted(admission.counts):
-                    await self._withdraw(connection, admission, key)
-
-    async def _withdraw(self, connection: AsyncConnection, admission: Admission, key: str) -> None:
-        if key not in admission.counts:
-            return
-        _, previously = admission.counts[key]
-        # Unless another one has failed meanwhile, the wait is again what it was.
-        untouched = FailedLogins.last_failed_at == admission.at
-        await connection.execute(
-            update(FailedLogins)
-            .where(FailedLogins.key_hash == key, FailedLogins.count > 0)
-            .values(
-                count=FailedLogins.count - 1,
-                last_failed_at=case((untouched, previously), else_=FailedLogins.last_failed_at),
-            )
-        )
-
-    def leave(self, standing: Standing) -> None:
-        """The attempt is over, and what is to be counted is counted."""
-        if standing.alone:
-            self._under_way.discard(standing.attempt.account)
+        for key in sorted(attempt.counts):
+            await _withdraw(connection, attempt, key)
 
 
-async def _add(
-    connection: AsyncConnection, counts: Mapping[str, tuple[int, datetime]], now: datetime
-) -> None:
+async def _withdraw(connection: AsyncConnection, attempt: Attempt, key: str) -> None:
+    if key not in attempt.counts:
+        return
+    _, previously = attempt.counts[key]
+    # Unless another one has failed meanwhile, the wait is again what it was.
+    untouched = FailedLogins.last_failed_at == attempt.counted_at
     await connection.execute(
         update(FailedLogins)
-        .where(FailedLogins.key_hash.in_(sorted(counts)))
+        .where(FailedLogins.key_hash == key, FailedLogins.count > 0)
+        .values(
+            count=FailedLogins.count - 1,
+            last_failed_at=case((untouched, previously), else_=FailedLogins.last_failed_at),
+        )
+    )
+
+
+def time_left(
+    count: int, last_failed_at: datetime, limit: int, lockout: timedelta, now: datetime
+) -> timedelta:
+    """How long until the next attempt is allowed. A limit of 0 is none."""
+    if not limit or count < limit:
+        return timedelta(0)
+    doubled: timedelta = lockout * 2 ** min(count - limit, 20)
+    return last_failed_at + min(doubled, max(LONGEST_WAIT, lockout)) - now
+
+
+def require_no_wait(left: timedelta) -> None:
+    """Raise :class:`TooManyFailuresError` if there is time left to wait."""
+    if left > timedelta(0):
+        raise TooManyFailuresError(ceil(left.total_seconds()))
+
+
+async def hold_counts(connection: AsyncConnection, keys: Collection[str], now: datetime) -> Counts:
+    """The counts as they are, kept from everybody else until the transaction ends.
+
+    A count that has been left alone for a day begins anew.
+    """
+    statement = insert_unless(connection, FailedLogins).values(
+        # In one order, so that there is no deadlock.
+        [{"key_hash": key, "count": 0, "last_failed_at": now} for key in sorted(keys)]
+    )
+    stale = FailedLogins.last_failed_at < now - FORGOTTEN_AFTER
+    held = statement.on_conflict_do_update(
+        index_elements=[FailedLogins.key_hash],
+        set_={"count": case((stale, 0), else_=FailedLogins.count)},
+    ).returning(FailedLogins.key_hash, FailedLogins.count, FailedLogins.last_failed_at)
+    return {key: (count, at) for key, count, at in await connection.execute(held)}
+
+
+async def add_failure(connection: AsyncConnection, keys: Collection[str], now: datetime) -> None:
+    """Add one to each of the counts, which are held."""
+    await connection.execute(
+        update(FailedLogins)
+        .where(FailedLogins.key_hash.in_(sorted(keys)))
         .values(count=FailedLogins.count + 1, last_failed_at=now)
     )

@@ -20,6 +20,7 @@ from app.services.users import (
     check_username,
     create_user,
     hold_user,
+    password_columns,
     require_free,
     set_user_scopes,
     username_key,
@@ -221,8 +222,12 @@ async def set_password(
     """
     connection, now = actor.connection, actor.now
     user = await _get_managed(actor, user_id, expected)
-    values = {"password_hash": password_hash, "security_stamp": generate_stamp(), "updated_at": now}
-    await connection.execute(update(User).where(User.id == user.id).values(values))
+    columns = password_columns(password_hash)
+    await connection.execute(
+        update(User)
+        .where(User.id == user.id)
+        .values(security_stamp=generate_stamp(), updated_at=now, **columns)
+    )
     await _end_everything(connection, user.id, now)
     revoked = update(ApiKey).where(ApiKey.owner_id == user.id, ApiKey.revoked_at.is_(None))
     keys = (await connection.execute(revoked.values(revoked_at=now))).rowcount

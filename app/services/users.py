@@ -15,6 +15,7 @@ from app.database import insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import User, UserScope
 from app.models.base import generate_stamp
+from app.security.passwords import kind_of
 from app.services.names import has_unseen
 from app.services.paging import PAGE
 
@@ -35,7 +36,12 @@ class Account:
 
 
 def username_key(username: str) -> str:
-    """The form in which user names are compared: NFKC, then case folding."""
+    """The form in which user names are compared: NFKC, then case folding.
+
+    Raises :class:`InvalidError` for more characters than a name has: normalising takes time.
+    """
+    if len(username) > USERNAME_MAX_LENGTH:
+        raise InvalidError(f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
@@ -172,9 +178,9 @@ async def create_user(
             username_key=key,
             email=email,
             email_verified=False,
-            password_hash=password_hash,
             created_at=now,
             updated_at=now,
+            **password_columns(password_hash),
         ),
     )
     await set_user_scopes(connection, user_id, scopes)
@@ -198,6 +204,12 @@ async def set_user_scopes(
         )
 
 
+def password_columns(password_hash: str | None) -> dict[str, str | None]:
+    """What is stored for a hash: the one way to write it, so that its kind is always right."""
+    kind = None if password_hash is None else kind_of(password_hash)
+    return {"password_hash": password_hash, "password_kind": kind}
+
+
 async def replace_password_hash(
     connection: AsyncConnection, account: Account, password_hash: str
 ) -> None:
@@ -205,7 +217,7 @@ async def replace_password_hash(
     await connection.execute(
         update(User)
         .where(User.id == account.id, User.password_hash == account.password_hash)
-        .values(password_hash=password_hash)
+        .values(password_columns(password_hash))
     )
 
 
@@ -216,8 +228,8 @@ async def change_password(
 
     Which logins go on is for the caller to say.
     """
-    values = {"password_hash": password_hash, "security_stamp": generate_stamp()}
-    return await _change_own(connection, account, now, **values)
+    columns = password_columns(password_hash)
+    return await _change_own(connection, account, now, security_stamp=generate_stamp(), **columns)
 
 
 async def change_email(

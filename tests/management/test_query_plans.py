@@ -1,5 +1,6 @@
 """Every list and look-up of management is served by an index, on both databases."""
 
+import re
 from collections.abc import AsyncGenerator, Generator
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database import Database
 from app.models import User
 from app.services.audit import Event, record
+from app.services.password_kinds import find_kinds
 from app.services.registration import Registration, create_client
 from app.services.users import create_user
 from tests.databases import Backend
@@ -63,6 +65,20 @@ async def test_a_list_is_walked_along_an_index(
     plan = await plans_of(connection, QUERIES[name], known)
     assert any("ndex" in line or "INDEX" in line for line in plan)
     assert without_index(plan) == []
+
+
+async def kinds_in_use(connection: AsyncConnection, _known: Known) -> object:
+    return await find_kinds(connection)
+
+
+async def test_the_kinds_of_password_hashes_are_looked_up_in_an_index(
+    listed: tuple[AsyncConnection, Known],
+) -> None:
+    connection, known = listed
+    plan = await plans_of(connection, kinds_in_use, known)
+    of_users = [line for line in plan if re.search(r"\busers\b", line)]
+    assert of_users
+    assert [line for line in of_users if "ix_users_password_kind" not in line] == []
 
 
 async def by_address(connection: AsyncConnection, _known: Known) -> object:

@@ -3,7 +3,9 @@
 import asyncio
 import os
 import threading
+import unicodedata
 import uuid
+from typing import Any
 
 import httpx2
 import pytest
@@ -15,6 +17,7 @@ from sqlalchemy import select
 from app.models import BrowserSession, User
 from app.server import Server
 from app.services.authorizations import PENDING_LIFETIME
+from app.services.users import USERNAME_MAX_LENGTH
 from tests.clock import TestClock
 from tests.conftest import ISSUER
 from tests.factories import PASSWORD, TestClient, TestUser, add_user, disable_user
@@ -675,6 +678,27 @@ async def test_who_types_another_name_than_the_other_tab_is_told_who_is_logged_i
     await assert_logged_in(flow.browser)
     assert_asks_to_allow(await bobs.log_in(response))
     await assert_logged_in(flow.browser, "bob")
+
+
+async def test_a_name_that_nobody_can_have_is_not_even_normalised(
+    flow: CodeFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFKC of what fits into a body would stop the server for a tenth of a second."""
+    page = await overtaken(flow)
+    normalised: list[int] = []
+    normalize = unicodedata.normalize
+
+    def spy(form: Any, text: str) -> str:
+        normalised.append(len(text))
+        return normalize(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", spy)
+    name = "\ufdfa" * 2_000
+    assert_overtaken(
+        await flow.log_in(page, username=name),
+        "In another tab you have logged in as alice. Log in here to be somebody else instead.",
+    )
+    assert max(normalised, default=0) <= USERNAME_MAX_LENGTH
 
 
 async def test_a_login_that_the_request_wants_typed_is_not_spared_by_an_older_one(

@@ -212,7 +212,7 @@ async def test_a_control_character_is_refused_before_any_password_is_checked(
     where: str,
     character: str,
 ) -> None:
-    async def fail(*_args: object) -> None:
+    async def fail(*_args: object, **_options: object) -> None:
         raise AssertionError("a password was checked")
 
     monkeypatch.setattr(PasswordHasher, "verify", fail)
@@ -310,7 +310,7 @@ async def test_the_challenge_names_the_realm_of_the_settings(dearer: httpx2.Asyn
 async def test_a_full_login_queue_is_503(
     http: httpx2.AsyncClient, alice: TestUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def full(*_args: object) -> None:
+    async def full(*_args: object, **_options: object) -> None:
         raise QueueFullError
 
     monkeypatch.setattr(PasswordHasher, "verify", full)

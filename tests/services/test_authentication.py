@@ -1,5 +1,7 @@
 """What happens while a password is being checked."""
 
+from typing import Any
+
 import pytest
 
 from app.server import Server
@@ -22,11 +24,11 @@ async def test_a_password_that_is_changed_meanwhile_is_not_overwritten_by_the_ol
     user = await add_user(server, password_hash=outdated)
     verify = server.passwords.verify
 
-    async def change_and_verify(password: str, stored: str | None) -> tuple[bool, str | None]:
+    async def change_and_verify(password: str, stored: str | None, **options: Any) -> object:
         async with server.database.transaction() as connection:
             account = await get_account(connection, user.id)
             assert await change_password(connection, account, "the new hash", server.clock.now())
-        return await verify(password, stored)
+        return await verify(password, stored, **options)
 
     monkeypatch.setattr(server.passwords, "verify", change_and_verify)
     door = Door("token", Origin(None, None))
