@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from app.cli import cli
 from app.clock import Clock
 from app.doctor import diagnose
-from app.models import ClientSecret, Login, SigningKey
+from app.models import ApiKey, ClientSecret, Login, SigningKey
 from app.server import Server
 from app.services.audit import Event, record
 from app.services.key_rotation import ensure_signing_key
@@ -436,6 +436,13 @@ def test_api_keys_without_end_are_found(doctor: Doctor) -> None:
     doctor.prepare(lambda server: add_user(server, "ada"))
     lasting = ["api-keys", "create", "ada", "--scope", "items:read"]
     assert CliRunner().invoke(cli, lasting, env=production(doctor.url)).exit_code == 0
+    assert doctor.finds() == {}
+
+    async def as_they_were_made_before(server: Server) -> None:
+        async with server.database.transaction() as connection:
+            await connection.execute(update(ApiKey).values(expires_at=None))
+
+    doctor.prepare(as_they_were_made_before)
     assert doctor.finds() == {"api-keys-without-end": "note"}
 
 

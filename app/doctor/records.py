@@ -234,8 +234,8 @@ async def _api_keys(connection: AsyncConnection, now: datetime) -> AsyncIterator
             Severity.NOTE,
             "api-keys-without-end",
             f"{count} API keys never expire",
-            "One that was forgotten somewhere stays good.",
-            "`latchkey api-keys create … --expires-in SECONDS`, and `revoke` what is not used.",
+            "They are from before keys had an end. One that was forgotten somewhere stays good.",
+            "`latchkey api-keys create`, which makes one that ends, and `revoke` in place of it.",
         )
 
 

@@ -42,6 +42,22 @@ IMPORTED_SCHEMES = (
 )
 """Kinds of hashes that users may bring from elsewhere. They become Argon2 at the next login."""
 
+HIGHEST_ROUNDS = {
+    "argon2": 16,
+    "bcrypt": 14,
+    "bcrypt_sha256": 14,
+    "django_bcrypt_sha256": 14,
+    "scrypt": 18,
+    "pbkdf2_sha256": 3_000_000,
+    "pbkdf2_sha512": 3_000_000,
+    "django_pbkdf2_sha256": 3_000_000,
+    "sha256_crypt": 2_000_000,
+    "sha512_crypt": 2_000_000,
+}
+"""Of a hash from elsewhere, in the unit of its scheme: about a second each."""
+
+HIGHEST_MEMORY_KIB = 1_048_576
+
 _IMPORTED = CryptContext(schemes=["argon2", *IMPORTED_SCHEMES])
 
 _COSTS = ("memory_cost", "block_size", "rounds", "parallelism", "type")
@@ -99,14 +115,24 @@ def check_imported_hash(imported: str) -> str:
     """The hash to store for one that comes from elsewhere.
 
     Raises :class:`ValueError` if no password can be verified against it: its kind is unknown, or
-    it is cut, or it has only a salt.
+    it is cut, or it has only a salt. So it does for one that takes too long: every failed login is
+    as slow as the slowest hash of all.
     """
     stored = imported.removeprefix(_DJANGO_ARGON2)
     if _IMPORTED.identify(_split(stored)[1]) is None:
         raise ValueError("of no known kind")
     if kind_of(stored) is None or re.search(r"\s", stored) or len(stored) > STORED_MAX_LENGTH:
         raise ValueError("malformed")
+    if _is_too_costly(stored):
+        raise ValueError("too costly: every failed login would take as long")
     return stored
+
+
+def _is_too_costly(stored: str) -> bool:
+    scheme = _IMPORTED.identify(_split(stored)[1], resolve=True)
+    parsed = scheme.from_string(_split(stored)[1])
+    memory = getattr(parsed, "memory_cost", 0)
+    return memory > HIGHEST_MEMORY_KIB or parsed.rounds > HIGHEST_ROUNDS[scheme.name]
 
 
 def kind_of(stored: str) -> str | None:

@@ -509,3 +509,21 @@ def test_closing_ends_the_threads() -> None:
     hasher = PasswordHasher(8, 1, 1, queue=0)
     hasher.close()
     assert threading.active_count() == before
+
+
+# Hashes from elsewhere that cost too much
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pytest.param("$2b$15$" + "a" * 21 + "u" + "b" * 30 + "u", id="bcrypt"),
+        pytest.param("$argon2id$v=19$m=2097152,t=1,p=1$c2FsdHNhbHQ$" + "a" * 43, id="memory"),
+        pytest.param("$argon2id$v=19$m=8,t=17,p=1$c2FsdHNhbHQ$" + "a" * 43, id="passes"),
+        pytest.param("$pbkdf2-sha256$3000001$c2FsdHNhbHQ$" + "a" * 43, id="pbkdf2"),
+        pytest.param("$pepper$01234567$argon2id$v=19$m=8,t=17,p=1$c2FsdHNhbHQ$" + "a" * 43, id="ours"),
+    ],
+)
+def test_a_hash_that_would_make_every_failed_login_slow_is_not_taken(stored: str) -> None:
+    with pytest.raises(ValueError, match="too costly"):
+        check_imported_hash(stored)
