@@ -521,7 +521,9 @@ def test_closing_ends_the_threads() -> None:
         pytest.param("$argon2id$v=19$m=2097152,t=1,p=1$c2FsdHNhbHQ$" + "a" * 43, id="memory"),
         pytest.param("$argon2id$v=19$m=8,t=17,p=1$c2FsdHNhbHQ$" + "a" * 43, id="passes"),
         pytest.param("$pbkdf2-sha256$3000001$c2FsdHNhbHQ$" + "a" * 43, id="pbkdf2"),
-        pytest.param("$pepper$01234567$argon2id$v=19$m=8,t=17,p=1$c2FsdHNhbHQ$" + "a" * 43, id="ours"),
+        pytest.param(
+            "$pepper$01234567$argon2id$v=19$m=8,t=17,p=1$c2FsdHNhbHQ$" + "a" * 43, id="ours"
+        ),
     ],
 )
 def test_a_hash_that_would_make_every_failed_login_slow_is_not_taken(stored: str) -> None:
