@@ -335,10 +335,13 @@ async def test_no_answer_is_begun_while_another_one_is_not_taken(caller: Caller)
 
 
 @pytest.mark.parametrize("application", [Bytes(LARGE)])
-async def test_a_client_that_reads_gets_all_of_a_large_answer(caller: Caller) -> None:
+async def test_a_client_that_reads_gets_all_of_a_large_answer(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "ANSWER_TIMEOUT", 60)
     for _ in range(2):
         caller.send(REQUEST)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await caller.reader.readuntil(b"\r\n\r\n")
             assert await caller.reader.readexactly(LARGE) == bytes(LARGE)
 
