@@ -219,8 +219,8 @@ async def set_password(
     Whoever needs another password may have lost the old one to somebody, who can have made keys.
     Raises a :class:`~app.errors.Problem`.
     """
-    connection, now = actor.connection, actor.now
     user = await _get_managed(actor, user_id, expected)
+    connection, now = actor.connection, actor.now
     values = {"password_hash": password_hash, "security_stamp": generate_stamp(), "updated_at": now}
     await connection.execute(update(User).where(User.id == user.id).values(values))
     await _end_everything(connection, user.id, now)

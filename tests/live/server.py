@@ -141,11 +141,17 @@ def serving(database_url: str, environment: Mapping[str, str] | None = None) -> 
 
 
 @contextmanager
-def serving_twice(database_url: str) -> Generator[tuple[str, str]]:
-    """Two servers on one migrated database and with one issuer. Yields their base URLs."""
+def serving_twice(
+    database_url: str, environment: Mapping[str, str] | None = None
+) -> Generator[tuple[str, str]]:
+    """Two servers on one migrated database and with one issuer. Yields their base URLs.
+
+    ``environment`` adds settings of both.
+    """
+    settings = environment or {}
     with (
-        serving(database_url) as first,
-        serving(database_url, {"LATCHKEY_ISSUER": first}) as second,
+        serving(database_url, settings) as first,
+        serving(database_url, {**settings, "LATCHKEY_ISSUER": first}) as second,
     ):
         yield first, second
 

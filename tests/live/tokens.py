@@ -1,6 +1,6 @@
 """What a client of a live server does: log in, refresh, revoke, use a token."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -42,10 +42,19 @@ def outcome(response: httpx2.Response) -> tuple[int, str | None]:
     return response.status_code, response.json().get("error")
 
 
-async def log_in(http: httpx2.AsyncClient, url: str) -> Tokens:
+async def ask_for_tokens(
+    http: httpx2.AsyncClient, url: str, user: Mapping[str, str] = ALICE, scope: str = ""
+) -> httpx2.Response:
+    """Send a user's name and password."""
+    form = {"grant_type": "password", "scope": scope, **user, **CLIENT}
+    return await http.post(f"{url}/token", data=form)
+
+
+async def log_in(
+    http: httpx2.AsyncClient, url: str, user: Mapping[str, str] = ALICE, scope: str = ""
+) -> Tokens:
     """A new family."""
-    form = {"grant_type": "password", **ALICE, **CLIENT}
-    return received(await http.post(f"{url}/token", data=form))
+    return received(await ask_for_tokens(http, url, user, scope))
 
 
 async def refresh(http: httpx2.AsyncClient, url: str, token: str) -> httpx2.Response:
