@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 START_TIMEOUT = 20
 STOP_TIMEOUT = 20
-"""Seconds."""
+COMMAND_TIMEOUT = 60
+"""Seconds. A command may run while servers are kept busy."""
 
 CHEAP_DEVELOPMENT = {
     "LATCHKEY_ENVIRONMENT": "development",
@@ -50,7 +51,7 @@ def latchkey(
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=START_TIMEOUT,
+            timeout=COMMAND_TIMEOUT,
             check=False,
         )
     assert finished.returncode == 0, finished.stderr

@@ -43,8 +43,8 @@ REQUESTS_OF_A_CONNECTION = 2000
 """At most; a race is over long before."""
 
 MODERATE_HASH = {
-    "LATCHKEY_PASSWORD_HASH_MEMORY_KIB": "8192",
-    "LATCHKEY_PASSWORD_HASH_TIME": "2",
+    "LATCHKEY_PASSWORD_HASH_MEMORY_KIB": "4096",
+    "LATCHKEY_PASSWORD_HASH_TIME": "1",
 }
 """It takes long enough for something to happen meanwhile."""
 

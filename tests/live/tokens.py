@@ -15,6 +15,9 @@ REFUSED = (400, "invalid_grant")
 TIMEOUT = 20
 """Seconds for one request; nothing is meant to take that long."""
 
+KEEPALIVE = 2
+"""Seconds; the servers keep an idle connection for five."""
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -25,8 +28,13 @@ class Tokens:
 
 
 def http_client() -> httpx2.AsyncClient:
-    """A client that keeps enough connections open to send many requests at once."""
-    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
+    """A client that keeps enough connections open to send many requests at once.
+
+    It lets go of an idle one before the server does, which may be just when it is used again.
+    """
+    limits = httpx2.Limits(
+        max_connections=64, max_keepalive_connections=64, keepalive_expiry=KEEPALIVE
+    )
     return httpx2.AsyncClient(trust_env=False, timeout=TIMEOUT, limits=limits)
 
 
