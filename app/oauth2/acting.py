@@ -57,7 +57,7 @@ async def act_as_user(
     user = user_of(token, await find_live_user(connection, token.login_id), scopes)
     return ActingUser(
         connection=connection,
-        now=server.clock.now(),
+        clock=server.clock,
         subject=token.subject,
         scopes=user.all_scopes,
         client_id=token.client_id,
@@ -84,7 +84,7 @@ async def act_as_manager(
     client_scopes_of(token, client, scopes)
     return Actor(
         connection=connection,
-        now=server.clock.now(),
+        clock=server.clock,
         subject=token.subject,
         scopes=client.scopes,
         client_id=token.client_id,

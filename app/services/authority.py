@@ -37,14 +37,18 @@ class Actor:
 
     connection: AsyncConnection = field(repr=False)
     """The transaction in which this is true."""
-    now: datetime
-    """When it was judged, after any wait for a lock."""
+    clock: Clock = field(repr=False)
     subject: str
     scopes: frozenset[str] | None
     """What they have themselves; None for the operator, who has everything."""
     client_id: str | None = None
     """The client through which a user acts."""
     origin: Origin = NOWHERE
+
+    @property
+    def now(self) -> datetime:
+        """The time, which goes on while a lock is waited for: ask once nothing is waited for."""
+        return self.clock.now()
 
     def require_over(self, scopes: Collection[str]) -> None:
         """Raise :class:`ForbiddenError` unless the actor has all of ``scopes``."""
@@ -85,4 +89,4 @@ async def operating(database: Database, clock: Clock) -> AsyncGenerator[Actor]:
     """A transaction of the operator, who is whoever has the shell and the settings."""
     async with database.transaction() as connection:
         await lock(connection, MANAGEMENT_LOCK)
-        yield Actor(connection=connection, now=clock.now(), subject=OPERATOR, scopes=None)
+        yield Actor(connection=connection, clock=clock, subject=OPERATOR, scopes=None)

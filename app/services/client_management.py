@@ -198,10 +198,10 @@ async def change_client(
     if "auth_methods" in values:
         values["auth_methods"] = auth_methods_of(after)
     if disabled is not None and disabled != (before.disabled_at is not None):
-        values["disabled_at"] = actor.now if disabled else None
+        values["disabled_at"] = None
         if disabled:
-            values["security_stamp"] = generate_stamp()
-            await _end_everything(connection, client_id, actor.now)
+            await _end_everything(actor, client_id)
+            values |= {"disabled_at": actor.now, "security_stamp": generate_stamp()}
     await connection.execute(
         update(Client).where(Client.client_id == client_id).values(**values, updated_at=actor.now)
     )
@@ -218,14 +218,16 @@ async def change_client(
     return client
 
 
-async def _end_everything(connection: AsyncConnection, client_id: str, now: datetime) -> None:
+async def _end_everything(actor: Actor, client_id: str) -> None:
     """End what was issued through a client: it does not come back when the client does.
 
     Waits for whatever is being issued through it, and is waited for.
     """
+    connection = actor.connection
     await connection.execute(
         select(Client.client_id).where(Client.client_id == client_id).with_for_update()
     )
+    now = actor.now
     await connection.execute(
         update(Login)
         .where(Login.client_id == client_id, Login.ended_at.is_(None), Login.expires_at > now)

@@ -220,8 +220,8 @@ async def set_password(
     Whoever needs another password may have lost the old one to somebody, who can have made keys.
     Raises a :class:`~app.errors.Problem`.
     """
-    connection, now = actor.connection, actor.now
     user = await _get_managed(actor, user_id, expected)
+    connection, now = actor.connection, actor.now
     columns = password_columns(password_hash)
     await connection.execute(
         update(User)

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[2]
 
 START_TIMEOUT = 20
 STOP_TIMEOUT = 20
-"""Seconds."""
+COMMAND_TIMEOUT = 60
+"""Seconds. A command may run while servers are kept busy."""
 
 CHEAP_DEVELOPMENT = {
     "LATCHKEY_ENVIRONMENT": "development",
@@ -50,7 +51,7 @@ def latchkey(
             cwd=folder,
             capture_output=True,
             text=True,
-            timeout=START_TIMEOUT,
+            timeout=COMMAND_TIMEOUT,
             check=False,
         )
     assert finished.returncode == 0, finished.stderr
@@ -141,11 +142,17 @@ def serving(database_url: str, environment: Mapping[str, str] | None = None) -> 
 
 
 @contextmanager
-def serving_twice(database_url: str) -> Generator[tuple[str, str]]:
-    """Two servers on one migrated database and with one issuer. Yields their base URLs."""
+def serving_twice(
+    database_url: str, environment: Mapping[str, str] | None = None
+) -> Generator[tuple[str, str]]:
+    """Two servers on one migrated database and with one issuer. Yields their base URLs.
+
+    ``environment`` adds settings of both.
+    """
+    settings = environment or {}
     with (
-        serving(database_url) as first,
-        serving(database_url, {"LATCHKEY_ISSUER": first}) as second,
+        serving(database_url, settings) as first,
+        serving(database_url, {**settings, "LATCHKEY_ISSUER": first}) as second,
     ):
         yield first, second
 

@@ -1,6 +1,6 @@
 """What a client of a live server does: log in, refresh, revoke, use a token."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -15,6 +15,9 @@ REFUSED = (400, "invalid_grant")
 TIMEOUT = 20
 """Seconds for one request; nothing is meant to take that long."""
 
+KEEPALIVE = 2
+"""Seconds; the servers keep an idle connection for five."""
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -25,8 +28,13 @@ class Tokens:
 
 
 def http_client() -> httpx2.AsyncClient:
-    """A client that keeps enough connections open to send many requests at once."""
-    limits = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
+    """A client that keeps enough connections open to send many requests at once.
+
+    It lets go of an idle one before the server does, which may be just when it is used again.
+    """
+    limits = httpx2.Limits(
+        max_connections=64, max_keepalive_connections=64, keepalive_expiry=KEEPALIVE
+    )
     return httpx2.AsyncClient(trust_env=False, timeout=TIMEOUT, limits=limits)
 
 
@@ -42,10 +50,19 @@ def outcome(response: httpx2.Response) -> tuple[int, str | None]:
     return response.status_code, response.json().get("error")
 
 
-async def log_in(http: httpx2.AsyncClient, url: str) -> Tokens:
+async def ask_for_tokens(
+    http: httpx2.AsyncClient, url: str, user: Mapping[str, str] = ALICE, scope: str = ""
+) -> httpx2.Response:
+    """Send a user's name and password."""
+    form = {"grant_type": "password", "scope": scope, **user, **CLIENT}
+    return await http.post(f"{url}/token", data=form)
+
+
+async def log_in(
+    http: httpx2.AsyncClient, url: str, user: Mapping[str, str] = ALICE, scope: str = ""
+) -> Tokens:
     """A new family."""
-    form = {"grant_type": "password", **ALICE, **CLIENT}
-    return received(await http.post(f"{url}/token", data=form))
+    return received(await ask_for_tokens(http, url, user, scope))
 
 
 async def refresh(http: httpx2.AsyncClient, url: str, token: str) -> httpx2.Response:

@@ -3,17 +3,20 @@
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Generator
+from datetime import datetime
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import delete, insert, text
+from sqlalchemy import delete, insert, select, text
 
 from app.main import create_app
-from app.models import ClientScope, Scope, UserScope
+from app.models import ClientScope, Login, Scope, UserScope
 from app.server import Server
+from app.services.clients import hold_client
 from app.services.scopes import list_scopes
+from app.services.users import hold_user
 from app.settings import Settings
 from tests.assertions import assert_problem
 from tests.clock import TestClock
@@ -296,6 +299,58 @@ async def test_a_scope_that_is_deleted_while_it_is_given_is_refused(
         creation = asyncio.create_task(http.post("/users", json=user, headers=as_admin))
         await until_somebody_waits(server)
     assert_problem(await creation, 422 if server.database.is_sqlite else 409)
+
+
+async def test_a_user_is_disabled_when_nothing_is_issued_to_them_any_more(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], clock: TestClock
+) -> None:
+    somebody = await add_somebody(server)
+    async with server.database.transaction() as connection:
+        await hold_user(connection, somebody.id)
+        disabling = asyncio.create_task(
+            http.patch(f"/users/{somebody.id}", json={"disabled": True}, headers=as_admin)
+        )
+        await until_somebody_waits(server)
+        clock.advance(1)
+    disabled_at = (await disabling).json()["disabled_at"]
+    assert datetime.fromisoformat(disabled_at) == clock.now()
+
+
+async def test_the_logins_of_a_user_end_when_nothing_is_issued_to_them_any_more(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], clock: TestClock
+) -> None:
+    somebody = await add_somebody(server, "profile")
+    tokens = await log_in(http, somebody, await add_refreshing(server, f"shop-{uuid.uuid4()}"))
+    async with server.database.transaction() as connection:
+        await hold_user(connection, somebody.id)
+        path, new = f"/users/{somebody.id}/password", {"password": "another horse battery staple"}
+        resetting = asyncio.create_task(http.post(path, json=new, headers=as_admin))
+        await until_somebody_waits(server)
+        clock.advance(1)
+    assert (await resetting).status_code == 204
+    async with server.database.read() as connection:
+        ended_at = select(Login.ended_at).where(Login.id == login_of(tokens))
+        assert await connection.scalar(ended_at) == clock.now()
+
+
+async def test_a_client_is_disabled_when_nothing_is_issued_through_it_any_more(
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], clock: TestClock
+) -> None:
+    somebody = await add_somebody(server, "profile")
+    shop = await add_refreshing(server, f"shop-{uuid.uuid4()}")
+    tokens = await log_in(http, somebody, shop)
+    async with server.database.transaction() as connection:
+        await hold_client(connection, shop.client_id)
+        disabling = asyncio.create_task(
+            http.patch(f"/clients/{shop.client_id}", json={"disabled": True}, headers=as_admin)
+        )
+        await until_somebody_waits(server)
+        clock.advance(1)
+    disabled_at = (await disabling).json()["disabled_at"]
+    assert datetime.fromisoformat(disabled_at) == clock.now()
+    async with server.database.read() as connection:
+        ended_at = select(Login.ended_at).where(Login.id == login_of(tokens))
+        assert await connection.scalar(ended_at) == clock.now()
 
 
 # Events that are written by one statement on PostgreSQL, and by several on SQLite
