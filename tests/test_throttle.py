@@ -19,9 +19,9 @@ from app.schemes import http_digest
 from app.schemes.dropin.digest import make_ha1
 from app.server import Server
 from app.services import authentication
+from app.services.audit import Origin
 from app.services.authentication import Door
 from app.services.digest import set_digest_credential
-from app.services.logins import Origin
 from app.services.throttle import LoginThrottle, attempt_of
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error, assert_problem

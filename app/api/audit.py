@@ -12,8 +12,8 @@ from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.problems import problem, with_body
 from app.server import Reading
-from app.services.audit import EventType, find_user_id, list_events
-from app.services.users import USERNAME_MAX_LENGTH
+from app.services.audit import EventType, list_events
+from app.services.users import USERNAME_MAX_LENGTH, find_user_id
 
 router = APIRouter(prefix="/audit", tags=["audit"], responses=with_body(BEARER_RESPONSES))
 

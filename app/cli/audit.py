@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.cli.command import Json, run, show_list
 from app.clock import Clock
 from app.server import Server
-from app.services.audit import EventType, RecordedEvent, find_user_id, list_events
-from app.services.users import find_usernames
+from app.services.audit import EventType, RecordedEvent, list_events
+from app.services.users import find_user_id, find_usernames
 
 cli = typer.Typer(no_args_is_help=True, help="Read the audit trail.")
 

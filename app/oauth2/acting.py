@@ -25,9 +25,10 @@ from app.oauth2.origin import origin_of
 from app.oauth2.principal import Principal, client_scopes_of, current_principal
 from app.server import CurrentServer, Server, Transaction
 from app.services.access_tokens import AccessToken
+from app.services.audit import Origin
 from app.services.authority import MANAGEMENT_LOCK, Actor
 from app.services.clients import find_client, hold_client
-from app.services.logins import Origin, find_live_user, hold_parties
+from app.services.logins import find_live_user, hold_parties
 from app.services.revoked_tokens import is_revoked
 
 

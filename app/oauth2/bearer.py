@@ -91,7 +91,7 @@ async def verify(server: Server, token: str) -> AccessToken:
     except jwt.InvalidTokenError as error:
         raise InvalidTokenError(str(error)) from None
     client = await server.clients.find(access_token.client_id)
-    if client is None or not client.may_present(access_token):
+    if client is None or not access_token.is_current_for(client):
         raise InvalidTokenError("its client is disabled, or it is from before that")
     return access_token
 

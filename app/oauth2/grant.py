@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.server import Server
+from app.services.audit import Origin
 from app.services.clients import RegisteredClient
-from app.services.logins import Origin
 
 
 @dataclass(frozen=True)

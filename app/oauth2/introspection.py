@@ -84,7 +84,7 @@ async def _access_token(server: Server, token: str, caller: RegisteredClient) ->
     if caller.introspect != "any" and access_token.client_id != caller.client_id:
         return INACTIVE
     client = await server.clients.find(access_token.client_id)
-    if client is None or not client.may_present(access_token):
+    if client is None or not access_token.is_current_for(client):
         return INACTIVE
     if access_token.login_id is None:
         async with server.database.read() as connection:

@@ -4,7 +4,7 @@ from ipaddress import IPv6Address, ip_address
 
 from starlette.requests import HTTPConnection
 
-from app.services.logins import Origin
+from app.services.audit import Origin
 
 
 def origin_of(request: HTTPConnection) -> Origin:

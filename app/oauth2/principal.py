@@ -53,7 +53,7 @@ def client_scopes_of(
 
     Raises :class:`InvalidTokenError`, or :class:`InsufficientScopeError` if it lacks ``scopes``.
     """
-    if not client.may_present(token):
+    if not token.is_current_for(client):
         raise InvalidTokenError("it is from before its client was disabled")
     if not token.scopes.issuperset(scopes):
         raise InsufficientScopeError(scopes)

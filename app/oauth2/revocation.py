@@ -15,8 +15,8 @@ from app.oauth2.origin import origin_of
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.security.jwt import InvalidTokenError
 from app.server import CurrentServer, Server
-from app.services.audit import Event, record
-from app.services.logins import Origin, end_login
+from app.services.audit import Event, Origin, record
+from app.services.logins import end_login
 from app.services.refresh_tokens import revoke_family
 from app.services.revoked_tokens import revoke_token
 

@@ -13,9 +13,8 @@ from app.problems import PROBLEM_RESPONSES, problem
 from app.security.passwords import QueueFullError
 from app.server import Server
 from app.services.api_keys import KeyHolder, find_key_holder
-from app.services.audit import Event
+from app.services.audit import Event, Origin
 from app.services.authentication import AuthenticationError, Door
-from app.services.logins import Origin
 from app.services.throttle import TooManyFailuresError
 from app.services.users import Account
 

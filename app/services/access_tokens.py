@@ -9,6 +9,7 @@ from app.clock import Clock
 from app.security import jwt
 from app.security.jwt import InvalidTokenError
 from app.security.opaque import generate_secret
+from app.services.clients import RegisteredClient
 from app.services.keys import KeyRing
 from app.settings import Settings
 
@@ -43,6 +44,13 @@ class AccessToken:
     good_from: float
     expires_at: float
     """Seconds since 1970; numbers of any kind (RFC 7519, section 2)."""
+
+    def is_current_for(self, client: RegisteredClient) -> bool:
+        """Whether it is a user's, or one that ``client`` got for itself and still has.
+
+        Those that a client got before it was disabled, or its secret leaked, are void for good.
+        """
+        return self.login_id is not None or self.client_stamp == client.security_stamp
 
 
 class AccessTokens:

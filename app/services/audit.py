@@ -1,6 +1,5 @@
 """The audit trail: written in the transaction of what it tells. docs/audit.md describes it."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,18 +8,24 @@ from typing import Any, Literal
 from sqlalchemy import BigInteger, insert, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import NotFoundError
 from app.models import AuditEvent
 from app.models.base import UtcDateTime
-from app.services.logins import USER_AGENT_MAX_LENGTH, Origin
-from app.services.users import find_account
 
 OPERATOR = "operator"
 """The actor of the command line."""
 
-NOWHERE = Origin(None, None)
+USER_AGENT_MAX_LENGTH = 255
 
-_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a request came from."""
+
+    address: str | None
+    user_agent: str | None
+
+
+NOWHERE = Origin(None, None)
 
 EventType = Literal[
     "api_key.created",
@@ -160,17 +165,3 @@ async def list_events(
         query = query.where(AuditEvent.at < until)
     newest_first = query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
     return [RecordedEvent(*row) for row in await connection.execute(newest_first.limit(limit))]
-
-
-async def find_user_id(connection: AsyncConnection, user: str) -> str:
-    """The id under which the trail has a user, by name or by id.
-
-    An id may be that of a user who was deleted, and is never taken for a name: somebody could
-    call themselves by the id of somebody else. Raises :class:`NotFoundError`.
-    """
-    if _ID.fullmatch(user):
-        return user.lower()
-    account = await find_account(connection, user)
-    if account is None:
-        raise NotFoundError("There is no user of that name. Who was deleted is found by id.")
-    return str(account.id)

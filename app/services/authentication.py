@@ -10,8 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import Clock
 from app.database import Database
 from app.security.passwords import PasswordHasher
-from app.services.audit import Event, EventType, record
-from app.services.logins import Origin
+from app.services.audit import Event, EventType, Origin, record
 from app.services.password_kinds import PasswordKinds
 from app.services.throttle import Attempt, LoginThrottle, TooManyFailuresError, attempt_of
 from app.services.users import (

@@ -21,8 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import Clock
 from app.database import Database, lock
 from app.errors import ForbiddenError
-from app.services.audit import NOWHERE, OPERATOR, Event, EventType, record
-from app.services.logins import Origin
+from app.services.audit import NOWHERE, OPERATOR, Event, EventType, Origin, record
 
 MANAGEMENT_LOCK = "management"
 """Held by whoever manages users, clients or scopes: one after the other."""

@@ -14,7 +14,6 @@ from app.models import Client, ClientScope, ClientSecret
 from app.recent import Recent
 from app.security.jwt import Algorithm
 from app.security.opaque import matches
-from app.services.access_tokens import AccessToken
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -46,13 +45,6 @@ class RegisteredClient:
     enabled: bool
     security_stamp: str
     secrets: tuple[StoredSecret, ...]
-
-    def may_present(self, token: AccessToken) -> bool:
-        """Whether ``token`` is a user's, or one that the client got for itself and still has.
-
-        Those that it got before it was disabled, or its secret leaked, are void for good.
-        """
-        return token.login_id is not None or token.client_stamp == self.security_stamp
 
     def has_secret(self, secret: str, now: datetime) -> bool:
         """Whether ``secret`` is one of the client's, compared in constant time."""

@@ -12,17 +12,8 @@ from app.batched import Batched
 from app.database import Database
 from app.errors import NotFoundError
 from app.models import Client, Login, RefreshToken, User
+from app.services.audit import USER_AGENT_MAX_LENGTH, Origin
 from app.services.users import SCOPES_OF_USER
-
-USER_AGENT_MAX_LENGTH = 255
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a login came from."""
-
-    address: str | None
-    user_agent: str | None
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,7 @@ from app.database import Database
 from app.models import AuditEvent, ClientScope, Login, RefreshToken, User, UserScope
 from app.models.base import UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
-from app.services.audit import Event, record
-from app.services.logins import Origin
+from app.services.audit import Event, Origin, record
 from app.services.users import SCOPES_OF_USER
 
 REFRESHED: Final = "token.refreshed"

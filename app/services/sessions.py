@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import NotFoundError
 from app.models import AuthorizationCode, BrowserSession, Login, User
 from app.security.opaque import generate_secret, hash_secret
-from app.services.logins import USER_AGENT_MAX_LENGTH, Origin, end_logins_outside
+from app.services.audit import USER_AGENT_MAX_LENGTH, Origin
+from app.services.logins import end_logins_outside
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Users: creating them, and finding them by name."""
 
+import re
 import unicodedata
 import uuid
 from collections.abc import Collection, Mapping
@@ -270,3 +271,20 @@ async def find_enabled_scopes(connection: AsyncConnection, user_id: uuid.UUID) -
             .where(UserScope.user_id == user_id, User.disabled_at.is_(None))
         )
     )
+
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+async def find_user_id(connection: AsyncConnection, user: str) -> str:
+    """The id under which the trail has a user, by name or by id.
+
+    An id may be that of a user who was deleted, and is never taken for a name: somebody could
+    call themselves by the id of somebody else. Raises :class:`NotFoundError`.
+    """
+    if _ID.fullmatch(user):
+        return user.lower()
+    account = await find_account(connection, user)
+    if account is None:
+        raise NotFoundError("There is no user of that name. Who was deleted is found by id.")
+    return str(account.id)

@@ -11,8 +11,7 @@ from sqlalchemy import delete
 from app.api.audit import CURSOR
 from app.models import AuditEvent
 from app.server import Server
-from app.services.audit import Event, EventType, record
-from app.services.logins import Origin
+from app.services.audit import Event, EventType, Origin, record
 from tests.assertions import assert_problem
 from tests.factories import add_user
 from tests.management.operators import (

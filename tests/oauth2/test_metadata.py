@@ -12,8 +12,8 @@ from sqlalchemy import delete
 
 from app.models import Scope
 from app.server import Server
+from app.services.audit import Origin
 from app.services.authorizations import AuthorizationRequest, issue_code
-from app.services.logins import Origin
 from app.services.sessions import find_session, start_session
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error

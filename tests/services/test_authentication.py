@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from app.server import Server
+from app.services.audit import Origin
 from app.services.authentication import Door
-from app.services.logins import Origin
 from app.services.users import change_password, find_account, get_account
 from tests.factories import PASSWORD, add_user
 

@@ -16,8 +16,8 @@ from app.main import create_app
 from app.models import User
 from app.security.passwords import PasswordHasher, kind_of
 from app.server import Server
+from app.services.audit import Origin
 from app.services.authentication import AuthenticationError, Door
-from app.services.logins import Origin
 from tests import databases
 from tests.clock import TestClock
 from tests.conftest import make_settings

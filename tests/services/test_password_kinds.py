@@ -5,8 +5,8 @@ from passlib.context import CryptContext
 
 from app.recent import MAX_AGE
 from app.server import Server
+from app.services.audit import Origin
 from app.services.authentication import AuthenticationError, Door
-from app.services.logins import Origin
 from app.services.password_kinds import PasswordKinds, find_kinds
 from app.services.users import change_password, get_account
 from tests.clock import TestClock
