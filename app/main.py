@@ -8,13 +8,11 @@ from typing import cast
 from fastapi import FastAPI
 from uvicorn._types import ASGI3Application
 
-from app import VERSION, health, measuring
+from app import VERSION
 from app.api import api_keys, audit, clients, me, scopes, users
 from app.clock import Clock
-from app.cors import CrossOrigin
-from app.handlers import add_error_handlers
-from app.items import router as items_router
-from app.middleware import Surroundings
+from app.features.items import router as items_router
+from app.features.schemes import scheme_routers
 from app.oauth2 import introspection, jwks, revocation
 from app.oauth2.metadata import metadata_router
 from app.oauth2.token import token_router
@@ -22,10 +20,14 @@ from app.oidc import userinfo
 from app.oidc.discovery import discovery_router
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
 from app.pages.errors import add_page_error_handler
-from app.proxies import TrustedProxies
-from app.schemes import scheme_routers
 from app.server import Server
 from app.settings import Settings, load_settings
+from app.web import health
+from app.web import metrics_route as measuring
+from app.web.cors import CrossOrigin
+from app.web.error_answers import add_error_handlers
+from app.web.middleware import Surroundings
+from app.web.proxies import TrustedProxies
 
 DESCRIPTION = """
 An OAuth2 authorization server with the password grant, the authorization code flow and OpenID

@@ -6,25 +6,25 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.batch import AuditBatch
 from app.clock import Clock
-from app.database import Database
-from app.schema import schema_state
+from app.database.engines import Database
+from app.database.migrations import schema_state
+from app.identity.clients import Clients
+from app.identity.scopes import Scopes
+from app.login.authentication import Authenticator
+from app.login.client_throttle import ClientThrottle
+from app.login.logins import LiveLogins
+from app.login.throttle import LoginThrottle
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.form_tokens import FormTokens
 from app.security.jwt import Algorithm
 from app.security.passwords import PasswordHasher
-from app.services.access_tokens import AccessTokens
-from app.services.audit_batch import AuditBatch
-from app.services.authentication import Authenticator
-from app.services.client_throttle import ClientThrottle
-from app.services.clients import Clients
-from app.services.id_tokens import DEFAULT_ALGORITHM, IdTokens
-from app.services.key_rotation import ensure_signing_key, renew_encryption
-from app.services.keys import KeyRing
-from app.services.logins import LiveLogins
-from app.services.scopes import Scopes
-from app.services.throttle import LoginThrottle
 from app.settings import Settings, SettingsError
+from app.tokens.access_tokens import AccessTokens
+from app.tokens.id_tokens import DEFAULT_ALGORITHM, IdTokens
+from app.tokens.key_rotation import ensure_signing_key, renew_encryption
+from app.tokens.keys import KeyRing
 
 if TYPE_CHECKING:
     from app.metrics import Metrics

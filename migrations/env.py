@@ -10,11 +10,11 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.database import driver_url
+from app.database.engines import driver_url
+from app.database.sqlite_driver import create_for_owner
 from app.models import Base
 from app.models.base import UtcDateTime
 from app.settings import SettingsError, load_settings
-from app.sqlite import create_for_owner
 
 LOCK = 7_236_544  # any number that every migrating process agrees on
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"

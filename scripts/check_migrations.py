@@ -7,7 +7,7 @@ from pathlib import Path
 from alembic import command
 from alembic.util.exc import CommandError
 
-from app.schema import alembic_config
+from app.database.migrations import alembic_config
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import Database
+from app.database.engines import Database
 
 Begin = Callable[[Database], AbstractAsyncContextManager[AsyncConnection]]
 

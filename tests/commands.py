@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.schema import ROOT
+from app.database.migrations import ROOT
 
 CHEAP_HASH = {"LATCHKEY_PASSWORD_HASH_MEMORY_KIB": "8", "LATCHKEY_PASSWORD_HASH_TIME": "1"}
 

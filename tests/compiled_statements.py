@@ -33,5 +33,5 @@ def statements_compiled_once() -> Generator[None]:
         return engine
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.database.create_async_engine", create)
+        patch.setattr("app.database.engines.create_async_engine", create)
         yield

@@ -16,8 +16,8 @@ from typing import Protocol
 import asyncpg
 import pytest
 
+from app.database.migrations import upgrade
 from app.models import Base
-from app.schema import upgrade
 from tests.postgresql import running_cluster
 
 TEMPLATE = "latchkey_template" + os.environ.get("PYTEST_XDIST_WORKER", "")

@@ -8,13 +8,13 @@ from typing import Any
 import httpx2
 from sqlalchemy import update
 
+from app.identity.registration import Registration, create_client
+from app.identity.users import create_user
+from app.management.authority import operating
+from app.management.scopes import create_scope
 from app.models import User
 from app.security.opaque import generate_secret
 from app.server import Server
-from app.services.authority import operating
-from app.services.registration import Registration, create_client
-from app.services.scope_management import create_scope
-from app.services.users import create_user
 
 PASSWORD = "correct horse battery staple"
 

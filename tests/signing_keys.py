@@ -37,7 +37,7 @@ def cheap_signing_keys() -> Generator[None]:
         return key, dict(jwk)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.services.key_rotation.generate_private_key", generate)
-        patch.setattr("app.services.key_rotation.parse_private_key", parse)
-        patch.setattr("app.services.keys.parse_private_key", parse)
+        patch.setattr("app.tokens.key_rotation.generate_private_key", generate)
+        patch.setattr("app.tokens.key_rotation.parse_private_key", parse)
+        patch.setattr("app.tokens.keys.parse_private_key", parse)
         yield

@@ -17,12 +17,12 @@ from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.clock import Clock
-from app.database import Database
+from app.database.engines import Database
 from app.errors import InvalidError
+from app.identity.registration import check_redirect_uri
 from app.models import Base, Client, ClientScope, ClientSecret, User, UserScope
 from app.security.opaque import hash_secret
 from app.server import Server
-from app.services.registration import check_redirect_uri
 from app.settings import DEVELOPMENT_SECRET_KEY
 from tests.commands import development, production, start_latchkey
 from tests.conftest import make_settings
@@ -909,7 +909,7 @@ def test_the_server_is_started_as_the_options_say(
     assert (result.exit_code, result.stderr) == (0, "")
     (options,) = served
     assert (options["host"], options["port"], options["workers"]) == ("::1", 9000, 3)
-    assert options["proxy_headers"] is False  # app.proxies reads them
+    assert options["proxy_headers"] is False  # app.web.proxies reads them
     assert options["server_header"] is False
 
 

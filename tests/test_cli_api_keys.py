@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.clock import Clock
+from app.management.api_keys import KeyHolder, find_key_holder
 from app.models import DigestCredential
 from app.server import Server
-from app.services.api_keys import KeyHolder, find_key_holder
 from tests.commands import development
 from tests.conftest import make_settings
 from tests.schemes.dropin.rfc7616 import h

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import insert, update
 from typer.testing import CliRunner, Result
 
+from app.audit.password_grant_use import PasswordGrantUse, find_password_grant_use
+from app.audit.trail import Event, record
 from app.cli import cli
 from app.clock import Clock
-from app.doctor import diagnose
 from app.models import ApiKey, ClientSecret, Login, SigningKey
+from app.operations.doctor import diagnose
 from app.server import Server
-from app.services.audit import Event, record
-from app.services.key_rotation import ensure_signing_key
-from app.services.password_grant_use import PasswordGrantUse, find_password_grant_use
+from app.tokens.key_rotation import ensure_signing_key
 from tests import databases
 from tests.commands import development, production
 from tests.conftest import make_settings

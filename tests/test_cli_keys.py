@@ -25,8 +25,8 @@ from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.clock import Clock
+from app.database.migrations import ROOT
 from app.models import RevokedToken, SigningKey
-from app.schema import ROOT
 from app.server import Server
 from app.settings import load_settings
 from tests.databases import Backend

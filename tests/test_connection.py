@@ -9,8 +9,8 @@ import pytest
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
-from app import connection
-from app.connection import BoundedHttpProtocol
+from app.web import http_protocol as connection
+from app.web.http_protocol import BoundedHttpProtocol
 
 DEADLINE = 0.1
 

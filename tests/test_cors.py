@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import OperationalError
 
-from app.cors import PATHS
-from app.database import Database
+from app.database.engines import Database
 from app.models import Client
 from app.server import Server
 from app.settings import Settings
+from app.web.cors import PATHS
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
 from tests.conftest import make_settings

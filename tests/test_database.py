@@ -1,4 +1,4 @@
-"""The two engines of a process: app/database.py."""
+"""The two engines of a process: app/database/engines.py."""
 
 import asyncio
 import os
@@ -14,9 +14,9 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import ATTEMPTS, Database, driver_url, lock, retry_conflicts
+from app.database.engines import ATTEMPTS, Database, driver_url, lock, retry_conflicts
+from app.database.migrations import upgrade
 from app.models import Scope, User, UserScope
-from app.schema import upgrade
 
 SECRET = "sentinel-of-a-credential"
 NOW = datetime(2026, 11, 24, 12, 30, 15, 123456, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import insert, text, update
 
-from app.database import Database
+from app.database.engines import Database
+from app.database.migrations import alembic_config
 from app.models import SigningKey
-from app.schema import alembic_config
 from app.security.encryption import Encryption
 from app.security.jwt import generate_private_key, parse_private_key
 from app.server import Server

@@ -7,11 +7,11 @@ import httpx2
 import pytest
 from sqlalchemy import event, func, select, update
 
-from app import housekeeping
-from app.housekeeping import purge
+from app.identity.digest import count_nonce
 from app.models import Login, RefreshToken, RevokedToken, SigningKey
+from app.operations import purge as housekeeping
+from app.operations.purge import purge
 from app.server import Server
-from app.services.digest import count_nonce
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock

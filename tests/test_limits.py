@@ -10,9 +10,9 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app import limits
 from app.main import create_app
 from app.server import Server
+from app.web import limits
 from tests import databases
 from tests.assertions import assert_bearer_error, assert_oauth2_error, assert_problem
 from tests.clock import TestClock

@@ -16,11 +16,11 @@ from sqlalchemy import Connection, Uuid, bindparam, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
-from app.database import Database
+from app.database.engines import Database
+from app.database.migrations import ROOT, alembic_config, schema_state, upgrade
+from app.identity.scopes import list_scopes
 from app.models.base import UtcDateTime
-from app.schema import ROOT, alembic_config, schema_state, upgrade
 from app.server import Server
-from app.services.scopes import list_scopes
 from app.settings import SettingsError
 from tests.commands import development, start_latchkey
 from tests.conftest import make_settings

@@ -15,12 +15,12 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 
 from app.errors import InvalidGrantError
+from app.identity.digest import set_digest_credential
 from app.log import get_logger
 from app.main import create_app
 from app.models import AuditEvent
 from app.oauth2.grants import password as password_grant
 from app.server import Server
-from app.services.digest import set_digest_credential
 from app.settings import DEVELOPMENT_SECRET_KEY
 from tests import databases
 from tests.clock import TestClock

@@ -15,14 +15,14 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
+from app.identity.clients import hold_client
+from app.identity.users import hold_user
+from app.management.authority import operating
+from app.management.clients import ClientChanges, change_client, delete_client
+from app.management.users import UserChanges, change_user, delete_user, set_password
 from app.models import AuditEvent, Base, Login, User
 from app.server import Server
-from app.services.authority import operating
-from app.services.client_management import ClientChanges, change_client, delete_client
-from app.services.clients import hold_client
-from app.services.revoked_tokens import revoke_token
-from app.services.user_management import UserChanges, change_user, delete_user, set_password
-from app.services.users import hold_user
+from app.tokens.revoked_tokens import revoke_token
 from tests.between import Between
 from tests.factories import PASSWORD, TestClient, TestUser, add_client, add_scope, add_user
 from tests.management.operators import EVERY_SCOPE, token_of, token_of_client

@@ -17,11 +17,17 @@ from fastapi.openapi.models import OpenAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 
-from app.demo import DEMO_API_KEY, DEMO_CLIENTS, DEMO_DIGEST_PASSWORD, DEMO_USERS, seed_demo
+from app.identity.scopes import list_scopes
 from app.main import create_app
+from app.management.authority import operating
+from app.operations.demo import (
+    DEMO_API_KEY,
+    DEMO_CLIENTS,
+    DEMO_DIGEST_PASSWORD,
+    DEMO_USERS,
+    seed_demo,
+)
 from app.server import Server
-from app.services.authority import operating
-from app.services.scopes import list_scopes
 from app.settings import DEVELOPMENT_SECRET_KEY, Settings
 from tests import databases
 from tests.clock import TestClock

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from app import main
-from app.proxies import TrustedProxies
+from app.web.proxies import TrustedProxies
 from tests.conftest import make_settings
 
 SAID = "203.0.113.9"

@@ -5,9 +5,9 @@ from functools import cache
 
 import pytest
 
+from app.database.migrations import ROOT
 from app.models import Base
 from app.posture import WHO_MAY, Liberty, Posture, permits
-from app.schema import ROOT
 from app.settings import Settings
 
 REQUIREMENTS = {

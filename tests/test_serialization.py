@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, text
 
-from app.database import ATTEMPTS
+from app.database.engines import ATTEMPTS
 from app.models import Login, RefreshToken
 from app.server import Server
 from tests.assertions import assert_oauth2_error

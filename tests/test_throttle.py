@@ -13,16 +13,16 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
+from app.audit.trail import Origin
+from app.features.schemes import http_digest
+from app.features.schemes.dropin.digest import make_ha1
+from app.identity.digest import set_digest_credential
+from app.login import authentication
+from app.login.authentication import Door
+from app.login.throttle import LoginThrottle, attempt_of
 from app.main import create_app
 from app.models import AuditEvent, FailedLogins
-from app.schemes import http_digest
-from app.schemes.dropin.digest import make_ha1
 from app.server import Server
-from app.services import authentication
-from app.services.audit import Origin
-from app.services.authentication import Door
-from app.services.digest import set_digest_credential
-from app.services.throttle import LoginThrottle, attempt_of
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error, assert_problem
 from tests.clock import TestClock

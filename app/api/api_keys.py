@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.paging import Limit, page, place_at, place_of
+from app.identity import users
+from app.management import api_keys
 from app.oauth2.acting import ActingUser, acting_user
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
-from app.problems import problem, with_body
 from app.server import CurrentServer, Reading
-from app.services import api_keys, users
 from app.settings import TEN_YEARS
+from app.web.problems import problem, with_body
 
 router = APIRouter(
     prefix="/api-keys",

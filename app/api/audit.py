@@ -7,13 +7,13 @@ from fastapi import APIRouter, Query, Security
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from app.api.paging import NO_NUL, Limit, page, place_at, place_of
+from app.audit.trail import EventType, list_events
 from app.errors import InvalidError
+from app.identity.users import USERNAME_MAX_LENGTH, find_user_id
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.problems import problem, with_body
 from app.server import Reading
-from app.services.audit import EventType, list_events
-from app.services.users import USERNAME_MAX_LENGTH, find_user_id
+from app.web.problems import problem, with_body
 
 router = APIRouter(prefix="/audit", tags=["audit"], responses=with_body(BEARER_RESPONSES))
 

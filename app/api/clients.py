@@ -18,15 +18,15 @@ from app.api.paging import (
     etag,
     page,
 )
+from app.identity.registration import Registration
+from app.management import clients as client_management
+from app.management.authority import Actor
+from app.management.clients import ClientChanges, ClientRecord
 from app.oauth2.acting import acting_manager
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.problems import problem, with_body
 from app.server import CurrentServer, Reading
-from app.services import client_management
-from app.services.authority import Actor
-from app.services.client_management import ClientChanges, ClientRecord
-from app.services.registration import Registration
+from app.web.problems import problem, with_body
 
 
 class _ClientId(Convertor[str]):

@@ -9,22 +9,24 @@ from fastapi import APIRouter, Request, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app.api.passwords import PasswordToSet, hash_new_password
+from app.audit.trail import record
 from app.errors import (
     ForbiddenError,
     TooManyAttemptsError,
     UnavailableError,
 )
+from app.identity import users
+from app.identity.users import Account
+from app.login import browser_sessions as sessions
+from app.login import logins
+from app.login.authentication import AuthenticationError, Door
+from app.login.throttle import TooManyFailuresError
 from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_later
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
-from app.oauth2.origin import origin_of
-from app.problems import TOO_MANY_ATTEMPTS, problem, with_body
 from app.security.passwords import QueueFullError
 from app.server import CurrentServer, Reading, Server
-from app.services import logins, sessions, users
-from app.services.audit import record
-from app.services.authentication import AuthenticationError, Door
-from app.services.throttle import TooManyFailuresError
-from app.services.users import Account
+from app.web.origin import origin_of
+from app.web.problems import TOO_MANY_ATTEMPTS, problem, with_body
 
 router = APIRouter(prefix="/users/me", tags=["account"], responses=BEARER_RESPONSES)
 

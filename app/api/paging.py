@@ -7,9 +7,9 @@ from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Header, Query
 
+from app.management.versions import ANY_VERSION, Versions, moment_of, version_of
 from app.oauth2.bearer import forbidden
-from app.problems import problem
-from app.services.versions import ANY_VERSION, Versions, moment_of, version_of
+from app.web.problems import problem
 
 Record = TypeVar("Record")
 

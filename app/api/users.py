@@ -18,15 +18,15 @@ from app.api.paging import (
     page,
 )
 from app.api.passwords import PasswordToSet, hash_new_password
+from app.identity.users import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH
+from app.management import users as user_management
+from app.management.authority import Actor
+from app.management.users import UserChanges, UserRecord
 from app.oauth2.acting import ManagerLater, acting_manager, acting_manager_later
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.problems import problem, with_body
 from app.server import CurrentServer, Reading
-from app.services import user_management
-from app.services.authority import Actor
-from app.services.user_management import UserChanges, UserRecord
-from app.services.users import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH
+from app.web.problems import problem, with_body
 
 router = APIRouter(prefix="/users", tags=["users"], responses=with_body(BEARER_RESPONSES))
 

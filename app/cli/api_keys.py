@@ -9,15 +9,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.cli.command import Json, run, show, show_list
 from app.errors import NotFoundError
-from app.server import Server
-from app.services.api_keys import (
+from app.identity.users import Account, find_account
+from app.management.api_keys import (
     create_api_key,
     lifetime_of_key,
     list_api_keys,
     revoke_api_key,
 )
-from app.services.authority import operating
-from app.services.users import Account, find_account
+from app.management.authority import operating
+from app.server import Server
 from app.settings import TEN_YEARS
 
 cli = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")

@@ -9,11 +9,11 @@ from typing import Annotated, Any, get_args
 import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.trail import EventType, RecordedEvent, list_events
 from app.cli.command import Json, run, show_list
 from app.clock import Clock
+from app.identity.users import find_user_id, find_usernames
 from app.server import Server
-from app.services.audit import EventType, RecordedEvent, list_events
-from app.services.users import find_user_id, find_usernames
 
 cli = typer.Typer(no_args_is_help=True, help="Read the audit trail.")
 

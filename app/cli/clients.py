@@ -7,10 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
+from app.audit.password_grant_use import NEVER, PasswordGrantUse, find_password_grant_use
 from app.cli.command import Json, read_secret, run, show, show_list
-from app.server import Server
-from app.services.authority import operating
-from app.services.client_management import (
+from app.database.paging import every
+from app.identity.registration import GRANT_TYPES, SECRET_METHODS, Registration
+from app.management.authority import operating
+from app.management.clients import (
     SECRET_OVERLAP,
     ClientChanges,
     ClientRecord,
@@ -21,9 +23,7 @@ from app.services.client_management import (
     register_client,
     rotate_secret,
 )
-from app.services.paging import every
-from app.services.password_grant_use import NEVER, PasswordGrantUse, find_password_grant_use
-from app.services.registration import GRANT_TYPES, SECRET_METHODS, Registration
+from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Register and manage clients.")
 

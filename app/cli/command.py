@@ -15,9 +15,9 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.clock import Clock
 from app.errors import Problem
+from app.identity.scopes import ScopeRefusedError
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
-from app.services.scopes import ScopeRefusedError
 from app.settings import Settings, SettingsError, load_settings
 
 Result = TypeVar("Result")

@@ -3,8 +3,8 @@
 import typer
 
 from app.cli.command import Json, failing_in_one_line, run, settings, show
+from app.database.migrations import schema_state, upgrade
 from app.errors import Problem
-from app.schema import schema_state, upgrade
 from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or look at its schema.")

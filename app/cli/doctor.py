@@ -8,7 +8,7 @@ from dataclasses import asdict
 import typer
 
 from app.cli.command import REFUSED, Json, run
-from app.doctor import Finding, Severity, diagnose
+from app.operations.doctor import Finding, Severity, diagnose
 
 
 def examine(json: Json = False) -> None:

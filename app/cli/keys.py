@@ -8,9 +8,9 @@ import typer
 
 from app.cli.command import Json, run, show, show_list
 from app.errors import Problem
+from app.management.authority import operating
 from app.server import Server
-from app.services.authority import operating
-from app.services.key_rotation import (
+from app.tokens.key_rotation import (
     Succession,
     import_key,
     list_keys,

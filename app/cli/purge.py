@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from app.cli.command import Json, run, show
-from app.housekeeping import purge
+from app.operations.purge import purge
 
 
 def purge_expired(

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.command import Json, run, show, show_list
+from app.identity.scopes import list_scopes
+from app.management.authority import operating
+from app.management.scopes import create_scope, delete_scope
 from app.server import Server
-from app.services.authority import operating
-from app.services.scope_management import create_scope, delete_scope
-from app.services.scopes import list_scopes
 
 cli = typer.Typer(no_args_is_help=True, help="Create, list and delete scopes.")
 

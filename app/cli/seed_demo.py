@@ -6,10 +6,10 @@ import typer
 from sqlalchemy import exists, select
 
 from app.cli.command import Json, run, show
-from app.demo import DEMO_CLIENTS, DEMO_USERS, seed_demo
+from app.management.authority import operating
 from app.models import Client, User
+from app.operations.demo import DEMO_CLIENTS, DEMO_USERS, seed_demo
 from app.server import Server
-from app.services.authority import operating
 
 
 def seed_demo_data(

@@ -12,10 +12,10 @@ import typer
 import uvicorn
 
 from app.cli.command import failing_in_one_line, run, settings
-from app.connection import BoundedHttpProtocol
-from app.demo import demo_is_present, refuse_demo_data
 from app.log import log_config
+from app.operations.demo import demo_is_present, refuse_demo_data
 from app.server import Server
+from app.web.http_protocol import BoundedHttpProtocol
 
 SHUTDOWN_TIMEOUT = 30
 """Seconds that requests under way may take when the server is told to stop."""
@@ -60,7 +60,7 @@ def serve(
             http=BoundedHttpProtocol,
             ws="none",
             workers=workers,
-            proxy_headers=False,  # they are read in app.proxies
+            proxy_headers=False,  # they are read in app.web.proxies
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
             log_config=log_config(configured.log_format or "json", access_log),

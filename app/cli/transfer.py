@@ -9,10 +9,10 @@ from pydantic import ValidationError
 
 from app.cli.command import Json, failing_in_one_line, run, show
 from app.errors import InvalidError
+from app.management.authority import operating
+from app.management.exporting import TransferDocument, export_document
+from app.management.importing import import_document
 from app.server import Server
-from app.services.authority import operating
-from app.services.importing import import_document
-from app.services.transfer import TransferDocument, export_document
 
 
 def export_records(

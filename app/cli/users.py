@@ -6,15 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.command import Json, read_secret, run, show, show_list
+from app.database.paging import every
 from app.errors import ConflictError, InvalidError, NotFoundError
-from app.security.opaque import generate_secret
-from app.security.passwords import check_new_password
-from app.server import Server
-from app.services.authority import operating
-from app.services.digest import remove_digest_credential, set_digest_credential
-from app.services.paging import every
-from app.services.scopes import SPEAK_OF_A_USER, list_scopes
-from app.services.user_management import (
+from app.identity.digest import remove_digest_credential, set_digest_credential
+from app.identity.scopes import SPEAK_OF_A_USER, list_scopes
+from app.identity.users import find_account, hold_user
+from app.management.authority import operating
+from app.management.users import (
     UserChanges,
     UserRecord,
     change_user,
@@ -24,7 +22,9 @@ from app.services.user_management import (
     register_user,
     set_password,
 )
-from app.services.users import find_account, hold_user
+from app.security.opaque import generate_secret
+from app.security.passwords import check_new_password
+from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Create and manage users.")
 

@@ -1,4 +1,4 @@
-"""Items: the table of the sample resource in :mod:`app.items`."""
+"""Items: the table of the sample resource in :mod:`app.features.items`."""
 
 import uuid
 from datetime import datetime

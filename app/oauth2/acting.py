@@ -18,18 +18,18 @@ from fastapi import Depends, Request
 from fastapi.security import SecurityScopes
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import lock
+from app.audit.trail import Origin
+from app.database.engines import lock
 from app.errors import InvalidTokenError, NotAUserError
+from app.identity.clients import find_client, hold_client
+from app.login.logins import find_live_user, hold_parties
+from app.management.authority import MANAGEMENT_LOCK, Actor
 from app.oauth2.bearer import CurrentUser, current_user, user_of, verified_token
-from app.oauth2.origin import origin_of
 from app.oauth2.principal import Principal, client_scopes_of, current_principal
 from app.server import CurrentServer, Server, Transaction
-from app.services.access_tokens import AccessToken
-from app.services.audit import Origin
-from app.services.authority import MANAGEMENT_LOCK, Actor
-from app.services.clients import find_client, hold_client
-from app.services.logins import find_live_user, hold_parties
-from app.services.revoked_tokens import is_revoked
+from app.tokens.access_tokens import AccessToken
+from app.tokens.revoked_tokens import is_revoked
+from app.web.origin import origin_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,12 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from app.identity.clients import RegisteredClient
+from app.identity.scopes import SCOPE_TOKEN
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
 from app.posture import Liberty, permits
 from app.server import Server
-from app.services.authorizations import AuthorizationRequest
-from app.services.clients import RegisteredClient
-from app.services.scopes import SCOPE_TOKEN
+from app.tokens.authorizations import AuthorizationRequest
 
 MAX_VALUE_LENGTH = 4096
 """Characters of a parameter. The state comes back in an address, which has limits of its own."""

@@ -16,6 +16,7 @@ from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
 
+from app.audit.trail import Event, EventType
 from app.errors import (
     InsufficientScopeError,
     InvalidTokenError,
@@ -23,13 +24,12 @@ from app.errors import (
     MissingTokenError,
     NotAUserError,
 )
-from app.oauth2.origin import origin_of
-from app.problems import PROBLEM_RESPONSES
+from app.login.logins import LiveUser
 from app.security import jwt
 from app.server import CurrentServer, Server
-from app.services.access_tokens import AccessToken
-from app.services.audit import Event, EventType
-from app.services.logins import LiveUser
+from app.tokens.access_tokens import AccessToken
+from app.web.origin import origin_of
+from app.web.problems import PROBLEM_RESPONSES
 
 _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 """RFC 6750, section 2.1; scheme names know no case (RFC 9110, section 11.1)."""

@@ -14,13 +14,13 @@ from urllib.parse import unquote_plus
 
 from starlette.requests import Request
 
+from app.audit.trail import Event
 from app.errors import InvalidClientError, InvalidRequestError, SlowDownError
-from app.oauth2.origin import origin_of
+from app.identity.clients import RegisteredClient
+from app.login.client_throttle import client_key
+from app.login.throttle import TooManyFailuresError
 from app.server import Server
-from app.services.audit import Event
-from app.services.client_throttle import client_key
-from app.services.clients import RegisteredClient
-from app.services.throttle import TooManyFailuresError
+from app.web.origin import origin_of
 
 
 @dataclass(frozen=True)

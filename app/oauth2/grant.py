@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.audit.trail import Origin
+from app.identity.clients import RegisteredClient
 from app.server import Server
-from app.services.audit import Origin
-from app.services.clients import RegisteredClient
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,18 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
+from app.audit.trail import Event
 from app.errors import InvalidClientError
+from app.identity.clients import RegisteredClient
 from app.oauth2.client_auth import authenticate_client
-from app.oauth2.form import read_form
-from app.oauth2.origin import origin_of
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.oauth2.revocation import is_access_token, required_token
 from app.security.jwt import InvalidTokenError
 from app.server import CurrentServer, Server
-from app.services.audit import Event
-from app.services.clients import RegisteredClient
-from app.services.refresh_tokens import find_refresh_token
-from app.services.revoked_tokens import is_revoked
+from app.tokens.refresh_tokens import find_refresh_token
+from app.tokens.revoked_tokens import is_revoked
+from app.web.form import read_form
+from app.web.origin import origin_of
 
 router = APIRouter(tags=["oauth2"])
 

@@ -6,8 +6,8 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from app.oauth2.published import publish, serve_published
-from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer
+from app.web.problems import PROBLEM_RESPONSES
 
 router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
 

@@ -5,13 +5,13 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 
+from app.identity.registration import SECRET_METHODS
 from app.oauth2.authorization_request import RESPONSE_MODES
 from app.oauth2.grants import supported_grants
 from app.oauth2.published import publish, serve_published
-from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer, Server
-from app.services.registration import SECRET_METHODS
 from app.settings import Settings
+from app.web.problems import PROBLEM_RESPONSES
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 

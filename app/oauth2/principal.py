@@ -8,11 +8,11 @@ from fastapi import Depends
 from fastapi.security import SecurityScopes
 
 from app.errors import InsufficientScopeError, InvalidTokenError
+from app.identity.clients import RegisteredClient
 from app.oauth2.bearer import identify, verified_token
 from app.server import CurrentServer
-from app.services.access_tokens import AccessToken
-from app.services.clients import RegisteredClient
-from app.services.revoked_tokens import is_revoked
+from app.tokens.access_tokens import AccessToken
+from app.tokens.revoked_tokens import is_revoked
 
 
 @dataclass(frozen=True)

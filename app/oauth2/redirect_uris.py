@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode, urlsplit
 
-from app.services.clients import RegisteredClient
+from app.identity.clients import RegisteredClient
 from app.settings import Settings
 
 DOCS_REDIRECT = "/docs/oauth2-redirect"

@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
-from app.oauth2.form import FORM
 from app.settings import Settings
+from app.web.form import FORM
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 

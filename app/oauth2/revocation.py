@@ -7,18 +7,18 @@ from datetime import UTC, datetime
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.database import retry_conflicts
+from app.audit.trail import Event, Origin, record
+from app.database.engines import retry_conflicts
 from app.errors import InvalidRequestError
+from app.login.logins import end_login
 from app.oauth2.client_auth import authenticate_client
-from app.oauth2.form import read_form
-from app.oauth2.origin import origin_of
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.security.jwt import InvalidTokenError
 from app.server import CurrentServer, Server
-from app.services.audit import Event, Origin, record
-from app.services.logins import end_login
-from app.services.refresh_tokens import revoke_family
-from app.services.revoked_tokens import revoke_token
+from app.tokens.refresh_tokens import revoke_family
+from app.tokens.revoked_tokens import revoke_token
+from app.web.form import read_form
+from app.web.origin import origin_of
 
 router = APIRouter(tags=["oauth2"])
 

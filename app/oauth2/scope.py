@@ -3,7 +3,7 @@
 from collections.abc import Collection
 
 from app.errors import InvalidScopeError
-from app.services.clients import RegisteredClient
+from app.identity.clients import RegisteredClient
 
 MAX_SCOPES = 100
 MAX_LENGTH = 2000

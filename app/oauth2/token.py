@@ -10,17 +10,15 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.database import retry_conflicts
+from app.database.engines import retry_conflicts
 from app.errors import (
     InvalidRequestError,
     UnauthorizedClientError,
     UnsupportedGrantTypeError,
 )
 from app.oauth2.client_auth import authenticate_client
-from app.oauth2.form import FORM, read_form
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.grants import supported_grants
-from app.oauth2.origin import origin_of
 from app.oauth2.responses import (
     NO_STORE,
     TOKEN_RESPONSES,
@@ -30,6 +28,8 @@ from app.oauth2.responses import (
 )
 from app.server import CurrentServer, Server
 from app.settings import Settings
+from app.web.form import FORM, read_form
+from app.web.origin import origin_of
 
 PASSWORD_OF_THE_DEMO = "`alice` and `alice-in-wonderland`; leave the rest empty"
 

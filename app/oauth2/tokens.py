@@ -7,13 +7,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.trail import Event, record
 from app.errors import InvalidClientError, InvalidGrantError
+from app.identity.clients import RegisteredClient, find_client
+from app.login.logins import hold_parties, start_login
 from app.oauth2.grant import TokenRequest
 from app.server import Server
-from app.services.audit import Event, record
-from app.services.clients import RegisteredClient, find_client
-from app.services.logins import hold_parties, start_login
-from app.services.refresh_tokens import issue_refresh_token
+from app.tokens.refresh_tokens import issue_refresh_token
 
 
 @dataclass(frozen=True)

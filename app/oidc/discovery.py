@@ -5,13 +5,13 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 
+from app.identity.registration import ID_TOKEN_ALGORITHMS
 from app.oauth2.metadata import MAX_AGE, describe
 from app.oauth2.published import publish, serve_published
 from app.oidc.userinfo import CLAIMS
-from app.problems import PROBLEM_RESPONSES
 from app.server import CurrentServer, Server
-from app.services.registration import ID_TOKEN_ALGORITHMS
 from app.settings import Settings
+from app.web.problems import PROBLEM_RESPONSES
 
 WELL_KNOWN = "/.well-known/openid-configuration"
 

@@ -15,9 +15,9 @@ from app.oauth2.bearer import (
     password_bearer,
     verify,
 )
-from app.oauth2.form import FORM, read_form
 from app.oauth2.responses import fields
 from app.server import CurrentServer
+from app.web.form import FORM, read_form
 
 router = APIRouter(prefix="/userinfo", tags=["openid"], responses=BEARER_RESPONSES)
 

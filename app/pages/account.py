@@ -9,8 +9,14 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.trail import record
 from app.errors import NotFoundError
-from app.oauth2.origin import origin_of
+from app.identity import users
+from app.login import browser_sessions as sessions
+from app.login import logins
+from app.login.authentication import AuthenticationError, Door
+from app.login.browser_sessions import Session
+from app.login.throttle import TooManyFailuresError
 from app.oauth2.redirect_uris import with_parameters
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageRoute
@@ -21,11 +27,8 @@ from app.security.passwords import (
     check_new_password,
 )
 from app.server import CurrentServer
-from app.services import consents, logins, sessions, users
-from app.services.audit import record
-from app.services.authentication import AuthenticationError, Door
-from app.services.sessions import Session
-from app.services.throttle import TooManyFailuresError
+from app.tokens import consents
+from app.web.origin import origin_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

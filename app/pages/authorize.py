@@ -10,15 +10,18 @@ from datetime import timedelta
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from app.database import OUTAGES, is_outage
+from app.audit.trail import Event, record
+from app.database.engines import OUTAGES, is_outage
 from app.errors import InvalidRequestError
+from app.identity.clients import RegisteredClient
+from app.identity.users import find_enabled_scopes
 from app.log import get_logger
+from app.login.browser_sessions import Session
 from app.oauth2.authorization_request import (
     AuthorizationError,
     UnsafeRequestError,
     read_authorization_request,
 )
-from app.oauth2.form import parse_pairs, read_pairs
 from app.oauth2.redirect_uris import (
     form_targets,
     is_remembering_safe,
@@ -29,8 +32,7 @@ from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import POPUP_HEADERS, render
 from app.server import CurrentServer, Server
-from app.services.audit import Event, record
-from app.services.authorizations import (
+from app.tokens.authorizations import (
     AuthorizationRequest,
     Pending,
     find_pending,
@@ -38,10 +40,8 @@ from app.services.authorizations import (
     issue_code,
     store_pending,
 )
-from app.services.clients import RegisteredClient
-from app.services.consents import remembered_scopes
-from app.services.sessions import Session
-from app.services.users import find_enabled_scopes
+from app.tokens.consents import remembered_scopes
+from app.web.form import parse_pairs, read_pairs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

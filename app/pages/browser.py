@@ -7,16 +7,22 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
+from app.audit.trail import Event, EventType, record
 from app.errors import InvalidRequestError
-from app.oauth2.form import read_form
-from app.oauth2.origin import origin_of
+from app.identity.users import Account, is_still_proven
+from app.login.authentication import AuthenticationError
+from app.login.browser_sessions import (
+    Session,
+    end_session,
+    find_session,
+    replace_session,
+    start_session,
+)
 from app.pages.errors import PageError
 from app.security.opaque import generate_secret
 from app.server import CurrentServer, Server
-from app.services.audit import Event, EventType, record
-from app.services.authentication import AuthenticationError
-from app.services.sessions import Session, end_session, find_session, replace_session, start_session
-from app.services.users import Account, is_still_proven
+from app.web.form import read_form
+from app.web.origin import origin_of
 
 BROWSER_COOKIE_LIFETIME = 400 * 24 * 3600
 """Seconds. What browsers grant at most."""

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Response
 
+from app.audit.trail import record
 from app.oauth2.redirect_uris import form_targets, is_remembering_safe, shown_target
 from app.pages.authorize import (
     grant,
@@ -16,8 +17,7 @@ from app.pages.errors import PageRoute
 from app.pages.login import RequestKey
 from app.pages.rendering import render
 from app.server import CurrentServer
-from app.services.audit import record
-from app.services.consents import remember
+from app.tokens.consents import remember
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

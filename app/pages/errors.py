@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from app.database import OUTAGES, is_outage
+from app.database.engines import OUTAGES, is_outage
 from app.errors import RETRY_AFTER
 from app.log import get_logger
 from app.pages.rendering import render
@@ -67,7 +67,7 @@ LIMITS = {
     414: "This address is too long",
     431: "Your browser sends more than is read here",
 }
-"""By the status of what :mod:`app.limits` refuses."""
+"""By the status of what :mod:`app.web.limits` refuses."""
 
 
 def add_page_error_handler(app: FastAPI) -> None:

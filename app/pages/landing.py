@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.demo import DEMO_CLIENTS, DEMO_USERS, demo_is_present
+from app.operations.demo import DEMO_CLIENTS, DEMO_USERS, demo_is_present
 from app.pages.rendering import render
 from app.server import CurrentServer, Reading
 

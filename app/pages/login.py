@@ -5,7 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
-from app.oauth2.origin import origin_of
+from app.identity.clients import RegisteredClient
+from app.identity.users import USERNAME_MAX_LENGTH, username_key
+from app.login.authentication import AuthenticationError, Door
+from app.login.throttle import TooManyFailuresError
 from app.oauth2.redirect_uris import form_targets
 from app.pages.authorize import load_pending, must_log_in, proceed
 from app.pages.browser import Browser, CurrentBrowser
@@ -13,11 +16,8 @@ from app.pages.errors import PageRoute
 from app.pages.rendering import render
 from app.security.passwords import QueueFullError
 from app.server import CurrentServer
-from app.services.authentication import AuthenticationError, Door
-from app.services.authorizations import Pending
-from app.services.clients import RegisteredClient
-from app.services.throttle import TooManyFailuresError
-from app.services.users import USERNAME_MAX_LENGTH, username_key
+from app.tokens.authorizations import Pending
+from app.web.origin import origin_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

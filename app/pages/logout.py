@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
 
+from app.audit.trail import record
 from app.errors import InvalidRequestError
-from app.oauth2.form import parse_pairs, read_pairs
+from app.login.browser_sessions import end_session
 from app.oauth2.redirect_uris import form_targets
 from app.pages.authorize import redirect
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import render
 from app.server import CurrentServer, Server
-from app.services.audit import record
-from app.services.sessions import end_session
+from app.web.form import parse_pairs, read_pairs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -20,9 +20,9 @@ from typing import Any
 from passlib.context import CryptContext
 from sqlalchemy import select, update
 
-from app.database import Database
+from app.database.engines import Database
+from app.identity.users import create_user
 from app.models import User
-from app.services.users import create_user
 from scripts.bench.attacks import UNLIMITED, Caller, print_row
 from scripts.bench.load import request
 from scripts.bench.servers import LOGIN, Server, latchkey

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import func, select
 
-from app.database import Database
+from app.database.engines import Database
 from app.models import AuditEvent
 from app.settings import Settings
 from scripts.bench.servers import LOGIN, PEOPLE, latchkey

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import Database
+from app.database.engines import Database
 from app.models import AuditEvent, Client, ClientScope, User, UserScope
 from tests.databases import Backend
 from tests.management.lists import QUERIES, Known, plans_of, without_index

@@ -15,8 +15,8 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlencode
 
-from app.database import Database
-from app.services.users import create_user, find_account
+from app.database.engines import Database
+from app.identity.users import create_user, find_account
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 
-from app.database import Database
+from app.database.engines import Database
+from app.identity.users import create_user
 from app.security.passwords import PasswordHasher
-from app.services.users import create_user
 from tests import databases
 from tests.browser.docs_page import Docs, fresh_context
 from tests.live.server import seed_demo, serving

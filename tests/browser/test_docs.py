@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from app.clock import Clock
-from app.database import Database
-from app.services.authority import operating
-from app.services.scope_management import create_scope
-from app.services.scopes import list_scopes
+from app.database.engines import Database
+from app.identity.scopes import list_scopes
+from app.management.authority import operating
+from app.management.scopes import create_scope
 from tests.browser.docs_page import Answer, Docs, Watch, fresh_context
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ import httpx2
 import pytest
 from sqlalchemy import update
 
+from app.identity.registration import Registration, create_client
 from app.models import PendingAuthorization
-from app.services.registration import Registration, create_client
 from tests.browser.conftest import WELCOME, InDatabase, Person
 from tests.browser.docs_page import Watch, fresh_context
 

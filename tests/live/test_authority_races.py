@@ -18,7 +18,7 @@ import httpx2
 import pytest
 from sqlalchemy import Select, or_, select
 
-from app.database import Database
+from app.database.engines import Database
 from app.models import ApiKey, AuditEvent, User
 from tests.databases import Backend
 from tests.live.server import latchkey, seed_demo, serving_twice

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from app.database import Database
+from app.database.engines import Database
 from app.models import RefreshToken
 from tests.databases import Backend, Postgresql
 from tests.live.server import LiveServer, live_server, seed_demo, serving

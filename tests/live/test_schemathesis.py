@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.demo import DEMO_API_KEY
+from app.operations.demo import DEMO_API_KEY
 from tests import databases
 from tests.live.server import seed_demo, serving
 

@@ -20,10 +20,10 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from sqlalchemy import select
 
-from app.database import Database, lock
+from app.database.engines import Database, lock
+from app.database.recent import MAX_AGE
 from app.models import SigningKey
-from app.recent import MAX_AGE
-from app.services.key_rotation import KEYS_LOCK
+from app.tokens.key_rotation import KEYS_LOCK
 from tests.databases import Backend
 from tests.live.server import latchkey, seed_demo, serving_twice
 

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.security.jwt import generate_private_key
 from app.server import Server
-from app.services import key_rotation
 from app.settings import Settings
+from app.tokens import key_rotation
 from tests import databases
 from tests.clock import TestClock
 from tests.conftest import make_settings

@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.services.audit import list_events
-from app.services.client_management import get_client, list_clients
-from app.services.user_management import get_user, get_user_by_name, list_users
+from app.audit.trail import list_events
+from app.management.clients import get_client, list_clients
+from app.management.users import get_user, get_user_by_name, list_users
 
 LIMIT = 10
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import httpx2
 
+from app.audit.trail import NOWHERE, RecordedEvent, list_events
+from app.identity.clients import find_client
+from app.login.logins import start_login
 from app.server import Server
-from app.services.audit import NOWHERE, RecordedEvent, list_events
-from app.services.clients import find_client
-from app.services.logins import start_login
 from tests.assertions import assert_problem
 from tests.factories import TestClient, TestUser, add_client, add_user, bearer
 

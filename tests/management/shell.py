@@ -7,10 +7,10 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
+from app.audit.trail import RecordedEvent, list_events
 from app.cli import cli
 from app.clock import Clock
 from app.server import Server
-from app.services.audit import RecordedEvent, list_events
 from tests.commands import development
 from tests.conftest import make_settings
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import delete
 
 from app.api.audit import CURSOR
+from app.audit.trail import Event, EventType, Origin, record
 from app.models import AuditEvent
 from app.server import Server
-from app.services.audit import Event, EventType, Origin, record
 from tests.assertions import assert_problem
 from tests.factories import add_user
 from tests.management.operators import (

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from app.services.audit import EventType
+from app.audit.trail import EventType
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -11,11 +11,11 @@ from fastapi import FastAPI
 from sqlalchemy import delete, select
 
 from app.api import users as users_api
-from app.housekeeping import purge
 from app.main import create_app
+from app.management import authority
 from app.models import AuditEvent, User
+from app.operations.purge import purge
 from app.server import Server
-from app.services import authority
 from tests.assertions import assert_oauth2_error, assert_problem
 from tests.clock import TestClock
 from tests.conftest import make_settings

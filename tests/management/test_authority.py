@@ -11,9 +11,9 @@ import pytest
 from sqlalchemy import delete
 from typer.testing import Result
 
+from app.identity.scopes import list_scopes
 from app.models import AuditEvent, User
 from app.server import Server
-from app.services.scopes import list_scopes
 from tests.assertions import assert_bearer_error, assert_problem
 from tests.clock import TestClock
 from tests.factories import TestClient, TestUser, add_client, add_user

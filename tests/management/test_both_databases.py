@@ -11,12 +11,12 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import delete, insert, select, text
 
+from app.identity.clients import hold_client
+from app.identity.scopes import list_scopes
+from app.identity.users import hold_user
 from app.main import create_app
 from app.models import ClientScope, Login, Scope, UserScope
 from app.server import Server
-from app.services.clients import hold_client
-from app.services.scopes import list_scopes
-from app.services.users import hold_user
 from app.settings import Settings
 from tests.assertions import assert_problem
 from tests.clock import TestClock

@@ -17,8 +17,8 @@ import typer
 from sqlalchemy import update
 
 from app.cli import cli
+from app.database.migrations import ROOT
 from app.models import Client
-from app.schema import ROOT
 from app.server import Server
 from tests.clock import TestClock
 from tests.commands import development
@@ -140,7 +140,7 @@ def test_users_are_filtered(
 def test_more_users_than_a_page_holds_are_listed_once(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.paging.PAGE", 2)
+    monkeypatch.setattr("app.database.paging.PAGE", 2)
     for name in "abcde":
         shell.json("users", "create", name)
     assert [user["username"] for user in shell.json("users", "list")] == list("abcde")
@@ -290,7 +290,7 @@ def test_clients_are_listed_by_id_as_they_are_shown(shell: Shell, robot: dict[st
 def test_more_clients_than_a_page_holds_are_listed_once(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.services.paging.PAGE", 2)
+    monkeypatch.setattr("app.database.paging.PAGE", 2)
     for name in "abcde":
         shell.json("clients", "create", name, "--client-id", name, "--grant", "password")
     listed = shell.json("clients", "list")

@@ -18,21 +18,21 @@ from typer.core import TyperGroup
 
 from app.cli import cli
 from app.clock import Clock
-from app.models import Base
-from app.security.jwt import generate_private_key
-from app.server import Server
-from app.services.api_keys import list_api_keys, revoke_api_key
-from app.services.authority import Actor, operating
-from app.services.client_management import delete_client, register_client
-from app.services.key_rotation import import_key, list_keys, retire_key, rotate_key
-from app.services.registration import Registration
-from app.services.scope_management import create_scope, delete_scope
-from app.services.user_management import (
+from app.identity.registration import Registration
+from app.management.api_keys import list_api_keys, revoke_api_key
+from app.management.authority import Actor, operating
+from app.management.clients import delete_client, register_client
+from app.management.scopes import create_scope, delete_scope
+from app.management.users import (
     delete_user,
     get_user_by_name,
     register_user,
     set_password,
 )
+from app.models import Base
+from app.security.jwt import generate_private_key
+from app.server import Server
+from app.tokens.key_rotation import import_key, list_keys, retire_key, rotate_key
 from tests.between import Between
 from tests.conftest import make_settings
 from tests.management.shell import Shell

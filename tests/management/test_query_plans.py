@@ -8,12 +8,12 @@ import pytest
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database import Database
+from app.audit.trail import Event, record
+from app.database.engines import Database
+from app.identity.registration import Registration, create_client
+from app.identity.users import create_user
+from app.login.password_kinds import find_kinds
 from app.models import User
-from app.services.audit import Event, record
-from app.services.password_kinds import find_kinds
-from app.services.registration import Registration, create_client
-from app.services.users import create_user
 from tests.databases import Backend
 from tests.management.lists import QUERIES, Known, plans_of, without_index
 

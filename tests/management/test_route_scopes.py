@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
+from app.identity.scopes import BUILT_IN
 from app.server import Server
-from app.services.scopes import BUILT_IN
 from tests.assertions import assert_bearer_error, assert_no_token_sent
 from tests.factories import TestClient, TestUser
 from tests.management.operators import EVERY_SCOPE, NOBODYS, token_of, token_of_client

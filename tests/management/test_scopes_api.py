@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from app.server import Server
-from app.services.consents import remember
+from app.tokens.consents import remember
 from tests.clock import TestClock
 from tests.conftest import ISSUER
 from tests.factories import add_client, add_scope

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from app.identity.digest import set_digest_credential
 from app.server import Server
-from app.services.digest import set_digest_credential
 from tests.assertions import assert_oauth2_error, assert_problem
 from tests.clock import TestClock
 from tests.conftest import ISSUER

@@ -8,9 +8,9 @@ from uuid import UUID
 import httpx2
 from sqlalchemy import delete, insert, select, update
 
+from app.login.logins import end_login
 from app.models import Client, ClientScope, Login, User, UserScope
 from app.server import Server
-from app.services.logins import end_login
 from tests.factories import SCOPES, TestClient, TestUser, add_client
 from tests.oauth2.forger import read_claims
 

@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from app.housekeeping import purge
 from app.models import AuthorizationCode
+from app.operations.purge import purge
 from app.server import Server
 from app.settings import Settings
 from tests.assertions import assert_bearer_error, assert_oauth2_error

@@ -11,10 +11,10 @@ import pytest
 from fastapi import FastAPI, Security
 from sqlalchemy import delete, update
 
+from app.login.logins import end_login
 from app.models import Client, SigningKey, User
 from app.oauth2.bearer import CurrentUser, current_user
 from app.server import Server
-from app.services.logins import end_login
 from tests.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
 from tests.clock import TestClock
 from tests.factories import TestClient, TestUser, add_user, bearer, disable_user, log_in

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from app.errors import InvalidError
+from app.identity.clients import find_client
+from app.identity.scopes import SPEAK_OF_A_USER
 from app.models import Login, RefreshToken
 from app.server import Server
-from app.services.clients import find_client
-from app.services.scopes import SPEAK_OF_A_USER
 from app.settings import Settings
 from tests.assertions import assert_bearer_error, assert_oauth2_error
 from tests.clock import TestClock

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.engine import Engine
 
+from app.database.recent import MAX_AGE
 from app.models import AuditEvent, FailedLogins
-from app.recent import MAX_AGE
 from app.server import Server
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error

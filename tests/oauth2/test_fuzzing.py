@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from app.errors import InvalidClientError, InvalidRequestError
+from app.features.schemes.dropin import digest as digest_dropin
+from app.features.schemes.dropin.basic import Utf8HTTPBasic
 from app.main import create_app
 from app.oauth2 import client_auth
-from app.oauth2.form import parse_pairs
-from app.schemes.dropin import digest as digest_dropin
-from app.schemes.dropin.basic import Utf8HTTPBasic
 from app.server import Server
+from app.web.form import parse_pairs
 from tests import databases
 from tests.clock import TestClock
 from tests.conftest import make_settings

@@ -11,8 +11,8 @@ import pytest
 
 from app.security.jwt import Algorithm, generate_private_key
 from app.server import Server
-from app.services.key_rotation import import_key
 from app.settings import Settings
+from app.tokens.key_rotation import import_key
 from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
 from tests.factories import TestClient, TestUser, log_in

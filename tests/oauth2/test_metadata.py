@@ -10,12 +10,12 @@ import httpx2
 import pytest
 from sqlalchemy import delete
 
+from app.audit.trail import Origin
+from app.login.browser_sessions import find_session, start_session
 from app.models import Scope
 from app.server import Server
-from app.services.audit import Origin
-from app.services.authorizations import AuthorizationRequest, issue_code
-from app.services.sessions import find_session, start_session
 from app.settings import Settings
+from app.tokens.authorizations import AuthorizationRequest, issue_code
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings

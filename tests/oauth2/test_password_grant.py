@@ -9,10 +9,10 @@ from passlib.hash import bcrypt
 from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
+from app.identity.users import USERNAME_MAX_LENGTH
 from app.models import Login, User
 from app.security.passwords import MAX_LENGTH, PasswordHasher
 from app.server import Server
-from app.services.users import USERNAME_MAX_LENGTH
 from app.settings import Settings
 from tests.assertions import assert_oauth2_error
 from tests.conftest import make_settings

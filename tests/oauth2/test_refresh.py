@@ -8,11 +8,11 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from app.database import Database
+from app.database.engines import Database
 from app.models import Base, Login, RefreshToken
 from app.server import Server
-from app.services.refresh_tokens import MAX_SUCCESSORS
 from app.settings import Settings
+from app.tokens.refresh_tokens import MAX_SUCCESSORS
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
 from tests.conftest import make_settings

@@ -24,14 +24,14 @@ from hypothesis.stateful import (
 )
 
 from app.errors import ConflictError
+from app.management.authority import operating
+from app.management.clients import ClientChanges, change_client
+from app.management.users import UserChanges, change_user
 from app.oauth2 import revocation
 from app.oauth2.grants import refresh_token as refresh_grant
 from app.server import Server
-from app.services.authority import operating
-from app.services.client_management import ClientChanges, change_client
-from app.services.key_rotation import list_keys, retire_key, rotate_key
-from app.services.refresh_tokens import find_refresh_token, rotate
-from app.services.user_management import UserChanges, change_user
+from app.tokens.key_rotation import list_keys, retire_key, rotate_key
+from app.tokens.refresh_tokens import find_refresh_token, rotate
 from tests import databases
 from tests.conftest import make_settings
 from tests.databases import Backend

@@ -15,10 +15,10 @@ from anyio.lowlevel import checkpoint
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from app import database
-from app.oauth2.form import FORM, MAX_FIELDS
+from app.database import engines as database
 from app.server import Server
 from app.settings import Settings
+from app.web.form import FORM, MAX_FIELDS
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
 from tests.conftest import make_settings

@@ -6,14 +6,14 @@ from datetime import timedelta
 import httpx2
 import pytest
 
-from app.server import Server
-from app.services.authority import operating
-from app.services.client_management import (
+from app.management.authority import operating
+from app.management.clients import (
     ClientChanges,
     change_client,
     delete_client,
     rotate_secret,
 )
+from app.server import Server
 from tests.clock import TestClock
 from tests.factories import TestClient, TestUser, log_in
 from tests.oauth2.forger import assert_accepted, assert_refused

@@ -9,8 +9,8 @@ from fastapi import FastAPI
 
 from app.security.jwt import generate_private_key
 from app.server import Server
-from app.services import key_rotation
 from app.settings import Settings
+from app.tokens import key_rotation
 from tests.conftest import make_settings
 from tests.factories import TestClient, TestUser, add_user
 from tests.pages.flow import (

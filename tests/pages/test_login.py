@@ -14,10 +14,10 @@ from fastapi import FastAPI
 from passlib.hash import bcrypt
 from sqlalchemy import select
 
+from app.identity.users import USERNAME_MAX_LENGTH
 from app.models import BrowserSession, User
 from app.server import Server
-from app.services.authorizations import PENDING_LIFETIME
-from app.services.users import USERNAME_MAX_LENGTH
+from app.tokens.authorizations import PENDING_LIFETIME
 from tests.clock import TestClock
 from tests.conftest import ISSUER
 from tests.factories import PASSWORD, TestClient, TestUser, add_user, disable_user

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import httpx2
 import pytest
 
-from app.database import Database
+from app.database.engines import Database
 from tests.clock import TestClock
 from tests.oauth2.lifecycle import KNOWN_EVERYWHERE
 from tests.pages.flow import (

@@ -3,10 +3,10 @@
 import uuid
 from dataclasses import dataclass
 
+from app.identity.users import get_account
+from app.management.api_keys import create_api_key, lifetime_of_key, revoke_api_key
+from app.management.authority import operating
 from app.server import Server
-from app.services.api_keys import create_api_key, lifetime_of_key, revoke_api_key
-from app.services.authority import operating
-from app.services.users import get_account
 from tests.factories import TestUser
 
 

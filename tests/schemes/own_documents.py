@@ -6,7 +6,7 @@ from urllib.request import Request
 import httpx2
 import pytest
 
-from app.schemes.dropin import openid_connect
+from app.features.schemes.dropin import openid_connect
 from tests.conftest import ISSUER
 
 

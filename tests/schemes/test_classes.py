@@ -14,8 +14,8 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 
-from app import schemes
-from app.schemes import dropin
+from app.features import schemes
+from app.features.schemes import dropin
 
 EXPORTED = {
     name: exported

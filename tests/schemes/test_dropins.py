@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.schemes import dropin
+from app.features.schemes import dropin
 
 MODULES = sorted(Path(str(dropin.__file__)).parent.glob("*.py"))
 
@@ -47,5 +47,5 @@ def test_each_drop_in_has_tests_of_its_own() -> None:
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.stem)
 def test_a_test_of_a_drop_in_imports_nothing_else_of_this_application(test: Path) -> None:
-    expected = f"app.schemes.dropin.{test.stem.removeprefix('test_')}"
+    expected = f"app.features.schemes.dropin.{test.stem.removeprefix('test_')}"
     assert list(imported_from_here(test)) == [expected] * test.stem.startswith("test_")

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
+from app.identity.digest import remove_digest_credential, set_digest_credential
 from app.main import create_app
 from app.models import DigestCredential, DigestNonce
 from app.server import Server
-from app.services.digest import remove_digest_credential, set_digest_credential
 from app.settings import Settings
 from tests.assertions import REALM, assert_problem
 from tests.clock import TestClock

@@ -10,8 +10,8 @@ from urllib.request import Request
 import httpx2
 import pytest
 
+from app.features.schemes.dropin import openid_connect
 from app.main import create_app
-from app.schemes.dropin import openid_connect
 from app.server import Server
 from app.settings import Settings
 from tests.assertions import REALM, assert_bearer_error, assert_no_token_sent, assert_problem

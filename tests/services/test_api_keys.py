@@ -11,9 +11,8 @@ import pytest
 from sqlalchemy import event, select
 
 from app.errors import InvalidError, NotFoundError
-from app.models import ApiKey, ApiKeyScope
-from app.server import Server
-from app.services.api_keys import (
+from app.identity.users import get_account
+from app.management.api_keys import (
     NAME_MAX_LENGTH,
     KeyHolder,
     KeyRecord,
@@ -23,8 +22,9 @@ from app.services.api_keys import (
     list_api_keys,
     revoke_api_key,
 )
-from app.services.authority import operating
-from app.services.users import get_account
+from app.management.authority import operating
+from app.models import ApiKey, ApiKeyScope
+from app.server import Server
 from tests.clock import TestClock
 from tests.factories import TestUser, add_user, disable_user
 from tests.oauth2.lifecycle import delete_user, give_to_user, take_from_user

@@ -9,10 +9,10 @@ from typing import Any, cast
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.database import Database
-from app.services import audit_batch
-from app.services.audit import Event
-from app.services.audit_batch import AuditBatch
+from app.audit import batch as audit_batch
+from app.audit.batch import AuditBatch
+from app.audit.trail import Event
+from app.database.engines import Database
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

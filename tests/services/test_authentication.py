@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from app.audit.trail import Origin
+from app.identity.users import change_password, find_account, get_account
+from app.login.authentication import Door
 from app.server import Server
-from app.services.audit import Origin
-from app.services.authentication import Door
-from app.services.users import change_password, find_account, get_account
 from tests.factories import PASSWORD, add_user
 
 OUTDATED = "$2b$04$"

@@ -12,12 +12,12 @@ from fastapi import FastAPI
 from passlib.context import CryptContext
 from sqlalchemy import select
 
+from app.audit.trail import Origin
+from app.login.authentication import AuthenticationError, Door
 from app.main import create_app
 from app.models import User
 from app.security.passwords import PasswordHasher, kind_of
 from app.server import Server
-from app.services.audit import Origin
-from app.services.authentication import AuthenticationError, Door
 from tests import databases
 from tests.clock import TestClock
 from tests.conftest import make_settings

@@ -23,7 +23,8 @@ from app.models import SigningKey
 from app.security.encryption import Encryption
 from app.security.jwt import Algorithm
 from app.server import Server
-from app.services.key_rotation import (
+from app.settings import Settings, SettingsError
+from app.tokens.key_rotation import (
     KNOWN_EVERYWHERE,
     PROPAGATION,
     KeyState,
@@ -33,7 +34,6 @@ from app.services.key_rotation import (
     retire_key,
     rotate_key,
 )
-from app.settings import Settings, SettingsError
 from tests.clock import TestClock
 from tests.conftest import make_settings
 from tests.factories import TestClient, TestUser, log_in

@@ -13,14 +13,14 @@ import pytest
 from sqlalchemy import Row, select, update
 from structlog.testing import capture_logs
 
-from app.database import Database
+from app.database.engines import Database
 from app.models import SigningKey
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.jwt import Algorithm, generate_private_key, parse_private_key
 from app.server import Server
-from app.services.key_rotation import KNOWN_EVERYWHERE, PROPAGATION, import_key
-from app.services.keys import KeyRing, NoSigningKeyError
 from app.settings import Settings, SettingsError
+from app.tokens.key_rotation import KNOWN_EVERYWHERE, PROPAGATION, import_key
+from app.tokens.keys import KeyRing, NoSigningKeyError
 from tests.clock import TestClock
 from tests.conftest import make_settings
 from tests.factories import TestClient, TestUser, bearer, log_in

@@ -1,14 +1,14 @@
-"""Which kinds of hashes are in use, and what is stored of it: app/services/password_kinds.py."""
+"""Which kinds of hashes are in use, and what is stored of it: app/login/password_kinds.py."""
 
 import pytest
 from passlib.context import CryptContext
 
-from app.recent import MAX_AGE
+from app.audit.trail import Origin
+from app.database.recent import MAX_AGE
+from app.identity.users import change_password, get_account
+from app.login.authentication import AuthenticationError, Door
+from app.login.password_kinds import PasswordKinds, find_kinds
 from app.server import Server
-from app.services.audit import Origin
-from app.services.authentication import AuthenticationError, Door
-from app.services.password_kinds import PasswordKinds, find_kinds
-from app.services.users import change_password, get_account
 from tests.clock import TestClock
 from tests.factories import PASSWORD, add_user
 

@@ -1,10 +1,10 @@
-"""Values that a worker keeps for a moment: app/recent.py."""
+"""Values that a worker keeps for a moment: app/database/recent.py."""
 
 import asyncio
 
 import pytest
 
-from app.recent import MAX_AGE, MAX_SIZE, Recent
+from app.database.recent import MAX_AGE, MAX_SIZE, Recent
 from tests.clock import TestClock
 
 

@@ -9,19 +9,19 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.trail import Event, record
 from app.errors import InvalidGrantError, InvalidRequestError
+from app.identity.users import find_enabled_scopes
+from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.redirect_uris import registered_uris
 from app.oauth2.tokens import NewLogin, begin_login, user_tokens
-from app.services.audit import Event, record
-from app.services.authorizations import (
+from app.tokens.authorizations import (
     Code,
     consume_code,
     find_used_code,
     record_login_of_code,
 )
-from app.services.logins import end_login
-from app.services.users import find_enabled_scopes
 
 REFUSED = "The authorization code is expired, used, invalid or not for this request."
 

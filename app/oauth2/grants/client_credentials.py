@@ -3,12 +3,12 @@
 from dataclasses import replace
 from typing import Any
 
+from app.audit.trail import Event
 from app.errors import InvalidScopeError, UnauthorizedClientError
+from app.identity.scopes import SPEAK_OF_A_USER
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import requested_scopes
 from app.oauth2.tokens import token_response
-from app.services.audit import Event
-from app.services.scopes import SPEAK_OF_A_USER
 
 PARAMETERS = {"scope": {"type": "string", "description": "Scopes, separated by spaces."}}
 

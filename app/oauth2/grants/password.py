@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI
 from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFormStrict
 
+from app.audit.trail import Event, record
 from app.errors import (
     InvalidGrantError,
     InvalidRequestError,
@@ -18,13 +19,12 @@ from app.errors import (
     SlowDownError,
     TemporarilyUnavailableError,
 )
+from app.login.authentication import AuthenticationError, Door
+from app.login.throttle import TooManyFailuresError
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, requested_scopes
 from app.oauth2.tokens import begin_login, user_tokens
 from app.security.passwords import QueueFullError
-from app.services.audit import Event, record
-from app.services.authentication import AuthenticationError, Door
-from app.services.throttle import TooManyFailuresError
 
 
 def password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:

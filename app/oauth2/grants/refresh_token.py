@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
+from app.audit.trail import Event, record
 from app.errors import (
     InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
     OAuth2Error,
 )
+from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, split_scope
 from app.oauth2.tokens import user_tokens
-from app.services.audit import Event, record
-from app.services.logins import end_login
-from app.services.refresh_tokens import find_refresh_token, rotate
+from app.tokens.refresh_tokens import find_refresh_token, rotate
 
 REFUSED = "The refresh token is expired, revoked or invalid."
 

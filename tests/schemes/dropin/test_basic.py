@@ -7,7 +7,7 @@ import pytest
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBasicCredentials
 
-from app.schemes.dropin.basic import Utf8HTTPBasic
+from app.features.schemes.dropin.basic import Utf8HTTPBasic
 
 from .client import client_of
 

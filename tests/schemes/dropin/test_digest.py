@@ -7,7 +7,7 @@ import httpx2
 import pytest
 from fastapi import Depends, FastAPI, Request
 
-from app.schemes.dropin.digest import DigestCredentials, DigestServer, make_ha1
+from app.features.schemes.dropin.digest import DigestCredentials, DigestServer, make_ha1
 
 from .client import client_of
 from .rfc7616 import Login, challenges, h, read_parameters

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from app.schemes.dropin.openid_connect import (
+from app.features.schemes.dropin.openid_connect import (
     MAX_DOCUMENT,
     CarefulRedirects,
     Claims,

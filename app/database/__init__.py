@@ -1,0 +1,1 @@
+"""The database: engines on one URL, its schema, and what a worker may keep of it."""

@@ -1,0 +1,1 @@
+"""What a fork adds or deletes, a folder each."""

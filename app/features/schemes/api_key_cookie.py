@@ -1,0 +1,105 @@
+"""``APIKeyCookie``: a key in a cookie, for pages of the same site.
+
+A browser sends cookies by itself, also when another site makes it: so the cookie is
+``SameSite=Strict``, and the operation that sets it takes JSON, which another site cannot send
+without asking first. A page's script cannot read it (``HttpOnly``), and Swagger UI cannot set it:
+use the operations below.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Request, Response, Security
+from fastapi.security import APIKeyCookie
+from pydantic import AfterValidator, BaseModel, SecretStr
+
+from app.errors import ForbiddenError
+from app.features.schemes.answer import (
+    API_KEY_RESPONSES,
+    TAG,
+    SchemeAnswer,
+    answer_for,
+    check_api_key,
+    refuse_repeated,
+)
+from app.server import CurrentServer
+from app.web.problems import PROBLEM_RESPONSES, problem, with_body
+
+router = APIRouter(tags=[TAG])
+
+NAME = "latchkey_key"
+
+cookie = APIKeyCookie(
+    name=NAME,
+    scheme_name="APIKeyCookie",
+    description="An API key in a cookie. Set it with `PUT /schemes/api-key/cookie`; what is "
+    "typed here is not sent, because a browser lets no script set this header.",
+    auto_error=False,
+)
+
+
+def _sendable(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if len(text) > 200 or any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("an API key has at most 200 characters")
+    return key
+
+
+class CookieKey(BaseModel):
+    """The key to put into the cookie."""
+
+    api_key: Annotated[SecretStr, AfterValidator(_sendable)]
+
+
+@router.get(
+    "/schemes/api-key/cookie",
+    operation_id="scheme_api_key_cookie",
+    summary="APIKeyCookie",
+    responses=API_KEY_RESPONSES,
+)
+async def api_key_cookie(
+    request: Request, server: CurrentServer, key: Annotated[str | None, Security(cookie)]
+) -> SchemeAnswer:
+    """Recognise the owner of the key in the cookie `latchkey_key`.
+
+    First set it, with `PUT /schemes/api-key/cookie`.
+    """
+    pairs = ";".join(request.headers.getlist("cookie")).split(";")
+    refuse_repeated([pair for pair in pairs if pair.partition("=")[0].strip() == NAME])
+    return answer_for("APIKeyCookie", await check_api_key(server, key))
+
+
+@router.put(
+    "/schemes/api-key/cookie",
+    status_code=204,
+    operation_id="set_api_key_cookie",
+    summary="Set the cookie",
+    responses={**with_body(API_KEY_RESPONSES), 403: problem("It came from another site.")},
+)
+async def set_api_key_cookie(
+    request: Request, server: CurrentServer, body: CookieKey, response: Response
+) -> None:
+    """Put a good key into the cookie, until the browser is closed."""
+    _refuse_other_sites(request)
+    key = body.api_key.get_secret_value()
+    await check_api_key(server, key)
+    secure = server.settings.issuer.startswith("https:")
+    response.set_cookie(NAME, key, path="/schemes", secure=secure, httponly=True, samesite="strict")
+
+
+@router.delete(
+    "/schemes/api-key/cookie",
+    status_code=204,
+    operation_id="clear_api_key_cookie",
+    summary="Clear the cookie",
+    responses={**PROBLEM_RESPONSES, 403: problem("It came from another site.")},
+)
+async def clear_api_key_cookie(request: Request, response: Response) -> None:
+    """Take the cookie away."""
+    _refuse_other_sites(request)
+    response.delete_cookie(NAME, path="/schemes", httponly=True, samesite="strict")
+
+
+def _refuse_other_sites(request: Request) -> None:
+    # Browsers say where a request comes from, and no page can make them lie.
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise ForbiddenError("This is for pages of this very site.")

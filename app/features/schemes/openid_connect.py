@@ -1,0 +1,90 @@
+"""``OpenIdConnect``, completed: everything about the issuer comes from its discovery document.
+
+The work is in :mod:`app.features.schemes.dropin.openid_connect`, which reads the document and the
+keys over HTTP and trusts any issuer that it is told to. Here the issuer is this server itself, so
+the login behind the token is asked for as well.
+"""
+
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Request, Response, Security
+from starlette.requests import HTTPConnection
+
+from app.errors import InvalidTokenError
+from app.features.schemes.answer import TAG, SchemeAnswer, answer_for
+from app.features.schemes.dropin.openid_connect import Claims, OpenIdConnectBearer
+from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
+from app.oauth2.published import publish
+from app.oauth2.responses import demo_hint
+from app.oidc.discovery import configuration
+from app.server import CurrentServer
+from app.settings import Settings
+
+DOCS_DISCOVERY = "/docs/openid-configuration"
+
+SWAGGER_UI_GRANTS = ("password", "authorization_code", "client_credentials")
+"""For each other grant Swagger UI would show a form that does not work."""
+
+
+class ThisServer(OpenIdConnectBearer):
+    """The drop-in with the error bodies of this server."""
+
+    async def __call__(self, request: HTTPConnection) -> Claims | None:  # type: ignore[override]
+        """The claims of the token. Raises a :class:`~app.errors.BearerError`."""
+        bearer_token(request)
+        try:
+            return await super().__call__(request)
+        except HTTPException as error:
+            if error.status_code == 401:
+                raise InvalidTokenError(str(error.detail)) from None
+            raise
+
+
+def make_router(settings: Settings) -> APIRouter:
+    """The sample route, for tokens of this very server."""
+    router = APIRouter(tags=[TAG])
+    oidc = ThisServer(
+        openIdConnectUrl=DOCS_DISCOVERY.removeprefix("/"),
+        issuer=settings.issuer,
+        audience=settings.audience,
+        realm=settings.realm,
+        scheme_name="OpenIdConnect",
+        description="The same logins, found through the discovery document.",
+    )
+
+    @router.get(
+        "/schemes/openid-connect",
+        operation_id="scheme_openid_connect",
+        summary="OpenIdConnect, completed",
+        responses=BEARER_RESPONSES,
+        description="Validate an access token with what the discovery document says.\n\nIn the "
+        "dialog of **Authorize** choose `OpenIdConnect (OAuth2, authorization_code with PKCE)`, "
+        "leave client_secret empty, and log in in the popup. The other forms work as well; for "
+        '`client_credentials` press "select none" first, and be told (403) that a user is wanted.'
+        + demo_hint(settings, "`alice` and `alice-in-wonderland`"),
+    )
+    async def openid_connect(
+        request: Request, server: CurrentServer, claims: Annotated[Claims, Security(oidc)]
+    ) -> SchemeAnswer:
+        """Whose access token it is."""
+        user = await identify(server, await verify(server, bearer_token(request)), [])
+        return answer_for("OpenIdConnect", user)
+
+    @router.get(DOCS_DISCOVERY, include_in_schema=False)
+    async def docs_discovery(request: Request, server: CurrentServer) -> Response:
+        """The discovery document for Swagger UI: the grants that it has forms for.
+
+        Its endpoints are relative, as those of the other schemes in OpenAPI are: so a login works
+        where the page is, be it the issuer's address or, in development, localhost.
+        """
+        document = await configuration(server)
+        relative = {
+            name: document[name].removeprefix(f"{document['issuer']}/")
+            for name in ("authorization_endpoint", "token_endpoint")
+        }
+        grants = [g for g in document["grant_types_supported"] if g in SWAGGER_UI_GRANTS]
+        answer = publish(request, {**document, **relative, "grant_types_supported": grants}, 0)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+    return router

@@ -1,0 +1,1 @@
+"""Users, clients and scopes: what the server knows of them."""

@@ -1,0 +1,159 @@
+"""Clients as the protocol sees them, found quickly."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+from urllib.parse import urlsplit
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import Clock
+from app.database.engines import Database
+from app.database.recent import Recent
+from app.models import Client, ClientScope, ClientSecret
+from app.security.jwt import Algorithm
+from app.security.opaque import matches
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True)
+class StoredSecret:
+    """The hash of a client secret, and until when it is good."""
+
+    secret_hash: str
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True)
+class RegisteredClient:
+    """A client as the protocol sees it (RFC 6749, section 2)."""
+
+    client_id: str
+    name: str
+    is_public: bool
+    grant_types: frozenset[str]
+    auth_methods: frozenset[str]
+    scopes: frozenset[str]
+    default_scopes: tuple[str, ...]
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    id_token_alg: Algorithm
+    require_pkce: bool
+    introspect: str
+    enabled: bool
+    security_stamp: str
+    secrets: tuple[StoredSecret, ...]
+
+    def has_secret(self, secret: str, now: datetime) -> bool:
+        """Whether ``secret`` is one of the client's, compared in constant time."""
+        good = [
+            stored.secret_hash
+            for stored in self.secrets
+            if stored.expires_at is None or now < stored.expires_at
+        ]
+        return matches(secret, good)
+
+
+class Clients:
+    """The clients of the database, as of a moment ago."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Nothing is read yet."""
+        self._database = database
+        self._recent: Recent[str, RegisteredClient | None] = Recent(self._load, clock)
+        self._origins: Recent[str, frozenset[str]] = Recent(self._load_origins, clock)
+
+    async def _load(self, client_id: str) -> RegisteredClient | None:
+        async with self._database.read() as connection:
+            return await find_client(connection, client_id)
+
+    async def find(self, client_id: str) -> RegisteredClient | None:
+        """The enabled client of that id, at most two seconds old, or None."""
+        client = await self._recent.get(client_id)
+        return client if client is not None and client.enabled else None
+
+    async def _load_origins(self, _key: str) -> frozenset[str]:
+        async with self._database.read() as connection:
+            registered = await connection.scalars(
+                select(Client.redirect_uris).where(Client.is_public, Client.disabled_at.is_(None))
+            )
+            origins = {web_origin(uri) for uris in registered for uri in uris}
+        return frozenset(origin for origin in origins if origin is not None)
+
+    async def browser_origins(self) -> frozenset[str]:
+        """The origins of the redirect URIs of public clients: where their pages run."""
+        return await self._origins.get("all")
+
+
+def web_origin(uri: str) -> str | None:
+    """The origin of a page at ``uri``, as browsers write it (RFC 6454, section 6.2).
+
+    None for the private scheme of an application, which has no pages.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme not in DEFAULT_PORTS or parts.hostname is None:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = "" if parts.port in (None, DEFAULT_PORTS[parts.scheme]) else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}"
+
+
+async def find_client(connection: AsyncConnection, client_id: str) -> RegisteredClient | None:
+    """The client of that id, enabled or not, or None."""
+    row = (
+        await connection.execute(
+            select(
+                Client.client_id,
+                Client.name,
+                Client.is_public,
+                Client.grant_types,
+                Client.auth_methods,
+                Client.redirect_uris,
+                Client.post_logout_redirect_uris,
+                Client.id_token_alg,
+                Client.require_pkce,
+                Client.introspect,
+                Client.disabled_at,
+                Client.security_stamp,
+            ).where(Client.client_id == client_id)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    scopes = (
+        await connection.execute(
+            select(ClientScope.scope, ClientScope.is_default)
+            .where(ClientScope.client_id == client_id)
+            .order_by(ClientScope.scope)
+        )
+    ).all()
+    secrets = await connection.execute(
+        select(ClientSecret.secret_hash, ClientSecret.expires_at).where(
+            ClientSecret.client_id == client_id
+        )
+    )
+    return RegisteredClient(
+        client_id=row.client_id,
+        name=row.name,
+        is_public=row.is_public,
+        grant_types=frozenset(row.grant_types),
+        auth_methods=frozenset(row.auth_methods),
+        scopes=frozenset(scope.scope for scope in scopes),
+        default_scopes=tuple(scope.scope for scope in scopes if scope.is_default),
+        redirect_uris=tuple(row.redirect_uris),
+        post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
+        id_token_alg=cast(Algorithm, row.id_token_alg),
+        require_pkce=row.require_pkce,
+        introspect=row.introspect,
+        enabled=row.disabled_at is None,
+        security_stamp=row.security_stamp,
+        secrets=tuple(StoredSecret(*secret) for secret in secrets),
+    )
+
+
+async def hold_client(connection: AsyncConnection, client_id: str) -> None:
+    """Keep a client as it is until the transaction ends: it acts for itself, or loses a token."""
+    held = select(Client.client_id).where(Client.client_id == client_id)
+    await connection.execute(held.with_for_update(key_share=True))

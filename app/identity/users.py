@@ -1,0 +1,290 @@
+"""Users: creating them, and finding them by name."""
+
+import re
+import unicodedata
+import uuid
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.database.engines import insert_new
+from app.database.paging import PAGE
+from app.errors import ConflictError, InvalidError, NotFoundError
+from app.identity.names import has_unseen
+from app.models import User, UserScope
+from app.models.base import generate_stamp
+from app.security.passwords import kind_of
+
+USERNAME_MAX_LENGTH = 128
+EMAIL_MAX_LENGTH = 320
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a login needs to know of a user."""
+
+    id: uuid.UUID
+    username: str
+    password_hash: str | None = field(repr=False)
+    enabled: bool
+    security_stamp: str
+    scopes: frozenset[str]
+
+
+def username_key(username: str) -> str:
+    """The form in which user names are compared: NFKC, then case folding.
+
+    Raises :class:`InvalidError` for more characters than a name has: normalising takes time.
+    """
+    if len(username) > USERNAME_MAX_LENGTH:
+        raise InvalidError(f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
+
+
+SCOPES_OF_USER = (
+    select(func.aggregate_strings(UserScope.scope, " "))
+    .where(UserScope.user_id == User.id)
+    .scalar_subquery()
+)
+"""In a query on users: the scopes of each, separated by spaces, or NULL."""
+
+_FIND_ACCOUNT = select(
+    User.id,
+    User.username,
+    User.password_hash,
+    User.disabled_at,
+    User.security_stamp,
+    SCOPES_OF_USER.label("scopes"),
+)
+
+# Built once, like every statement of a login: building one can take longer than running it.
+_FIND_ACCOUNT_BY_NAME = _FIND_ACCOUNT.where(User.username_key == bindparam("key"))
+
+
+async def find_account(connection: AsyncConnection, username: str) -> Account | None:
+    """The user of that name, compared as :func:`username_key` says."""
+    if len(username) > USERNAME_MAX_LENGTH:
+        return None
+    parameters = {"key": username_key(username)}
+    row = (await connection.execute(_FIND_ACCOUNT_BY_NAME, parameters)).one_or_none()
+    return None if row is None else _account(row)
+
+
+async def get_account(connection: AsyncConnection, user_id: uuid.UUID) -> Account:
+    """The user of that id. Raises :class:`NotFoundError`."""
+    row = (await connection.execute(_FIND_ACCOUNT.where(User.id == user_id))).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such user.")
+    return _account(row)
+
+
+async def find_usernames(connection: AsyncConnection, ids: Collection[str]) -> Mapping[str, str]:
+    """The names of those of ``ids`` that are users."""
+    wanted = []
+    for each in ids:
+        with suppress(ValueError):
+            wanted.append(uuid.UUID(each))
+    names: dict[str, str] = {}
+    for start in range(0, len(wanted), PAGE):  # a statement has room for so many parameters
+        some = User.id.in_(wanted[start : start + PAGE])
+        rows = await connection.execute(select(User.id, User.username).where(some))
+        names |= {str(row.id): row.username for row in rows}
+    return names
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(
+        id=row.id,
+        username=row.username,
+        password_hash=row.password_hash,
+        enabled=row.disabled_at is None,
+        security_stamp=row.security_stamp,
+        scopes=frozenset((row.scopes or "").split()),
+    )
+
+
+@dataclass(frozen=True)
+class HeldUser:
+    """What is true of a user until the transaction ends."""
+
+    enabled: bool
+    security_stamp: str
+
+
+_HOLD_USER = (
+    select(User.disabled_at, User.security_stamp)
+    .where(User.id == bindparam("user_id"))
+    .with_for_update(key_share=True)
+)
+
+
+async def hold_user(connection: AsyncConnection, user_id: uuid.UUID) -> HeldUser | None:
+    """Keep a user as they are until the transaction ends; None if there is none.
+
+    Whatever is issued to a user, ended for them or changed about them holds their row first, and
+    the rows of clients after it. So of two that meet, the later one sees what the earlier one did.
+    A query that is to see it comes after this one: on PostgreSQL each has a snapshot of its own.
+    """
+    row = (await connection.execute(_HOLD_USER, {"user_id": user_id})).one_or_none()
+    return None if row is None else HeldUser(row.disabled_at is None, row.security_stamp)
+
+
+def check_username(username: str) -> None:
+    """Raise :class:`InvalidError` unless this can be a user's name."""
+    if not 1 <= len(username) <= USERNAME_MAX_LENGTH or len(username_key(username)) > 1024:
+        raise InvalidError(f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
+    if username != username.strip() or has_unseen(username):
+        raise InvalidError("a user name has no control characters and no space at its ends")
+
+
+def check_email(email: str) -> None:
+    """Raise :class:`InvalidError` unless this looks like an address; only a mail proves it."""
+    local, at, domain = email.rpartition("@")
+    blank = any(character.isspace() or not character.isprintable() for character in email)
+    if not (local and at and domain) or blank or len(email) > EMAIL_MAX_LENGTH:
+        raise InvalidError("an e-mail address has the form name@domain")
+
+
+async def create_user(
+    connection: AsyncConnection,
+    *,
+    username: str,
+    email: str | None = None,
+    password_hash: str | None,
+    scopes: Collection[str],
+    now: datetime,
+    user_id: uuid.UUID | None = None,
+) -> uuid.UUID:
+    """Add a user and return the id, a new one unless one is given.
+
+    ``scopes`` are known ones. Raises :class:`InvalidError` or :class:`ConflictError`.
+    """
+    check_username(username)
+    if email is not None:
+        check_email(email)
+    key = username_key(username)
+    await require_free(connection, username)
+    user_id = user_id or uuid.uuid4()
+    await insert_new(
+        connection,
+        f"a user named {username!r} exists already",
+        insert(User).values(
+            id=user_id,
+            username=username,
+            username_key=key,
+            email=email,
+            email_verified=False,
+            created_at=now,
+            updated_at=now,
+            **password_columns(password_hash),
+        ),
+    )
+    await set_user_scopes(connection, user_id, scopes)
+    return user_id
+
+
+async def require_free(connection: AsyncConnection, username: str) -> None:
+    """Raise :class:`ConflictError` if somebody has that name."""
+    if await connection.scalar(select(exists().where(User.username_key == username_key(username)))):
+        raise ConflictError(f"a user named {username!r} exists already")
+
+
+async def set_user_scopes(
+    connection: AsyncConnection, user_id: uuid.UUID, scopes: Collection[str]
+) -> None:
+    """Let a user have exactly these scopes."""
+    await connection.execute(delete(UserScope).where(UserScope.user_id == user_id))
+    if scopes:
+        await connection.execute(
+            insert(UserScope), [{"user_id": user_id, "scope": scope} for scope in sorted(scopes)]
+        )
+
+
+def password_columns(password_hash: str | None) -> dict[str, str | None]:
+    """What is stored for a hash: the one way to write it, so that its kind is always right."""
+    kind = None if password_hash is None else kind_of(password_hash)
+    return {"password_hash": password_hash, "password_kind": kind}
+
+
+async def replace_password_hash(
+    connection: AsyncConnection, account: Account, password_hash: str
+) -> None:
+    """Replace a user's hash by one of the same password, unless the password was changed now."""
+    await connection.execute(
+        update(User)
+        .where(User.id == account.id, User.password_hash == account.password_hash)
+        .values(password_columns(password_hash))
+    )
+
+
+async def change_password(
+    connection: AsyncConnection, account: Account, password_hash: str, now: datetime
+) -> bool:
+    """Set another password; False if the one that ``account`` was verified with is no longer it.
+
+    Which logins go on is for the caller to say.
+    """
+    columns = password_columns(password_hash)
+    return await _change_own(connection, account, now, security_stamp=generate_stamp(), **columns)
+
+
+async def change_email(
+    connection: AsyncConnection, account: Account, email: str | None, now: datetime
+) -> bool:
+    """Set another address, which is then not verified; False as :func:`change_password` says.
+
+    Raises :class:`InvalidError`.
+    """
+    if email is not None:
+        check_email(email)
+    return await _change_own(connection, account, now, email=email, email_verified=False)
+
+
+async def _change_own(
+    connection: AsyncConnection, account: Account, now: datetime, **values: Any
+) -> bool:
+    if not await is_still_proven(connection, account):
+        return False
+    await connection.execute(
+        update(User).where(User.id == account.id).values(**values, updated_at=now)
+    )
+    return True
+
+
+async def is_still_proven(connection: AsyncConnection, account: Account) -> bool:
+    """Whether the password that ``account`` was verified with is still theirs; holds the user."""
+    held = await hold_user(connection, account.id)
+    return held is not None and held.enabled and held.security_stamp == account.security_stamp
+
+
+async def find_enabled_scopes(connection: AsyncConnection, user_id: uuid.UUID) -> frozenset[str]:
+    """The scopes of a user; none if the user is disabled."""
+    return frozenset(
+        await connection.scalars(
+            select(UserScope.scope)
+            .join(User, User.id == UserScope.user_id)
+            .where(UserScope.user_id == user_id, User.disabled_at.is_(None))
+        )
+    )
+
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+async def find_user_id(connection: AsyncConnection, user: str) -> str:
+    """The id under which the trail has a user, by name or by id.
+
+    An id may be that of a user who was deleted, and is never taken for a name: somebody could
+    call themselves by the id of somebody else. Raises :class:`NotFoundError`.
+    """
+    if _ID.fullmatch(user):
+        return user.lower()
+    account = await find_account(connection, user)
+    if account is None:
+        raise NotFoundError("There is no user of that name. Who was deleted is found by id.")
+    return str(account.id)

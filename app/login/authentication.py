@@ -1,0 +1,195 @@
+"""Checking a user's name and password: the one place for every door of the server."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import Event, EventType, Origin, record
+from app.clock import Clock
+from app.database.engines import Database
+from app.identity.users import (
+    USERNAME_MAX_LENGTH,
+    Account,
+    find_account,
+    replace_password_hash,
+)
+from app.login.password_kinds import PasswordKinds
+from app.login.throttle import Attempt, LoginThrottle, TooManyFailuresError, attempt_of
+from app.login.uninterrupted import Uninterrupted
+from app.security.passwords import PasswordHasher
+
+if TYPE_CHECKING:
+    from app.metrics import Metrics
+
+SUCCEEDED = "succeeded"
+NOT_TRIED = "queue full"
+"""What came of an attempt, as it is counted; any other outcome is the reason of a failure."""
+
+
+class AuthenticationError(Exception):
+    """The name or the password is wrong, or the user disabled. The text is for the log."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where somebody tries to log in."""
+
+    name: str
+    origin: Origin
+    client_id: str | None = None
+    device: str | None = None
+    """The secret by which a browser is known again."""
+
+
+@dataclass
+class LoginAttempt:
+    """Somebody who says to be a user, and may try to prove it. It fails unless it succeeds."""
+
+    door: Door
+    account: Account | None
+    outcome: str = NOT_TRIED
+    new_hash: str | None = None
+    """Replaces a stored hash that is outdated."""
+
+    def succeed(self, new_hash: str | None = None) -> None:
+        """It is the user."""
+        self.outcome, self.new_hash = SUCCEEDED, new_hash
+
+    def fail(self, reason: str) -> None:
+        """It is not the user, or one who may not log in. The reason is one of a few sentences."""
+        self.outcome = reason
+
+
+class Authenticator:
+    """Checks names and passwords against the database, and writes down what fails."""
+
+    def __init__(
+        self,
+        database: Database,
+        passwords: PasswordHasher,
+        throttle: LoginThrottle,
+        clock: Clock,
+        metrics: "Metrics | None" = None,
+    ) -> None:
+        """Nothing is read yet. ``metrics`` count every attempt once, by door and outcome."""
+        self._database = database
+        self._throttle = throttle
+        self._passwords = passwords
+        self._kinds = PasswordKinds(database, passwords, clock)
+        self._clock = clock
+        self._metrics = metrics
+        self.uninterrupted = Uninterrupted()
+        """For whoever uses :meth:`attempt`: it is not to be cancelled halfway."""
+
+    async def authenticate(self, username: str, password: str, door: Door) -> Account:
+        """The user of that name, if ``password`` is theirs.
+
+        A stored hash of another kind or cost than is configured now is replaced.
+
+        Every failure takes the same hashes: see :meth:`PasswordHasher.verify`. A name that nobody
+        can have costs nothing, and neither does an attempt that comes too soon. What has begun is
+        finished, even if this is cancelled. Raises :class:`AuthenticationError`,
+        :class:`TooManyFailuresError`, or :class:`~app.security.passwords.QueueFullError`.
+        """
+        return await self.uninterrupted.run(self._authenticate(username, password, door))
+
+    async def _authenticate(self, username: str, password: str, door: Door) -> Account:
+        async with self.attempt(username, door) as attempt:
+            account = attempt.account
+            enabled = account is not None and account.enabled
+            stored = account.password_hash if account else None
+            kinds = await self._kinds.in_use()
+            matches, new_hash = await self._passwords.verify(
+                password, stored, kinds=kinds, enabled=enabled
+            )
+            if account is not None and enabled and matches:
+                attempt.succeed(new_hash)
+                return account
+            reason = "wrong password"
+            if account is None:
+                reason = "unknown user"
+            elif matches:
+                reason = "disabled user"
+            attempt.fail(reason)
+            raise AuthenticationError(reason)
+
+    @asynccontextmanager
+    async def attempt(self, username: str, door: Door) -> AsyncGenerator[LoginAttempt]:
+        """Let somebody try, and settle what came of it when the block ends.
+
+        An attempt that neither succeeds nor fails is taken back: nobody looked at what was
+        brought. Raises :class:`AuthenticationError` for a name that nobody can have, and
+        :class:`TooManyFailuresError`.
+        """
+        if len(username) > USERNAME_MAX_LENGTH:
+            self._count(door, "impossible name")
+            raise AuthenticationError("the name is too long")
+        counted = attempt_of(username, door.origin.address, door.device)
+        with self._throttle.under_way(counted):
+            try:
+                async with self._database.read() as connection:
+                    account = await find_account(connection, username)
+                    await self._throttle.look_up(connection, counted, self._clock.now())
+                await self._throttle.count(counted, self._clock.now())
+            except TooManyFailuresError:
+                self._count(door, "throttled")
+                raise
+            attempt = LoginAttempt(door, account)
+            try:
+                yield attempt
+            finally:
+                await self._settle(attempt, counted)
+                self._count(door, attempt.outcome)
+
+    async def _settle(self, attempt: LoginAttempt, counted: Attempt) -> None:
+        if attempt.outcome == NOT_TRIED:
+            if counted.counts:
+                await self._database.transact(
+                    lambda connection: self._throttle.withdraw(connection, counted)
+                )
+        elif attempt.outcome != SUCCEEDED:
+            await self._database.transact(
+                lambda connection: self._fail(connection, attempt, counted)
+            )
+        elif attempt.new_hash is not None or not counted.leaves_no_trace:
+            await self._database.transact(
+                lambda connection: self._succeed(connection, attempt, counted)
+            )
+
+    async def _fail(
+        self, connection: AsyncConnection, attempt: LoginAttempt, counted: Attempt
+    ) -> None:
+        now = self._clock.now()
+        locked = await self._throttle.failed(connection, counted, now)
+        events = [_event("login.failed", attempt, reason=attempt.outcome)]
+        events += [_event("login.locked", attempt, by=what) for what in locked]
+        await record(connection, now, *events)
+
+    async def _succeed(
+        self, connection: AsyncConnection, attempt: LoginAttempt, counted: Attempt
+    ) -> None:
+        await self._throttle.succeeded(connection, counted, self._clock.now())
+        if attempt.account is not None and attempt.new_hash is not None:
+            await replace_password_hash(connection, attempt.account, attempt.new_hash)
+
+    def _count(self, door: Door, outcome: str) -> None:
+        if self._metrics is not None:
+            self._metrics.login(door.name, outcome)
+
+    async def close(self) -> None:
+        """Wait for the attempts that are under way."""
+        await self.uninterrupted.close()
+
+
+def _event(event_type: EventType, attempt: LoginAttempt, **details: str) -> Event:
+    # What was typed as a name is not written down: it may be a password.
+    return Event(
+        type=event_type,
+        user_id=attempt.account.id if attempt.account else None,
+        client_id=attempt.door.client_id,
+        origin=attempt.door.origin,
+        details={"door": attempt.door.name, **details},
+    )

@@ -1,0 +1,261 @@
+"""Logins: the row behind a token's ``sid``, which ends all that was issued from it."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import USER_AGENT_MAX_LENGTH, Origin
+from app.database.batched import Batched
+from app.database.engines import Database
+from app.errors import NotFoundError
+from app.identity.users import SCOPES_OF_USER
+from app.models import Client, Login, RefreshToken, User
+
+
+@dataclass(frozen=True)
+class HeldParties:
+    """What is true of a user and a client until the transaction ends."""
+
+    user_enabled: bool
+    security_stamp: str
+    """The user's."""
+    client_enabled: bool
+
+
+# A change of the user waits for this, and so does whoever disables or deletes the client: see
+# client_management.end_client.
+_HOLD_PARTIES = (
+    select(
+        User.disabled_at.label("user_disabled_at"),
+        User.security_stamp,
+        Client.disabled_at.label("client_disabled_at"),
+    )
+    .join_from(User, Client, Client.client_id == bindparam("client_id"))
+    .where(User.id == bindparam("user_id"))
+    .with_for_update(key_share=True, of=User)
+    .suffix_with("FOR KEY SHARE OF clients", dialect="postgresql")
+)
+
+
+async def hold_parties(
+    connection: AsyncConnection, user_id: uuid.UUID, client_id: str
+) -> HeldParties | None:
+    """Keep a user and a client as they are until the transaction ends; None if one is gone.
+
+    See :func:`~app.identity.users.hold_user`.
+    """
+    parameters = {"user_id": user_id, "client_id": client_id}
+    row = (await connection.execute(_HOLD_PARTIES, parameters)).one_or_none()
+    if row is None:
+        return None
+    return HeldParties(
+        row.user_disabled_at is None, row.security_stamp, row.client_disabled_at is None
+    )
+
+
+_INSERT_LOGIN = insert(Login)
+
+
+async def start_login(
+    connection: AsyncConnection,
+    *,
+    user_id: uuid.UUID,
+    client_id: str,
+    scope: str,
+    origin: Origin,
+    now: datetime,
+    expires_at: datetime,
+    session_id: uuid.UUID | None = None,
+    auth_time: datetime | None = None,
+) -> uuid.UUID:
+    """Record a login and return its id, the ``sid`` of its tokens.
+
+    ``session_id`` and ``auth_time`` are those of the browser session that it came through.
+    """
+    login_id = uuid.uuid4()
+    agent = origin.user_agent
+    await connection.execute(
+        _INSERT_LOGIN,
+        {
+            "id": login_id,
+            "user_id": user_id,
+            "client_id": client_id,
+            "session_id": session_id,
+            "auth_time": auth_time,
+            "scope": scope,
+            "created_at": now,
+            "expires_at": expires_at,
+            "address": origin.address,
+            "user_agent": agent[:USER_AGENT_MAX_LENGTH] if agent else None,
+        },
+    )
+    return login_id
+
+
+async def end_login(connection: AsyncConnection, login_id: uuid.UUID, now: datetime) -> None:
+    """End a login: from the commit on, none of its tokens works anywhere on this server."""
+    await connection.execute(
+        update(Login).where(Login.id == login_id, Login.ended_at.is_(None)).values(ended_at=now)
+    )
+
+
+async def end_own_login(
+    connection: AsyncConnection, user_id: uuid.UUID, login_id: uuid.UUID, now: datetime
+) -> None:
+    """End one of a user's logins. Raises :class:`NotFoundError` if it is not theirs or over."""
+    ended = await connection.execute(
+        update(Login)
+        .where(
+            Login.id == login_id,
+            Login.user_id == user_id,
+            Login.ended_at.is_(None),
+            Login.expires_at > now,
+        )
+        .values(ended_at=now)
+        .returning(Login.id)
+    )
+    if ended.one_or_none() is None:
+        raise NotFoundError("There is no such session.")
+
+
+async def end_other_logins(
+    connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID, now: datetime
+) -> None:
+    """End every login of a user but one."""
+    await connection.execute(
+        update(Login)
+        .where(Login.user_id == user_id, Login.id != kept, Login.ended_at.is_(None))
+        .values(ended_at=now)
+    )
+
+
+async def find_session_of(connection: AsyncConnection, login_id: uuid.UUID) -> uuid.UUID | None:
+    """The browser session that a login came through, if it did."""
+    return await connection.scalar(select(Login.session_id).where(Login.id == login_id))
+
+
+async def end_logins_outside(
+    connection: AsyncConnection, user_id: uuid.UUID, session_id: uuid.UUID, now: datetime
+) -> None:
+    """End every login of a user that did not come through this browser session."""
+    await connection.execute(
+        update(Login)
+        .where(
+            Login.user_id == user_id,
+            Login.session_id.is_distinct_from(session_id),
+            Login.ended_at.is_(None),
+        )
+        .values(ended_at=now)
+    )
+
+
+@dataclass(frozen=True)
+class LiveLogin:
+    """A login that goes on, as its user sees it."""
+
+    id: uuid.UUID
+    client_id: str
+    client_name: str
+    created_at: datetime
+    last_refreshed_at: datetime | None
+    expires_at: datetime
+    address: str | None
+    user_agent: str | None
+
+
+async def list_logins(
+    connection: AsyncConnection, user_id: uuid.UUID, now: datetime
+) -> list[LiveLogin]:
+    """The logins of a user that go on, newest first.
+
+    When one was refreshed last is when its newest refresh token was issued, so that no request
+    has to write it down.
+    """
+    last_refreshed = (
+        select(func.max(RefreshToken.issued_at))
+        .where(RefreshToken.login_id == Login.id, RefreshToken.parent_hash.is_not(None))
+        .scalar_subquery()
+    )
+    rows = await connection.execute(
+        select(
+            Login.id,
+            Login.client_id,
+            Client.name,
+            Login.created_at,
+            last_refreshed,
+            Login.expires_at,
+            Login.address,
+            Login.user_agent,
+        )
+        .join(Client, Client.client_id == Login.client_id)
+        .where(Login.user_id == user_id, Login.ended_at.is_(None), Login.expires_at > now)
+        .order_by(Login.created_at.desc(), Login.id)
+    )
+    return [LiveLogin(*row) for row in rows]
+
+
+@dataclass(frozen=True)
+class LiveUser:
+    """The user of a login that goes on."""
+
+    id: uuid.UUID
+    username: str
+    email: str | None
+    email_verified: bool
+    scopes: frozenset[str]
+
+
+_LIVE_USERS = (
+    select(
+        Login.id.label("login_id"),
+        User.id,
+        User.username,
+        User.email,
+        User.email_verified,
+        SCOPES_OF_USER.label("scopes"),
+    )
+    .join_from(Login, User, Login.user_id == User.id)
+    .where(
+        Login.id.in_(bindparam("login_ids", expanding=True)),
+        Login.ended_at.is_(None),
+        User.disabled_at.is_(None),
+    )
+)
+
+
+async def find_live_user(connection: AsyncConnection, login_id: uuid.UUID) -> LiveUser | None:
+    """The user of that login, unless the login has ended or the user is disabled or gone."""
+    return (await _find_live_users(connection, [login_id])).get(login_id)
+
+
+async def _find_live_users(
+    connection: AsyncConnection, login_ids: Sequence[uuid.UUID]
+) -> Mapping[uuid.UUID, LiveUser]:
+    rows = (await connection.execute(_LIVE_USERS, {"login_ids": login_ids})).all()
+    return {
+        login_id: LiveUser(
+            user_id, username, email, email_verified, frozenset((scopes or "").split())
+        )
+        for login_id, user_id, username, email, email_verified, scopes in rows
+    }
+
+
+class LiveLogins:
+    """Which logins go on, and whose they are, at this moment: nothing is kept."""
+
+    def __init__(self, database: Database) -> None:
+        """Nothing is read yet."""
+        self._database = database
+        self._batched: Batched[uuid.UUID, LiveUser] = Batched(self._load)
+
+    async def find(self, login_id: uuid.UUID) -> LiveUser | None:
+        """The user of that login, unless the login has ended or the user is disabled or gone."""
+        return await self._batched.get(login_id)
+
+    async def _load(self, login_ids: Sequence[uuid.UUID]) -> Mapping[uuid.UUID, LiveUser]:
+        async with self._database.read() as connection:
+            return await _find_live_users(connection, login_ids)

@@ -1,0 +1,1 @@
+"""Changing users, clients and scopes: who may, and what it brings about."""

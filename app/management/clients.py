@@ -1,0 +1,320 @@
+"""Managing clients: what the API under ``/clients`` and ``latchkey clients`` do."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import InvalidError, NotFoundError
+from app.identity.registration import (
+    Registration,
+    allowed_scopes,
+    auth_methods_of,
+    check_registration,
+    create_client,
+    set_client_scopes,
+)
+from app.management.authority import SEES_USERS, Actor
+from app.management.versions import ANY_VERSION, Versions
+from app.models import (
+    AuthorizationCode,
+    Client,
+    ClientScope,
+    ClientSecret,
+    Login,
+    PendingAuthorization,
+)
+from app.models.base import generate_stamp
+from app.security.opaque import generate_secret, hash_secret
+
+SECRET_OVERLAP = timedelta(days=7)
+"""In which a secret that is being rotated out stays good, unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    """A client, as those who manage see it. Its secret is gone."""
+
+    client_id: str
+    name: str
+    is_public: bool
+    grant_types: tuple[str, ...]
+    auth_methods: tuple[str, ...]
+    redirect_uris: tuple[str, ...]
+    post_logout_redirect_uris: tuple[str, ...]
+    scopes: tuple[str, ...]
+    default_scopes: tuple[str, ...]
+    id_token_alg: str
+    require_pkce: bool
+    introspect: str
+    every_scope: bool
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ClientChanges:
+    """What to change. None leaves a field as it is."""
+
+    name: str | None = None
+    is_public: bool | None = None
+    grant_types: Sequence[str] | None = None
+    auth_methods: Sequence[str] | None = None
+    redirect_uris: Sequence[str] | None = None
+    post_logout_redirect_uris: Sequence[str] | None = None
+    scopes: Sequence[str] | None = None
+    default_scopes: Sequence[str] | None = None
+    id_token_alg: str | None = None
+    require_pkce: bool | None = None
+    introspect: str | None = None
+    every_scope: bool | None = None
+    disabled: bool | None = None
+
+
+def _scopes(*conditions: Any) -> Any:
+    return (
+        select(func.aggregate_strings(ClientScope.scope, " "))
+        .where(ClientScope.client_id == Client.client_id, *conditions)
+        .scalar_subquery()
+    )
+
+
+def _select() -> Select[Any]:
+    return select(
+        Client.client_id,
+        Client.name,
+        Client.is_public,
+        Client.grant_types,
+        Client.auth_methods,
+        Client.redirect_uris,
+        Client.post_logout_redirect_uris,
+        _scopes().label("scopes"),
+        _scopes(ClientScope.is_default).label("default_scopes"),
+        Client.id_token_alg,
+        Client.require_pkce,
+        Client.introspect,
+        Client.every_scope,
+        Client.created_at,
+        Client.updated_at,
+        Client.disabled_at,
+    )
+
+
+_LISTS = ("grant_types", "auth_methods", "redirect_uris", "post_logout_redirect_uris")
+
+
+def _record(row: Row[Any]) -> ClientRecord:
+    values = dict(row._mapping)
+    values |= {name: tuple(values[name]) for name in _LISTS}
+    for name in ("scopes", "default_scopes"):
+        values[name] = tuple(sorted((values[name] or "").split()))
+    return ClientRecord(**values)
+
+
+async def get_client(connection: AsyncConnection, client_id: str) -> ClientRecord:
+    """The client of that id. Raises :class:`NotFoundError`."""
+    query = _select().where(Client.client_id == client_id)
+    possible = "\x00" not in client_id  # which PostgreSQL would refuse to look for
+    row = (await connection.execute(query)).one_or_none() if possible else None
+    if row is None:
+        raise NotFoundError("There is no such client.")
+    return _record(row)
+
+
+async def list_clients(
+    connection: AsyncConnection,
+    *,
+    limit: int,
+    after: str | None = None,
+    disabled: bool | None = None,
+) -> Sequence[ClientRecord]:
+    """At most ``limit`` clients that match, by id, beginning behind the client ``after``."""
+    query = _select()
+    if after is not None:
+        query = query.where(Client.client_id > after)
+    if disabled is not None:
+        query = query.where(
+            Client.disabled_at.is_not(None) if disabled else Client.disabled_at.is_(None)
+        )
+    rows = await connection.execute(query.order_by(Client.client_id).limit(limit))
+    return [_record(row) for row in rows]
+
+
+async def register_client(
+    actor: Actor, registration: Registration
+) -> tuple[ClientRecord, str | None]:
+    """Add a client; return it and, if it is confidential, its secret, this once."""
+    actor.require_to_grant(await allowed_scopes(actor.connection, registration))
+    actor.require_to_grant(_worth(registration))
+    client_id, secret = await create_client(actor.connection, registration, actor.now)
+    client = await get_client(actor.connection, client_id)
+    await note_creation(actor, client)
+    return client, secret
+
+
+def _worth(client: Registration | ClientRecord) -> Collection[str]:
+    """What a client can learn beside what its scopes open."""
+    return {SEES_USERS} if client.introspect == "any" else ()
+
+
+async def note_creation(actor: Actor, client: ClientRecord) -> None:
+    """Write down what a new client is."""
+    await actor.record("client.created", client_id=client.client_id, **_described(client))
+
+
+async def _get_managed(actor: Actor, client_id: str, expected: Versions) -> ClientRecord:
+    """The client, if the actor may change it. Whoever manages does so one after the other."""
+    client = await get_client(actor.connection, client_id)
+    actor.require_over([*client.scopes, *_worth(client)])
+    expected.require(client.updated_at)
+    return client
+
+
+async def change_client(
+    actor: Actor, client_id: str, changes: ClientChanges, expected: Versions = ANY_VERSION
+) -> ClientRecord:
+    """Change a client. Raises a :class:`~app.errors.Problem`."""
+    connection = actor.connection
+    before = await _get_managed(actor, client_id, expected)
+    wanted = {name: value for name, value in asdict(changes).items() if value is not None}
+    disabled = wanted.pop("disabled", None)
+    if before.every_scope and changes.scopes is not None and changes.every_scope is None:
+        wanted["every_scope"] = False
+    if changes.scopes is not None and changes.default_scopes is None:
+        # A default scope is allowed: one that stayed would give back what is taken away.
+        kept = tuple(scope for scope in before.default_scopes if scope in changes.scopes)
+        wanted["default_scopes"] = kept
+    after = replace(_as_registration(before), **wanted)
+    if wanted:  # a client that breaks a rule of today can be disabled all the same
+        check_registration(after)
+    allowed = await allowed_scopes(connection, after)
+    actor.require_to_grant(allowed.difference(before.scopes))
+    actor.require_to_grant(_worth(after))
+    values = {name: wanted[name] for name in wanted if name not in ("scopes", "default_scopes")}
+    if "auth_methods" in values:
+        values["auth_methods"] = auth_methods_of(after)
+    if disabled is not None and disabled != (before.disabled_at is not None):
+        values["disabled_at"] = None
+        if disabled:
+            await _end_everything(actor, client_id)
+            values |= {"disabled_at": actor.now, "security_stamp": generate_stamp()}
+    await connection.execute(
+        update(Client).where(Client.client_id == client_id).values(**values, updated_at=actor.now)
+    )
+    if changes.scopes is not None or changes.default_scopes is not None:
+        await set_client_scopes(connection, client_id, allowed, after.default_scopes)
+    if after.is_public != before.is_public:
+        # A public client has none, and what it had before does not come back to life.
+        await connection.execute(delete(ClientSecret).where(ClientSecret.client_id == client_id))
+    client = await get_client(connection, client_id)
+    old = _described(before)
+    difference = {name: value for name, value in _described(client).items() if value != old[name]}
+    if difference:
+        await actor.record("client.changed", client_id=client_id, **difference)
+    return client
+
+
+async def _end_everything(actor: Actor, client_id: str) -> None:
+    """End what was issued through a client: it does not come back when the client does.
+
+    Waits for whatever is being issued through it, and is waited for.
+    """
+    connection = actor.connection
+    await connection.execute(
+        select(Client.client_id).where(Client.client_id == client_id).with_for_update()
+    )
+    now = actor.now
+    await connection.execute(
+        update(Login)
+        .where(Login.client_id == client_id, Login.ended_at.is_(None), Login.expires_at > now)
+        .values(ended_at=now)
+    )
+    await connection.execute(
+        update(AuthorizationCode)
+        .where(AuthorizationCode.client_id == client_id, AuthorizationCode.used_at.is_(None))
+        .values(used_at=now)
+    )
+    await connection.execute(
+        delete(PendingAuthorization).where(PendingAuthorization.client_id == client_id)
+    )
+
+
+def _described(client: ClientRecord) -> dict[str, Any]:
+    """What the audit trail has of a client, in the words of the API."""
+    described = asdict(client)
+    for name in ("client_id", "created_at", "updated_at"):
+        del described[name]
+    described["public"] = described.pop("is_public")
+    described["disabled"] = described.pop("disabled_at") is not None
+    return described
+
+
+def _as_registration(client: ClientRecord) -> Registration:
+    known = {field.name for field in fields(Registration)}
+    values = {name: value for name, value in asdict(client).items() if name in known}
+    if client.is_public:
+        values["auth_methods"] = ()  # "none" is implied
+    return Registration(**values)
+
+
+async def rotate_secret(
+    actor: Actor,
+    client_id: str,
+    overlap: timedelta = SECRET_OVERLAP,
+    expected: Versions = ANY_VERSION,
+) -> tuple[str, datetime]:
+    """Give a client another secret, this once; return it and until when the old one is good.
+
+    Two are valid at a time: an even older one is good no longer. An overlap of zero is for a
+    secret that has leaked: the tokens that the client got for itself are void then too. Raises a
+    :class:`~app.errors.Problem`.
+    """
+    connection, now = actor.connection, actor.now
+    client = await _get_managed(actor, client_id, expected)
+    if client.is_public:
+        raise InvalidError("a public client has no secret")
+    until = now + overlap
+    # The current secret is the one that does not expire: after an import all are of one age.
+    rotated_out = ClientSecret.expires_at.is_not(None)
+    current = (
+        select(ClientSecret.id)
+        .where(ClientSecret.client_id == client_id)
+        .order_by(rotated_out, ClientSecret.created_at.desc(), ClientSecret.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    stale = or_(ClientSecret.id != current, ClientSecret.expires_at <= now)
+    await connection.execute(delete(ClientSecret).where(ClientSecret.client_id == client_id, stale))
+    await connection.execute(
+        update(ClientSecret)
+        .where(
+            ClientSecret.client_id == client_id,
+            or_(ClientSecret.expires_at.is_(None), ClientSecret.expires_at > until),
+        )
+        .values(expires_at=until)
+    )
+    secret = generate_secret()
+    await connection.execute(
+        insert(ClientSecret).values(
+            client_id=client_id, secret_hash=hash_secret(secret), created_at=now
+        )
+    )
+    values: dict[str, Any] = {"updated_at": now}
+    if not overlap:
+        values["security_stamp"] = generate_stamp()
+    await connection.execute(update(Client).where(Client.client_id == client_id).values(values))
+    await actor.record(
+        "client.secret_rotated", client_id=client_id, old_secret_expires_at=until.isoformat()
+    )
+    return secret, until
+
+
+async def delete_client(actor: Actor, client_id: str, expected: Versions = ANY_VERSION) -> None:
+    """Delete a client; every login through it ends with it. Raises a :class:`Problem`."""
+    client = await _get_managed(actor, client_id, expected)
+    await actor.connection.execute(delete(Client).where(Client.client_id == client_id))
+    await actor.record("client.deleted", client_id=client_id, name=client.name)

@@ -1,0 +1,234 @@
+"""Importing users, clients and scopes: what ``app/management/exporting.py`` exported, or the like.
+
+It is idempotent: what the document names is brought to what it says, and nothing else is touched.
+"""
+
+import uuid
+from collections.abc import Generator, Hashable, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import ConflictError, InvalidError, Problem
+from app.identity.clients import find_client
+from app.identity.registration import (
+    Registration,
+    add_client,
+    auth_methods_of,
+)
+from app.identity.scopes import ScopeRefusedError, list_scopes
+from app.identity.users import hold_user, username_key
+from app.management.authority import Actor
+from app.management.clients import (
+    ClientChanges,
+    change_client,
+    get_client,
+    note_creation,
+)
+from app.management.exporting import (
+    TransferDocument,
+    TransferredClient,
+    TransferredScope,
+    TransferredSecret,
+    TransferredUser,
+    transferred,
+)
+from app.management.scopes import create_scope, describe_scope
+from app.management.users import (
+    UserChanges,
+    UserRecord,
+    apply_changes,
+    find_administered,
+    get_user,
+    register_user,
+    require_administered,
+    set_password,
+)
+from app.models import ClientSecret, User
+from app.security.passwords import check_imported_hash
+
+
+async def import_document(operator: Actor, document: TransferDocument) -> dict[str, int]:
+    """Bring the database to what ``document`` says, as the operator would by hand.
+
+    Whoever is disabled or given another password is logged out. What is as the document says is
+    not touched. Returns how many of each kind the document has. Raises a
+    :class:`~app.errors.Problem`.
+    """
+    await _import_scopes(operator, document.scopes)
+    administered = await find_administered(operator.connection)
+    users = _Once()
+    for index, user in enumerate(document.users):
+        with _naming(f"users.{index} {user.username!r}"):
+            users.add(await _import_user(operator, user))
+    await require_administered(operator.connection, administered)
+    clients = _Once()
+    for index, client in enumerate(document.clients):
+        with _naming(f"clients.{index} {client.client_id!r}"):
+            clients.add(client.client_id)
+            await _import_client(operator, client)
+    counts: dict[str, Any] = {
+        "scopes": len(document.scopes),
+        "users": len(document.users),
+        "clients": len(document.clients),
+    }
+    await operator.record("records.imported", **counts)
+    return counts
+
+
+class _Once:
+    """Refuses what comes again: the second would undo the first without a word."""
+
+    def __init__(self) -> None:
+        self._seen: set[Hashable] = set()
+
+    def add(self, thing: Hashable) -> None:
+        if thing in self._seen:
+            raise InvalidError("the document has this one twice")
+        self._seen.add(thing)
+
+
+@contextmanager
+def _naming(place: str) -> Generator[None]:
+    """Say of what is refused where in the document it is."""
+    try:
+        yield
+    except ScopeRefusedError as refusal:
+        raise InvalidError(f"{place}: {refusal.line}") from None
+    except Problem as refusal:
+        raise Problem(f"{place}: {refusal.detail}", refusal.status) from None
+
+
+async def _import_scopes(operator: Actor, scopes: Sequence[TransferredScope]) -> None:
+    known = await list_scopes(operator.connection)
+    names = _Once()
+    for index, scope in enumerate(scopes):
+        with _naming(f"scopes.{index} {scope.name!r}"):
+            names.add(scope.name)
+            if scope.name not in known:
+                await create_scope(operator, name=scope.name, description=scope.description)
+            elif known[scope.name] != scope.description:
+                await describe_scope(operator, scope.name, scope.description)
+
+
+async def _import_user(operator: Actor, user: TransferredUser) -> uuid.UUID:
+    """Who it is: the same user may be named in several ways."""
+    connection = operator.connection
+    password_hash = None if user.password_hash is None else _checked(user.password_hash)
+    found = await _find_user(connection, user.id, user.username)
+    if found is None:
+        if user.id is not None:
+            await _check_new_id(connection, user.id, user.username)
+        before = await register_user(
+            operator,
+            username=user.username,
+            email=user.email,
+            password_hash=password_hash,
+            scopes=user.scopes,
+            user_id=user.id,
+        )
+    else:
+        user_id, stored_hash = found
+        await hold_user(connection, user_id)
+        before = await get_user(connection, user_id)
+        if password_hash not in (None, stored_hash):
+            await set_password(operator, user_id, password_hash)
+    wanted = UserChanges(
+        username=user.username,
+        email=user.email or "",
+        email_verified=user.email_verified,
+        scopes=tuple(sorted(set(user.scopes))),
+        disabled=user.disabled,
+    )
+    if wanted != _as_changes(before):
+        await apply_changes(operator, before, wanted)
+    return before.id
+
+
+def _checked(password_hash: str) -> str:
+    try:
+        return check_imported_hash(password_hash)
+    except ValueError as malformed:
+        raise InvalidError(f"the password hash is {malformed}") from None
+
+
+async def _check_new_id(connection: AsyncConnection, user_id: uuid.UUID, username: str) -> None:
+    if await find_client(connection, str(user_id)) is not None:
+        raise ConflictError("this id is the id of a client")
+    if await _find_user(connection, None, username) is not None:
+        raise ConflictError(
+            "a user of this name exists with another id: take the id out of the document, and "
+            "this one is changed"
+        )
+
+
+async def _find_user(
+    connection: AsyncConnection, user_id: uuid.UUID | None, username: str
+) -> tuple[uuid.UUID, str | None] | None:
+    """Found by id, if there is one, else by name."""
+    by = User.id == user_id if user_id else User.username_key == username_key(username)
+    row = (await connection.execute(select(User.id, User.password_hash).where(by))).one_or_none()
+    return None if row is None else (row.id, row.password_hash)
+
+
+def _as_changes(user: UserRecord) -> UserChanges:
+    """The changes that would make a user of the same name what this one is."""
+    return UserChanges(
+        username=user.username,
+        email=user.email or "",
+        email_verified=user.email_verified,
+        scopes=user.scopes,
+        disabled=user.disabled_at is not None,
+    )
+
+
+async def _import_client(operator: Actor, client: TransferredClient) -> None:
+    connection = operator.connection
+    if client.public and client.secrets:
+        raise InvalidError("a public client has no secret and no authentication method")
+    policy = client.model_dump(exclude={"client_id", "public", "disabled", "secrets"})
+    registration = Registration(client_id=client.client_id, is_public=client.public, **policy)
+    if await find_client(connection, client.client_id) is None:
+        await add_client(connection, registration, operator.now)
+        before = await get_client(connection, client.client_id)
+        await note_creation(operator, before)
+    else:
+        before = await get_client(connection, client.client_id)
+    as_exported = {
+        "auth_methods": [] if client.public else auth_methods_of(registration),
+        "scopes": list(before.scopes)
+        if client.every_scope
+        else sorted({*client.scopes, *client.default_scopes}),
+        "default_scopes": sorted(set(client.default_scopes)),
+        "secrets": None,
+    }
+    changes = ClientChanges(is_public=client.public, disabled=client.disabled, **policy)
+    if transferred(before, None) != client.model_copy(update=as_exported):
+        await change_client(operator, client.client_id, changes)
+    if client.secrets is not None:
+        await _import_secrets(operator, client.client_id, client.secrets)
+
+
+async def _import_secrets(
+    operator: Actor, client_id: str, secrets: list[TransferredSecret]
+) -> None:
+    connection = operator.connection
+    of_client = ClientSecret.client_id == client_id
+    rows = await connection.execute(
+        select(ClientSecret.secret_hash, ClientSecret.expires_at).where(of_client)
+    )
+    wanted = {(secret.secret_hash, secret.expires_at) for secret in secrets}
+    if {tuple(row) for row in rows} == wanted:
+        return
+    await connection.execute(delete(ClientSecret).where(of_client))
+    if secrets:
+        await connection.execute(
+            insert(ClientSecret),
+            [
+                {"client_id": client_id, "created_at": operator.now, **secret.model_dump()}
+                for secret in secrets
+            ],
+        )
+    await operator.record("client.secret_rotated", client_id=client_id)

@@ -1,0 +1,147 @@
+"""Managing scopes: what the API under ``/scopes`` and ``latchkey scopes`` do."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, exists, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.database.engines import insert_new
+from app.errors import ConflictError, ForbiddenError, InvalidError
+from app.identity.names import has_unseen
+from app.identity.scopes import BUILT_IN, SCOPE_TOKEN, get_scope, list_scopes
+from app.management.authority import Actor
+from app.management.clients import get_client
+from app.models import ApiKeyScope, Client, ClientScope, Consent, Scope, User, UserScope
+
+MANAGEMENT = "scopes:write"
+"""Whoever has this has every scope that is added: nobody is out of reach of the others by it."""
+
+
+async def create_scope(actor: Actor, *, name: str, description: str) -> None:
+    """Add a scope, which every user and client that manages scopes then has.
+
+    So do the clients that have every scope. Raises :class:`InvalidError` or
+    :class:`ConflictError`.
+    """
+    if not SCOPE_TOKEN.fullmatch(name) or len(name) > 128:
+        raise InvalidError('a scope has 1 to 128 printable ASCII characters, no space, " or \\')
+    _check_description(description)
+    connection = actor.connection
+    if name in await list_scopes(connection):
+        raise ConflictError(f"the scope {name} exists already")
+    await insert_new(
+        connection,
+        f"the scope {name} exists already",
+        insert(Scope).values(name=name, description=description, created_at=actor.now),
+    )
+    await actor.record("scope.created", scope=name, description=description)
+    holders = await _find_holders(connection)
+    if holders.users:
+        rows: list[dict[str, Any]] = [{"user_id": each, "scope": name} for each in holders.users]
+        await connection.execute(insert(UserScope), rows)
+    if holders.clients:
+        rows = [{"client_id": each, "scope": name} for each in holders.clients]
+        await connection.execute(insert(ClientScope), rows)
+    await _note_holders(actor, holders, added=[name])
+
+
+async def describe_scope(actor: Actor, name: str, description: str) -> None:
+    """Give a scope another description.
+
+    One has the scope oneself: else somebody could make a great permission sound small. Raises
+    :class:`NotFoundError`, :class:`ForbiddenError` or :class:`InvalidError`.
+    """
+    connection = actor.connection
+    before = await get_scope(connection, name)
+    actor.require_over([name])
+    _check_description(description)
+    if description != before:
+        await connection.execute(
+            update(Scope).where(Scope.name == name).values(description=description)
+        )
+        await actor.record("scope.changed", scope=name, description=description)
+
+
+async def delete_scope(actor: Actor, name: str) -> None:
+    """Delete a scope that nobody has but those who got it by themselves when it was added.
+
+    They lose it likewise. Whoever deletes it must have it: they could make one that they lack
+    anew, and have it then. Raises :class:`NotFoundError`, :class:`ForbiddenError` or
+    :class:`ConflictError`.
+    """
+    connection = actor.connection
+    await get_scope(connection, name)
+    if name in BUILT_IN:
+        raise ConflictError("It is built in: this server itself asks for it.")
+    if actor.scopes is not None and name not in actor.scopes:
+        raise ForbiddenError("Nobody deletes a scope that they do not have.")
+    able = await _find_holders(connection)
+    of_user = (UserScope.scope == name) & UserScope.user_id.in_(able.users)
+    of_client = (ClientScope.scope == name) & ClientScope.client_id.in_(able.clients)
+    users = delete(UserScope).where(of_user).returning(UserScope.user_id)
+    clients = delete(ClientScope).where(of_client).returning(ClientScope.client_id)
+    losers = _Holders(
+        (await connection.scalars(users)).all(), (await connection.scalars(clients)).all()
+    )
+    others = {
+        "users": UserScope.scope,
+        "clients": ClientScope.scope,
+        "API keys": ApiKeyScope.scope,
+    }
+    for plural, column in others.items():
+        if await connection.scalar(select(exists().where(column == name))):
+            raise ConflictError(f"{plural} have the scope {name}: take it from them first")
+    await connection.execute(delete(Consent).where(Consent.scope == name))
+    await connection.execute(delete(Scope).where(Scope.name == name))
+    await _note_holders(actor, losers, removed=[name])
+    await actor.record("scope.deleted", scope=name)
+
+
+def _check_description(description: str) -> None:
+    if not description.strip() or len(description) > 255:
+        raise InvalidError("a scope has a description of 1 to 255 characters")
+    if has_unseen(description):
+        raise InvalidError("a scope has no control characters in its description")
+
+
+@dataclass(frozen=True)
+class _Holders:
+    users: Sequence[uuid.UUID]
+    clients: Sequence[str]
+
+
+async def _find_holders(connection: AsyncConnection) -> _Holders:
+    """Those who have each scope that is added. Whoever manages does so one after the other."""
+    users = select(UserScope.user_id).where(UserScope.scope == MANAGEMENT)
+    manages = exists().where(
+        ClientScope.client_id == Client.client_id, ClientScope.scope == MANAGEMENT
+    )
+    clients = select(Client.client_id).where(or_(Client.every_scope, manages))
+    return _Holders(
+        (await connection.scalars(users)).all(), (await connection.scalars(clients)).all()
+    )
+
+
+async def _note_holders(
+    actor: Actor,
+    holders: _Holders,
+    *,
+    added: Sequence[str] = (),
+    removed: Sequence[str] = (),
+) -> None:
+    """Write down how users and clients were changed by the way: they have another version."""
+    connection, now = actor.connection, actor.now
+    for user_id in holders.users:
+        user = update(User).where(User.id == user_id)
+        await connection.execute(user.values(updated_at=now))
+        await actor.record(
+            "user.changed", user_id=user_id, scopes_added=added, scopes_removed=removed
+        )
+    for client_id in holders.clients:
+        client = update(Client).where(Client.client_id == client_id)
+        await connection.execute(client.values(updated_at=now))
+        scopes = (await get_client(connection, client_id)).scopes
+        await actor.record("client.changed", client_id=client_id, scopes=scopes)

@@ -1,0 +1,282 @@
+"""Managing users: what the API under ``/users`` and ``latchkey users`` do."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Select, delete, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import ConflictError, ForbiddenError, NotFoundError
+from app.identity.scopes import require_known
+from app.identity.users import (
+    SCOPES_OF_USER,
+    check_email,
+    check_username,
+    create_user,
+    hold_user,
+    password_columns,
+    require_free,
+    set_user_scopes,
+    username_key,
+)
+from app.management.authority import Actor
+from app.management.versions import ANY_VERSION, Versions
+from app.models import ApiKey, BrowserSession, Login, User, UserScope
+from app.models.base import generate_stamp
+
+ADMINISTRATION = ("users:write", "clients:write", "scopes:write")
+"""The scopes of which none is taken away from the last user who can log in and has it."""
+
+
+@dataclass(frozen=True)
+class UserRecord:
+    """A user, as those who manage see them."""
+
+    id: uuid.UUID
+    username: str
+    email: str | None
+    email_verified: bool
+    has_password: bool
+    scopes: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+    disabled_at: datetime | None
+
+
+@dataclass(frozen=True)
+class UserChanges:
+    """What to change. None leaves a field as it is; an empty ``email`` takes it away."""
+
+    username: str | None = None
+    email: str | None = None
+    email_verified: bool | None = None
+    scopes: Collection[str] | None = None
+    disabled: bool | None = None
+
+
+def _select() -> Select[Any]:
+    return select(
+        User.id,
+        User.username,
+        User.email,
+        User.email_verified,
+        User.password_hash.is_not(None).label("has_password"),
+        SCOPES_OF_USER.label("scopes"),
+        User.created_at,
+        User.updated_at,
+        User.disabled_at,
+    )
+
+
+def _record(row: Row[Any]) -> UserRecord:
+    scopes = tuple(sorted((row.scopes or "").split()))
+    return UserRecord(**{**row._mapping, "scopes": scopes})
+
+
+async def get_user(connection: AsyncConnection, user_id: uuid.UUID) -> UserRecord:
+    """The user of that id. Raises :class:`NotFoundError`."""
+    row = (await connection.execute(_select().where(User.id == user_id))).one_or_none()
+    if row is None:
+        raise NotFoundError("There is no such user.")
+    return _record(row)
+
+
+async def get_user_by_name(connection: AsyncConnection, username: str) -> UserRecord:
+    """The user of that name. Raises :class:`NotFoundError`."""
+    query = _select().where(User.username_key == username_key(username))
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no user {username!r}")
+    return _record(row)
+
+
+async def list_users(
+    connection: AsyncConnection,
+    *,
+    limit: int,
+    after: str | None = None,
+    name_starts_with: str = "",
+    disabled: bool | None = None,
+) -> Sequence[UserRecord]:
+    """At most ``limit`` users that match, by name, beginning behind the name ``after``."""
+    query = _select()
+    if after is not None:
+        query = query.where(User.username_key > username_key(after))
+    if name_starts_with:
+        prefix = username_key(name_starts_with)
+        # A range, which the index serves. The last code point is in no name.
+        query = query.where(User.username_key >= prefix, User.username_key < prefix + "\U0010ffff")
+    if disabled is not None:
+        query = query.where(
+            User.disabled_at.is_not(None) if disabled else User.disabled_at.is_(None)
+        )
+    rows = await connection.execute(query.order_by(User.username_key).limit(limit))
+    return [_record(row) for row in rows]
+
+
+async def register_user(
+    actor: Actor,
+    *,
+    username: str,
+    email: str | None,
+    password_hash: str | None,
+    scopes: Sequence[str],
+    user_id: uuid.UUID | None = None,
+) -> UserRecord:
+    """Add a user, with a new id unless one is given. Raises a :class:`~app.errors.Problem`."""
+    known = await require_known(actor.connection, scopes)
+    actor.require_to_grant(known)
+    user_id = await create_user(
+        actor.connection,
+        username=username,
+        email=email,
+        password_hash=password_hash,
+        scopes=known,
+        now=actor.now,
+        user_id=user_id,
+    )
+    await actor.record("user.created", user_id=user_id, username=username, scopes=sorted(known))
+    return await get_user(actor.connection, user_id)
+
+
+async def _get_managed(actor: Actor, user_id: uuid.UUID, expected: Versions) -> UserRecord:
+    """The user, as they are until the transaction ends, if the actor may change them."""
+    await hold_user(actor.connection, user_id)
+    user = await get_user(actor.connection, user_id)
+    actor.require_over(user.scopes)
+    expected.require(user.updated_at)
+    return user
+
+
+async def change_user(
+    actor: Actor, user_id: uuid.UUID, changes: UserChanges, expected: Versions = ANY_VERSION
+) -> UserRecord:
+    """Change a user; disabling one ends all their logins. Raises a :class:`~app.errors.Problem`.
+
+    Their own address is nobody's to change without their password: see ``PATCH /users/me``.
+    """
+    before = await _get_managed(actor, user_id, expected)
+    if actor.is_user(user_id) and (changes.email, changes.email_verified) != (None, None):
+        raise ForbiddenError("Change your own e-mail address at /users/me, with your password.")
+    await apply_changes(actor, before, changes)
+    await require_administered(actor.connection, _administered_by(before))
+    return await get_user(actor.connection, user_id)
+
+
+async def apply_changes(actor: Actor, before: UserRecord, changes: UserChanges) -> None:
+    """Change the user ``before``, and write down what is different then.
+
+    Whether the actor may, and whether an administrator is left, is for the caller to say.
+    """
+    connection, now = actor.connection, actor.now
+    values: dict[str, Any] = {"updated_at": now}
+    difference: dict[str, Any] = {}
+    if changes.username is not None and changes.username != before.username:
+        check_username(changes.username)
+        if username_key(changes.username) != username_key(before.username):
+            await require_free(connection, changes.username)
+        values |= {"username": changes.username, "username_key": username_key(changes.username)}
+        difference["username"] = changes.username
+    if changes.email is not None and (changes.email or None) != before.email:
+        if changes.email:
+            check_email(changes.email)
+        values |= {"email": changes.email or None, "email_verified": False}
+        difference["email"] = "changed"
+    if changes.email_verified is not None:
+        values["email_verified"] = changes.email_verified
+        if changes.email_verified != before.email_verified:
+            difference["email_verified"] = changes.email_verified
+    if changes.scopes is not None:
+        difference |= await _set_scopes(actor, before, changes.scopes)
+    if changes.disabled is not None and changes.disabled != (before.disabled_at is not None):
+        values["disabled_at"] = now if changes.disabled else None
+        difference["disabled"] = changes.disabled
+        if changes.disabled:
+            values["security_stamp"] = generate_stamp()
+            await _end_everything(connection, before.id, now)
+    await connection.execute(update(User).where(User.id == before.id).values(values))
+    if difference:
+        await actor.record("user.changed", user_id=before.id, **difference)
+
+
+async def _set_scopes(actor: Actor, user: UserRecord, scopes: Collection[str]) -> dict[str, Any]:
+    wanted = set(await require_known(actor.connection, scopes))
+    added, removed = wanted.difference(user.scopes), set(user.scopes) - wanted
+    if not added and not removed:
+        return {}
+    actor.require_to_grant(added)
+    await set_user_scopes(actor.connection, user.id, wanted)
+    return {"scopes_added": sorted(added), "scopes_removed": sorted(removed)}
+
+
+async def set_password(
+    actor: Actor, user_id: uuid.UUID, password_hash: str, expected: Versions = ANY_VERSION
+) -> None:
+    """Give a user another password; all their logins end, and their API keys with them.
+
+    Whoever needs another password may have lost the old one to somebody, who can have made keys.
+    Raises a :class:`~app.errors.Problem`.
+    """
+    user = await _get_managed(actor, user_id, expected)
+    connection, now = actor.connection, actor.now
+    columns = password_columns(password_hash)
+    await connection.execute(
+        update(User)
+        .where(User.id == user.id)
+        .values(security_stamp=generate_stamp(), updated_at=now, **columns)
+    )
+    await _end_everything(connection, user.id, now)
+    revoked = update(ApiKey).where(ApiKey.owner_id == user.id, ApiKey.revoked_at.is_(None))
+    keys = (await connection.execute(revoked.values(revoked_at=now))).rowcount
+    details: dict[str, Any] = {"api_keys_revoked": keys} if keys else {}
+    await actor.record("user.password_reset", user_id=user.id, **details)
+
+
+async def delete_user(actor: Actor, user_id: uuid.UUID, expected: Versions = ANY_VERSION) -> None:
+    """Delete a user and all that is theirs, but not the audit trail."""
+    user = await _get_managed(actor, user_id, expected)
+    await actor.connection.execute(delete(User).where(User.id == user_id))
+    await require_administered(actor.connection, _administered_by(user))
+    await actor.record("user.deleted", user_id=user_id, username=user.username)
+
+
+async def _end_everything(connection: AsyncConnection, user_id: uuid.UUID, now: datetime) -> None:
+    for table in (Login, BrowserSession):
+        await connection.execute(
+            update(table)
+            .where(table.user_id == user_id, table.ended_at.is_(None))
+            .values(ended_at=now)
+        )
+
+
+async def find_administered(connection: AsyncConnection) -> frozenset[str]:
+    """Those of :data:`ADMINISTRATION` that an enabled user with a password has."""
+    held = (
+        select(UserScope.scope)
+        .join(User, User.id == UserScope.user_id)
+        .where(
+            UserScope.scope.in_(ADMINISTRATION),
+            User.disabled_at.is_(None),
+            User.password_hash.is_not(None),
+        )
+        .distinct()
+    )
+    return frozenset(await connection.scalars(held))
+
+
+async def require_administered(connection: AsyncConnection, before: Collection[str]) -> None:
+    """Raise :class:`ConflictError` if nobody has one of the scopes that somebody had ``before``.
+
+    Whoever manages does so one after the other: else two of them could go at once.
+    """
+    if before and not (await find_administered(connection)).issuperset(before):
+        raise ConflictError("This is the last administrator: make another one first.")
+
+
+def _administered_by(user: UserRecord) -> frozenset[str]:
+    """What the user alone may administer."""
+    able = user.has_password and user.disabled_at is None
+    return frozenset(ADMINISTRATION).intersection(user.scopes) if able else frozenset()

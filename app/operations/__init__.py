@@ -1,0 +1,1 @@
+"""What an operator does: demo data, purging, the doctor."""

@@ -1,0 +1,30 @@
+"""What the files of the database leave open."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.operations.doctor.finding import Finding, Severity
+from app.settings import Settings
+
+BESIDE = ("", "-wal", "-shm")
+"""What SQLite adds to the name of a database for the files that it puts beside it."""
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+def examine_files(settings: Settings) -> Iterator[Finding]:
+    """Whether others may read a database on SQLite, as far as its own permissions say."""
+    if not settings.database_url.startswith("sqlite:"):
+        return
+    path = settings.database_url.removeprefix("sqlite:///")
+    files = [Path(path + beside) for beside in BESIDE]
+    open_ones = [file.name for file in files if file.exists() and file.stat().st_mode & OTHERS]
+    if open_ones:
+        yield Finding(
+            Severity.WARNING,
+            "database-readable",
+            f"other users of this machine may open {', '.join(open_ones)}",
+            "Who reads the database has every hash in it, and guesses the passwords.",
+            "chmod 600, for each of them; new ones are made so.",
+        )

@@ -1,0 +1,251 @@
+"""What the records in the database leave open."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.password_grant_use import NEVER, PasswordGrantUse, find_password_grant_use
+from app.database.paging import every
+from app.management.clients import ClientRecord, list_clients
+from app.models import ApiKey, ClientSecret, Login, SigningKey, User, UserScope
+from app.operations.demo import demo_is_present
+from app.operations.doctor.finding import Finding, Severity
+from app.posture import Liberty, permits
+from app.security.passwords import PEPPERED
+from app.server import Server
+from app.settings import Settings
+from app.tokens.keys import is_published
+
+MANAGEMENT = ("users:write", "clients:write", "scopes:write")
+
+MANY_ADMINISTRATORS = 5
+
+OLD_SECRET = timedelta(days=365)
+OLD_SIGNING_KEY = timedelta(days=180)
+LONG_EXPIRED = timedelta(days=7)
+
+
+async def examine_records(server: Server) -> AsyncIterator[Finding]:
+    """What the records in the database leave open."""
+    now = server.clock.now()
+    async with server.database.read() as connection:
+        if await demo_is_present(connection, server.passwords):
+            yield Finding(
+                Severity.UNSAFE,
+                "demo-data",
+                "the demo data is in the database",
+                "Its passwords and secrets are printed in the documents.",
+                "Delete its users and clients.",
+            )
+        for examine in (_clients, _administrators, _hashes):
+            async for finding in examine(connection, server):
+                yield finding
+        for examine_age in (_secrets, _signing_keys, _api_keys, _expired):
+            async for finding in examine_age(connection, now):
+                yield finding
+
+
+async def _clients(connection: AsyncConnection, server: Server) -> AsyncIterator[Finding]:
+    clients = await every(
+        lambda after, limit: list_clients(connection, limit=limit, after=after, disabled=False),
+        lambda client: client.client_id,
+    )
+    uses = await find_password_grant_use(connection, server.clock.now())
+    for client in clients:
+        for finding in _client(client, uses.get(client.client_id, NEVER), server.settings):
+            yield finding
+
+
+def _client(client: ClientRecord, use: PasswordGrantUse, settings: Settings) -> Iterator[Finding]:
+    name = client.client_id
+    if "password" in client.grant_types and permits(settings.posture, Liberty.PASSWORD_GRANT):
+        yield Finding(
+            Severity.WARNING,
+            "password-grant",
+            f"the client {name} has the password grant; it {_told(use)}",
+            "It sees the passwords of its users (RFC 9700, section 2.4: must not be used).",
+            f"Move it to the code grant, then `latchkey clients update {name}` with the grants "
+            "that it still needs; LATCHKEY_POSTURE=oauth21 refuses this one to all.",
+        )
+    optional = "authorization_code" in client.grant_types and not client.require_pkce
+    if optional and permits(settings.posture, Liberty.CODE_WITHOUT_PKCE):
+        yield Finding(
+            Severity.WARNING,
+            "no-pkce",
+            f"the client {name} may leave PKCE out",
+            "Then a stolen code is not bound to who asked for it (RFC 9700, section 2.1.1).",
+            f"Let it send a code_challenge, then `latchkey clients update {name} --pkce`.",
+        )
+    management = sorted(set(MANAGEMENT) & set(client.scopes))
+    if "client_credentials" in client.grant_types and management:
+        yield Finding(
+            Severity.WARNING,
+            "client-administrator",
+            f"the client {name} may use {', '.join(management)} by itself",
+            "Whoever has its secret is an administrator, and the audit trail names no person.",
+            f"`latchkey clients update {name}` with the scopes that it needs, or with the code "
+            "grant, for a person to use it.",
+        )
+    if client.introspect == "any":
+        yield Finding(
+            Severity.NOTE,
+            "introspect-any",
+            f"the client {name} may introspect every access token",
+            "Whoever has its secret learns whose a token is, and what it permits.",
+            f"If it is no resource server: `latchkey clients update {name} --introspect own`.",
+        )
+
+
+def _told(use: PasswordGrantUse) -> str:
+    if use.last_used_at is None:
+        return "never used it"
+    return f"last used it on {use.last_used_at:%Y-%m-%d}, {use.recent_uses} times in 30 days"
+
+
+async def _administrators(connection: AsyncConnection, server: Server) -> AsyncIterator[Finding]:
+    count = await connection.scalar(
+        select(func.count(UserScope.user_id.distinct()))
+        .join(User, User.id == UserScope.user_id)
+        .where(UserScope.scope.in_(MANAGEMENT), User.disabled_at.is_(None))
+    )
+    if not count:
+        yield Finding(
+            Severity.NOTE,
+            "no-administrator",
+            "nobody has a scope to manage users, clients or scopes",
+            "Whoever is locked out depends on somebody with a shell on the server.",
+            "`latchkey users set-scopes NAME --scope users:read --scope users:write` and the like.",
+        )
+    elif count > MANY_ADMINISTRATORS:
+        yield Finding(
+            Severity.WARNING,
+            "many-administrators",
+            f"{count} users may manage users, clients or scopes",
+            "The weakest of their passwords protects everything.",
+            "`latchkey users set-scopes` for those who need it no longer.",
+        )
+
+
+async def _hashes(connection: AsyncConnection, server: Server) -> AsyncIterator[Finding]:
+    hashed = User.password_hash.is_not(None) & (User.password_hash != "")
+    begins = User.password_hash.startswith
+    known = [begins(mark) for mark in server.passwords.pepper_marks]
+    lost = await _count_users(connection, begins(PEPPERED), *(~each for each in known))
+    if lost:
+        yield Finding(
+            Severity.WARNING,
+            "pepper-missing",
+            f"{lost} users cannot log in: LATCHKEY_PASSWORD_PEPPER lacks theirs",
+            "Their passwords were hashed with a pepper that is not there.",
+            "Add it behind the newest, with a comma, or set new passwords.",
+        )
+    imported = await _count_imported(connection)
+    if imported:
+        kinds = ", ".join(f"{kind}: {count}" for kind, count in imported.items())
+        yield Finding(
+            Severity.NOTE,
+            "imported-hashes",
+            f"{sum(imported.values())} users have not logged in since their hash was imported "
+            f"({kinds})",
+            "It is weaker than the ones that are made here, and every failed login, whoever it is "
+            "about, takes a hash of each of these kinds.",
+            "Set a new password for those who matter, or delete who will not come back.",
+        )
+    unpeppered = await _count_users(connection, hashed, ~begins(PEPPERED)) if known else 0
+    if unpeppered:
+        yield Finding(
+            Severity.NOTE,
+            "hashes-without-pepper",
+            f"the hashes of {unpeppered} users have no pepper",
+            "They have not logged in since there is one.",
+            "It is added at their next login.",
+        )
+
+
+async def _count_imported(connection: AsyncConnection) -> Mapping[str, int]:
+    """How many users have a hash of another scheme, by its kind."""
+    query = (
+        select(User.password_kind, func.count())
+        .where(User.password_kind.not_like("argon2$%"))
+        .group_by(User.password_kind)
+        .order_by(User.password_kind)
+    )
+    return {str(kind): count for kind, count in await connection.execute(query)}
+
+
+async def _count_users(connection: AsyncConnection, *conditions: ColumnElement[bool]) -> int:
+    query = select(func.count()).select_from(User).where(User.disabled_at.is_(None), *conditions)
+    return await connection.scalar(query) or 0
+
+
+async def _secrets(connection: AsyncConnection, now: datetime) -> AsyncIterator[Finding]:
+    newest = func.max(ClientSecret.created_at)
+    by_client = select(ClientSecret.client_id, newest).group_by(ClientSecret.client_id)
+    old = by_client.having(newest < now - OLD_SECRET).order_by(ClientSecret.client_id)
+    for client_id, created_at in await connection.execute(old):
+        yield Finding(
+            Severity.WARNING,
+            "client-secret-old",
+            f"the secret of the client {client_id} is of {created_at:%Y-%m-%d}",
+            "The longer it is in use, the more people and backups have it.",
+            f"`latchkey clients rotate-secret {client_id}`; the old one stays good for a week.",
+        )
+    rotating = (
+        select(ClientSecret.client_id, ClientSecret.expires_at)
+        .where(ClientSecret.expires_at > now)
+        .order_by(ClientSecret.client_id)
+    )
+    for client_id, until in await connection.execute(rotating):
+        yield Finding(
+            Severity.NOTE,
+            "client-secret-rotating",
+            f"the client {client_id} has two secrets until {until:%Y-%m-%d %H:%M} UTC",
+            "The old one is still good.",
+            f"If it has leaked: `latchkey clients rotate-secret {client_id} --overlap 0`.",
+        )
+
+
+async def _signing_keys(connection: AsyncConnection, now: datetime) -> AsyncIterator[Finding]:
+    newest = func.max(SigningKey.active_from)
+    old = (
+        select(SigningKey.alg, newest)
+        .where(is_published(now))
+        .group_by(SigningKey.alg)
+        .having(newest < now - OLD_SIGNING_KEY)
+        .order_by(SigningKey.alg)
+    )
+    for alg, since in await connection.execute(old):
+        yield Finding(
+            Severity.WARNING,
+            "signing-key-old",
+            f"the newest {alg} key signs since {since:%Y-%m-%d}",
+            "Whoever has copied it signs tokens until it is retired.",
+            "`latchkey keys rotate`, every few months; nothing has to be restarted.",
+        )
+
+
+async def _api_keys(connection: AsyncConnection, now: datetime) -> AsyncIterator[Finding]:
+    lasting = (ApiKey.expires_at.is_(None)) & (ApiKey.revoked_at.is_(None))
+    count = await connection.scalar(select(func.count()).select_from(ApiKey).where(lasting))
+    if count:
+        yield Finding(
+            Severity.NOTE,
+            "api-keys-without-end",
+            f"{count} API keys never expire",
+            "They are from before keys had an end. One that was forgotten somewhere stays good.",
+            "`latchkey api-keys create`, which makes one that ends, and `revoke` in place of it.",
+        )
+
+
+async def _expired(connection: AsyncConnection, now: datetime) -> AsyncIterator[Finding]:
+    left = exists().where(Login.expires_at < now - LONG_EXPIRED)
+    if await connection.scalar(select(left)):
+        yield Finding(
+            Severity.NOTE,
+            "not-purged",
+            "there are logins that expired more than a week ago",
+            "They tell who was logged in from where, longer than anybody needs.",
+            "Run `latchkey purge` daily, from cron.",
+        )

@@ -1,0 +1,98 @@
+"""Deleting what has expired, in small batches that no request has to wait for."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.audit.trail import OPERATOR, Event, record
+from app.login.throttle import FORGOTTEN_AFTER, KNOWN_FOR
+from app.models import (
+    AuditEvent,
+    AuthorizationCode,
+    BrowserSession,
+    DigestNonce,
+    FailedLogins,
+    KnownOrigin,
+    Login,
+    PendingAuthorization,
+    RevokedToken,
+    SigningKey,
+)
+from app.server import Server
+
+BATCH = 500
+"""Rows in one transaction."""
+
+KEPT_LONGER = timedelta(days=1)
+"""What keeps something from being good again stays for so long after that is over by itself: a
+purge by a clock that is ahead by less brings nothing back."""
+
+
+async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, int]:
+    """Delete expired rows; return how many of each kind.
+
+    Audit events go only when they are older than ``audit_days``, if that is given.
+
+    A login stays until every token issued from it is over, so that a used refresh token is known
+    as used for as long as it could be presented. The count of a Digest nonce stays for as long as
+    one that was issued then would be accepted now, if its lifetime was made longer since.
+    """
+    now = server.clock.now()
+    settings = server.settings
+    long_over = now - KEPT_LONGER
+    over = long_over - timedelta(seconds=settings.access_token_ttl)
+    nonce_over = long_over - timedelta(seconds=settings.digest_nonce_ttl)
+    deleted = {
+        "pending_authorizations": await _delete(
+            server, PendingAuthorization.key_hash, PendingAuthorization.expires_at < now
+        ),
+        "authorization_codes": await _delete(
+            server, AuthorizationCode.code_hash, AuthorizationCode.expires_at < over
+        ),
+        "browser_sessions": await _delete(
+            server, BrowserSession.id, BrowserSession.expires_at < over
+        ),
+        "logins": await _delete(server, Login.id, Login.expires_at < over),
+        "digest_nonces": await _delete(
+            server, DigestNonce.nonce_hash, DigestNonce.expires_at < nonce_over
+        ),
+        "failed_logins": await _delete(
+            server, FailedLogins.key_hash, FailedLogins.last_failed_at < now - FORGOTTEN_AFTER
+        ),
+        "known_origins": await _delete(
+            server, KnownOrigin.key_hash, KnownOrigin.last_login_at < now - KNOWN_FOR
+        ),
+        "revoked_tokens": await _delete(
+            server, RevokedToken.token_id, RevokedToken.expires_at < long_over
+        ),
+        "signing_keys": await _delete(server, SigningKey.kid, _long_retired(now)),
+    }
+    if audit_days is not None:
+        kept_since = now - timedelta(days=audit_days)
+        purged = Event(
+            type="trail.purged", actor=OPERATOR, details={"before": kept_since.isoformat()}
+        )
+        async with server.database.transaction() as connection:
+            await record(connection, now, purged)
+        deleted["audit_events"] = await _delete(server, AuditEvent.id, AuditEvent.at < kept_since)
+    return deleted
+
+
+def _long_retired(now: datetime) -> ColumnElement[bool]:
+    return SigningKey.retired_at < now - timedelta(days=90)
+
+
+async def _delete(
+    server: Server, key: InstrumentedAttribute[Any], expired: ColumnElement[bool]
+) -> int:
+    batch = delete(key.class_).where(key.in_(select(key).where(expired).limit(BATCH)))
+    deleted = 0
+    while True:
+        async with server.database.transaction() as connection:
+            count = (await connection.execute(batch)).rowcount
+        deleted += count
+        if count < BATCH:
+            return deleted

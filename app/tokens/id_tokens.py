@@ -1,0 +1,103 @@
+"""ID tokens: OpenID Connect Core 1.0, section 2."""
+
+import base64
+import hashlib
+import uuid
+from datetime import datetime
+from typing import Any
+
+from app.clock import Clock
+from app.database.engines import Database
+from app.security import jwt
+from app.security.encryption import Encryption
+from app.security.jwt import Algorithm, PrivateKey
+from app.settings import Settings
+from app.tokens.key_rotation import ensure_signing_key
+from app.tokens.keys import KeyRing, NoSigningKeyError
+
+TYP = "jwt"
+
+DEFAULT_ALGORITHM: Algorithm = "RS256"
+"""What every client must understand (OpenID Connect Core, section 15.1)."""
+
+_HALF_OF = {"RS256": hashlib.sha256, "ES256": hashlib.sha256, "EdDSA": hashlib.sha512}
+"""The hash of ``at_hash``, by the algorithm of the ID token; Ed25519 has SHA-512."""
+
+
+class IdTokens:
+    """Signs ID tokens, and reads them when they come back as a hint."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        encryption: Encryption,
+        keys: KeyRing,
+        clock: Clock,
+    ) -> None:
+        """Nothing is read yet."""
+        self._settings = settings
+        self._database = database
+        self._encryption = encryption
+        self._keys = keys
+        self._clock = clock
+
+    async def sign(
+        self,
+        *,
+        alg: Algorithm,
+        subject: str,
+        client_id: str,
+        login_id: uuid.UUID,
+        access_token: str,
+        auth_time: datetime,
+        nonce: str | None,
+    ) -> str:
+        """A signed ID token for the client, bound to the access token beside it."""
+        issued_at = int(self._clock.now().timestamp())
+        claims: dict[str, Any] = {
+            "iss": self._settings.issuer,
+            "sub": subject,
+            "aud": client_id,
+            "exp": issued_at + self._settings.id_token_ttl,
+            "iat": issued_at,
+            "auth_time": int(auth_time.timestamp()),
+            "at_hash": _half_hash(access_token, alg),
+            "sid": str(login_id),
+        }
+        if nonce is not None:
+            claims["nonce"] = nonce
+        return jwt.sign(claims, await self._key(alg), TYP.upper())
+
+    async def read_hint(self, token: str) -> tuple[str, str] | None:
+        """The ``sub`` and ``aud`` of an ID token of ours, expired or not; None for anything else.
+
+        A hint says whom the client means; it proves nothing about who is there.
+        """
+        try:
+            verified = jwt.verify(
+                token,
+                await self._keys.public(),
+                typ=TYP,
+                issuer=self._settings.issuer,
+                audience=None,
+                required=("iss", "sub", "aud", "exp", "iat", "auth_time"),
+            )
+        except jwt.InvalidTokenError:
+            return None
+        return str(verified.claims["sub"]), str(verified.claims["aud"])
+
+    async def _key(self, alg: Algorithm) -> PrivateKey:
+        try:
+            return await self._keys.signing(alg)
+        except NoSigningKeyError:
+            # A client was registered for an algorithm that nobody needed before.
+            await ensure_signing_key(self._database, self._encryption, alg, self._clock)
+            self._keys.forget()
+            return await self._keys.signing(alg)
+
+
+def _half_hash(access_token: str, alg: Algorithm) -> str:
+    """OpenID Connect Core, section 3.1.3.6: the left half, base64url without padding."""
+    digest = _HALF_OF[alg](access_token.encode()).digest()
+    return base64.urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()

@@ -1,0 +1,281 @@
+"""Making, rotating, importing and retiring signing keys.
+
+A new key is published first and signs later, when every verifier can know it; the old one stays
+published until the last token that it signed is over.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Row, exists, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import Clock
+from app.database.engines import Database, lock
+from app.errors import ConflictError, InvalidError, NotFoundError
+from app.identity.digest import renew_digest_credentials
+from app.models import SigningKey
+from app.security.encryption import Encryption, UndecryptableError
+from app.security.jwt import Algorithm, generate_private_key, parse_private_key
+from app.tokens.keys import is_published
+
+PROPAGATION = 600
+"""Seconds from publishing a key to signing with it: longer than verifiers keep the JWKS."""
+
+KNOWN_EVERYWHERE = 2
+"""Seconds in which every worker has learned of a change."""
+
+KEYS_LOCK = "signing_keys"
+
+
+@dataclass(frozen=True)
+class Succession:
+    """When a new key takes over, and when the old one goes."""
+
+    active_from: datetime
+    old_retires_at: datetime
+
+
+def plan_succession(now: datetime, *, at_once: bool, token_ttl: int) -> Succession:
+    """The new key is published before it signs; the old one stays until its last token is over.
+
+    ``token_ttl`` is the longest life of a token, in seconds. At once still means two seconds: in
+    that time every worker has learned of the key and publishes it.
+    """
+    active_from = now + timedelta(seconds=KNOWN_EVERYWHERE if at_once else PROPAGATION)
+    return Succession(active_from, active_from + timedelta(seconds=KNOWN_EVERYWHERE + token_ttl))
+
+
+async def rotate_key(
+    connection: AsyncConnection,
+    encryption: Encryption,
+    alg: Algorithm,
+    clock: Clock,
+    *,
+    at_once: bool,
+    token_ttl: int,
+) -> tuple[str, Succession]:
+    """Make a key that takes over as :func:`plan_succession` says; return its ``kid`` and when.
+
+    A key that waits for its time already is not replaced, but takes over sooner if it can.
+    Raises :class:`ConflictError` if it cannot.
+    """
+    await _lock(connection, encryption)
+    now = clock.now()  # only now: waiting for the lock must not use up the time that workers need
+    succession = plan_succession(now, at_once=at_once, token_ttl=token_ttl)
+    waiting = await _find_waiting(connection, alg, now)
+    if waiting is None:
+        pem = generate_private_key(alg)
+        kid, _ = await _add(connection, encryption, pem, now, succession.active_from)
+    elif succession.active_from < waiting.active_from:
+        kid = waiting.kid
+        await connection.execute(
+            update(SigningKey)
+            .where(SigningKey.kid == kid)
+            .values(active_from=succession.active_from)
+        )
+    else:
+        raise ConflictError(_WAITING.format(waiting.kid))
+    await _retire_older(connection, alg, kid, succession.old_retires_at)
+    return kid, succession
+
+
+async def import_key(
+    connection: AsyncConnection,
+    encryption: Encryption,
+    pem: bytes,
+    clock: Clock,
+    *,
+    at_once: bool,
+    token_ttl: int,
+) -> tuple[str, Succession]:
+    """Store a key that was made elsewhere; it takes over as :func:`plan_succession` says.
+
+    Returns its ``kid`` and when. Raises :class:`InvalidError` for a key that cannot sign here,
+    :class:`ConflictError` for one that is here already, or while another one waits.
+    """
+    await _lock(connection, encryption)
+    now = clock.now()
+    succession = plan_succession(now, at_once=at_once, token_ttl=token_ttl)
+    kid, alg = await _add(connection, encryption, pem, now, succession.active_from)
+    if waiting := await _find_waiting(connection, alg, now, other_than=kid):
+        raise ConflictError(_WAITING.format(waiting.kid))
+    await _retire_older(connection, alg, kid, succession.old_retires_at)
+    return kid, succession
+
+
+async def _lock(connection: AsyncConnection, encryption: Encryption) -> None:
+    """Lock the keys, and make sure that the workers will be able to read what is added.
+
+    Raises :class:`ConflictError` if the secret in use here is not theirs.
+    """
+    await lock(connection, KEYS_LOCK)
+    try:
+        for encrypted in await connection.scalars(select(SigningKey.private_key)):
+            encryption.decrypt(encrypted)
+    except UndecryptableError:
+        raise ConflictError(
+            "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with"
+        ) from None
+
+
+_WAITING = "the key {} waits for its time already: `keys rotate --now` lets it sign at once"
+
+
+async def _add(
+    connection: AsyncConnection,
+    encryption: Encryption,
+    pem: bytes,
+    now: datetime,
+    active_from: datetime,
+) -> tuple[str, Algorithm]:
+    try:
+        key, jwk = parse_private_key(pem)
+    except ValueError as error:
+        raise InvalidError(f"the key cannot be used: {error}") from None
+    if await connection.scalar(select(exists().where(SigningKey.kid == key.kid))):
+        raise ConflictError(f"the key {key.kid} is here already")
+    await connection.execute(
+        insert(SigningKey).values(
+            kid=key.kid,
+            alg=key.alg,
+            public_jwk=jwk,
+            private_key=encryption.encrypt(pem),
+            created_at=now,
+            active_from=active_from,
+        )
+    )
+    return key.kid, key.alg
+
+
+async def _find_waiting(
+    connection: AsyncConnection, alg: Algorithm, now: datetime, other_than: str = ""
+) -> Row[str, datetime] | None:
+    return (
+        await connection.execute(
+            select(SigningKey.kid, SigningKey.active_from).where(
+                SigningKey.alg == alg,
+                SigningKey.kid != other_than,
+                SigningKey.active_from > now,
+                is_published(now),
+            )
+        )
+    ).first()
+
+
+async def _retire_older(
+    connection: AsyncConnection, alg: Algorithm, kid: str, retired_at: datetime
+) -> None:
+    """Stop publishing the other keys of ``alg`` then, unless they stop sooner anyway."""
+    later = or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > retired_at)
+    await connection.execute(
+        update(SigningKey)
+        .where(SigningKey.alg == alg, SigningKey.kid != kid, later)
+        .values(retired_at=retired_at)
+    )
+
+
+async def retire_key(
+    connection: AsyncConnection, kid: str, now: datetime, needed: Collection[str]
+) -> None:
+    """Stop publishing a key now: every token that it signed is refused from then on.
+
+    Raises :class:`NotFoundError`, or :class:`ConflictError` if its algorithm is ``needed`` and no
+    other key would go on signing.
+    """
+    await lock(connection, KEYS_LOCK)
+    key = (
+        await connection.execute(
+            select(SigningKey.alg).where(SigningKey.kid == kid, is_published(now))
+        )
+    ).one_or_none()
+    if key is None:
+        raise NotFoundError(f"there is no published key {kid}")
+    others = exists().where(
+        SigningKey.alg == key.alg,
+        SigningKey.kid != kid,
+        SigningKey.active_from <= now,
+        SigningKey.retired_at.is_(None),
+    )
+    if key.alg in needed and not await connection.scalar(select(others)):
+        raise ConflictError("no other key would sign: run `keys rotate --now` first")
+    await connection.execute(update(SigningKey).where(SigningKey.kid == kid).values(retired_at=now))
+
+
+@dataclass(frozen=True)
+class KeyState:
+    """A key, as an operator sees it."""
+
+    kid: str
+    alg: str
+    state: str
+    """``pending``, ``signing``, ``published`` or ``retired``."""
+    created_at: datetime
+    active_from: datetime
+    retired_at: datetime | None
+
+
+async def list_keys(connection: AsyncConnection, now: datetime) -> list[KeyState]:
+    """Every key, newest first."""
+    rows = await connection.execute(
+        select(
+            SigningKey.kid,
+            SigningKey.alg,
+            SigningKey.created_at,
+            SigningKey.active_from,
+            SigningKey.retired_at,
+        ).order_by(SigningKey.active_from.desc(), SigningKey.kid)
+    )
+    signing: set[str] = set()
+    states = []
+    for row in rows:
+        if row.retired_at is not None and row.retired_at <= now:
+            state = "retired"
+        elif row.active_from > now:
+            state = "pending"
+        else:
+            state = "published" if row.alg in signing else "signing"
+            signing.add(row.alg)
+        states.append(
+            KeyState(row.kid, row.alg, state, row.created_at, row.active_from, row.retired_at)
+        )
+    return states
+
+
+async def ensure_signing_key(
+    database: Database, encryption: Encryption, alg: Algorithm, clock: Clock
+) -> None:
+    """Make the first key for ``alg`` if there is none. Several workers may start at once."""
+    now = clock.now()
+    signing = exists().where(
+        SigningKey.alg == alg, SigningKey.active_from <= now, is_published(now)
+    )
+    async with database.transaction() as connection:
+        await lock(connection, KEYS_LOCK)
+        if await connection.scalar(select(signing)):
+            return
+        if waiting := await _find_waiting(connection, alg, now):
+            await connection.execute(
+                update(SigningKey).where(SigningKey.kid == waiting.kid).values(active_from=now)
+            )
+        else:
+            pem = generate_private_key(alg)
+            await _add(connection, encryption, pem, now, now)
+
+
+async def renew_encryption(database: Database, encryption: Encryption) -> None:
+    """Encrypt everything under the newest secret, so that the older ones can be taken away.
+
+    Raises :class:`~app.security.encryption.UndecryptableError` if a key can no longer be read.
+    """
+    async with database.transaction() as connection:
+        await lock(connection, KEYS_LOCK)
+        keys = (await connection.execute(select(SigningKey.kid, SigningKey.private_key))).all()
+        for row in keys:
+            if not encryption.is_newest(row.private_key):
+                renewed = encryption.encrypt(encryption.decrypt(row.private_key))
+                await connection.execute(
+                    update(SigningKey).where(SigningKey.kid == row.kid).values(private_key=renewed)
+                )
+        await renew_digest_credentials(connection, encryption)

@@ -1,0 +1,108 @@
+"""The keys that sign tokens: made on first start, kept encrypted, parsed once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, or_, select
+
+from app.clock import Clock
+from app.database.engines import Database
+from app.database.recent import Recent
+from app.log import get_logger
+from app.models import SigningKey
+from app.security.encryption import Encryption, UndecryptableError
+from app.security.jwt import (
+    Algorithm,
+    PrivateKey,
+    PublicKey,
+    parse_private_key,
+    parse_public_key,
+)
+
+log = get_logger("latchkey")
+
+
+class NoSigningKeyError(Exception):
+    """No key may sign with this algorithm now."""
+
+
+def is_published(now: datetime) -> ColumnElement[bool]:
+    """In a query on signing keys: those that tokens may be verified with."""
+    return or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > now)
+
+
+@dataclass(frozen=True)
+class _KeySet:
+    public: Mapping[str, PublicKey]
+    signing: tuple[tuple[datetime, PrivateKey], ...]
+
+
+class KeyRing:
+    """The signing keys of the database, as of a moment ago."""
+
+    def __init__(self, database: Database, encryption: Encryption, clock: Clock) -> None:
+        """Nothing is read yet."""
+        self._database = database
+        self._encryption = encryption
+        self._clock = clock
+        self._recent: Recent[str, _KeySet] = Recent(self._load, clock)
+        self._public_keys: dict[str, PublicKey] = {}
+        self._private_keys: dict[str, PrivateKey] = {}
+
+    async def _load(self, _key: str) -> _KeySet:
+        async with self._database.read() as connection:
+            rows = (
+                await connection.execute(
+                    select(
+                        SigningKey.kid,
+                        SigningKey.public_jwk,
+                        SigningKey.private_key,
+                        SigningKey.active_from,
+                    )
+                    .where(is_published(self._clock.now()))
+                    .order_by(SigningKey.active_from.desc(), SigningKey.kid)
+                )
+            ).all()
+        private = {row.kid: self._private(row.kid, row.private_key) for row in rows}
+        return _KeySet(
+            public={row.kid: self._public(row.kid, row.public_jwk) for row in rows},
+            signing=tuple(
+                (row.active_from, key) for row in rows if (key := private[row.kid]) is not None
+            ),
+        )
+
+    def _public(self, kid: str, jwk: Mapping[str, str]) -> PublicKey:
+        if kid not in self._public_keys:
+            self._public_keys[kid] = parse_public_key(jwk)
+        return self._public_keys[kid]
+
+    def _private(self, kid: str, encrypted: str) -> PrivateKey | None:
+        """The key, parsed once; None if it was encrypted under a secret that is not known here.
+
+        Then others sign, and what it signed elsewhere can still be verified.
+        """
+        if kid not in self._private_keys:
+            try:
+                pem = self._encryption.decrypt(encrypted)
+            except UndecryptableError:
+                log.error("a signing key cannot be decrypted with LATCHKEY_SECRET_KEY", kid=kid)
+                return None
+            self._private_keys[kid] = parse_private_key(pem)[0]
+        return self._private_keys[kid]
+
+    async def public(self) -> Mapping[str, PublicKey]:
+        """Every published key by its ``kid``: what a token may be verified with."""
+        return (await self._recent.get("all")).public
+
+    async def signing(self, alg: Algorithm) -> PrivateKey:
+        """The key that signs with ``alg`` now. Raises :class:`NoSigningKeyError`."""
+        now = self._clock.now()
+        for active_from, key in (await self._recent.get("all")).signing:
+            if key.alg == alg and active_from <= now:
+                return key
+        raise NoSigningKeyError(alg)
+
+    def forget(self) -> None:
+        """Read the keys anew at the next use, after this very worker has made one."""
+        self._recent.forget()

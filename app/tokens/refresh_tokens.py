@@ -1,0 +1,341 @@
+"""Refresh tokens: rotated at every use, and what happens when a used one comes back.
+
+RFC 6749, section 6; RFC 9700, section 4.14. A token is consumed by one conditional UPDATE, so of
+any number of simultaneous uses, over any number of processes, one succeeds. Whether the family is
+alive is written in one place, its login: revoking it wins against a refresh that runs meanwhile,
+because what that refresh still issues hangs on an ended login.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cache, lru_cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Row,
+    Select,
+    SQLColumnExpression,
+    String,
+    Update,
+    and_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import aliased
+
+from app.audit.trail import Event, Origin, record
+from app.database.engines import Database
+from app.identity.users import SCOPES_OF_USER
+from app.models import AuditEvent, ClientScope, Login, RefreshToken, User, UserScope
+from app.models.base import UtcDateTime
+from app.security.opaque import generate_secret, hash_secret
+
+REFRESHED: Final = "token.refreshed"
+
+MAX_SUCCESSORS = 8
+"""That one token can have while the grace period shields it."""
+
+NO_GRACE = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Family:
+    """The login that a refresh token belongs to, and what its user has now."""
+
+    login_id: uuid.UUID
+    client_id: str
+    user_id: uuid.UUID
+    username: str
+    scope: str
+    """What the login was granted; a refresh cannot exceed it."""
+    user_scopes: frozenset[str]
+    auth_time: datetime | None
+    """When the password was typed, for the ID tokens of the code flow; else None."""
+    expires_at: datetime
+    alive: bool
+    """Neither ended nor expired, and the user is enabled."""
+
+
+@dataclass(frozen=True)
+class PresentedToken:
+    """A refresh token that was issued here at some time."""
+
+    family: Family
+    issued_at: datetime
+    takeable: bool
+    """Fresh, or shielded by the grace period."""
+
+
+_INSERT_TOKEN = insert(RefreshToken)
+
+
+async def issue_refresh_token(
+    connection: AsyncConnection, login_id: uuid.UUID, now: datetime
+) -> str:
+    """The first refresh token of a login. Only its hash is stored."""
+    token = generate_secret()
+    await connection.execute(
+        _INSERT_TOKEN,
+        {"token_hash": hash_secret(token), "login_id": login_id, "issued_at": now},
+    )
+    return token
+
+
+# The statements are built once: building this one takes longer than running it. What varies are
+# parameters, whose names keep clear of those of the columns.
+
+_NOW = bindparam("at_now", type_=UtcDateTime())
+_TOKEN = bindparam("presented_hash", type_=String())
+
+_LOGIN_IS_ALIVE = Login.ended_at.is_(None) & (Login.expires_at > _NOW) & User.disabled_at.is_(None)
+
+_FAMILY = select(
+    Login.id,
+    Login.client_id,
+    User.id.label("user_id"),
+    User.username,
+    Login.scope,
+    SCOPES_OF_USER.label("user_scopes"),
+    Login.auth_time,
+    Login.expires_at,
+    _LOGIN_IS_ALIVE.label("alive"),
+).join_from(Login, User, Login.user_id == User.id)
+
+
+def _family(row: Row[Any]) -> Family:
+    return Family(
+        login_id=row.id,
+        client_id=row.client_id,
+        user_id=row.user_id,
+        username=row.username,
+        scope=row.scope,
+        user_scopes=frozenset((row.user_scopes or "").split()),
+        auth_time=row.auth_time,
+        expires_at=row.expires_at,
+        alive=bool(row.alive),
+    )
+
+
+def _takeable(graceful: bool) -> ColumnElement[bool]:
+    """Fresh, or shielded as the one that was replaced just now."""
+    fresh = RefreshToken.used_at.is_(None)
+    if not graceful:
+        return fresh
+    successor = aliased(RefreshToken)
+    successor_used = exists().where(successor.parent_hash == _TOKEN, successor.used_at.is_not(None))
+    return fresh | (
+        (RefreshToken.used_at > bindparam("shielded_since", type_=UtcDateTime()))
+        & (RefreshToken.successors < MAX_SUCCESSORS)
+        & ~successor_used
+    )
+
+
+@cache
+def _find(graceful: bool) -> Select[Any]:
+    return (
+        _FAMILY.join(RefreshToken, RefreshToken.login_id == Login.id)
+        .where(RefreshToken.token_hash == _TOKEN)
+        .add_columns(RefreshToken.issued_at, _takeable(graceful).label("takeable"))
+    )
+
+
+async def find_refresh_token(
+    connection: AsyncConnection, token: str, now: datetime, grace: timedelta = NO_GRACE
+) -> PresentedToken | None:
+    """The token, used or not, with its family, alive or not."""
+    parameters = {
+        "presented_hash": hash_secret(token),
+        "at_now": now,
+        "shielded_since": now - grace,
+    }
+    row = (await connection.execute(_find(bool(grace)), parameters)).one_or_none()
+    if row is None:
+        return None
+    return PresentedToken(_family(row), row.issued_at, bool(row.takeable))
+
+
+def _grantable(asked: int, on_sqlite: bool) -> ColumnElement[bool]:
+    """Whether a refresh for that many scopes, or with 0 for all, would get anything.
+
+    All that is asked for was granted at login, and of that, user and client still have some.
+    """
+    position = func.instr if on_sqlite else func.strpos
+
+    def was_granted(name: SQLColumnExpression[str]) -> ColumnElement[bool]:
+        in_spaces = literal(" ", String) + name + " "
+        found: ColumnElement[bool] = position(" " + Login.scope + " ", in_spaces) > 0
+        return found
+
+    scopes = [bindparam(f"asked_{number}", type_=String()) for number in range(asked)]
+    left = (
+        select(UserScope.scope)
+        .join(ClientScope, ClientScope.scope == UserScope.scope)
+        .where(
+            UserScope.user_id == Login.user_id,
+            ClientScope.client_id == Login.client_id,
+            was_granted(UserScope.scope),
+        )
+    )
+    if scopes:
+        left = left.where(UserScope.scope.in_(scopes))
+    return and_(*(was_granted(scope) for scope in scopes), left.exists())
+
+
+@lru_cache(maxsize=64)
+def _consume(asked: int, graceful: bool, on_sqlite: bool) -> Update:
+    """Use the token up, if it may be, and if that gets anything."""
+    alive = (
+        select(Login.id)
+        .join_from(Login, User, Login.user_id == User.id)
+        .where(
+            Login.id == RefreshToken.login_id,
+            Login.client_id == bindparam("of_client", type_=String()),
+            _LOGIN_IS_ALIVE,
+            _grantable(asked, on_sqlite),
+        )
+    )
+    return (
+        update(RefreshToken)
+        .where(
+            RefreshToken.token_hash == _TOKEN,
+            _takeable(graceful),
+            # By its key: as IN (SELECT …), SQLite would first list every login of the client.
+            alive.exists(),
+        )
+        .values(
+            used_at=func.coalesce(RefreshToken.used_at, _NOW),
+            successors=RefreshToken.successors + 1,
+        )
+        .returning(RefreshToken.login_id)
+    )
+
+
+@lru_cache(maxsize=64)
+def _rotate_at_once(asked: int, graceful: bool) -> Select[Any]:
+    """All of a rotation in one statement, for PostgreSQL: one round trip instead of six."""
+    consumed = _consume(asked, graceful, False).cte("consumed")
+    issued = (
+        insert(RefreshToken)
+        .from_select(
+            ["login_id", "token_hash", "parent_hash", "issued_at", "successors"],
+            select(
+                consumed.c.login_id,
+                bindparam("successor_hash", type_=String()),
+                _TOKEN,
+                _NOW,
+                literal(0),
+            ),
+        )
+        .cte("issued")
+    )
+    user_id = cast(Login.user_id, String(36))
+    recorded = (
+        insert(AuditEvent)
+        .from_select(
+            ["at", "type", "actor", "user_id", "client_id", "address", "user_agent", "details"],
+            select(
+                _NOW,
+                literal(REFRESHED),
+                user_id,
+                user_id,
+                Login.client_id,
+                bindparam("from_address", type_=String()),
+                bindparam("from_agent", type_=String()),
+                literal({}, JSON()),
+            ).join_from(consumed, Login, consumed.c.login_id == Login.id),
+        )
+        .cte("recorded")
+    )
+    return _FAMILY.join(consumed, consumed.c.login_id == Login.id).add_cte(issued, recorded)
+
+
+_FAMILY_OF_LOGIN = _FAMILY.where(Login.id == bindparam("login_id"))
+
+
+async def rotate(
+    database: Database,
+    token: str,
+    client_id: str,
+    scopes: Sequence[str],
+    now: datetime,
+    grace: timedelta,
+    origin: Origin,
+) -> tuple[Family, str] | None:
+    """Consume ``token`` and issue its successor; None if that cannot be.
+
+    ``scopes`` are what is asked for, empty for all: a token is never used up for nothing.
+    ``grace`` is how long a token that was just used may come again, for a client that lost the
+    answer: as long as no successor was used, and only a few times.
+    """
+    successor = generate_secret()
+    refreshed = Event(type=REFRESHED, client_id=client_id, origin=origin)
+    row = refreshed.row(now)
+    parameters = {
+        "presented_hash": hash_secret(token),
+        "successor_hash": hash_secret(successor),
+        "of_client": client_id,
+        "at_now": now,
+        "shielded_since": now - grace,
+        "from_address": row["address"],
+        "from_agent": row["user_agent"],
+        **{f"asked_{number}": scope for number, scope in enumerate(scopes)},
+    }
+    if not database.is_sqlite:
+        async with database.statement() as connection:
+            statement = _rotate_at_once(len(scopes), bool(grace))
+            found = (await connection.execute(statement, parameters)).one_or_none()
+        return None if found is None else (_family(found), successor)
+    async with database.transaction() as connection:
+        consume = _consume(len(scopes), bool(grace), True)
+        login_id = await connection.scalar(consume, parameters)
+        if login_id is None:
+            return None
+        await connection.execute(
+            _INSERT_TOKEN,
+            {
+                "login_id": login_id,
+                "token_hash": parameters["successor_hash"],
+                "parent_hash": parameters["presented_hash"],
+                "issued_at": now,
+            },
+        )
+        found = (
+            await connection.execute(_FAMILY_OF_LOGIN, {"login_id": login_id, "at_now": now})
+        ).one()
+        user_id = found.user_id
+        await record(connection, now, replace(refreshed, actor=str(user_id), user_id=user_id))
+    return _family(found), successor
+
+
+async def revoke_family(
+    connection: AsyncConnection, token: str, client_id: str, now: datetime
+) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """End the login of a refresh token, used or not, if it was issued to that client.
+
+    Returns the ids of the login and of its user if it went on until now.
+    """
+    login_id = (
+        select(RefreshToken.login_id)
+        .where(RefreshToken.token_hash == hash_secret(token))
+        .scalar_subquery()
+    )
+    row = (
+        await connection.execute(
+            update(Login)
+            .where(Login.id == login_id, Login.client_id == client_id, Login.ended_at.is_(None))
+            .values(ended_at=now)
+            .returning(Login.id, Login.user_id)
+        )
+    ).one_or_none()
+    return None if row is None else (row.id, row.user_id)

@@ -1,0 +1,1 @@
+"""HTTP beneath every surface: the protocol class, limits, headers, forms, error answers."""

@@ -1,0 +1,66 @@
+"""Probes: is the process alive, and may it get traffic?"""
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.database.migrations import schema_state
+from app.security.encryption import UndecryptableError
+from app.server import CurrentServer, Server
+from app.tokens.keys import NoSigningKeyError
+from app.web.problems import problem
+
+router = APIRouter(tags=["health"], responses={500: problem("An unexpected fault.")})
+
+
+class Health(BaseModel):
+    """The state of each thing that was looked at."""
+
+    status: str
+    database: str | None = None
+    schema_state: str | None = None
+    signing_key: str | None = None
+
+
+@router.head("/healthz", include_in_schema=False)
+@router.get(
+    "/healthz",
+    operation_id="get_liveness",
+    summary="Does the process live",
+    response_model_exclude_none=True,
+)
+async def healthz() -> Health:
+    """Whether the process answers; says nothing of the database."""
+    return Health(status="alive")
+
+
+@router.head("/readyz", include_in_schema=False)
+@router.get(
+    "/readyz",
+    operation_id="get_readiness",
+    summary="May it get traffic",
+    response_model=Health,
+    responses={503: {"model": Health, "description": "Not ready for traffic."}},
+)
+async def readyz(server: CurrentServer) -> JSONResponse:
+    """Whether the database answers, its schema is new enough and a signing key is active."""
+    health = await _look(server)
+    ready = health.status == "ready"
+    return JSONResponse(health.model_dump(exclude_none=True), 200 if ready else 503)
+
+
+async def _look(server: Server) -> Health:
+    try:
+        async with server.database.read() as connection:
+            schema = await schema_state(connection)
+    except (SQLAlchemyError, OSError):
+        return Health(status="unready", database="unreachable")
+    health = Health(status="unready", database="reachable", schema_state=schema)
+    if schema in ("missing", "older"):
+        return health
+    try:
+        await server.keys.signing(server.settings.access_token_alg)
+    except (NoSigningKeyError, UndecryptableError):
+        return health.model_copy(update={"signing_key": "missing"})
+    return health.model_copy(update={"status": "ready", "signing_key": "active"})

@@ -1,0 +1,210 @@
+"""What a connection may cost: bounds on what is kept for it, and deadlines.
+
+Without them a client can send headers or requests without end, hold a connection for ever by
+sending a byte now and then, or leave its answers unread. A request that is complete is judged by
+:mod:`app.web.limits`.
+"""
+
+import asyncio
+from typing import Any
+
+import httptools
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from app.errors import RETRY_AFTER
+
+HEAD_LIMIT = 131_072
+"""Bytes that are read without the headers being complete. More than :mod:`app.web.limits` allows,
+so that most of what is too large is answered in the format of its endpoint."""
+
+REQUEST_TIMEOUT = 60.0
+"""Seconds from the connection, or from a request's first byte, to its last: longer than a body
+may take, so that the endpoint's own answer goes first."""
+
+ANSWER_TIMEOUT = 60.0
+"""Seconds in which a client takes what was written to it, or loses the connection."""
+
+PIECE = 1024
+"""Bytes that are parsed at once. While a request waits for the answer to an earlier one nothing
+more is parsed or read, so that no more wait than fit into one piece."""
+
+CONNECTION_LIMIT = 900
+"""Connections of one worker; a further one is answered 503. Most systems give a process 1024
+files, of which the database has some."""
+
+
+class Flow(FlowControl):
+    """uvicorn's, which does not read on while there is more than can be answered now."""
+
+    full = False
+
+    def resume_reading(self) -> None:
+        """Read on, unless there is enough."""
+        if not self.full:
+            super().resume_reading()
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """uvicorn's protocol, which neither waits nor keeps without end.
+
+    It speaks HTTP/1 alone.
+    """
+
+    flow: Flow
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """The arguments are uvicorn's."""
+        super().__init__(*arguments, **named)
+        self._unparsed = bytearray()
+        self._answering: RequestResponseCycle | None = None
+        self._complete = False
+        self._in_head = True
+        self._head_size = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._answer_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        crowded = len(self.connections) >= CONNECTION_LIMIT
+        super().connection_made(transport)
+        self.flow = Flow(transport)
+        # What a client has not taken is known at once, and what is behind it is not made yet.
+        transport.set_write_buffer_limits(high=0)
+        if crowded:
+            self._close_with(b"503 Service Unavailable", b"Retry-After: %d\r\n" % RETRY_AFTER)
+            return
+        self._timer = self.loop.call_later(REQUEST_TIMEOUT, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._stop_waiting()
+        self._stop_answering()
+        self._unparsed.clear()
+        self.pipeline.clear()
+        if self._answering is not None:
+            # uvicorn tells it to the request that was read last, which may be another one.
+            self._answering.disconnected = True
+            self._answering.message_event.set()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def pause_writing(self) -> None:
+        """Called by the transport when the client does not take what is written at once."""
+        self._answer_timer = self.loop.call_later(ANSWER_TIMEOUT, self.transport.abort)
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """Called by the transport when the client has taken everything."""
+        self._stop_answering()
+        super().resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, and wait for the rest if there is one."""
+        self._unset_keepalive_if_required()
+        self._unparsed += data
+        self._parse()
+
+    def on_response_complete(self) -> None:
+        """Called when a request is answered: go on with what has waited for it."""
+        super().on_response_complete()
+        if self.flow.full and not self.pipeline:
+            self.flow.full = False
+            self.flow.resume_reading()
+            self._parse()
+
+    def _parse(self) -> None:
+        while self._unparsed and not self.transport.is_closing():
+            if self.pipeline:
+                self.flow.pause_reading()
+                self.flow.full = True
+                self._stop_waiting()  # it is the client that waits
+                return
+            piece = bytes(self._unparsed[:PIECE])
+            del self._unparsed[:PIECE]
+            self._parse_piece(piece)
+
+    def _parse_piece(self, piece: bytes) -> None:
+        self._complete = False
+        try:
+            self.parser.feed_data(piece)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(piece[upgrade.args[0] :])
+            return
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._complete:
+            return
+        if self._timer is None:
+            self._timer = self.loop.call_later(REQUEST_TIMEOUT, self._give_up)
+        if self._in_head:
+            self._head_size += len(piece)
+            if self._head_size > HEAD_LIMIT:
+                self._close_with(b"431 Request Header Fields Too Large")
+
+    def on_message_begin(self) -> None:
+        """Called by the parser at the first byte of a request."""
+        self._complete = False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser."""
+        if self.parser.should_upgrade():
+            return  # it comes again: see _ignore_upgrade
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Called by the parser at the last byte of a request."""
+        if self.parser.should_upgrade():
+            return
+        self._complete = self._in_head = True
+        self._head_size = 0
+        self._stop_waiting()
+        super().on_message_complete()
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read a request that offers another protocol as if it did not (RFC 9110, section 7.8).
+
+        The parser stops behind such a head and would take the body for the next request.
+        """
+        method = self.parser.get_method()
+        if method == b"CONNECT":
+            self.send_400_response("This is no proxy.")
+            return
+        head = [b"%b %b HTTP/1.1" % (method, self.url)]
+        for name, value in self.headers:
+            if name == b"connection":
+                tokens = [token.strip() for token in value.split(b",")]
+                value = b", ".join(token for token in tokens if token.lower() != b"upgrade")
+            if name != b"upgrade":
+                head.append(b"%b: %b" % (name, value))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._unparsed[:0] = b"\r\n".join([*head, b"", rest])
+
+    def _stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _stop_answering(self) -> None:
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
+            self._answer_timer = None
+
+    def _give_up(self) -> None:
+        if self._in_head:
+            self._close_with(b"408 Request Timeout")
+        else:
+            self.transport.close()
+
+    def _close_with(self, status: bytes, more: bytes = b"") -> None:
+        if not self.transport.is_closing():
+            head = b"HTTP/1.1 %b\r\n%bContent-Length: 0\r\nConnection: close\r\n\r\n"
+            self.transport.write(head % (status, more))
+            self.transport.close()
