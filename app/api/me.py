@@ -4,9 +4,10 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter, Query, Request, Response, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from app.api.paging import ROW_CURSOR, Limit, page, row_place_at, row_place_of
 from app.api.passwords import PasswordToSet, hash_new_password
 from app.errors import (
     ForbiddenError,
@@ -22,6 +23,7 @@ from app.services import logins, sessions, users
 from app.services.audit import record
 from app.services.authentication import AuthenticationError, Door
 from app.services.throttle import TooManyFailuresError
+from app.services.users import Account
 
 router = APIRouter(prefix="/users/me", tags=["account"], responses=BEARER_RESPONSES)
 
@@ -116,26 +118,59 @@ async def change_password(
     user: AccountOwner, server: CurrentServer, request: Request, change: PasswordChange
 ) -> None:
     """Change the password. Every other session of the user ends."""
-    await _check_password(server, user, change.current_password, request)
+    account = await _check_password(server, user, change.current_password, request)
     password_hash = await hash_new_password(server, change.new_password, user.username)
     now = server.clock.now()
     async with server.database.transaction() as transaction:
-        await users.change_password(transaction, user.id, password_hash, now)
+        if not await users.change_password(transaction, account, password_hash, now):
+            raise ForbiddenError("The current password is wrong.")
         await logins.end_other_logins(transaction, user.id, user.login_id, now)
         own_session = await logins.find_session_of(transaction, user.login_id)
         await sessions.end_other_sessions(transaction, user.id, own_session, now)
         await record(transaction, now, user.event("password.changed", request))
 
 
-@router.get("/sessions", operation_id="list_sessions", summary="Where am I logged in")
+NEXT_PAGE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {
+            "Link": {
+                "description": 'The next page, with `rel="next"` (RFC 8288), unless this is the '
+                "last one.",
+                "schema": {"type": "string"},
+            }
+        }
+    }
+}
+
+
+@router.get(
+    "/sessions",
+    operation_id="list_sessions",
+    summary="Where am I logged in",
+    responses=NEXT_PAGE,
+)
 async def list_sessions(
-    user: AccountOwner, server: CurrentServer, reading: Reading
+    user: AccountOwner,
+    server: CurrentServer,
+    reading: Reading,
+    response: Response,
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None, Query(pattern=ROW_CURSOR, description="Taken from the `Link` of a page.")
+    ] = None,
 ) -> list[Session]:
     """Where the user is logged in, newest first."""
-    live = await logins.list_logins(reading, user.id, server.clock.now())
+    before = None if cursor is None else row_place_at(cursor)
+    live = await logins.list_logins(
+        reading, user.id, server.clock.now(), limit=limit + 1, before=before
+    )
+    shown, next_cursor = page(live, limit, lambda login: row_place_of(login.created_at, login.id))
+    if next_cursor is not None:
+        here = f"{server.settings.issuer}/users/me/sessions"
+        response.headers["Link"] = f'<{here}?limit={limit}&cursor={next_cursor}>; rel="next"'
     return [
         Session.model_validate(login).model_copy(update={"current": login.id == user.login_id})
-        for login in live
+        for login in shown
     ]
 
 
@@ -162,10 +197,12 @@ async def end_session(
 
 async def _check_password(
     server: Server, user: CurrentUser, password: SecretStr, request: Request
-) -> None:
+) -> Account:
     door = Door("account", origin_of(request), user.client_id)
     try:
-        await server.authenticator.authenticate(user.username, password.get_secret_value(), door)
+        return await server.authenticator.authenticate(
+            user.username, password.get_secret_value(), door
+        )
     except AuthenticationError:
         raise ForbiddenError("The current password is wrong.") from None
     except TooManyFailuresError as error:

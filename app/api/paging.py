@@ -1,6 +1,7 @@
 """Lists in pages, and edits that notice each other."""
 
 import re
+import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
@@ -9,6 +10,7 @@ from fastapi import Depends, Header, Query
 
 from app.oauth2.bearer import forbidden
 from app.problems import problem
+from app.services.paging import Place
 from app.services.versions import ANY_VERSION, Versions, moment_of, version_of
 
 Record = TypeVar("Record")
@@ -50,6 +52,21 @@ def place_at(cursor: str) -> tuple[datetime, str]:
     """The time and the row of a cursor that has the form of :func:`place_of`."""
     version, _, row = cursor.partition(".")
     return moment_of(version), row
+
+
+ROW_CURSOR = r"^[0-9]{1,17}\.[0-9a-f]{32}$"
+"""The form of a cursor into a list of rows with an id, by time."""
+
+
+def row_place_of(at: datetime, row_id: uuid.UUID) -> str:
+    """A cursor of the form :data:`ROW_CURSOR`."""
+    return place_of(at, row_id.hex)
+
+
+def row_place_at(cursor: str) -> Place:
+    """The place of such a cursor."""
+    at, row_id = place_at(cursor)
+    return at, uuid.UUID(row_id)
 
 
 def etag(updated_at: datetime) -> str:

@@ -3,12 +3,13 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.oauth2.grant import TokenRequest
-from app.server import Server
+from app.security.jwt import PrivateKey
 from app.services.audit import Event, record
 from app.services.logins import start_login
 from app.services.refresh_tokens import issue_refresh_token
@@ -19,6 +20,7 @@ class NewLogin:
     """A login that was just recorded, and its first refresh token if its client may refresh."""
 
     id: uuid.UUID
+    expires_at: datetime
     refresh_token: str | None = field(repr=False)
 
 
@@ -30,12 +32,19 @@ async def begin_login(
     *,
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
+    ends_by: datetime | None = None,
 ) -> NewLogin:
-    """Record that a user logged in through the request's client."""
+    """Record that a user logged in through the request's client.
+
+    ``ends_by`` is when the login ends at the latest, however long its client may refresh.
+    """
     settings = request.server.settings
     refreshable = "refresh_token" in request.client.grant_types
     lifetime = settings.refresh_token_ttl if refreshable else settings.access_token_ttl
     now = request.server.clock.now()
+    expires_at = now + timedelta(seconds=lifetime)
+    if ends_by is not None:
+        expires_at = min(expires_at, ends_by)
     login_id = await start_login(
         connection,
         user_id=user_id,
@@ -43,7 +52,7 @@ async def begin_login(
         scope=scope,
         origin=request.origin,
         now=now,
-        expires_at=now + timedelta(seconds=lifetime),
+        expires_at=expires_at,
         session_id=session_id,
         auth_time=auth_time,
     )
@@ -59,14 +68,38 @@ async def begin_login(
         details={"grant": request.grant_type, "scope": scope, "session": str(login_id)},
     )
     await record(connection, now, event)
-    return NewLogin(login_id, refresh_token)
+    return NewLogin(login_id, expires_at, refresh_token)
 
 
-async def user_tokens(
+@dataclass(frozen=True)
+class SigningKeys:
+    """What the tokens of an answer are signed with."""
+
+    access_token: PrivateKey
+    id_token: PrivateKey | None
+    """None for a client that cannot be granted ``openid``."""
+
+
+async def find_signing_keys(request: TokenRequest) -> SigningKeys:
+    """The keys for the answer to ``request``.
+
+    To be asked for before anything is used up: who cannot sign must not take a code or a token.
+    Raises :class:`~app.services.keys.NoSigningKeyError`.
+    """
+    server, client = request.server, request.client
+    access_token = await server.access_tokens.signing_key()
+    if "openid" not in client.scopes:
+        return SigningKeys(access_token, None)
+    return SigningKeys(access_token, await server.id_tokens.signing_key(client.id_token_alg))
+
+
+def user_tokens(
     request: TokenRequest,
+    keys: SigningKeys,
     *,
     user_id: uuid.UUID,
     login_id: uuid.UUID,
+    login_expires_at: datetime,
     scope: str,
     refresh_token: str | None,
     auth_time: datetime | None = None,
@@ -75,18 +108,25 @@ async def user_tokens(
     """The answer for a login that is committed.
 
     With an ID token if ``openid`` was granted and the user logged in with a browser, at
-    ``auth_time``.
+    ``auth_time``. No access token outlives its login.
     """
     server, client = request.server, request.client
-    access_token = await server.access_tokens.sign(
-        subject=str(user_id), client_id=client.client_id, scope=scope, login_id=login_id
+    login_lasts = ceil((login_expires_at - server.clock.now()).total_seconds())
+    lifetime = min(server.settings.access_token_ttl, login_lasts)
+    access_token = server.access_tokens.sign(
+        keys.access_token,
+        subject=str(user_id),
+        client_id=client.client_id,
+        scope=scope,
+        login_id=login_id,
+        lifetime=lifetime,
     )
-    answer = token_response(server, access_token, scope)
+    answer = token_response(access_token, scope, lifetime)
     if refresh_token is not None:
         answer["refresh_token"] = refresh_token
-    if auth_time is not None and "openid" in scope.split():
-        answer["id_token"] = await server.id_tokens.sign(
-            alg=client.id_token_alg,
+    if auth_time is not None and keys.id_token is not None and "openid" in scope.split():
+        answer["id_token"] = server.id_tokens.sign(
+            keys.id_token,
             subject=str(user_id),
             client_id=client.client_id,
             login_id=login_id,
@@ -97,11 +137,14 @@ async def user_tokens(
     return answer
 
 
-def token_response(server: Server, access_token: str, scope: str) -> dict[str, Any]:
-    """RFC 6749, section 5.1. The scope is always told, also when it is what was asked for."""
+def token_response(access_token: str, scope: str, lifetime: int) -> dict[str, Any]:
+    """RFC 6749, section 5.1. The scope is always told, also when it is what was asked for.
+
+    ``lifetime`` is in seconds.
+    """
     return {
         "access_token": access_token,
         "token_type": "Bearer",
-        "expires_in": server.settings.access_token_ttl,
+        "expires_in": lifetime,
         "scope": scope,
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from app.clock import Clock
 from app.security import jwt
-from app.security.jwt import InvalidTokenError
+from app.security.jwt import InvalidTokenError, PrivateKey
 from app.security.opaque import generate_secret
 from app.services.keys import KeyRing
 from app.settings import Settings
@@ -56,16 +56,30 @@ class AccessTokens:
         self._clock = clock
         self._kept: OrderedDict[bytes, AccessToken] = OrderedDict()
 
-    async def sign(
-        self, *, subject: str, client_id: str, scope: str, login_id: uuid.UUID | None
+    async def signing_key(self) -> PrivateKey:
+        """The key to sign with. Raises :class:`~app.services.keys.NoSigningKeyError`."""
+        return await self._keys.signing(self._settings.access_token_alg)
+
+    def sign(
+        self,
+        key: PrivateKey,
+        *,
+        subject: str,
+        client_id: str,
+        scope: str,
+        login_id: uuid.UUID | None,
+        lifetime: int,
     ) -> str:
-        """A signed access token (RFC 9068, section 2.2), with ``sid`` when a user logged in."""
+        """An access token (RFC 9068, section 2.2), with ``sid`` when a user logged in.
+
+        ``lifetime`` is in seconds.
+        """
         issued_at = int(self._clock.now().timestamp())
         claims = {
             "iss": self._settings.issuer,
             "sub": subject,
             "aud": self._settings.audience,
-            "exp": issued_at + self._settings.access_token_ttl,
+            "exp": issued_at + lifetime,
             "iat": issued_at,
             "jti": generate_secret(),
             "client_id": client_id,
@@ -73,7 +87,6 @@ class AccessTokens:
         }
         if login_id is not None:
             claims["sid"] = str(login_id)
-        key = await self._keys.signing(self._settings.access_token_alg)
         return jwt.sign(claims, key, TYP)
 
     async def verify(self, token: str) -> AccessToken:

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import insert_unless
 from app.models import AuthorizationCode, Client, Consent, Login
+from app.services.users import hold_user
 
 
 async def remembered_scopes(
@@ -77,6 +78,7 @@ async def withdraw(
 
     False if there was nothing to forget.
     """
+    await hold_user(connection, user_id)
     forgotten = await connection.execute(
         delete(Consent)
         .where(Consent.user_id == user_id, Consent.client_id == client_id)

@@ -54,7 +54,7 @@ def attempt_of(username: str, address: str | None, device: str | None = None) ->
 
     ``device`` is the secret value of a cookie that only one browser has.
     """
-    key, network = username_key(username), _network(address)
+    key, network = username_key(username), network_of(address)
     return Attempt(
         account=hash_secret(f"account {key}"),
         address=hash_secret(f"address {network}"),
@@ -63,7 +63,7 @@ def attempt_of(username: str, address: str | None, device: str | None = None) ->
     )
 
 
-def _network(address: str | None) -> str:
+def network_of(address: str | None) -> str:
     """IPv6 by /64, which is what one household or one attacker has."""
     try:
         parsed = ip_address(address or "")

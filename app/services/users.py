@@ -8,12 +8,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database import insert_new
 from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import User, UserScope
+from app.models.base import generate_stamp
 from app.services.names import has_unseen
 from app.services.paging import PAGE
 
@@ -108,11 +120,16 @@ class HeldUser:
     security_stamp: str
 
 
-_HOLD_USER = (
-    select(User.disabled_at, User.security_stamp)
-    .where(User.id == bindparam("user_id"))
-    .with_for_update(key_share=True)
-)
+def holding(user_id: ColumnElement[uuid.UUID]) -> Select[datetime | None, str]:
+    """The statement of :func:`hold_user`, also for the owner of something that a query finds."""
+    return (
+        select(User.disabled_at, User.security_stamp)
+        .where(User.id == user_id)
+        .with_for_update(key_share=True)
+    )
+
+
+_HOLD_USER = holding(bindparam("user_id"))
 
 
 async def hold_user(connection: AsyncConnection, user_id: uuid.UUID) -> HeldUser | None:
@@ -209,12 +226,22 @@ async def replace_password_hash(
 
 
 async def change_password(
-    connection: AsyncConnection, user_id: uuid.UUID, password_hash: str, now: datetime
-) -> None:
-    """Set another password. Which logins go on is for the caller to say."""
+    connection: AsyncConnection, account: Account, password_hash: str, now: datetime
+) -> bool:
+    """Set another password. Which logins go on is for the caller to say.
+
+    False, and nothing changed, if ``account`` is not any more what it was when its password was
+    checked: it has another password by now, or was disabled.
+    """
+    held = await hold_user(connection, account.id)
+    if held is None or not held.enabled or held.security_stamp != account.security_stamp:
+        return False
     await connection.execute(
-        update(User).where(User.id == user_id).values(password_hash=password_hash, updated_at=now)
+        update(User)
+        .where(User.id == account.id)
+        .values(password_hash=password_hash, security_stamp=generate_stamp(), updated_at=now)
     )
+    return True
 
 
 async def change_email(

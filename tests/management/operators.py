@@ -78,19 +78,26 @@ async def token_of(
             now=now,
             expires_at=now + timedelta(days=1),
         )
-    token = await server.access_tokens.sign(
-        subject=str(user.id), client_id=client_id, scope=scope, login_id=login_id
+    token = server.access_tokens.sign(
+        await server.access_tokens.signing_key(),
+        subject=str(user.id),
+        client_id=client_id,
+        scope=scope,
+        login_id=login_id,
+        lifetime=server.settings.access_token_ttl,
     )
     return bearer(token)
 
 
 async def token_of_client(server: Server, client: TestClient, *scopes: str) -> dict[str, str]:
     """The header with a token of a client that acts for itself."""
-    token = await server.access_tokens.sign(
+    token = server.access_tokens.sign(
+        await server.access_tokens.signing_key(),
         subject=client.client_id,
         client_id=client.client_id,
         scope=" ".join(scopes),
         login_id=None,
+        lifetime=server.settings.access_token_ttl,
     )
     return bearer(token)
 

@@ -135,7 +135,7 @@ async def test_the_page_has_one_button_for_yes_and_one_for_no(flow: CodeFlow) ->
     page = Page(await flow.consent_page())
     assert page.all("button") == ["Allow", "Do not allow"]
     assert page.form.choices == [("decision", "allow"), ("decision", "deny")]
-    assert list(page.form.fields) == ["form_token", "request"]
+    assert list(page.form.fields) == ["form_token", "request", "shown"]
 
 
 async def test_who_is_not_logged_in_is_led_to_the_login(flow: CodeFlow) -> None:

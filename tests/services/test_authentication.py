@@ -5,7 +5,7 @@ import pytest
 from app.server import Server
 from app.services.authentication import Door
 from app.services.logins import Origin
-from app.services.users import change_password, find_account
+from app.services.users import change_password, find_account, get_account
 from tests.factories import PASSWORD, add_user
 
 OUTDATED = "$2b$04$"
@@ -24,7 +24,8 @@ async def test_a_password_that_is_changed_meanwhile_is_not_overwritten_by_the_ol
 
     async def change_and_verify(password: str, stored: str | None) -> tuple[bool, str | None]:
         async with server.database.transaction() as connection:
-            await change_password(connection, user.id, "the new hash", server.clock.now())
+            account = await get_account(connection, user.id)
+            await change_password(connection, account, "the new hash", server.clock.now())
         return await verify(password, stored)
 
     monkeypatch.setattr(server.passwords, "verify", change_and_verify)
