@@ -147,7 +147,7 @@ NEXT_PAGE: dict[int | str, dict[str, Any]] = {
     "/sessions",
     operation_id="list_sessions",
     summary="Where am I logged in",
-    responses=NEXT_PAGE,
+    responses={**with_body(BEARER_RESPONSES), **NEXT_PAGE},
 )
 async def list_sessions(
     user: AccountOwner,
