@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import AsyncGenerator, Generator
+from functools import partial
 
 import httpx2
 import pytest
@@ -15,6 +16,7 @@ from tests.clock import TestClock
 from tests.compiled_statements import statements_compiled_once
 from tests.databases import Backend
 from tests.factories import TestClient, TestUser, add_client, add_user
+from tests.meanwhile import Meanwhile, happen_before_the_next_transaction
 from tests.shared import Shared
 from tests.signing_keys import cheap_signing_keys
 
@@ -144,3 +146,9 @@ async def alice(server: Server) -> TestUser:
 async def web(server: Server) -> TestClient:
     """A confidential client that may use the password grant."""
     return await add_client(server)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Meanwhile:
+    """Lets something happen just before the next transaction of a server begins."""
+    return partial(happen_before_the_next_transaction, monkeypatch)

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.paging import Limit, page, place_at, place_of
+from app.api.paging import Limit
 from app.identity import users
 from app.management import api_keys
 from app.oauth2.acting import ActingUser, acting_user
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.server import CurrentServer, Reading
 from app.settings import TEN_YEARS
+from app.web.cursors import page, place_at, place_of
 from app.web.problems import problem, with_body
 
 router = APIRouter(

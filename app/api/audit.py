@@ -6,13 +6,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Security
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from app.api.paging import NO_NUL, Limit, page, place_at, place_of
+from app.api.paging import NO_NUL, Limit
 from app.audit.trail import EventType, list_events
 from app.errors import InvalidError
 from app.identity.users import USERNAME_MAX_LENGTH, find_user_id
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.server import Reading
+from app.web.cursors import page, place_at, place_of
 from app.web.problems import problem, with_body
 
 router = APIRouter(prefix="/audit", tags=["audit"], responses=with_body(BEARER_RESPONSES))

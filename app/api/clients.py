@@ -16,7 +16,6 @@ from app.api.paging import (
     ExpectedVersions,
     Limit,
     etag,
-    page,
 )
 from app.identity.registration import Registration
 from app.management import clients as client_management
@@ -26,6 +25,7 @@ from app.oauth2.acting import acting_manager
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.server import CurrentServer, Reading
+from app.web.cursors import page
 from app.web.problems import problem, with_body
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Security
+from fastapi import APIRouter, Query, Request, Response, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from app.api.paging import Limit
 from app.api.passwords import PasswordToSet, hash_new_password
 from app.audit.trail import record
 from app.errors import (
@@ -25,6 +26,7 @@ from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_la
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
 from app.security.passwords import QueueFullError
 from app.server import CurrentServer, Reading, Server
+from app.web.cursors import ROW_CURSOR, page, row_place_at, row_place_of
 from app.web.origin import origin_of
 from app.web.problems import TOO_MANY_ATTEMPTS, problem, with_body
 
@@ -148,15 +150,47 @@ async def change_password(
         await record(connection, now, user.event("password.changed", request))
 
 
-@router.get("/sessions", operation_id="list_sessions", summary="Where am I logged in")
+NEXT_PAGE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {
+            "Link": {
+                "description": 'The next page, with `rel="next"` (RFC 8288), unless this is the '
+                "last one.",
+                "schema": {"type": "string"},
+            }
+        }
+    }
+}
+
+
+@router.get(
+    "/sessions",
+    operation_id="list_sessions",
+    summary="Where am I logged in",
+    responses={**with_body(BEARER_RESPONSES), **NEXT_PAGE},
+)
 async def list_sessions(
-    user: AccountOwner, server: CurrentServer, reading: Reading
+    user: AccountOwner,
+    server: CurrentServer,
+    reading: Reading,
+    response: Response,
+    limit: Limit = 50,
+    cursor: Annotated[
+        str | None, Query(pattern=ROW_CURSOR, description="Taken from the `Link` of a page.")
+    ] = None,
 ) -> list[Session]:
     """Where the user is logged in, newest first."""
-    live = await logins.list_logins(reading, user.id, server.clock.now())
+    before = None if cursor is None else row_place_at(cursor)
+    live = await logins.list_logins(
+        reading, user.id, server.clock.now(), limit=limit + 1, before=before
+    )
+    shown, next_cursor = page(live, limit, lambda login: row_place_of(login.created_at, login.id))
+    if next_cursor is not None:
+        here = f"{server.settings.issuer}/users/me/sessions"
+        response.headers["Link"] = f'<{here}?limit={limit}&cursor={next_cursor}>; rel="next"'
     return [
         Session.model_validate(login).model_copy(update={"current": login.id == user.login_id})
-        for login in live
+        for login in shown
     ]
 
 

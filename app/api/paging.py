@@ -1,17 +1,14 @@
-"""Lists in pages, and edits that notice each other."""
+"""What lists and edits of the JSON API have in common."""
 
 import re
-from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Query
 
-from app.management.versions import ANY_VERSION, Versions, moment_of, version_of
+from app.management.versions import ANY_VERSION, Versions, version_of
 from app.oauth2.bearer import forbidden
 from app.web.problems import problem
-
-Record = TypeVar("Record")
 
 NO_NUL = r"^[^\x00]*$"
 """PostgreSQL has no NUL in a text."""
@@ -30,26 +27,6 @@ EDIT_RESPONSES: dict[int | str, dict[str, Any]] = {
     412: problem("It was changed meanwhile (`If-Match`)."),
 }
 """What a route can answer as well that takes :data:`ExpectedVersions`."""
-
-
-def page(
-    records: Sequence[Record], limit: int, cursor_of: Callable[[Record], object]
-) -> tuple[Sequence[Record], str | None]:
-    """The first ``limit`` of ``records``, which were read with one more, and the next cursor."""
-    shown = records[:limit]
-    more = len(records) > limit
-    return shown, str(cursor_of(shown[-1])) if more else None
-
-
-def place_of(at: datetime, row: object) -> str:
-    """A cursor into a list by time: it still holds when its row is gone."""
-    return f"{version_of(at)}.{row}"
-
-
-def place_at(cursor: str) -> tuple[datetime, str]:
-    """The time and the row of a cursor that has the form of :func:`place_of`."""
-    version, _, row = cursor.partition(".")
-    return moment_of(version), row
 
 
 def etag(updated_at: datetime) -> str:

@@ -6,7 +6,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.paging import AUTHORITY_RESPONSES, CHANGE_RESPONSES, NO_NUL, Limit, page
+from app.api.paging import AUTHORITY_RESPONSES, CHANGE_RESPONSES, NO_NUL, Limit
 from app.identity import scopes
 from app.management import scopes as scope_management
 from app.management.authority import Actor
@@ -14,6 +14,7 @@ from app.oauth2.acting import acting_manager
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.server import CurrentServer, Reading
+from app.web.cursors import page
 from app.web.problems import problem, with_body
 
 router = APIRouter(prefix="/scopes", tags=["scopes"], responses=with_body(BEARER_RESPONSES))

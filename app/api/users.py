@@ -15,7 +15,6 @@ from app.api.paging import (
     ExpectedVersions,
     Limit,
     etag,
-    page,
 )
 from app.api.passwords import PasswordToSet, hash_new_password
 from app.identity.users import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH
@@ -26,6 +25,7 @@ from app.oauth2.acting import ManagerLater, acting_manager, acting_manager_later
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.server import CurrentServer, Reading
+from app.web.cursors import page
 from app.web.problems import problem, with_body
 
 router = APIRouter(prefix="/users", tags=["users"], responses=with_body(BEARER_RESPONSES))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Literal
 
 from sqlalchemy import BigInteger, insert, literal, select, tuple_
@@ -26,6 +27,18 @@ class Origin:
 
 
 NOWHERE = Origin(None, None)
+
+
+def network_of(address: str | None) -> str:
+    """IPv6 by /64, which is what one household or one attacker has."""
+    try:
+        parsed = ip_address(address or "")
+    except ValueError:
+        return address or ""
+    if isinstance(parsed, IPv6Address):
+        return str(ip_network((parsed, 64), strict=False))
+    return str(parsed)
+
 
 EventType = Literal[
     "api_key.created",

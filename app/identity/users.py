@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import insert_new
@@ -116,11 +127,16 @@ class HeldUser:
     security_stamp: str
 
 
-_HOLD_USER = (
-    select(User.disabled_at, User.security_stamp)
-    .where(User.id == bindparam("user_id"))
-    .with_for_update(key_share=True)
-)
+def holding(user_id: ColumnElement[uuid.UUID]) -> Select[datetime | None, str]:
+    """The statement of :func:`hold_user`, also for the owner of something that a query finds."""
+    return (
+        select(User.disabled_at, User.security_stamp)
+        .where(User.id == user_id)
+        .with_for_update(key_share=True)
+    )
+
+
+_HOLD_USER = holding(bindparam("user_id"))
 
 
 async def hold_user(connection: AsyncConnection, user_id: uuid.UUID) -> HeldUser | None:

@@ -4,11 +4,13 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import USER_AGENT_MAX_LENGTH, Origin
+from app.database.paging import Place, newest_first
 from app.errors import NotFoundError
+from app.identity.users import hold_user, holding
 from app.login.logins import end_logins_outside
 from app.models import AuthorizationCode, BrowserSession, Login, User
 from app.security.opaque import generate_secret, hash_secret
@@ -23,6 +25,7 @@ class Session:
     username: str
     email: str | None
     authenticated_at: datetime
+    origin: Origin
 
 
 async def start_session(
@@ -51,6 +54,30 @@ async def start_session(
 
 async def find_session(connection: AsyncConnection, secret: str, now: datetime) -> Session | None:
     """The session of a cookie, unless it is over or its user disabled."""
+    return await _find(connection, BrowserSession.secret_hash == hash_secret(secret), now)
+
+
+_HOLD_USER_OF_SESSION = holding(
+    select(BrowserSession.user_id)
+    .where(BrowserSession.id == bindparam("session_id"))
+    .scalar_subquery()
+)
+
+
+async def hold_session(
+    connection: AsyncConnection, session_id: uuid.UUID, now: datetime
+) -> Session | None:
+    """A session as it is now, which stays so until the transaction ends, for its user is held.
+
+    None if it is over, or its user disabled.
+    """
+    await connection.execute(_HOLD_USER_OF_SESSION, {"session_id": session_id})
+    return await _find(connection, BrowserSession.id == session_id, now)
+
+
+async def _find(
+    connection: AsyncConnection, which: ColumnElement[bool], now: datetime
+) -> Session | None:
     row = (
         await connection.execute(
             select(
@@ -59,16 +86,23 @@ async def find_session(connection: AsyncConnection, secret: str, now: datetime) 
                 User.username,
                 User.email,
                 BrowserSession.created_at,
+                BrowserSession.address,
+                BrowserSession.user_agent,
             )
             .join(User, User.id == BrowserSession.user_id)
-            .where(
-                BrowserSession.secret_hash == hash_secret(secret),
-                _goes_on(now),
-                User.disabled_at.is_(None),
-            )
+            .where(which, _goes_on(now), User.disabled_at.is_(None))
         )
     ).one_or_none()
-    return None if row is None else Session(*row)
+    if row is None:
+        return None
+    return Session(
+        row.id,
+        row.user_id,
+        row.username,
+        row.email,
+        row.created_at,
+        Origin(row.address, row.user_agent),
+    )
 
 
 def _goes_on(now: datetime) -> ColumnElement[bool]:
@@ -77,7 +111,7 @@ def _goes_on(now: datetime) -> ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class LiveSession:
-    """A session that goes on, as its user sees it."""
+    """Another session that goes on, as its user sees it."""
 
     id: uuid.UUID
     created_at: datetime
@@ -85,25 +119,37 @@ class LiveSession:
     user_agent: str | None
 
 
-async def list_sessions(
-    connection: AsyncConnection, user_id: uuid.UUID, now: datetime
+async def list_other_sessions(
+    connection: AsyncConnection,
+    session: Session,
+    now: datetime,
+    *,
+    limit: int,
+    before: Place | None = None,
 ) -> list[LiveSession]:
-    """The browser sessions of a user that go on, newest first."""
+    """At most ``limit`` browser sessions of a user that go on beside ``session``.
+
+    Newest first, behind the place ``before``.
+    """
+    query = select(
+        BrowserSession.id,
+        BrowserSession.created_at,
+        BrowserSession.address,
+        BrowserSession.user_agent,
+    ).where(
+        BrowserSession.user_id == session.user_id, BrowserSession.id != session.id, _goes_on(now)
+    )
     rows = await connection.execute(
-        select(
-            BrowserSession.id,
-            BrowserSession.created_at,
-            BrowserSession.address,
-            BrowserSession.user_agent,
+        newest_first(
+            query, BrowserSession.created_at, BrowserSession.id, limit=limit, before=before
         )
-        .where(BrowserSession.user_id == user_id, _goes_on(now))
-        .order_by(BrowserSession.created_at.desc(), BrowserSession.id)
     )
     return [LiveSession(*row) for row in rows]
 
 
 async def end_session(connection: AsyncConnection, session_id: uuid.UUID, now: datetime) -> None:
     """End a session, and the logins through it that were not granted ``offline_access``."""
+    await connection.execute(_HOLD_USER_OF_SESSION, {"session_id": session_id})
     await connection.execute(
         update(BrowserSession)
         .where(BrowserSession.id == session_id, BrowserSession.ended_at.is_(None))
@@ -124,6 +170,7 @@ async def end_own_session(
 
     Raises :class:`NotFoundError` if it is not theirs or over.
     """
+    await hold_user(connection, user_id)
     found = await connection.scalar(
         select(BrowserSession.id).where(
             BrowserSession.id == session_id, BrowserSession.user_id == user_id, _goes_on(now)
@@ -137,20 +184,31 @@ async def end_own_session(
 async def replace_session(
     connection: AsyncConnection, old: uuid.UUID, new: uuid.UUID, now: datetime
 ) -> None:
-    """Let the same user's new session take the old one's place: what came through it goes on."""
+    """Let the same user's new session take the old one's place: what came through it goes on.
+
+    No longer than it would have: when a login ends was settled when it began. Nothing goes on of
+    an old session that is over by now.
+    """
+    await connection.execute(_HOLD_USER_OF_SESSION, {"session_id": old})
+    replaced = await connection.execute(
+        update(BrowserSession)
+        .where(BrowserSession.id == old, _goes_on(now))
+        .values(ended_at=now)
+        .returning(BrowserSession.id)
+    )
+    if replaced.one_or_none() is None:
+        return
     for table in (Login, AuthorizationCode):
         await connection.execute(
             update(table).where(table.session_id == old).values(session_id=new)
         )
-    await connection.execute(
-        update(BrowserSession).where(BrowserSession.id == old).values(ended_at=now)
-    )
 
 
 async def end_other_sessions(
     connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID | None, now: datetime
 ) -> None:
     """End every browser session of a user but one; their logins are for the caller to end."""
+    await hold_user(connection, user_id)
     query = update(BrowserSession).where(
         BrowserSession.user_id == user_id, BrowserSession.ended_at.is_(None)
     )

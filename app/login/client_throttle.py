@@ -10,6 +10,7 @@ from datetime import timedelta
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.trail import network_of
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.recent import Recent
@@ -17,7 +18,6 @@ from app.login.throttle import (
     FailureCount,
     add_failure,
     hold_counts,
-    network_of,
     require_no_wait,
     time_left,
 )

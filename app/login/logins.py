@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import USER_AGENT_MAX_LENGTH, Origin
 from app.database.batched import Batched
 from app.database.engines import Database
+from app.database.paging import Place, newest_first
 from app.errors import NotFoundError
-from app.identity.users import SCOPES_OF_USER
+from app.identity.users import SCOPES_OF_USER, hold_user, holding
 from app.models import Client, Login, RefreshToken, User
 
 
@@ -96,17 +97,31 @@ async def start_login(
     return login_id
 
 
-async def end_login(connection: AsyncConnection, login_id: uuid.UUID, now: datetime) -> None:
-    """End a login: from the commit on, none of its tokens works anywhere on this server."""
-    await connection.execute(
-        update(Login).where(Login.id == login_id, Login.ended_at.is_(None)).values(ended_at=now)
+_HOLD_USER_OF_LOGIN = holding(
+    select(Login.user_id).where(Login.id == bindparam("login_id")).scalar_subquery()
+)
+
+
+async def end_login(connection: AsyncConnection, login_id: uuid.UUID, now: datetime) -> bool:
+    """End a login: from the commit on, none of its tokens works anywhere on this server.
+
+    False if it was ended before.
+    """
+    await connection.execute(_HOLD_USER_OF_LOGIN, {"login_id": login_id})
+    ended = await connection.execute(
+        update(Login)
+        .where(Login.id == login_id, Login.ended_at.is_(None))
+        .values(ended_at=now)
+        .returning(Login.id)
     )
+    return ended.one_or_none() is not None
 
 
 async def end_own_login(
     connection: AsyncConnection, user_id: uuid.UUID, login_id: uuid.UUID, now: datetime
 ) -> None:
     """End one of a user's logins. Raises :class:`NotFoundError` if it is not theirs or over."""
+    await hold_user(connection, user_id)
     ended = await connection.execute(
         update(Login)
         .where(
@@ -126,6 +141,7 @@ async def end_other_logins(
     connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID, now: datetime
 ) -> None:
     """End every login of a user but one."""
+    await hold_user(connection, user_id)
     await connection.execute(
         update(Login)
         .where(Login.user_id == user_id, Login.id != kept, Login.ended_at.is_(None))
@@ -142,6 +158,7 @@ async def end_logins_outside(
     connection: AsyncConnection, user_id: uuid.UUID, session_id: uuid.UUID, now: datetime
 ) -> None:
     """End every login of a user that did not come through this browser session."""
+    await hold_user(connection, user_id)
     await connection.execute(
         update(Login)
         .where(
@@ -168,32 +185,41 @@ class LiveLogin:
 
 
 async def list_logins(
-    connection: AsyncConnection, user_id: uuid.UUID, now: datetime
+    connection: AsyncConnection,
+    user_id: uuid.UUID,
+    now: datetime,
+    *,
+    limit: int,
+    before: Place | None = None,
 ) -> list[LiveLogin]:
-    """The logins of a user that go on, newest first.
+    """At most ``limit`` logins of a user that go on, newest first, behind the place ``before``.
 
     When one was refreshed last is when its newest refresh token was issued, so that no request
     has to write it down.
     """
+    live = select(Login).where(
+        Login.user_id == user_id, Login.ended_at.is_(None), Login.expires_at > now
+    )
+    # A page of rows first: what is beside a login is looked up for those that are shown alone.
+    shown = newest_first(live, Login.created_at, Login.id, limit=limit, before=before).subquery()
     last_refreshed = (
         select(func.max(RefreshToken.issued_at))
-        .where(RefreshToken.login_id == Login.id, RefreshToken.parent_hash.is_not(None))
+        .where(RefreshToken.login_id == shown.c.id, RefreshToken.parent_hash.is_not(None))
         .scalar_subquery()
     )
     rows = await connection.execute(
         select(
-            Login.id,
-            Login.client_id,
+            shown.c.id,
+            shown.c.client_id,
             Client.name,
-            Login.created_at,
+            shown.c.created_at,
             last_refreshed,
-            Login.expires_at,
-            Login.address,
-            Login.user_agent,
+            shown.c.expires_at,
+            shown.c.address,
+            shown.c.user_agent,
         )
-        .join(Client, Client.client_id == Login.client_id)
-        .where(Login.user_id == user_id, Login.ended_at.is_(None), Login.expires_at > now)
-        .order_by(Login.created_at.desc(), Login.id)
+        .join_from(shown, Client, Client.client_id == shown.c.client_id)
+        .order_by(shown.c.created_at.desc(), shown.c.id.desc())
     )
     return [LiveLogin(*row) for row in rows]
 

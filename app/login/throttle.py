@@ -11,12 +11,12 @@ from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import IPv6Address, ip_address, ip_network
 from math import ceil
 
 from sqlalchemy import bindparam, case, delete, null, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.trail import network_of
 from app.database.engines import Database, insert_unless
 from app.identity.users import username_key
 from app.models import FailedLogins, KnownOrigin
@@ -91,17 +91,6 @@ def attempt_of(username: str, address: str | None, device: str | None = None) ->
         device=hash_secret(f"device {device} {name}") if device else "",
         key=account,
     )
-
-
-def network_of(address: str | None) -> str:
-    """IPv6 by /64, which is what one household or one attacker has."""
-    try:
-        parsed = ip_address(address or "")
-    except ValueError:
-        return address or ""
-    if isinstance(parsed, IPv6Address):
-        return str(ip_network((parsed, 64), strict=False))
-    return str(parsed)
 
 
 # One query for both tables; what has no count is a known origin.

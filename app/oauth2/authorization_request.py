@@ -19,6 +19,9 @@ from app.tokens.authorizations import AuthorizationRequest
 MAX_VALUE_LENGTH = 4096
 """Characters of a parameter. The state comes back in an address, which has limits of its own."""
 
+MAX_REQUEST_SIZE = 12_288
+"""Bytes of a whole request as it is stored: more than twice the longest value."""
+
 MAX_AGE_LIMIT = 2**31
 
 RESPONSE_MODES = ("query", "form_post")
@@ -118,6 +121,8 @@ async def read_authorization_request(
         login_hint=parameters.get("login_hint", ""),
         hinted_user=hint[0] if hint else None,
     )
+    if request.stored_size > MAX_REQUEST_SIZE:
+        raise refuse("invalid_request", "The request is too long.")
     return request, client
 
 

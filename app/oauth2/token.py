@@ -10,7 +10,6 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.database.engines import retry_conflicts
 from app.errors import (
     InvalidRequestError,
     UnauthorizedClientError,
@@ -79,7 +78,7 @@ async def answer_token_request(
     if grant.grant_type not in client.grant_types:
         raise UnauthorizedClientError(f"{grant.grant_type} for {client.client_id}")
     token_request = TokenRequest(grant.grant_type, form, client, origin_of(request), server)
-    answer = await retry_conflicts(lambda: grant.exchange(token_request))
+    answer = await grant.exchange(token_request)
     if server.metrics is not None:
         server.metrics.tokens_issued(grant.grant_type, client.client_id)
     return JSONResponse(answer, headers=NO_STORE)

@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +13,7 @@ from app.errors import InvalidClientError, InvalidGrantError
 from app.identity.clients import RegisteredClient, find_client
 from app.login.logins import hold_parties, start_login
 from app.oauth2.grant import TokenRequest
-from app.server import Server
+from app.security.jwt import PrivateKey
 from app.tokens.refresh_tokens import issue_refresh_token
 
 
@@ -21,6 +22,7 @@ class NewLogin:
     """A login that was just recorded, and its first refresh token if its client may refresh."""
 
     id: uuid.UUID
+    expires_at: datetime
     refresh_token: str | None = field(repr=False)
 
 
@@ -33,18 +35,23 @@ async def begin_login(
     security_stamp: str | None = None,
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
+    ends_by: datetime | None = None,
 ) -> NewLogin:
     """Record that a user logged in through the request's client, as both are now.
 
-    ``security_stamp`` is that under which the password was checked. Raises
-    :class:`InvalidGrantError` if the user has another one by now, is disabled or gone, and
-    :class:`InvalidClientError` if the client is.
+    ``security_stamp`` is that under which the password was checked, and ``ends_by`` when the login
+    ends at the latest, however long its client may refresh. Raises :class:`InvalidGrantError` if
+    the user has another stamp by now, is disabled or gone, and :class:`InvalidClientError` if the
+    client is.
     """
     await _require_parties(connection, request.client, user_id, security_stamp)
     settings = request.server.settings
     refreshable = "refresh_token" in request.client.grant_types
     lifetime = settings.refresh_token_ttl if refreshable else settings.access_token_ttl
     now = request.server.clock.now()
+    expires_at = now + timedelta(seconds=lifetime)
+    if ends_by is not None:
+        expires_at = min(expires_at, ends_by)
     login_id = await start_login(
         connection,
         user_id=user_id,
@@ -52,7 +59,7 @@ async def begin_login(
         scope=scope,
         origin=request.origin,
         now=now,
-        expires_at=now + timedelta(seconds=lifetime),
+        expires_at=expires_at,
         session_id=session_id,
         auth_time=auth_time,
     )
@@ -68,7 +75,7 @@ async def begin_login(
         details={"grant": request.grant_type, "scope": scope, "session": str(login_id)},
     )
     await record(connection, now, event)
-    return NewLogin(login_id, refresh_token)
+    return NewLogin(login_id, expires_at, refresh_token)
 
 
 async def _require_parties(
@@ -88,11 +95,35 @@ async def _require_parties(
         raise InvalidGrantError("the user was disabled or given another password in the meantime")
 
 
-async def user_tokens(
+@dataclass(frozen=True)
+class SigningKeys:
+    """What the tokens of an answer are signed with."""
+
+    access_token: PrivateKey
+    id_token: PrivateKey | None
+    """None for a client that cannot be granted ``openid``."""
+
+
+async def find_signing_keys(request: TokenRequest) -> SigningKeys:
+    """The keys for the answer to ``request``.
+
+    To be asked for before anything is used up: who cannot sign must not take a code or a token.
+    Raises :class:`~app.tokens.keys.NoSigningKeyError`.
+    """
+    server, client = request.server, request.client
+    access_token = await server.access_tokens.signing_key()
+    if "openid" not in client.scopes:
+        return SigningKeys(access_token, None)
+    return SigningKeys(access_token, await server.id_tokens.signing_key(client.id_token_alg))
+
+
+def user_tokens(
     request: TokenRequest,
+    keys: SigningKeys,
     *,
     user_id: uuid.UUID,
     login_id: uuid.UUID,
+    login_expires_at: datetime,
     scope: str,
     refresh_token: str | None,
     auth_time: datetime | None = None,
@@ -101,18 +132,25 @@ async def user_tokens(
     """The answer for a login that is committed.
 
     With an ID token if ``openid`` was granted and the user logged in with a browser, at
-    ``auth_time``.
+    ``auth_time``. No access token outlives its login.
     """
     server, client = request.server, request.client
-    access_token = await server.access_tokens.sign(
-        subject=str(user_id), client_id=client.client_id, scope=scope, login_id=login_id
+    login_lasts = ceil((login_expires_at - server.clock.now()).total_seconds())
+    lifetime = min(server.settings.access_token_ttl, login_lasts)
+    access_token = server.access_tokens.sign(
+        keys.access_token,
+        subject=str(user_id),
+        client_id=client.client_id,
+        scope=scope,
+        login_id=login_id,
+        lifetime=lifetime,
     )
-    answer = token_response(server, access_token, scope)
+    answer = token_response(access_token, scope, lifetime)
     if refresh_token is not None:
         answer["refresh_token"] = refresh_token
-    if auth_time is not None and "openid" in scope.split():
-        answer["id_token"] = await server.id_tokens.sign(
-            alg=client.id_token_alg,
+    if auth_time is not None and keys.id_token is not None and "openid" in scope.split():
+        answer["id_token"] = server.id_tokens.sign(
+            keys.id_token,
             subject=str(user_id),
             client_id=client.client_id,
             login_id=login_id,
@@ -123,11 +161,14 @@ async def user_tokens(
     return answer
 
 
-def token_response(server: Server, access_token: str, scope: str) -> dict[str, Any]:
-    """RFC 6749, section 5.1. The scope is always told, also when it is what was asked for."""
+def token_response(access_token: str, scope: str, lifetime: int) -> dict[str, Any]:
+    """RFC 6749, section 5.1. The scope is always told, also when it is what was asked for.
+
+    ``lifetime`` is in seconds.
+    """
     return {
         "access_token": access_token,
         "token_type": "Bearer",
-        "expires_in": server.settings.access_token_ttl,
+        "expires_in": lifetime,
         "scope": scope,
     }

@@ -1,16 +1,20 @@
 """The authorization endpoint: RFC 6749, section 4.1.1, and what follows until the code.
 
-A valid request is stored, and from then on the browser carries only its key: through the login,
-through the consent, to the redirect. :func:`proceed` decides each time what is next.
+A valid request is answered at once if nobody has to be asked anything. Else it is stored, and from
+then on the browser carries only its key: through the login, through the consent, to the redirect.
+:func:`proceed` decides each time what is next.
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from collections.abc import Awaitable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.audit.trail import Event, record
+from app.audit.trail import record
 from app.database.engines import OUTAGES, is_outage
 from app.errors import InvalidRequestError
 from app.identity.clients import RegisteredClient
@@ -28,7 +32,7 @@ from app.oauth2.redirect_uris import (
     may_redirect_to,
     with_parameters,
 )
-from app.pages.browser import Browser, CurrentBrowser
+from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import POPUP_HEADERS, render
 from app.server import CurrentServer, Server
@@ -40,14 +44,19 @@ from app.tokens.authorizations import (
     issue_code,
     store_pending,
 )
-from app.tokens.consents import remembered_scopes
+from app.tokens.consents import remember, remembered_scopes
 from app.web.form import parse_pairs, read_pairs
+from app.web.origin import origin_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 log = get_logger("latchkey")
 
 UNAVAILABLE = "The server has an interruption. Try again in a moment."
+
+TIME_TO_CONSENT = timedelta(minutes=1)
+"""How long a login for a request is good for it at least: with ``max_age=0`` too, somebody who
+logs in has to read the consent page."""
 
 START_AGAIN = "Go back to the application, and log in from there again."
 
@@ -56,7 +65,10 @@ START_AGAIN = "Go back to the application, and log in from there again."
 async def authorize(request: Request, server: CurrentServer, browser: CurrentBrowser) -> Response:
     """Validate a request and take its user to the next step."""
     received = await _receive(_query(request), server)
-    return received if isinstance(received, Response) else await proceed(browser, *received)
+    if isinstance(received, Response):
+        return received
+    pending, client = received
+    return await _unless_outage(server, pending, proceed(browser, pending, client))
 
 
 @router.post("/authorize")
@@ -73,7 +85,7 @@ async def authorize_by_form(request: Request, server: CurrentServer) -> Response
     if isinstance(received, Response):
         return received
     pending, _client = received
-    return redirect(f"{server.settings.issuer}/login", {"request": pending.key})
+    return await _unless_outage(server, pending, _show(server, request, pending, Step.LOGIN))
 
 
 def _query(request: Request) -> Sequence[tuple[str, str]]:
@@ -98,20 +110,19 @@ async def _receive(
             {"error": error.error, "error_description": error.description},
             error.state,
         )
+    return Pending(request, server.clock.now()), client
+
+
+async def _unless_outage(
+    server: Server, pending: Pending, response: Awaitable[Response]
+) -> Response:
     try:
-        async with server.database.transaction() as connection:
-            return await store_pending(connection, request, server.clock.now()), client
+        return await response
     except OUTAGES as error:
         if not is_outage(error):
             raise
         log.error("the database does not answer", kind=type(error).__name__)
-        return answer(
-            server,
-            request.redirect_uri,
-            request.response_mode,
-            {"error": "temporarily_unavailable", "error_description": UNAVAILABLE},
-            request.state,
-        )
+        return _answer(server, pending.request, _error("temporarily_unavailable", UNAVAILABLE))
 
 
 async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredClient]:
@@ -130,63 +141,127 @@ async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredCli
     return pending, client
 
 
-async def proceed(browser: Browser, pending: Pending, client: RegisteredClient) -> Response:
-    """The next step: the login page, the consent page, or the client with a code or an error."""
-    server, session, request = browser.server, browser.session, pending.request
-    silent = "none" in request.prompt
-    if session is None or must_log_in(browser, pending):
-        if silent:
-            return await refuse(server, pending, "login_required", "The user must log in.")
-        return redirect(f"{server.settings.issuer}/login", {"request": pending.key})
-    if is_another_user(browser, pending):
-        return await refuse(server, pending, "login_required", "Another user is logged in.")
-    scopes = await grantable_scopes(server, session, request, client)
+class Step(StrEnum):
+    """A page that comes before the answer to the client."""
+
+    LOGIN = "login"
+    CONSENT = "consent"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a user answered at the consent page, and the scopes that were shown there."""
+
+    allowed: bool
+    shown: Collection[str]
+
+
+Answer = Mapping[str, str]
+"""The parameters for the client: a code or an error."""
+
+
+async def proceed(
+    browser: Browser, pending: Pending, client: RegisteredClient, decision: Decision | None = None
+) -> Response:
+    """The next step: the login page, the consent page, or the client with a code or an error.
+
+    Everything that the answer depends on is looked at in the transaction that brings it about.
+    """
+    server = browser.server
+
+    async def decide(connection: AsyncConnection, session: Session) -> Step | Answer:
+        outcome = await _decide(connection, browser, session, pending, client, decision)
+        if not isinstance(outcome, Step):
+            await _finish(connection, pending)
+        return outcome
+
+    try:
+        outcome = await browser.transact(decide)
+    except LoggedOutError:
+        outcome = _unless_silent(pending, Step.LOGIN)
+        if not isinstance(outcome, Step) and pending.key is not None:
+            await server.database.transact(lambda connection: _finish(connection, pending))
+    if isinstance(outcome, Step):
+        return await _show(server, browser.request, pending, outcome)
+    return _answer(server, pending.request, outcome)
+
+
+async def _decide(
+    connection: AsyncConnection,
+    browser: Browser,
+    session: Session,
+    pending: Pending,
+    client: RegisteredClient,
+    decision: Decision | None,
+) -> Step | Answer:
+    """What is next for the user of ``session``, who is held; with what that writes."""
+    server, request = browser.server, pending.request
+    now = server.clock.now()
+    if must_log_in(session, pending, now):
+        return _unless_silent(pending, Step.LOGIN)
+    if is_another_user(session, pending):
+        return _error("login_required", "Another user is logged in.")
+    if decision is not None and not decision.allowed:
+        await record(connection, now, browser.event("consent.denied", client_id=client.client_id))
+        return _error("access_denied", "The user said no.")
+    scopes = await grantable_scopes(connection, session, request, client)
+    if decision is not None:
+        scopes = [name for name in scopes if name in decision.shown]
     if not scopes:
-        return await refuse(server, pending, "access_denied", "None of the scopes can be granted.")
-    if await _must_consent(server, session, request, client, scopes):
-        if silent:
-            return await refuse(server, pending, "consent_required", "The user must consent.")
-        return redirect(f"{server.settings.issuer}/consent", {"request": pending.key})
-    return await grant(server, session, pending, scopes)
+        return _error("access_denied", "None of the scopes can be granted.")
+    if decision is not None:
+        details = {"scope": " ".join(scopes)}
+        granted = browser.event("consent.granted", client_id=client.client_id, details=details)
+        await record(connection, now, granted)
+        if is_remembering_safe(client, request.redirect_uri):
+            await remember(connection, session.user_id, client.client_id, scopes, now)
+    elif await _must_consent(connection, session, request, client, scopes):
+        return _unless_silent(pending, Step.CONSENT)
+    code = await issue_code(
+        connection,
+        request,
+        user_id=session.user_id,
+        session_id=session.id,
+        scope=" ".join(scopes),
+        expires_at=now + timedelta(seconds=server.settings.authorization_code_ttl),
+    )
+    return {"code": code}
 
 
-def must_log_in(browser: Browser, pending: Pending) -> bool:
+def must_log_in(session: Session, pending: Pending, now: datetime) -> bool:
     """Whether the password has to be typed for this request, although there is a session."""
-    session, request = browser.session, pending.request
-    if session is None:
-        return True
+    request, age = pending.request, now - session.authenticated_at
     if session.authenticated_at >= pending.created_at:
-        return False
+        # For this very request: it cannot be asked for again at once, whatever the max_age.
+        return request.max_age is not None and age > max(
+            timedelta(seconds=request.max_age), TIME_TO_CONSENT
+        )
     if {"login", "select_account"}.intersection(request.prompt):
         return True
-    if is_another_user(browser, pending):
+    if is_another_user(session, pending):
         return True
-    age = browser.server.clock.now() - session.authenticated_at
     return request.max_age is not None and age > timedelta(seconds=request.max_age)
 
 
-def is_another_user(browser: Browser, pending: Pending) -> bool:
+def is_another_user(session: Session, pending: Pending) -> bool:
     """Whether somebody else is logged in than the request's ``id_token_hint`` names."""
-    hinted, session = pending.request.hinted_user, browser.session
-    return hinted is not None and session is not None and hinted != str(session.user_id)
-
-
-def is_settled(browser: Browser, pending: Pending) -> bool:
-    """Whether it is clear who is asked for their consent."""
-    return not must_log_in(browser, pending) and not is_another_user(browser, pending)
+    hinted = pending.request.hinted_user
+    return hinted is not None and hinted != str(session.user_id)
 
 
 async def grantable_scopes(
-    server: Server, session: Session, request: AuthorizationRequest, client: RegisteredClient
+    connection: AsyncConnection,
+    session: Session,
+    request: AuthorizationRequest,
+    client: RegisteredClient,
 ) -> list[str]:
     """Those of the requested scopes that the user has, and the client still may have."""
-    async with server.database.read() as connection:
-        allowed = client.scopes & await find_enabled_scopes(connection, session.user_id)
+    allowed = client.scopes & await find_enabled_scopes(connection, session.user_id)
     return [name for name in request.scopes if name in allowed]
 
 
 async def _must_consent(
-    server: Server,
+    connection: AsyncConnection,
     session: Session,
     request: AuthorizationRequest,
     client: RegisteredClient,
@@ -196,44 +271,40 @@ async def _must_consent(
         return True
     if not is_remembering_safe(client, request.redirect_uri):
         return True
-    async with server.database.read() as connection:
-        remembered = await remembered_scopes(connection, session.user_id, request.client_id)
+    remembered = await remembered_scopes(connection, session.user_id, request.client_id)
     return not remembered.issuperset(scopes)
 
 
-async def grant(
-    server: Server, session: Session, pending: Pending, scopes: Sequence[str]
-) -> Response:
-    """Send the user back with a code."""
-    request = pending.request
-    expires_at = server.clock.now() + timedelta(seconds=server.settings.authorization_code_ttl)
-    async with server.database.transaction() as connection:
-        if not await finish_pending(connection, pending.key):
-            raise PageError("This login is finished already", START_AGAIN)
-        code = await issue_code(
-            connection,
-            request,
-            user_id=session.user_id,
-            session_id=session.id,
-            scope=" ".join(scopes),
-            expires_at=expires_at,
+def _unless_silent(pending: Pending, step: Step) -> Step | Answer:
+    """``step``, or why a request with ``prompt=none`` cannot be answered without it."""
+    if "none" not in pending.request.prompt:
+        return step
+    if step is Step.LOGIN:
+        return _error("login_required", "The user must log in.")
+    return _error("consent_required", "The user must consent.")
+
+
+def _error(error: str, description: str) -> Answer:
+    return {"error": error, "error_description": description}
+
+
+async def _finish(connection: AsyncConnection, pending: Pending) -> None:
+    """Take a stored request away. Raises :class:`PageError` if it was answered before."""
+    if pending.key is not None and not await finish_pending(connection, pending.key):
+        raise PageError("This login is finished already", START_AGAIN)
+
+
+async def _show(server: Server, request: Request, pending: Pending, step: Step) -> Response:
+    """Send the browser to a page of this server, with a key to the request, which waits."""
+    if pending.key is None:
+        address = origin_of(request).address
+        pending = await server.database.transact(
+            lambda connection: store_pending(connection, pending, address)
         )
-    return answer(
-        server, request.redirect_uri, request.response_mode, {"code": code}, request.state
-    )
+    return redirect(f"{server.settings.issuer}/{step}", {"request": str(pending.key)})
 
 
-async def refuse(
-    server: Server, pending: Pending, error: str, description: str, *events: Event
-) -> Response:
-    """Send the user back with an error, and write down what brought it about."""
-    async with server.database.transaction() as connection:
-        if not await finish_pending(connection, pending.key):
-            raise PageError("This login is finished already", START_AGAIN)
-        if events:
-            await record(connection, server.clock.now(), *events)
-    request = pending.request
-    parameters = {"error": error, "error_description": description}
+def _answer(server: Server, request: AuthorizationRequest, parameters: Answer) -> Response:
     return answer(server, request.redirect_uri, request.response_mode, parameters, request.state)
 
 

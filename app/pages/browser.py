@@ -1,11 +1,12 @@
 """The browser behind a request: its cookies, its session, the forms that it sends."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, EventType, record
 from app.errors import InvalidRequestError
@@ -15,6 +16,7 @@ from app.login.browser_sessions import (
     Session,
     end_session,
     find_session,
+    hold_session,
     replace_session,
     start_session,
 )
@@ -24,8 +26,14 @@ from app.server import CurrentServer, Server
 from app.web.form import read_form
 from app.web.origin import origin_of
 
+Result = TypeVar("Result")
+
 BROWSER_COOKIE_LIFETIME = 400 * 24 * 3600
 """Seconds. What browsers grant at most."""
+
+
+class LoggedOutError(Exception):
+    """The session is over, if there was one. Nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class Browser:
     """The value of the cookie that its forms are bound to."""
     is_new: bool
     session: Session | None
+    """As it was at the beginning of the request: what to show is chosen by it, and nothing more."""
 
     def form_token(self, purpose: str) -> str:
         """The hidden field of a form that is shown to this browser, for this user."""
@@ -68,6 +77,25 @@ class Browser:
                 "You may have logged in or out in another tab, or your browser refuses cookies. "
                 "Go back to the application, and start again.",
             )
+
+    async def transact(
+        self, work: Callable[[AsyncConnection, Session], Awaitable[Result]]
+    ) -> Result:
+        """Do ``work`` in a transaction through which the session goes on and its user is held.
+
+        Whatever a browser changes goes through here. Raises :class:`LoggedOutError`.
+        """
+        if self.session is None:
+            raise LoggedOutError
+        session_id = self.session.id
+
+        async def work_for_session(connection: AsyncConnection) -> Result:
+            session = await hold_session(connection, session_id, self.server.clock.now())
+            if session is None:
+                raise LoggedOutError
+            return await work(connection, session)
+
+        return await self.server.database.transact(work_for_session)
 
     def event(self, event_type: EventType, **more: Any) -> Event:
         """An event of the audit trail that the user of this browser brought about."""

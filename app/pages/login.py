@@ -53,8 +53,10 @@ async def login_page(
             return RedirectResponse(f"{server.settings.issuer}/account", 303)
         return _page(browser, None, None)
     pending, client = await load_pending(server, key)
+    session, now = browser.session, server.clock.now()
     silent = "none" in pending.request.prompt
-    if silent or not (switch or must_log_in(browser, pending)):
+    wanted = switch or session is None or must_log_in(session, pending, now)
+    if silent or not wanted:
         return browser.remember(await proceed(browser, pending, client))
     return _page(browser, pending, client, username=pending.request.login_hint)
 

@@ -1,16 +1,18 @@
 """Logging out: OpenID Connect RP-Initiated Logout 1.0."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fastapi import APIRouter, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
 from app.errors import InvalidRequestError
-from app.login.browser_sessions import end_session
+from app.login.browser_sessions import Session, end_session
 from app.oauth2.redirect_uris import form_targets
 from app.pages.authorize import redirect
-from app.pages.browser import Browser, CurrentBrowser
+from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import render
 from app.server import CurrentServer, Server
@@ -95,11 +97,13 @@ async def _read(server: Server, parameters: Mapping[str, str]) -> LogoutRequest:
 
 
 async def _end(server: Server, browser: Browser, wanted: LogoutRequest) -> Response:
-    if browser.session is not None:
-        async with server.database.transaction() as connection:
-            now = server.clock.now()
-            await end_session(connection, browser.session.id, now)
-            await record(connection, now, browser.event("session.ended"))
+    async def end(connection: AsyncConnection, session: Session) -> None:
+        now = server.clock.now()
+        await end_session(connection, session.id, now)
+        await record(connection, now, browser.event("session.ended"))
+
+    with suppress(LoggedOutError):  # what the user wanted is so
+        await browser.transact(end)
     return browser.forget_session(_done(wanted))
 
 

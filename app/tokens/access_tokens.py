@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from app.clock import Clock
 from app.identity.clients import RegisteredClient
 from app.security import jwt
-from app.security.jwt import InvalidTokenError
+from app.security.jwt import InvalidTokenError, PrivateKey
 from app.security.opaque import generate_secret
 from app.settings import Settings
 from app.tokens.keys import KeyRing
@@ -69,25 +69,32 @@ class AccessTokens:
         self._clock = clock
         self._kept: OrderedDict[bytes, AccessToken] = OrderedDict()
 
-    async def sign(
+    async def signing_key(self) -> PrivateKey:
+        """The key to sign with. Raises :class:`~app.tokens.keys.NoSigningKeyError`."""
+        return await self._keys.signing(self._settings.access_token_alg)
+
+    def sign(
         self,
+        key: PrivateKey,
         *,
         subject: str,
         client_id: str,
         scope: str,
         login_id: uuid.UUID | None,
         client_stamp: str = "",
+        lifetime: int,
     ) -> str:
-        """A signed access token (RFC 9068, section 2.2), with ``sid`` when a user logged in.
+        """An access token (RFC 9068, section 2.2), with ``sid`` when a user logged in.
 
-        The ``jti`` of a token that a client gets for itself begins with the client's stamp.
+        ``lifetime`` is in seconds. The ``jti`` of a token that a client gets for itself begins with
+        the client's stamp.
         """
         issued_at = int(self._clock.now().timestamp())
         claims = {
             "iss": self._settings.issuer,
             "sub": subject,
             "aud": self._settings.audience,
-            "exp": issued_at + self._settings.access_token_ttl,
+            "exp": issued_at + lifetime,
             "iat": issued_at,
             "jti": f"{client_stamp}.{generate_secret()}" if client_stamp else generate_secret(),
             "client_id": client_id,
@@ -95,7 +102,6 @@ class AccessTokens:
         }
         if login_id is not None:
             claims["sid"] = str(login_id)
-        key = await self._keys.signing(self._settings.access_token_alg)
         return jwt.sign(claims, key, TYP)
 
     async def verify(self, token: str) -> AccessToken:

@@ -1,12 +1,17 @@
 """Authorization requests that wait for their user, and the codes that come of them."""
 
+import json
 import uuid
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.trail import network_of
+from app.database.engines import lock
+from app.identity.users import holding
 from app.models import AuthorizationCode, BrowserSession, PendingAuthorization
 from app.security.opaque import generate_secret, hash_secret
 
@@ -14,54 +19,87 @@ PENDING_LIFETIME = timedelta(minutes=30)
 """In which a person has logged in and decided."""
 
 
+MOST_WAITING = 100
+"""Requests that wait from one network. With one more the oldest of that network goes."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class AuthorizationRequest:
-    """A valid authorization request (RFC 6749, section 4.1.1; OpenID Connect Core, 3.1.2.1)."""
+    """A valid authorization request (RFC 6749, section 4.1.1; OpenID Connect Core, 3.1.2.1).
+
+    It waits in the database across deployments. So a field that is added has the default of a
+    request that does not have it; what decides who gets the code has none.
+    """
 
     client_id: str
     redirect_uri: str
     redirect_uri_given: bool
     """Whether the request had it: then the token request must repeat it."""
     scopes: list[str]
-    state: str | None
-    nonce: str | None
+    state: str | None = None
+    nonce: str | None = None
     code_challenge: str | None
-    response_mode: str
-    prompt: list[str]
-    max_age: int | None
-    login_hint: str
-    hinted_user: str | None
+    response_mode: str = "query"
+    prompt: list[str] = field(default_factory=list)
+    max_age: int | None = None
+    login_hint: str = ""
+    hinted_user: str | None = None
     """The ``sub`` of a valid ``id_token_hint``."""
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes that it takes while it waits."""
+        return len(json.dumps(asdict(self)))
+
+
+_STORED_REQUEST = TypeAdapter(AuthorizationRequest)
 
 
 @dataclass(frozen=True)
 class Pending:
-    """An authorization request that waits."""
+    """An authorization request that was not answered yet."""
 
-    key: str
     request: AuthorizationRequest
     created_at: datetime
+    key: str | None = None
+    """What the browser has of it while it is stored; None if it is not."""
 
 
 async def store_pending(
-    connection: AsyncConnection, request: AuthorizationRequest, now: datetime
+    connection: AsyncConnection, pending: Pending, address: str | None
 ) -> Pending:
-    """Keep a request while its user logs in and consents."""
-    key = generate_secret()
+    """Keep a request while its user logs in and consents.
+
+    Only so many wait from the network of ``address``, so that nobody fills the table: there the
+    oldest make room.
+    """
+    key, network_hash = generate_secret(), hash_secret(f"network {network_of(address)}")
+    await lock(connection, f"pending {network_hash}")
+    waiting = (
+        select(PendingAuthorization.key_hash)
+        .where(PendingAuthorization.network_hash == network_hash)
+        .order_by(PendingAuthorization.created_at.desc())
+        .limit(MOST_WAITING)
+        .offset(MOST_WAITING - 1)
+    )
+    await connection.execute(
+        delete(PendingAuthorization).where(PendingAuthorization.key_hash.in_(waiting))
+    )
     await connection.execute(
         insert(PendingAuthorization).values(
             key_hash=hash_secret(key),
-            client_id=request.client_id,
-            request=asdict(request),
-            created_at=now,
-            expires_at=now + PENDING_LIFETIME,
+            client_id=pending.request.client_id,
+            network_hash=network_hash,
+            request=asdict(pending.request),
+            created_at=pending.created_at,
+            expires_at=pending.created_at + PENDING_LIFETIME,
         )
     )
-    return Pending(key, request, now)
+    return replace(pending, key=key)
 
 
 async def find_pending(connection: AsyncConnection, key: str, now: datetime) -> Pending | None:
-    """The request of that key, unless it has expired or was finished."""
+    """The request of that key, unless it has expired, was finished, or cannot be read any more."""
     row = (
         await connection.execute(
             select(PendingAuthorization.request, PendingAuthorization.created_at).where(
@@ -70,7 +108,12 @@ async def find_pending(connection: AsyncConnection, key: str, now: datetime) -> 
             )
         )
     ).one_or_none()
-    return None if row is None else Pending(key, AuthorizationRequest(**row[0]), row[1])
+    if row is None:
+        return None
+    try:
+        return Pending(_STORED_REQUEST.validate_python(row.request), row.created_at, key)
+    except ValidationError:
+        return None  # another version of this server stored it
 
 
 async def finish_pending(connection: AsyncConnection, key: str) -> bool:
@@ -122,13 +165,26 @@ class Code:
     nonce: str | None
     expires_at: datetime
     auth_time: datetime
+    session_expires_at: datetime
     session_ended: bool
+
+
+_HOLD_USER_OF_CODE = holding(
+    select(AuthorizationCode.user_id)
+    .where(AuthorizationCode.code_hash == bindparam("code_hash"))
+    .scalar_subquery()
+)
 
 
 async def consume_code(
     connection: AsyncConnection, code: str, client_id: str, now: datetime
 ) -> Code | None:
-    """Use the client's code up: of any number of simultaneous uses one succeeds."""
+    """Use the client's code up: of any number of simultaneous uses one succeeds.
+
+    Its user is held first, so that a logout or a withdrawal is either seen here or sees what is
+    issued.
+    """
+    await connection.execute(_HOLD_USER_OF_CODE, {"code_hash": hash_secret(code)})
     row = (
         await connection.execute(
             update(AuthorizationCode)
@@ -153,12 +209,12 @@ async def consume_code(
         return None
     session = (
         await connection.execute(
-            select(BrowserSession.created_at, BrowserSession.ended_at).where(
-                BrowserSession.id == row.session_id
-            )
+            select(
+                BrowserSession.created_at, BrowserSession.expires_at, BrowserSession.ended_at
+            ).where(BrowserSession.id == row.session_id)
         )
     ).one()
-    return Code(*row, session.created_at, session.ended_at is not None)
+    return Code(*row, session.created_at, session.expires_at, session.ended_at is not None)
 
 
 async def record_login_of_code(connection: AsyncConnection, code: str, login_id: uuid.UUID) -> None:

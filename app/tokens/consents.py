@@ -9,6 +9,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import insert_unless
+from app.identity.users import hold_user
 from app.models import AuthorizationCode, Client, Consent, Login
 
 
@@ -77,6 +78,7 @@ async def withdraw(
 
     False if there was nothing to forget.
     """
+    await hold_user(connection, user_id)
     forgotten = await connection.execute(
         delete(Consent)
         .where(Consent.user_id == user_id, Consent.client_id == client_id)

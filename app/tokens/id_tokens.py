@@ -42,10 +42,19 @@ class IdTokens:
         self._keys = keys
         self._clock = clock
 
-    async def sign(
+    async def signing_key(self, alg: Algorithm) -> PrivateKey:
+        """The key to sign with, made now if nobody needed one for ``alg`` before."""
+        try:
+            return await self._keys.signing(alg)
+        except NoSigningKeyError:
+            await ensure_signing_key(self._database, self._encryption, alg, self._clock)
+            self._keys.forget()
+            return await self._keys.signing(alg)
+
+    def sign(
         self,
+        key: PrivateKey,
         *,
-        alg: Algorithm,
         subject: str,
         client_id: str,
         login_id: uuid.UUID,
@@ -62,12 +71,12 @@ class IdTokens:
             "exp": issued_at + self._settings.id_token_ttl,
             "iat": issued_at,
             "auth_time": int(auth_time.timestamp()),
-            "at_hash": _half_hash(access_token, alg),
+            "at_hash": _half_hash(access_token, key.alg),
             "sid": str(login_id),
         }
         if nonce is not None:
             claims["nonce"] = nonce
-        return jwt.sign(claims, await self._key(alg), TYP.upper())
+        return jwt.sign(claims, key, TYP.upper())
 
     async def read_hint(self, token: str) -> tuple[str, str] | None:
         """The ``sub`` and ``aud`` of an ID token of ours, expired or not; None for anything else.
@@ -86,15 +95,6 @@ class IdTokens:
         except jwt.InvalidTokenError:
             return None
         return str(verified.claims["sub"]), str(verified.claims["aud"])
-
-    async def _key(self, alg: Algorithm) -> PrivateKey:
-        try:
-            return await self._keys.signing(alg)
-        except NoSigningKeyError:
-            # A client was registered for an algorithm that nobody needed before.
-            await ensure_signing_key(self._database, self._encryption, alg, self._clock)
-            self._keys.forget()
-            return await self._keys.signing(alg)
 
 
 def _half_hash(access_token: str, alg: Algorithm) -> str:

@@ -96,12 +96,21 @@ class KeyRing:
         return (await self._recent.get("all")).public
 
     async def signing(self, alg: Algorithm) -> PrivateKey:
-        """The key that signs with ``alg`` now. Raises :class:`NoSigningKeyError`."""
+        """The key that signs with ``alg`` now: the newest whose time has come.
+
+        Where none has, the one whose time comes first, for there is nothing else to wait for.
+        Raises :class:`NoSigningKeyError`.
+        """
         now = self._clock.now()
-        for active_from, key in (await self._recent.get("all")).signing:
-            if key.alg == alg and active_from <= now:
-                return key
-        raise NoSigningKeyError(alg)
+        newest_first = [
+            (active_from, key)
+            for active_from, key in (await self._recent.get("all")).signing
+            if key.alg == alg
+        ]
+        if not newest_first:
+            raise NoSigningKeyError(alg)
+        active = (key for active_from, key in newest_first if active_from <= now)
+        return next(active, newest_first[-1][1])
 
     def forget(self) -> None:
         """Read the keys anew at the next use, after this very worker has made one."""

@@ -4,6 +4,9 @@ RFC 6749, section 6; RFC 9700, section 4.14. A token is consumed by one conditio
 any number of simultaneous uses, over any number of processes, one succeeds. Whether the family is
 alive is written in one place, its login: revoking it wins against a refresh that runs meanwhile,
 because what that refresh still issues hangs on an ended login.
+
+With a grace period a token can have several successors, of which one may be used: that is a rule on
+more than one row, so their uses stand in line, holding the user.
 """
 
 import uuid
@@ -35,8 +38,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from app.audit.trail import Event, Origin, record
-from app.database.engines import Database
-from app.identity.users import SCOPES_OF_USER
+from app.database.engines import Database, retry_conflicts
+from app.identity.users import SCOPES_OF_USER, holding
 from app.models import AuditEvent, ClientScope, Login, RefreshToken, User, UserScope
 from app.models.base import UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
@@ -74,7 +77,7 @@ class PresentedToken:
     family: Family
     issued_at: datetime
     takeable: bool
-    """Fresh, or shielded by the grace period."""
+    """The only one of its siblings that can still be used, or shielded by the grace period."""
 
 
 _INSERT_TOKEN = insert(RefreshToken)
@@ -128,8 +131,14 @@ def _family(row: Row[Any]) -> Family:
 
 
 def _takeable(graceful: bool) -> ColumnElement[bool]:
-    """Fresh, or shielded as the one that was replaced just now."""
-    fresh = RefreshToken.used_at.is_(None)
+    """Fresh, as all its siblings are; or shielded as the one that was replaced just now."""
+    sibling = aliased(RefreshToken)
+    sibling_used = exists().where(
+        sibling.parent_hash == RefreshToken.parent_hash,
+        sibling.token_hash != _TOKEN,
+        sibling.used_at.is_not(None),
+    )
+    fresh = RefreshToken.used_at.is_(None) & ~sibling_used
     if not graceful:
         return fresh
     successor = aliased(RefreshToken)
@@ -163,6 +172,19 @@ async def find_refresh_token(
     if row is None:
         return None
     return PresentedToken(_family(row), row.issued_at, bool(row.takeable))
+
+
+_HOLD_USER_OF_TOKEN = holding(
+    select(Login.user_id)
+    .join_from(RefreshToken, Login, RefreshToken.login_id == Login.id)
+    .where(RefreshToken.token_hash == _TOKEN)
+    .scalar_subquery()
+)
+
+
+async def hold_user_of_token(connection: AsyncConnection, token: str) -> None:
+    """Hold the user of a refresh token: what is read of it then stays so."""
+    await connection.execute(_HOLD_USER_OF_TOKEN, {"presented_hash": hash_secret(token)})
 
 
 def _grantable(asked: int, on_sqlite: bool) -> ColumnElement[bool]:
@@ -276,7 +298,7 @@ async def rotate(
 
     ``scopes`` are what is asked for, empty for all: a token is never used up for nothing.
     ``grace`` is how long a token that was just used may come again, for a client that lost the
-    answer: as long as no successor was used, and only a few times.
+    answer: as long as no successor was used, and only a few times. Of the successors one is used.
     """
     successor = generate_secret()
     refreshed = Event(type=REFRESHED, client_id=client_id, origin=origin)
@@ -291,12 +313,21 @@ async def rotate(
         "from_agent": row["user_agent"],
         **{f"asked_{number}": scope for number, scope in enumerate(scopes)},
     }
-    if not database.is_sqlite:
+
+    async def rotate_at_once(connection: AsyncConnection) -> Row[Any] | None:
+        statement = _rotate_at_once(len(scopes), bool(grace))
+        found: Row[Any] | None = (await connection.execute(statement, parameters)).one_or_none()
+        return found
+
+    async def by_itself() -> Row[Any] | None:
         async with database.statement() as connection:
-            statement = _rotate_at_once(len(scopes), bool(grace))
-            found = (await connection.execute(statement, parameters)).one_or_none()
-        return None if found is None else (_family(found), successor)
-    async with database.transaction() as connection:
+            return await rotate_at_once(connection)
+
+    async def after_siblings(connection: AsyncConnection) -> Row[Any] | None:
+        await hold_user_of_token(connection, token)
+        return await rotate_at_once(connection)
+
+    async def step_by_step(connection: AsyncConnection) -> Row[Any] | None:
         consume = _consume(len(scopes), bool(grace), True)
         login_id = await connection.scalar(consume, parameters)
         if login_id is None:
@@ -310,12 +341,19 @@ async def rotate(
                 "issued_at": now,
             },
         )
-        found = (
-            await connection.execute(_FAMILY_OF_LOGIN, {"login_id": login_id, "at_now": now})
-        ).one()
+        family = await connection.execute(_FAMILY_OF_LOGIN, {"login_id": login_id, "at_now": now})
+        found: Row[Any] = family.one()
         user_id = found.user_id
         await record(connection, now, replace(refreshed, actor=str(user_id), user_id=user_id))
-    return _family(found), successor
+        return found
+
+    if database.is_sqlite:
+        found = await database.transact(step_by_step)
+    elif grace:
+        found = await database.transact(after_siblings)
+    else:
+        found = await retry_conflicts(by_itself)
+    return None if found is None else (_family(found), successor)
 
 
 async def revoke_family(
@@ -325,6 +363,7 @@ async def revoke_family(
 
     Returns the ids of the login and of its user if it went on until now.
     """
+    await hold_user_of_token(connection, token)
     login_id = (
         select(RefreshToken.login_id)
         .where(RefreshToken.token_hash == hash_secret(token))

@@ -1,12 +1,15 @@
 """One's own account: the e-mail address, the password, the sessions."""
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import insert
 
+from app.identity import users
+from app.models import Login
 from app.server import Server
 from app.settings import Settings
 from tests.assertions import (
@@ -16,8 +19,9 @@ from tests.assertions import (
     assert_problem,
 )
 from tests.clock import TestClock
-from tests.conftest import make_settings
+from tests.conftest import ISSUER, make_settings
 from tests.factories import PASSWORD, TestClient, TestUser, add_user, bearer, log_in
+from tests.meanwhile import Meanwhile
 from tests.oauth2.forger import assert_accepted, assert_refused
 from tests.oauth2.lifecycle import (
     INACTIVE,
@@ -391,6 +395,35 @@ async def test_a_change_of_another_form_is_refused_without_repeating_it(
     assert NEW_PASSWORD not in response.text
 
 
+async def test_a_password_that_was_changed_meanwhile_is_not_overwritten(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, own: Tokens, meanwhile: Meanwhile
+) -> None:
+    async def change() -> None:
+        async with server.database.transaction() as connection:
+            account = await users.get_account(connection, alice.id)
+            now = server.clock.now()
+            assert await users.change_password(connection, account, "somebody faster's", now)
+
+    meanwhile(server, change)
+    response = await set_password(http, own, current_password=PASSWORD, new_password=NEW_PASSWORD)
+    assert_problem(response, 403)
+    assert response.json()["detail"] == WRONG
+    async with server.database.read() as connection:
+        account = await users.get_account(connection, alice.id)
+    assert account.password_hash == "somebody faster's"
+
+
+async def test_every_new_password_has_another_stamp(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, own: Tokens
+) -> None:
+    async with server.database.read() as connection:
+        before = await users.get_account(connection, alice.id)
+    await set_password(http, own, current_password=PASSWORD, new_password=NEW_PASSWORD)
+    async with server.database.read() as connection:
+        after = await users.get_account(connection, alice.id)
+    assert before.security_stamp != after.security_stamp
+
+
 # The sessions
 
 
@@ -510,6 +543,90 @@ async def test_a_very_long_name_of_a_browser_is_cut(
     )
     (session,) = await sessions(http, response.json())
     assert session["user_agent"] == "x" * 255
+
+
+async def listed_at(
+    http: httpx2.AsyncClient, tokens: Tokens, address: str
+) -> tuple[list[str], str | None]:
+    """The ids on a page, and the address of the next one."""
+    response = await http.get(address, headers=bearer(tokens["access_token"]))
+    assert response.status_code == 200, response.text
+    link = response.headers.get("link")
+    ids = [session["id"] for session in response.json()]
+    if link is None:
+        return ids, None
+    address, relation = link.split("; ")
+    assert relation == 'rel="next"'
+    return ids, address.removeprefix("<").removesuffix(">")
+
+
+async def test_a_long_list_is_read_in_pages_newest_first(
+    http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, own: Tokens, clock: TestClock
+) -> None:
+    expected = [str(login_of(own))]
+    for seconds in (1, 0, 1, 0):
+        clock.advance(seconds)
+        expected.append(str(login_of(await log_in(http, alice, shop, SCOPE))))
+    whole, _ = await listed_at(http, own, "/users/me/sessions")
+    found, address = await listed_at(http, own, "/users/me/sessions?limit=2")
+    while address is not None:
+        assert address.startswith(f"{ISSUER}/users/me/sessions?limit=2&cursor=")
+        more, address = await listed_at(http, own, address)
+        assert len(more) in (1, 2)
+        found += more
+    assert found == whole
+    assert set(found) == set(expected)
+    assert found[-1] == str(login_of(own))
+
+
+async def test_a_page_holds_fifty_unless_it_is_asked_for_more(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient, own: Tokens
+) -> None:
+    async with server.database.transaction() as connection:
+        for _ in range(60):
+            await connection.execute(
+                insert(Login).values(
+                    user_id=alice.id,
+                    client_id=shop.client_id,
+                    scope="profile",
+                    created_at=server.clock.now(),
+                    expires_at=server.clock.now() + timedelta(days=1),
+                )
+            )
+    shown, address = await listed_at(http, own, "/users/me/sessions")
+    assert (len(shown), address is None) == (50, False)
+    shown, address = await listed_at(http, own, "/users/me/sessions?limit=200")
+    assert (len(shown), address) == (61, None)
+
+
+async def test_a_page_after_sessions_that_are_over_goes_on_where_it_was(
+    http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, own: Tokens, clock: TestClock
+) -> None:
+    clock.advance(1)
+    second = await log_in(http, alice, shop, SCOPE)
+    (first_shown,), address = await listed_at(http, own, "/users/me/sessions?limit=1")
+    assert first_shown == str(login_of(second))
+    assert (await end_session(http, own, login_of(second))).status_code == 204
+    assert address is not None
+    assert await listed_at(http, own, address) == ([str(login_of(own))], None)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "cursor=",
+        "cursor=x",
+        "cursor=1.2",
+        "cursor=" + "9" * 18 + "." + "a" * 32,
+    ],
+)
+async def test_a_page_that_there_cannot_be_is_refused(
+    http: httpx2.AsyncClient, own: Tokens, query: str
+) -> None:
+    headers = bearer(own["access_token"])
+    assert_problem(await http.get(f"/users/me/sessions?{query}", headers=headers), 422)
 
 
 # Ending a session

@@ -79,8 +79,13 @@ async def token_of(
             now=now,
             expires_at=now + timedelta(days=1),
         )
-    token = await server.access_tokens.sign(
-        subject=str(user.id), client_id=client_id, scope=scope, login_id=login_id
+    token = server.access_tokens.sign(
+        await server.access_tokens.signing_key(),
+        subject=str(user.id),
+        client_id=client_id,
+        scope=scope,
+        login_id=login_id,
+        lifetime=server.settings.access_token_ttl,
     )
     return bearer(token)
 
@@ -89,12 +94,14 @@ async def token_of_client(server: Server, client: TestClient, *scopes: str) -> d
     """The header with a token of a client that acts for itself."""
     async with server.database.read() as connection:
         stored = await find_client(connection, client.client_id)
-    token = await server.access_tokens.sign(
+    token = server.access_tokens.sign(
+        await server.access_tokens.signing_key(),
         subject=client.client_id,
         client_id=client.client_id,
         scope=" ".join(scopes),
         login_id=None,
         client_stamp=stored.security_stamp if stored else "",
+        lifetime=server.settings.access_token_ttl,
     )
     return bearer(token)
 

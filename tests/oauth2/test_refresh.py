@@ -608,13 +608,37 @@ class TestGrace:
         assert again["refresh_token"] != lost["refresh_token"]
         await assert_accepted(http, again["access_token"])
 
-    async def test_each_successor_works(
+    @pytest.mark.parametrize("which", [0, 1, 2])
+    async def test_any_one_of_the_successors_works(
+        self, http: httpx2.AsyncClient, shop: TestClient, first: Tokens, which: int
+    ) -> None:
+        successors = [await refreshed(http, shop, first["refresh_token"]) for _ in range(3)]
+        third = await refreshed(http, shop, successors[which]["refresh_token"])
+        await refreshed(http, shop, third["refresh_token"])
+
+    async def test_a_second_one_of_the_successors_ends_the_family(
         self, http: httpx2.AsyncClient, shop: TestClient, first: Tokens
     ) -> None:
         lost = await refreshed(http, shop, first["refresh_token"])
         again = await refreshed(http, shop, first["refresh_token"])
-        await refreshed(http, shop, again["refresh_token"])
-        await refreshed(http, shop, lost["refresh_token"])
+        third = await refreshed(http, shop, again["refresh_token"])
+        assert await introspected(http, shop, lost["refresh_token"]) == INACTIVE
+        assert_invalid_grant(await refresh(http, shop, lost["refresh_token"]))
+        await assert_dead(http, shop, first, lost, again, third)
+
+    async def test_of_all_successors_used_at_once_one_succeeds_and_the_family_is_dead(
+        self, http: httpx2.AsyncClient, shop: TestClient, first: Tokens
+    ) -> None:
+        successors = [
+            await refreshed(http, shop, first["refresh_token"]) for _ in range(MAX_SUCCESSORS)
+        ]
+        responses = await asyncio.gather(
+            *(refresh(http, shop, each["refresh_token"]) for each in successors)
+        )
+        statuses = Counter(response.status_code for response in responses)
+        assert statuses == {200: 1, 400: MAX_SUCCESSORS - 1}
+        (third,) = [response.json() for response in responses if response.status_code == 200]
+        await assert_dead(http, shop, *successors, third)
 
     async def test_the_successors_are_of_one_family(
         self, http: httpx2.AsyncClient, shop: TestClient, first: Tokens

@@ -7,6 +7,7 @@ putting some in.
 
 import asyncio
 from collections.abc import Coroutine, Generator
+from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
 import httpx2
@@ -28,7 +29,9 @@ from app.management.authority import operating
 from app.management.clients import ClientChanges, change_client
 from app.management.users import UserChanges, change_user
 from app.oauth2 import revocation
+from app.oauth2.grants import authorization_code as code_grant
 from app.oauth2.grants import refresh_token as refresh_grant
+from app.oauth2.tokens import begin_login
 from app.server import Server
 from app.tokens.key_rotation import list_keys, retire_key, rotate_key
 from app.tokens.refresh_tokens import find_refresh_token, rotate
@@ -48,6 +51,7 @@ from tests.oauth2.lifecycle import (
 from tests.oauth2.token_model import (
     ACCESS_TTL,
     REFRESH_TTL,
+    SESSION_TTL,
     AccessToken,
     Application,
     Login,
@@ -98,7 +102,7 @@ class TokenLifecycle(RuleBasedStateMachine):
             database_url=self.url,
             access_token_ttl=ACCESS_TTL,
             refresh_token_ttl=REFRESH_TTL,
-            session_ttl=10**7,
+            session_ttl=SESSION_TTL,
         )
         self.app = self.shared.fresh_app(made, self.clock)
         self.server: Server = self.app.state.server
@@ -196,7 +200,7 @@ class TokenLifecycle(RuleBasedStateMachine):
         code = await flow.code()
         response = await flow.exchange(code)
         assert response.status_code == 200, response.text
-        visit = Visit()
+        visit = Visit(self.clock.now() + timedelta(seconds=SESSION_TTL))
         self.model.visits.append(visit)
         login = self.model.begin(self.shop, self.person, code=code, visit=visit, offline=offline)
         self.keep(self.shop, login, response.json())
@@ -253,13 +257,17 @@ class TokenLifecycle(RuleBasedStateMachine):
         assert response.status_code == (200 if by.enabled else 401), response.text
         self.model.revoked(token, by)
 
-    @precondition(lambda self: any(not visit.over for visit in self.model.visits))
+    @precondition(lambda self: self.visits_that_go_on())
     @rule(which=any_of)
     def log_out(self, which: int) -> None:
-        numbers = [n for n, visit in enumerate(self.model.visits) if not visit.over]
+        numbers = self.visits_that_go_on()
         number = numbers[which % len(numbers)]
         self.run(self._log_out(self.browsers[number]))
         self.model.logged_out(self.model.visits[number])
+
+    def visits_that_go_on(self) -> list[int]:
+        now = self.model.now
+        return [n for n, visit in enumerate(self.model.visits) if not visit.over(now)]
 
     @staticmethod
     async def _log_out(browser: httpx2.AsyncClient) -> None:
@@ -316,6 +324,12 @@ class TokenLifecycle(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([2, 2, 60, 60, 600, ACCESS_TTL - 2, ACCESS_TTL, REFRESH_TTL - 2]))
     def wait(self, seconds: int) -> None:
         self.pass_time(seconds)
+
+    @precondition(lambda self: self.visits_that_go_on())
+    @rule()
+    def let_the_newest_browser_session_run_out(self) -> None:
+        newest = self.model.visits[self.visits_that_go_on()[-1]]
+        self.pass_time(int((newest.ends_at - self.model.now).total_seconds()))
 
     @precondition(lambda self: len(self.model.keys) < MOST_KEYS)
     @rule(at_once=st.booleans())
@@ -419,6 +433,11 @@ async def rotate_for_anybody(database: Any, token: str, client_id: str, *more: A
     return await rotate(database, token, owner, *more)
 
 
+async def begin_without_an_end(*arguments: Any, ends_by: object, **more: Any) -> Any:
+    """In the place of the beginning of a login that ends with its browser session."""
+    return await begin_login(*arguments, **more)
+
+
 @pytest.mark.parametrize(
     ("module", "replaced"),
     [
@@ -429,6 +448,9 @@ async def rotate_for_anybody(database: Any, token: str, client_id: str, *more: A
             id="revocation of access tokens removed",
         ),
         pytest.param(refresh_grant, {"rotate": rotate_for_anybody}, id="client binding removed"),
+        pytest.param(
+            code_grant, {"begin_login": begin_without_an_end}, id="end of the session ignored"
+        ),
     ],
 )
 def test_the_machine_finds_a_bug(

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 ACCESS_TTL = 900
 REFRESH_TTL = 4000
-"""Seconds. Short, so that both ends are reached."""
+SESSION_TTL = 2500
+"""Seconds. Short, so that all three ends are reached."""
 
 
 @dataclass
@@ -32,7 +33,11 @@ class Person:
 class Visit:
     """A browser session."""
 
-    over: bool = False
+    ends_at: datetime
+    ended: bool = False
+
+    def over(self, now: datetime) -> bool:
+        return self.ended or now >= self.ends_at
 
 
 @dataclass
@@ -128,6 +133,8 @@ class Model:
         offline: bool = False,
     ) -> Login:
         ends_at = self.now + timedelta(seconds=REFRESH_TTL)
+        if visit is not None and not offline:
+            ends_at = min(ends_at, visit.ends_at)
         login = Login(owner, user, ends_at, visit, offline, code)
         self.logins.append(login)
         return login
@@ -141,6 +148,8 @@ class Model:
         refresh_token: str | None = None,
     ) -> None:
         expires_at = self.now + timedelta(seconds=ACCESS_TTL)
+        if login is not None:
+            expires_at = min(expires_at, login.ends_at)
         self.access_tokens.append(AccessToken(access_token, owner, kid, expires_at, login))
         if login is not None and refresh_token is not None:
             login.refresh_tokens.append(RefreshToken(refresh_token, login))
@@ -168,7 +177,7 @@ class Model:
 
     def logged_out(self, visit: Visit) -> None:
         """A browser session ends, with the logins through it that are not offline."""
-        visit.over = True
+        visit.ended = True
         for login in self.logins:
             if login.visit is visit and not login.offline:
                 login.ended = True
@@ -179,7 +188,7 @@ class Model:
             if login.user is user and login is not kept:
                 login.ended = True
         for visit in self.visits:
-            visit.over = visit.over or visit is not kept.visit
+            visit.ended = visit.ended or visit is not kept.visit
 
     def user_disabled(self, user: Person) -> None:
         user.enabled = False
@@ -187,7 +196,7 @@ class Model:
             if login.user is user:
                 login.ended = True
         for visit in self.visits:
-            visit.over = True
+            visit.ended = True
 
     def rotated(self, kid: str, others_until: datetime) -> None:
         """A key was added, and takes over: the others go when their last token is over."""

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 
 from app.models import User
+from app.pages import account as account_page
 from app.server import Server
 from tests.clock import TestClock
 from tests.conftest import ISSUER
@@ -56,6 +57,12 @@ async def log_in_here(browser: httpx2.AsyncClient, user: TestUser) -> None:
 def browsers_on(page: Page) -> list[str]:
     """The ids of the browser sessions that the page shows."""
     return [form.fields["browser"] for form in page.forms if "browser" in form.fields]
+
+
+def older(response: httpx2.Response, of: str) -> str | None:
+    """The address of the next page of that list."""
+    found = re.search(rf'href="(account\?{of}=[0-9a-f.]+)#{of}"', response.text)
+    return f"/{found[1]}" if found else None
 
 
 async def press(browser: httpx2.AsyncClient, /, **fields: str) -> httpx2.Response:
@@ -269,7 +276,71 @@ async def test_to_end_a_login_twice_is_no_error(flow: CodeFlow) -> None:
         await assert_done(flow.browser, response, SESSION_ENDED)
 
 
+async def test_many_logins_are_shown_in_pages(
+    flow: CodeFlow, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_page, "SHOWN", 2)
+    expected: list[str] = []
+    for _ in range(5):
+        clock.advance(1)
+        expected.insert(0, str(login_of(await flow.tokens())))
+    shown = []
+    address: str | None = "/account"
+    while address is not None:
+        response = await flow.browser.get(address)
+        forms = Page(response).forms
+        shown.append([form.fields["session"] for form in forms if "session" in form.fields])
+        address = older(response, "logins")
+    assert shown == [expected[:2], expected[2:4], expected[4:]]
+
+
+async def test_a_login_of_a_later_page_is_ended(
+    flow: CodeFlow, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account_page, "SHOWN", 1)
+    tokens = await flow.tokens()
+    clock.advance(1)
+    await flow.tokens()
+    address = older(await flow.browser.get("/account"), "logins")
+    assert address is not None
+    form = Page(await flow.browser.get(address)).form_with(session=str(login_of(tokens)))
+    await assert_done(flow.browser, await submit(flow.browser, form), SESSION_ENDED)
+    assert not await is_active(flow.browser, flow.client, tokens["refresh_token"])
+
+
+@pytest.mark.parametrize("cursor", ["x", "1.2", "\u00fc", "9" * 40 + "." + "a" * 32])
+async def test_what_is_no_place_in_a_list_shows_the_newest(flow: CodeFlow, cursor: str) -> None:
+    await flow.tokens()
+    plain = await flow.browser.get("/account")
+    response = await flow.browser.get("/account", params={"logins": cursor, "browsers": cursor})
+    assert (response.status_code, response.text) == (200, plain.text)
+
+
 # Browsers
+
+
+async def test_many_browsers_are_shown_in_pages_and_this_one_first_on_each(
+    flow: CodeFlow,
+    other_browser: httpx2.AsyncClient,
+    clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(account_page, "SHOWN", 2)
+    await flow.finish()
+    (own,) = browsers_on(await account(flow.browser))
+    expected: list[str] = []
+    for _ in range(3):
+        clock.advance(1)
+        other_browser.cookies.clear()
+        await log_in_here(other_browser, flow.user)
+        expected.insert(0, browsers_on(await account(other_browser))[0])
+    first = await flow.browser.get("/account")
+    assert browsers_on(Page(first)) == [own, *expected[:2]]
+    address = older(first, "browsers")
+    assert address is not None
+    second = await flow.browser.get(address)
+    assert browsers_on(Page(second)) == [own, expected[2]]
+    assert older(second, "browsers") is None
 
 
 async def test_the_page_shows_the_browsers_of_the_user_newest_first(

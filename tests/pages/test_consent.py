@@ -130,7 +130,7 @@ async def test_the_page_has_one_button_for_yes_and_one_for_no(flow: CodeFlow) ->
     page = Page(await flow.consent_page())
     assert page.all("button") == ["Allow", "Do not allow"]
     assert page.form.choices == [("decision", "allow"), ("decision", "deny")]
-    assert list(page.form.fields) == ["form_token", "request"]
+    assert list(page.form.fields) == ["form_token", "request", "shown"]
 
 
 async def test_who_is_not_logged_in_is_led_to_the_login(flow: CodeFlow) -> None:
@@ -564,6 +564,57 @@ async def test_a_password_that_is_too_old_by_now_is_asked_for_before_the_decisio
     page = await flow.consent_page(scope="profile email", max_age="60")
     clock.advance(61)
     assert_asks_to_log_in(await flow.allow(page))
+
+
+@pytest.mark.parametrize(
+    ("max_age", "waited", "asked"),
+    [("90", 90, False), ("90", 91, True), ("0", 60, False), ("0", 61, True)],
+)
+async def test_a_login_for_the_request_grows_too_old_while_the_form_is_open(
+    flow: CodeFlow, clock: TestClock, max_age: str, waited: int, asked: bool
+) -> None:
+    page = await flow.consent_page(max_age=max_age)
+    clock.advance(waited)
+    response = await flow.allow(page)
+    if not asked:
+        assert_code_answer(response)
+        return
+    assert_asks_to_log_in(response)
+    consent = await flow.follow(await flow.log_in(await flow.follow(response)))
+    assert_code_answer(await flow.allow(consent))
+
+
+# What was shown is what is granted
+
+
+async def test_a_scope_that_the_user_gets_after_the_page_was_shown_is_not_granted(
+    flow: CodeFlow, server: Server
+) -> None:
+    await take_from_user(server, flow.user, "email")
+    page = await flow.consent_page(scope="profile email")
+    await give_to_user(server, flow.user, "email")
+    code = read_answer(await flow.allow(page))["code"]
+    assert (await flow.exchange(code)).json()["scope"] == "profile"
+    assert await remembered(server) == [("shop", "profile")]
+    assert_asks_to_allow(await flow.start(scope="profile email"))
+
+
+@pytest.mark.parametrize("shown", ["profile email", "email", "", "profile  ", "email profile"])
+async def test_a_form_with_another_list_of_scopes_allows_nothing(
+    flow: CodeFlow, server: Server, shown: str
+) -> None:
+    page = await flow.consent_page(scope="profile")
+    assert_error_page(await flow.allow(page, shown=shown), STALE_FORM)
+    assert await remembered(server) == []
+
+
+async def test_a_form_without_its_list_of_scopes_allows_nothing(
+    flow: CodeFlow, server: Server
+) -> None:
+    form = Page(await flow.consent_page(scope="profile")).form
+    response = await submit(flow.browser, form, {"decision": "allow"}, leave_out="shown")
+    assert_error_page(response, STALE_FORM)
+    assert await remembered(server) == []
 
 
 # What the tokens can do is what was allowed

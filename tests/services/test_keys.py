@@ -297,6 +297,17 @@ async def test_a_key_is_published_before_it_signs(server: Server, clock: TestClo
     assert (await server.keys.signing("ES256")).kid == coming
 
 
+async def test_a_key_whose_time_has_not_come_signs_if_there_is_no_other(
+    server: Server, clock: TestClock
+) -> None:
+    first = (await server.keys.signing("ES256")).kid
+    coming = await add_key(server, "ES256", at_once=False)
+    await retire(server, first)
+    clock.advance(2)
+    assert await published(server, "ES256") == {coming}
+    assert (await server.keys.signing("ES256")).kid == coming
+
+
 async def test_a_retired_key_neither_signs_nor_is_published(
     server: Server, clock: TestClock
 ) -> None:

@@ -15,7 +15,7 @@ from app.identity.users import find_enabled_scopes
 from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.redirect_uris import registered_uris
-from app.oauth2.tokens import NewLogin, begin_login, user_tokens
+from app.oauth2.tokens import NewLogin, begin_login, find_signing_keys, user_tokens
 from app.tokens.authorizations import (
     Code,
     consume_code,
@@ -45,15 +45,17 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     code = request.form.get("code")
     if code is None:
         raise InvalidRequestError(description="The request needs a code.")
-    async with server.database.transaction() as connection:
-        outcome = await _redeem(connection, request, code)
+    keys = await find_signing_keys(request)
+    outcome = await server.database.transact(lambda connection: _redeem(connection, request, code))
     # Raised outside: the code is used up, and what it issued is ended, whatever the answer.
     if isinstance(outcome, str):
         raise InvalidGrantError(outcome, REFUSED)
-    return await user_tokens(
+    return user_tokens(
         request,
+        keys,
         user_id=outcome.code.user_id,
         login_id=outcome.login.id,
+        login_expires_at=outcome.login.expires_at,
         scope=outcome.scope,
         refresh_token=outcome.login.refresh_token,
         auth_time=outcome.code.auth_time,
@@ -75,10 +77,13 @@ async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str)
     if used is None:
         return await _answer_reuse(connection, request, code)
     allowed = client.scopes & await find_enabled_scopes(connection, used.user_id)
-    scope = " ".join(name for name in used.scope.split() if name in allowed)
+    scopes = [name for name in used.scope.split() if name in allowed]
+    offline = "offline_access" in scopes
     refusal = _mismatch(request, used)
-    if refusal is None and not scope:
+    if refusal is None and not scopes:
         refusal = "the user is disabled, or nothing that was allowed is left"
+    if refusal is None and not offline and now >= used.session_expires_at:
+        refusal = "the browser session has run out"
     if refusal is not None:
         refused = Event(
             type="code.refused",
@@ -89,6 +94,7 @@ async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str)
         )
         await record(connection, now, refused)
         return refusal
+    scope = " ".join(scopes)
     login = await begin_login(
         connection,
         request,
@@ -96,6 +102,7 @@ async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str)
         scope,
         session_id=used.session_id,
         auth_time=used.auth_time,
+        ends_by=None if offline else used.session_expires_at,
     )
     await record_login_of_code(connection, code, login.id)
     return _Redeemed(used, login, scope)
@@ -107,16 +114,16 @@ async def _answer_reuse(connection: AsyncConnection, request: TokenRequest, code
     if used is None:
         return "the code is unknown, or another client's"
     now = request.server.clock.now()
-    if used.login_id is not None:
-        await end_login(connection, used.login_id, now)
-    reused = Event(
-        type="code.reused",
-        user_id=used.user_id,
-        client_id=request.client.client_id,
-        origin=request.origin,
-        details={"session": str(used.login_id)} if used.login_id else {},
-    )
-    await record(connection, now, reused)
+    # Only what ends something is written down: what is dead can be presented for ever.
+    if used.login_id is not None and await end_login(connection, used.login_id, now):
+        reused = Event(
+            type="code.reused",
+            user_id=used.user_id,
+            client_id=request.client.client_id,
+            origin=request.origin,
+            details={"session": str(used.login_id)},
+        )
+        await record(connection, now, reused)
     return "the code was used before"
 
 

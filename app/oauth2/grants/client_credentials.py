@@ -30,12 +30,16 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     scope = " ".join(requested_scopes(request.form.get("scope", ""), own))
     if not scope:
         raise InvalidScopeError("nothing is left to grant")
-    access_token = await request.server.access_tokens.sign(
+    server = request.server
+    lifetime = server.settings.access_token_ttl
+    access_token = server.access_tokens.sign(
+        await server.access_tokens.signing_key(),
         subject=client.client_id,
         client_id=client.client_id,
         scope=scope,
         login_id=None,
         client_stamp=client.security_stamp,
+        lifetime=lifetime,
     )
     issued = Event(
         type="token.issued",
@@ -44,8 +48,8 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         origin=request.origin,
         details={"grant": request.grant_type, "scope": scope},
     )
-    request.server.audit_batch.add(issued, request.server.clock.now())
-    return token_response(request.server, access_token, scope)
+    server.audit_batch.add(issued, server.clock.now())
+    return token_response(access_token, scope, lifetime)
 
 
 GRANT = Grant("client_credentials", PARAMETERS, exchange)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFormStrict
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
 from app.errors import (
@@ -23,7 +24,7 @@ from app.login.authentication import AuthenticationError, Door
 from app.login.throttle import TooManyFailuresError
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, requested_scopes
-from app.oauth2.tokens import begin_login, user_tokens
+from app.oauth2.tokens import NewLogin, begin_login, find_signing_keys, user_tokens
 from app.security.passwords import QueueFullError
 
 
@@ -80,6 +81,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     """
     server = request.server
     requested = requested_scopes(request.form.get("scope", ""), request.client)
+    keys = await find_signing_keys(request)
     try:
         door = Door("token", request.origin, request.client.client_id)
         account = await server.authenticator.authenticate(form.username, form.password, door)
@@ -106,18 +108,24 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
             actor=None,
             details={"door": door.name, "reason": "no scope to grant"},
         )
-        async with server.database.transaction() as connection:
-            await record(connection, server.clock.now(), failed)
+        await server.database.transact(
+            lambda connection: record(connection, server.clock.now(), failed)
+        )
         raise
-    async with server.database.transaction() as connection:
+
+    async def begin(connection: AsyncConnection) -> NewLogin:
         await record(connection, server.clock.now(), succeeded)
-        login = await begin_login(
+        return await begin_login(
             connection, request, account.id, scope, security_stamp=account.security_stamp
         )
-    return await user_tokens(
+
+    login = await server.database.transact(begin)
+    return user_tokens(
         request,
+        keys,
         user_id=account.id,
         login_id=login.id,
+        login_expires_at=login.expires_at,
         scope=scope,
         refresh_token=login.refresh_token,
     )

@@ -1,8 +1,11 @@
 """The refresh token grant: RFC 6749, section 6; rotation as RFC 9700, section 4.14.2, wants it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
 from app.errors import (
@@ -14,10 +17,12 @@ from app.errors import (
 from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, split_scope
-from app.oauth2.tokens import user_tokens
-from app.tokens.refresh_tokens import find_refresh_token, rotate
+from app.oauth2.tokens import find_signing_keys, user_tokens
+from app.tokens.refresh_tokens import find_refresh_token, hold_user_of_token, rotate
 
 REFUSED = "The refresh token is expired, revoked or invalid."
+NEVER_GRANTED = "A requested scope was not granted at login."
+NONE_LEFT = "The user has none of the requested scopes."
 
 
 PARAMETERS = {
@@ -38,52 +43,71 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         raise InvalidRequestError(description="The request needs a refresh_token.")
     asked = split_scope(request.form.get("scope", ""))
     grace = timedelta(seconds=server.settings.refresh_reuse_grace)
+    keys = await find_signing_keys(request)
     now = server.clock.now()
     rotated = await rotate(server.database, token, client_id, asked, now, grace, request.origin)
     if rotated is None:
-        raise await _refusal(request, token, asked, grace)
+        refusal = await server.database.transact(
+            lambda connection: _refuse(connection, request, token, asked, grace)
+        )
+        if refusal.ended_login and server.metrics is not None:
+            server.metrics.refresh_token_reused(client_id)
+        # Raised outside of the transaction: the login has ended, whatever the answer.
+        raise refusal.error
     family, successor = rotated
     scope = grant_scopes(asked or family.scope.split(), family.user_scopes & request.client.scopes)
-    return await user_tokens(
+    return user_tokens(
         request,
+        keys,
         user_id=family.user_id,
         login_id=family.login_id,
+        login_expires_at=family.expires_at,
         scope=scope,
         refresh_token=successor,
         auth_time=family.auth_time,
     )
 
 
-async def _refusal(
-    request: TokenRequest, token: str, asked: Sequence[str], grace: timedelta
-) -> OAuth2Error:
+@dataclass(frozen=True)
+class _Refusal:
+    error: OAuth2Error
+    ended_login: bool = False
+
+
+async def _refuse(
+    connection: AsyncConnection,
+    request: TokenRequest,
+    token: str,
+    asked: Sequence[str],
+    grace: timedelta,
+) -> _Refusal:
     """Why the token was not taken. Ends the login of one that was used before."""
     server = request.server
     now = server.clock.now()
-    async with server.database.transaction() as connection:
-        presented = await find_refresh_token(connection, token, now, grace)
-        if presented is None:
-            return InvalidGrantError("unknown refresh token", REFUSED)
-        if presented.family.client_id != request.client.client_id:
-            return InvalidGrantError("the refresh token of another client", REFUSED)
-        if not presented.family.alive:
-            return InvalidGrantError("the login is over, or the user disabled", REFUSED)
-        if presented.takeable:
-            if set(asked).difference(presented.family.scope.split()):
-                return InvalidScopeError(description="A requested scope was not granted at login.")
-            return InvalidScopeError(description="The user has none of the requested scopes.")
-        await end_login(connection, presented.family.login_id, now)
-        reused = Event(
-            type="token.reused",
-            user_id=presented.family.user_id,
-            client_id=presented.family.client_id,
-            origin=request.origin,
-            details={"session": str(presented.family.login_id)},
+    await hold_user_of_token(connection, token)
+    presented = await find_refresh_token(connection, token, now, grace)
+    if presented is None:
+        return _Refusal(InvalidGrantError("unknown refresh token", REFUSED))
+    if presented.family.client_id != request.client.client_id:
+        return _Refusal(InvalidGrantError("the refresh token of another client", REFUSED))
+    if not presented.family.alive:
+        return _Refusal(InvalidGrantError("the login is over, or the user disabled", REFUSED))
+    if presented.takeable:
+        never_granted = set(asked).difference(presented.family.scope.split())
+        return _Refusal(
+            InvalidScopeError(description=NEVER_GRANTED if never_granted else NONE_LEFT)
         )
-        await record(connection, now, reused)
-        if server.metrics is not None:
-            server.metrics.refresh_token_reused(presented.family.client_id)
-        return InvalidGrantError("reused refresh token: its login was ended", REFUSED)
+    await end_login(connection, presented.family.login_id, now)
+    reused = Event(
+        type="token.reused",
+        user_id=presented.family.user_id,
+        client_id=presented.family.client_id,
+        origin=request.origin,
+        details={"session": str(presented.family.login_id)},
+    )
+    await record(connection, now, reused)
+    error = InvalidGrantError("reused refresh token: its login was ended", REFUSED)
+    return _Refusal(error, ended_login=True)
 
 
 GRANT = Grant("refresh_token", PARAMETERS, exchange)

@@ -1,0 +1,30 @@
+"""What somebody else does at the worst moment: between the checks of a request and its writing."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.server import Server
+
+Work = Callable[[], Awaitable[Any]]
+
+Meanwhile = Callable[[Server, Work], None]
+
+
+def happen_before_the_next_transaction(
+    monkeypatch: pytest.MonkeyPatch, server: Server, work: Work
+) -> None:
+    """Let ``work`` be done, and committed, just before the server begins its next transaction."""
+    begin = server.database.transaction
+
+    @asynccontextmanager
+    async def begin_after_work() -> AsyncGenerator[AsyncConnection]:
+        monkeypatch.setattr(server.database, "transaction", begin)
+        await work()
+        async with begin() as connection:
+            yield connection
+
+    monkeypatch.setattr(server.database, "transaction", begin_after_work)

@@ -1,0 +1,235 @@
+"""What happens between the check of a browser's session and the writing of what it asks for.
+
+The session is looked at again in the transaction that writes. Whoever is logged out by then has
+changed nothing, and is led to log in.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import httpx2
+import pytest
+from sqlalchemy import select, update
+
+from app.identity import users
+from app.login import browser_sessions as sessions
+from app.models import AuditEvent, AuthorizationCode, BrowserSession, Consent
+from app.server import Server
+from app.tokens import consents
+from tests.clock import TestClock
+from tests.factories import PASSWORD, TestUser, disable_user
+from tests.meanwhile import Meanwhile
+from tests.oauth2.lifecycle import is_active, take_from_user
+from tests.pages.flow import (
+    CodeFlow,
+    Page,
+    assert_asks_to_allow,
+    assert_asks_to_log_in,
+    assert_code_answer,
+    assert_error_answer,
+    read_answer,
+    submit,
+)
+
+NEW = "another long and good password"
+
+Undoing = Callable[[Server, TestUser], Awaitable[None]]
+
+
+async def log_out_everywhere(server: Server, user: TestUser) -> None:
+    async with server.database.transaction() as connection:
+        await sessions.end_other_sessions(connection, user.id, None, server.clock.now())
+
+
+async def let_the_session_run_out(server: Server, user: TestUser) -> None:
+    async with server.database.transaction() as connection:
+        await connection.execute(
+            update(BrowserSession)
+            .where(BrowserSession.user_id == user.id)
+            .values(expires_at=server.clock.now())
+        )
+
+
+UNDOINGS = pytest.mark.parametrize(
+    "undo",
+    [
+        pytest.param(log_out_everywhere, id="logged_out"),
+        pytest.param(let_the_session_run_out, id="run_out"),
+        pytest.param(disable_user, id="disabled"),
+    ],
+)
+
+
+async def events(server: Server) -> list[str]:
+    async with server.database.read() as connection:
+        return list(await connection.scalars(select(AuditEvent.type).order_by(AuditEvent.id)))
+
+
+async def codes(server: Server) -> int:
+    async with server.database.read() as connection:
+        return len((await connection.scalars(select(AuthorizationCode.code_hash))).all())
+
+
+async def remembered(server: Server) -> set[str]:
+    async with server.database.read() as connection:
+        return set(await connection.scalars(select(Consent.scope)))
+
+
+# The account page
+
+
+@UNDOINGS
+@pytest.mark.parametrize("action", ["session", "browser", "elsewhere", "application", "password"])
+async def test_a_form_of_the_account_page_changes_nothing_once_its_session_is_over(
+    flow: CodeFlow,
+    server: Server,
+    other_browser: httpx2.AsyncClient,
+    meanwhile: Meanwhile,
+    action: str,
+    undo: Undoing,
+) -> None:
+    elsewhere = CodeFlow(other_browser, flow.user, flow.client, scope="profile offline_access")
+    kept = await elsewhere.tokens()
+    await flow.finish()
+    page = Page(await flow.browser.get("/account"))
+    field = {"session": "session", "browser": "browser", "application": "client"}.get(action)
+    forms = [form for form in page.forms if form.fields.get("action") == action]
+    form = forms[-1] if field else page.form_with(action=action)
+    before, allowed = await events(server), await remembered(server)
+    meanwhile(server, lambda: undo(server, flow.user))
+    fields = {"current_password": PASSWORD, "new_password": NEW} if action == "password" else {}
+    response = await submit(flow.browser, form, fields)
+    assert (response.status_code, response.headers["location"]) == (303, f"{flow.origin}/login")
+    assert (await events(server), await remembered(server)) == (before, allowed)
+    if undo is not disable_user:
+        assert await is_active(flow.browser, flow.client, kept["refresh_token"])
+
+
+async def test_a_password_that_was_changed_meanwhile_is_not_overwritten(
+    flow: CodeFlow, server: Server, meanwhile: Meanwhile
+) -> None:
+    await flow.finish()
+    form = Page(await flow.browser.get("/account")).form_with(action="password")
+
+    async def change() -> None:
+        async with server.database.transaction() as connection:
+            account = await users.get_account(connection, flow.user.id)
+            assert await users.change_password(
+                connection, account, "the hash of somebody faster", server.clock.now()
+            )
+
+    meanwhile(server, change)
+    response = await submit(flow.browser, form, {"current_password": PASSWORD, "new_password": NEW})
+    assert (response.status_code, Page(response).alert) == (400, "The current password is wrong.")
+    async with server.database.read() as connection:
+        account = await users.get_account(connection, flow.user.id)
+    assert account.password_hash == "the hash of somebody faster"
+    assert "password.changed" not in await events(server)
+
+
+# The consent page
+
+
+@UNDOINGS
+@pytest.mark.parametrize("decision", ["allow", "deny"])
+async def test_an_answer_at_the_consent_page_counts_for_nothing_once_its_session_is_over(
+    flow: CodeFlow, server: Server, meanwhile: Meanwhile, decision: str, undo: Undoing
+) -> None:
+    page = await flow.consent_page()
+    before = await events(server)
+    meanwhile(server, lambda: undo(server, flow.user))
+    assert_asks_to_log_in(await flow.decide(page, decision))
+    assert (await codes(server), await remembered(server)) == (0, set())
+    assert await events(server) == before
+
+
+async def test_a_scope_that_is_taken_away_at_the_last_moment_is_not_allowed(
+    flow: CodeFlow, server: Server, meanwhile: Meanwhile
+) -> None:
+    page = await flow.consent_page(scope="profile email")
+    meanwhile(server, lambda: take_from_user(server, flow.user, "email"))
+    code = read_answer(await flow.allow(page))["code"]
+    assert (await flow.exchange(code)).json()["scope"] == "profile"
+    assert await remembered(server) == {"profile"}
+
+
+async def test_a_max_age_that_passes_at_the_last_moment_asks_for_the_password(
+    flow: CodeFlow, server: Server, meanwhile: Meanwhile, clock: TestClock
+) -> None:
+    await flow.finish(scope="profile")
+    clock.advance(1)
+    page = await flow.consent_page(scope="profile email", max_age="60")
+
+    async def wait() -> None:
+        clock.advance(60)
+
+    meanwhile(server, wait)
+    assert_asks_to_log_in(await flow.allow(page))
+    assert await remembered(server) == {"profile"}
+
+
+# The code that is issued without asking
+
+
+@UNDOINGS
+async def test_no_code_is_issued_once_the_session_is_over(
+    flow: CodeFlow, server: Server, meanwhile: Meanwhile, undo: Undoing
+) -> None:
+    await flow.finish()
+    before = await codes(server)
+    meanwhile(server, lambda: undo(server, flow.user))
+    assert_asks_to_log_in(await flow.start())
+    assert await codes(server) == before
+
+
+@UNDOINGS
+async def test_a_silent_request_is_told_that_a_login_is_required_then(
+    flow: CodeFlow, server: Server, meanwhile: Meanwhile, undo: Undoing
+) -> None:
+    await flow.finish()
+    meanwhile(server, lambda: undo(server, flow.user))
+    response = await flow.start(prompt="none")
+    assert_error_answer(response, "login_required", "The user must log in.")
+
+
+async def test_no_code_is_issued_on_a_consent_that_was_just_taken_back(
+    flow: CodeFlow, server: Server, meanwhile: Meanwhile
+) -> None:
+    await flow.finish()
+    before = await codes(server)
+
+    async def withdraw() -> None:
+        async with server.database.transaction() as connection:
+            now = server.clock.now()
+            assert await consents.withdraw(connection, flow.user.id, "shop", now)
+
+    meanwhile(server, withdraw)
+    assert_asks_to_allow(await flow.start())
+    assert await codes(server) == before
+
+
+# Logging out and in
+
+
+async def test_a_logout_whose_session_is_over_meanwhile_is_done_and_writes_nothing(
+    flow: CodeFlow, server: Server, meanwhile: Meanwhile
+) -> None:
+    await flow.finish()
+    form = Page(await flow.browser.get("/logout")).form
+    before = await events(server)
+    meanwhile(server, lambda: log_out_everywhere(server, flow.user))
+    response = await submit(flow.browser, form)
+    assert (response.status_code, Page(response).heading) == (200, "You are logged out")
+    assert await events(server) == before
+
+
+async def test_a_login_does_not_revive_what_a_logout_in_another_tab_just_ended(
+    flow: CodeFlow, server: Server, meanwhile: Meanwhile, clock: TestClock
+) -> None:
+    """The same user's new session takes the place of the old one, unless that is over."""
+    code = await flow.code()
+    clock.advance(1)
+    page = await flow.login_page(prompt="login")
+    meanwhile(server, lambda: log_out_everywhere(server, flow.user))
+    assert_code_answer(await flow.log_in(page))
+    response = await flow.exchange(code)
+    assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
