@@ -214,10 +214,10 @@ OTHERWISE: Mapping[str, str] = {
     "PUT /schemes/api-key/cookie": "sets a cookie",
     "DELETE /schemes/api-key/cookie": "takes a cookie away",
     "POST /authorize": "stores what anybody may ask: tests/pages/test_authorize.py",
-    "POST /login": "tests/pages/test_nothing_stale_in_a_browser.py",
-    "POST /consent": "tests/pages/test_nothing_stale_in_a_browser.py",
-    "POST /account": "tests/pages/test_nothing_stale_in_a_browser.py",
-    "POST /logout": "tests/pages/test_nothing_stale_in_a_browser.py",
+    "POST /login": "tests/pages/test_meanwhile.py",
+    "POST /consent": "tests/pages/test_meanwhile.py",
+    "POST /account": "tests/pages/test_meanwhile.py",
+    "POST /logout": "tests/pages/test_meanwhile.py",
 }
 """Routes that change something without an access token, and where they are tested."""
 
@@ -281,6 +281,13 @@ async def disable_the_client(scene: Scene) -> None:
         await change_client(operator, scene.console.client_id, changes)
 
 
+async def disable_and_enable_the_client(scene: Scene) -> None:
+    for disabled in (True, False):
+        async with operating(scene.server.database, scene.server.clock) as operator:
+            changes = ClientChanges(disabled=disabled)
+            await change_client(operator, scene.console.client_id, changes)
+
+
 async def delete_the_client(scene: Scene) -> None:
     async with operating(scene.server.database, scene.server.clock) as operator:
         await delete_client(operator, scene.console.client_id)
@@ -336,6 +343,7 @@ OF_LOGINS: Mapping[str, tuple[Loss, str]] = {
     "delete the user": (delete_the_user, "invalid_grant"),
     "reset the password": (reset_the_password, "invalid_grant"),
     "disable the client": (disable_the_client, "invalid_client"),
+    "disable and enable the client": (disable_and_enable_the_client, "invalid_client"),
     "delete the client": (delete_the_client, "invalid_client"),
 }
 """What makes a name and a password, or the client that has them, no longer good."""

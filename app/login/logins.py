@@ -22,9 +22,9 @@ class HeldParties:
     """What is true of a user and a client until the transaction ends."""
 
     user_enabled: bool
-    security_stamp: str
-    """The user's."""
+    user_stamp: str
     client_enabled: bool
+    client_stamp: str
 
 
 # A change of the user waits for this, and so does whoever disables or deletes the client: see
@@ -32,8 +32,9 @@ class HeldParties:
 _HOLD_PARTIES = (
     select(
         User.disabled_at.label("user_disabled_at"),
-        User.security_stamp,
+        User.security_stamp.label("user_stamp"),
         Client.disabled_at.label("client_disabled_at"),
+        Client.security_stamp.label("client_stamp"),
     )
     .join_from(User, Client, Client.client_id == bindparam("client_id"))
     .where(User.id == bindparam("user_id"))
@@ -54,7 +55,10 @@ async def hold_parties(
     if row is None:
         return None
     return HeldParties(
-        row.user_disabled_at is None, row.security_stamp, row.client_disabled_at is None
+        user_enabled=row.user_disabled_at is None,
+        user_stamp=row.user_stamp,
+        client_enabled=row.client_disabled_at is None,
+        client_stamp=row.client_stamp,
     )
 
 

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -13,12 +13,11 @@ class BrowserSession(Base):
     """The row behind a session cookie. The cookie holds a secret, this only its hash."""
 
     __tablename__ = "browser_sessions"
+    __table_args__ = (Index(None, "user_id", "created_at", "id"),)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    user_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), index=True
-    )
+    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     created_at: Mapped[datetime]
     """When the password was typed: the ``auth_time`` of what is issued through this session."""
     expires_at: Mapped[datetime] = mapped_column(index=True)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, Origin, record
 from app.errors import InvalidRequestError
+from app.identity.clients import hold_client
 from app.login.logins import end_login
 from app.oauth2.client_auth import authenticate_client
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
@@ -98,6 +99,7 @@ async def _revoke_access_token(
     connection: AsyncConnection, token: AccessToken, revoked: Event, now: datetime
 ) -> None:
     if token.login_id is None:
+        await hold_client(connection, token.client_id)  # it may be acting with this very token
         expires_at = datetime.fromtimestamp(token.expires_at, UTC)
         if await revoke_token(connection, token.token_id, expires_at):
             await record(connection, now, revoked)
