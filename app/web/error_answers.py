@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -55,7 +56,7 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
         headers = MutableHeaders(raw=[(n.lower().encode(), v.encode()) for n, v in pairs])
         if error.status_code == 405:
             headers["Allow"] = ", ".join(sorted(_methods_of(request)))
-        sentence = _SENTENCES.get(error.status_code, str(error.detail))
+        sentence = _sentence_of(error)
         if request.url.path in PROTOCOL_PATHS:
             protocol_error = InvalidRequestError(description=sentence)
             headers.update(protocol_error.headers(realm))
@@ -79,6 +80,13 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
 
     for outage in OUTAGES:
         app.add_exception_handler(outage, database_error)
+
+
+def _sentence_of(error: HTTPException) -> str:
+    """What a route said itself; in place of Starlette's phrase for a status, a sentence."""
+    if error.detail == HTTPStatus(error.status_code).phrase:
+        return _SENTENCES.get(error.status_code, error.detail)
+    return str(error.detail)
 
 
 def _place(error: Mapping[str, Any]) -> list[str]:
