@@ -10,6 +10,7 @@ from datetime import timedelta
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from app import NAME
 from app.audit.trail import Event, record
 from app.database.engines import OUTAGES, is_outage
 from app.errors import InvalidRequestError
@@ -45,7 +46,7 @@ from app.web.form import parse_pairs, read_pairs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-log = get_logger("latchkey")
+log = get_logger(NAME)
 
 UNAVAILABLE = "The server has an interruption. Try again in a moment."
 
@@ -252,6 +253,7 @@ def answer(
         return redirect(redirect_uri, parameters)
     return render(
         "form_post.html",
+        server.settings,
         popup=True,
         form_targets=form_targets(redirect_uri),
         redirect_uri=redirect_uri,

@@ -12,11 +12,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from app import NAME
 from app.database.engines import OUTAGES, is_outage, lost_a_reference
 from app.errors import (
+    AnsweredError,
     ConflictError,
     InvalidRequestError,
-    LatchkeyError,
     Problem,
     TemporarilyUnavailableError,
     UnavailableError,
@@ -24,14 +25,14 @@ from app.errors import (
 from app.log import get_logger
 from app.web.middleware import PROTOCOL_PATHS
 
-log = get_logger("latchkey")
+log = get_logger(NAME)
 
 
 def add_error_handlers(app: FastAPI, realm: str) -> None:
     """Teach ``app`` to answer every error in its caller's format."""
 
-    @app.exception_handler(LatchkeyError)
-    async def answer(request: Request, error: LatchkeyError) -> Response:
+    @app.exception_handler(AnsweredError)
+    async def answer(request: Request, error: AnsweredError) -> Response:
         if error.reason:
             log.info("refused", kind=type(error).__name__, reason=error.reason)
         return JSONResponse(
