@@ -1,6 +1,6 @@
 """Every error that reaches a caller, and how it is written.
 
-    LatchkeyError
+    AnsweredError
     ├── Problem                   the JSON API and the command line      RFC 9457
     │   ├── ForbiddenError        403
     │   ├── NotFoundError         404
@@ -35,7 +35,7 @@ RETRY_AFTER = 2
 """Seconds after which a request refused for load is worth another try."""
 
 
-class LatchkeyError(Exception):
+class AnsweredError(Exception):
     """An error with an answer of its own."""
 
     status: int = 400
@@ -55,7 +55,7 @@ class LatchkeyError(Exception):
         return {}
 
 
-class Problem(LatchkeyError):
+class Problem(AnsweredError):
     """RFC 9457, section 3. The detail is also what the command line prints."""
 
     media_type = "application/problem+json"
@@ -145,7 +145,7 @@ class UnavailableError(Problem):
         return {"Retry-After": str(RETRY_AFTER)}
 
 
-class OAuth2Error(LatchkeyError):
+class OAuth2Error(AnsweredError):
     """RFC 6749, section 5.2."""
 
     error: ClassVar[str]
@@ -241,7 +241,7 @@ class SlowDownError(TemporarilyUnavailableError):
         return {**super().headers(realm), "Retry-After": str(self.retry_after)}
 
 
-class BearerError(LatchkeyError):
+class BearerError(AnsweredError):
     """RFC 6750, section 3."""
 
     status = 401

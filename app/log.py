@@ -10,6 +10,11 @@ from typing import Any, Literal
 import structlog
 from structlog.types import Processor
 
+from app import NAME
+
+ACCESS_LOG = f"{NAME}.access"
+"""The logger of requests."""
+
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -64,7 +69,7 @@ def log_config(log_format: Literal["json", "text"], access_log: bool) -> dict[st
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
             "alembic": {"level": "WARNING"},
-            "latchkey.access": {"level": "INFO" if access_log else "WARNING"},
+            ACCESS_LOG: {"level": "INFO" if access_log else "WARNING"},
             "uvicorn.access": {"level": "CRITICAL", "propagate": False},  # ours has no secrets
         },
     }

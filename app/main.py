@@ -52,7 +52,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
             await server.close()
 
     app = FastAPI(
-        title="Latchkey",
+        title=settings.service_name,
         version=VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,

@@ -21,7 +21,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from app import VERSION
+from app import NAME, VERSION
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """The upper bounds of the histogram: from an answer out of memory to a login in a storm."""
@@ -42,44 +42,44 @@ class Metrics:
         """Everything is at zero, or where the folder of the workers has it."""
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            "latchkey_http_requests",
+            f"{NAME}_http_requests",
             "Requests by the template of their route; status 0 is no answer at all.",
             ("method", "route", "status"),
             registry=registry,
         )
         self._seconds = Histogram(
-            "latchkey_http_request_duration_seconds",
+            f"{NAME}_http_request_duration_seconds",
             "How long requests took.",
             ("method", "route"),
             buckets=SECONDS,
             registry=registry,
         )
         self._logins = Counter(
-            "latchkey_logins",
+            f"{NAME}_logins",
             "Names and passwords that were brought to a door, and what came of it.",
             ("door", "outcome"),
             registry=registry,
         )
         self._tokens = Counter(
-            "latchkey_tokens_issued",
+            f"{NAME}_tokens_issued",
             "Good answers of the token endpoint.",
             ("grant_type", "client_id"),
             registry=registry,
         )
         self._reused = Counter(
-            "latchkey_refresh_tokens_reused",
+            f"{NAME}_refresh_tokens_reused",
             "Used refresh tokens that came back and ended their login.",
             ("client_id",),
             registry=registry,
         )
         self._pending = Gauge(
-            "latchkey_password_hashes_pending",
+            f"{NAME}_password_hashes_pending",
             "Passwords that are hashed or wait for it, as of each worker's last answer.",
             registry=registry,
             multiprocess_mode="livesum",
         )
         build = Gauge(
-            "latchkey_build_info",
+            f"{NAME}_build_info",
             "Always 1.",
             ("version", "python"),
             registry=registry,

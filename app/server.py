@@ -19,7 +19,7 @@ from app.login.throttle import LoginThrottle
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.form_tokens import FormTokens
 from app.security.jwt import Algorithm
-from app.security.passwords import PasswordHasher
+from app.security.passwords import PasswordHasher, PasswordRules
 from app.settings import Settings, SettingsError
 from app.tokens.access_tokens import AccessTokens
 from app.tokens.id_tokens import DEFAULT_ALGORITHM, IdTokens
@@ -47,6 +47,7 @@ class Server:
             settings.login_queue,
             settings.password_peppers,
         )
+        self.password_rules = PasswordRules(settings.password_min_length, settings.service_name)
         self.keys = KeyRing(self.database, self.encryption, clock)
         self.access_tokens = AccessTokens(settings, self.keys, clock)
         self.id_tokens = IdTokens(settings, self.database, self.encryption, self.keys, clock)

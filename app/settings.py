@@ -16,19 +16,27 @@ from pydantic import (
     Field,
     PrivateAttr,
     SecretStr,
+    StringConstraints,
     ValidationError,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app import NAME
 from app.posture import Posture
 
-PREFIX = "LATCHKEY_"
+PREFIX = f"{NAME.upper()}_"
 DOTENV = ".env"
 
-INJECTED_BY_KUBERNETES = ("LATCHKEY_PORT", "LATCHKEY_SERVICE_")
+INJECTED_BY_KUBERNETES = tuple(PREFIX + name for name in ("PORT", "SERVICE_HOST", "SERVICE_PORT"))
+"""What such names begin with where a Kubernetes service has the name of this software."""
 
 DEVELOPMENT_SECRET_KEY = "latchkey-development-secret-key-do-not-deploy"
+
+DEFAULT_REALM = "latchkey"
+"""Not the name of the service: a Digest credential holds for one realm (RFC 7616, section 3.4.2),
+so those that are stored would be void under another.
+"""
 
 DEVELOPMENT_ISSUER = "http://127.0.0.1:8000"
 
@@ -69,7 +77,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=DOTENV, extra="ignore")
 
     environment: Literal["development", "production"] = "production"
-    database_url: str = "sqlite:///./latchkey.db"
+    database_url: str = f"sqlite:///./{NAME}.db"
     secret_key: CommaSeparatedSecrets = []
     issuer: str = ""
     audience: str = ""
@@ -98,7 +106,13 @@ class Settings(BaseSettings):
     api_key_ttl: Seconds = 31_536_000
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
 
-    realm: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$")] = "latchkey"
+    realm: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$")] = DEFAULT_REALM
+    service_name: Annotated[
+        str,
+        StringConstraints(
+            strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"
+        ),
+    ] = NAME.capitalize()
     metrics: bool = False
     log_format: Literal["json", "text"] | None = None
     forwarded_allow_ips: str = "127.0.0.1"
@@ -257,7 +271,7 @@ def _refuse_unknown_names() -> None:
             and upper not in known
             and not upper.startswith(INJECTED_BY_KUBERNETES)
         ):
-            raise SettingsError(f"{name} is not a setting of Latchkey: see .env.example")
+            raise SettingsError(f"{name} is not a setting of {NAME.capitalize()}: see .env.example")
 
 
 def load_settings() -> Settings:

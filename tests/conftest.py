@@ -95,6 +95,7 @@ def make_settings(**changes: object) -> Settings:
         "environment": "development",
         "issuer": ISSUER,
         "default_client_id": "",
+        "access_token_alg": "ES256",  # what many tests name, whatever the default is
         "password_hash_memory_kib": 8,
         "password_hash_time": 1,
         "login_max_failures": 0,

@@ -1,4 +1,4 @@
-"""The operator's command line: section 1 of the contract."""
+"""The operator's command line: what it does, and what it prints."""
 
 import asyncio
 import json

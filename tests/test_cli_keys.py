@@ -90,6 +90,7 @@ def environment(
     monkeypatch.setenv("LATCHKEY_DATABASE_URL", database_url)
     monkeypatch.setenv("LATCHKEY_ISSUER", "https://auth.example.com")
     monkeypatch.setenv("LATCHKEY_SECRET_KEY", SECRET)
+    monkeypatch.setenv("LATCHKEY_ACCESS_TOKEN_ALG", "ES256")
     return monkeypatch
 
 

@@ -201,7 +201,7 @@ async def test_nothing_is_stored_but_assets_and_what_is_published(answers: Answe
         assert response.headers.get_list("cache-control") == [expected], name
 
 
-async def test_other_origins_read_what_the_contract_opens_to_them_and_nothing_else(
+async def test_other_origins_read_what_is_opened_to_them_and_nothing_else(
     answers: Answers,
 ) -> None:
     for name, response in answers.items():

@@ -1,4 +1,4 @@
-"""Settings: section 2 of the contract."""
+"""Settings: their names, their defaults, what they accept."""
 
 import os
 import re
@@ -75,6 +75,7 @@ DEFAULTS: dict[str, object] = {
     "login_queue": 64,
     "request_body_limit": 65536,
     "realm": "latchkey",
+    "service_name": "Latchkey",
     "log_format": "json",
     "forwarded_allow_ips": "127.0.0.1/32",
     "cors_origins": [],
@@ -97,7 +98,7 @@ DEVELOPMENT_DEFAULTS: dict[str, object] = {
 
 
 @pytest.mark.parametrize(("name", "value"), DEFAULTS.items(), ids=DEFAULTS)
-def test_a_setting_has_the_default_of_the_contract(
+def test_a_setting_has_the_default_that_is_documented(
     environment: Environment, name: str, value: object
 ) -> None:
     assert getattr(load(environment, PRODUCTION), name) == value
@@ -123,6 +124,8 @@ def test_development_has_defaults_of_its_own(
         ("password_min_length", "8", 8),
         ("login_queue", "0", 0),
         ("realm", "my realm", "my realm"),
+        ("service_name", " Wonderland Accounts ", "Wonderland Accounts"),
+        ("service_name", "Café ☕", "Café ☕"),
         ("log_format", "text", "text"),
         ("docs", "true", True),
         ("demo_routes", "true", True),
@@ -168,7 +171,10 @@ def test_the_environment_wins_over_the_dotenv_file(environment: Environment) -> 
 # Names
 
 
-@pytest.mark.parametrize("name", ["LATCHKEY_ISUER", "LATCHKEY_", "LATCHKEY_REALM_", "latchkey_x"])
+@pytest.mark.parametrize(
+    "name",
+    ["LATCHKEY_ISUER", "LATCHKEY_", "LATCHKEY_REALM_", "LATCHKEY_SERVICE_NAMES", "latchkey_x"],
+)
 def test_an_unknown_name_in_the_environment_stops_the_start(
     environment: Environment, name: str
 ) -> None:
@@ -233,6 +239,10 @@ def test_names_of_other_programs_are_left_alone(environment: Environment, name: 
         ("realm", "sentinel\n"),
         ("realm", "sentinel é"),
         ("realm", "sentinel 🔑"),
+        ("service_name", ""),
+        ("service_name", " "),
+        ("service_name", "sentinel\nsentinel"),
+        ("service_name", "sentinel" * 11),
         ("log_format", "sentinel"),
         ("docs", "sentinel"),
         ("demo_routes", "sentinel"),

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 
 from app.errors import InvalidError, UnavailableError
-from app.security.passwords import QueueFullError, UnacceptablePasswordError, check_new_password
+from app.security.passwords import QueueFullError, UnacceptablePasswordError
 from app.server import Server
 
 PasswordToSet = Annotated[
@@ -25,7 +25,7 @@ async def hash_new_password(server: Server, password: SecretStr, username: str) 
     """
     plain = password.get_secret_value()
     try:
-        check_new_password(plain, username, server.settings.password_min_length)
+        server.password_rules.check(plain, username)
         return await server.passwords.hash(plain)
     except UnacceptablePasswordError as refusal:
         raise InvalidError(str(refusal)) from None

@@ -13,12 +13,13 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from app import NAME
 from app.audit.trail import Event
 from app.database.engines import Database
 from app.log import get_logger
 from app.models import AuditEvent
 
-log = get_logger("latchkey")
+log = get_logger(NAME)
 
 INTERVAL = 0.5
 """Seconds between an event and its row."""

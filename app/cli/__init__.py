@@ -2,6 +2,7 @@
 
 import typer
 
+from app import NAME
 from app.cli import (
     api_keys,
     audit,
@@ -20,8 +21,7 @@ from app.cli import (
 cli = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,  # a traceback with values could show a secret
-    help="Latchkey: an OAuth2 authorization server. Settings come from the environment: see "
-    "README.md.",
+    help="An OAuth2 authorization server. Settings come from the environment: see README.md.",
 )
 cli.command("serve")(serve.serve)
 cli.command("seed-demo")(seed_demo.seed_demo_data)
@@ -40,4 +40,4 @@ cli.add_typer(audit.cli, name="audit")
 
 def main() -> None:
     """Run the command line."""
-    cli(prog_name="latchkey")
+    cli(prog_name=NAME)

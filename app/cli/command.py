@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from app import NAME
 from app.clock import Clock
 from app.errors import Problem
 from app.identity.scopes import ScopeRefusedError
@@ -51,7 +52,7 @@ def failing_in_one_line() -> Generator[None]:
 
 
 def _fail(line: str) -> None:
-    print(f"latchkey: {line}", file=sys.stderr)
+    print(f"{NAME}: {line}", file=sys.stderr)
     raise typer.Exit(REFUSED) from None
 
 

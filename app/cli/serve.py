@@ -11,10 +11,12 @@ from typing import Annotated
 import typer
 import uvicorn
 
+from app import NAME
 from app.cli.command import failing_in_one_line, run, settings
 from app.log import log_config
 from app.operations.demo import demo_is_present, refuse_demo_data
 from app.server import Server
+from app.settings import PREFIX
 from app.web.http_protocol import BoundedHttpProtocol
 
 SHUTDOWN_TIMEOUT = 30
@@ -35,7 +37,7 @@ def serve(
     configured = settings()
     if not configured.issuer_given:
         # Through the environment, for the workers to read as well.
-        os.environ["LATCHKEY_ISSUER"] = f"http://{_reachable(host)}:{port}"
+        os.environ[f"{PREFIX}ISSUER"] = f"http://{_reachable(host)}:{port}"
         configured = settings()
 
     async def check(server: Server) -> bool:
@@ -80,7 +82,7 @@ def _counting_together(wanted: bool) -> Generator[None]:
     if not wanted:
         yield
         return
-    with TemporaryDirectory(prefix="latchkey-metrics-") as folder:
+    with TemporaryDirectory(prefix=f"{NAME}-metrics-") as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         try:
             yield

@@ -23,7 +23,6 @@ from app.management.users import (
     set_password,
 )
 from app.security.opaque import generate_secret
-from app.security.passwords import check_new_password
 from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Create and manage users.")
@@ -62,7 +61,7 @@ def create(
     password = generate_secret() if given is None else given
 
     async def work(server: Server) -> dict[str, Any]:
-        check_new_password(password, username, server.settings.password_min_length)
+        server.password_rules.check(password, username)
         password_hash = server.passwords.hash_now(password)
         async with operating(server.database, server.clock) as operator:
             user = await register_user(
@@ -134,7 +133,7 @@ def set_user_password(
     async def work(server: Server) -> dict[str, Any]:
         async with server.database.read() as connection:
             user = await get_user_by_name(connection, username)
-        check_new_password(password, user.username, server.settings.password_min_length)
+        server.password_rules.check(password, user.username)
         password_hash = server.passwords.hash_now(password)
         async with operating(server.database, server.clock) as operator:
             await set_password(operator, user.id, password_hash)
@@ -219,7 +218,7 @@ def set_digest(
         if account is None:
             raise NotFoundError(f"there is no user {username!r}")
         if not remove:
-            check_new_password(password, account.username, server.settings.password_min_length)
+            server.password_rules.check(password, account.username)
             if (await server.passwords.verify(password, account.password_hash))[0]:
                 raise InvalidError("the Digest password must differ from the login password")
         async with operating(server.database, server.clock) as operator:

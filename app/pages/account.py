@@ -24,11 +24,7 @@ from app.oauth2.redirect_uris import with_parameters
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
-from app.security.passwords import (
-    QueueFullError,
-    UnacceptablePasswordError,
-    check_new_password,
-)
+from app.security.passwords import QueueFullError, UnacceptablePasswordError
 from app.server import CurrentServer, Server
 from app.tokens import consents
 from app.web.cursors import ROW_CURSOR, page, row_place_at, row_place_of
@@ -151,7 +147,7 @@ async def _change_password(
     door = Door("account", origin_of(browser.request), device=browser.key)
     try:
         account = await server.authenticator.authenticate(session.username, current_password, door)
-        check_new_password(new_password, session.username, server.settings.password_min_length)
+        server.password_rules.check(new_password, session.username)
         password_hash = await server.passwords.hash(new_password)
     except AuthenticationError:
         return WRONG
@@ -197,6 +193,7 @@ async def _page(
     described = await server.scopes.all()
     rendered = render(
         "account.html",
+        server.settings,
         status=status,
         form_token=browser.form_token(PURPOSE),
         session=session,

@@ -14,6 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import NAME
 from app.audit.trail import record
 from app.database.engines import OUTAGES, is_outage
 from app.errors import InvalidRequestError
@@ -50,7 +51,7 @@ from app.web.origin import origin_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-log = get_logger("latchkey")
+log = get_logger(NAME)
 
 UNAVAILABLE = "The server has an interruption. Try again in a moment."
 
@@ -323,6 +324,7 @@ def answer(
         return redirect(redirect_uri, parameters)
     return render(
         "form_post.html",
+        server.settings,
         popup=True,
         form_targets=form_targets(redirect_uri),
         redirect_uri=redirect_uri,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import NAME
 from app.audit.trail import Event, EventType, record
 from app.errors import InvalidRequestError
 from app.identity.users import Account, is_still_proven
@@ -176,12 +177,16 @@ def _is_https(server: Server) -> bool:
 
 
 def _session_cookie(server: Server) -> str:
-    # The prefix makes the browser insist on https, on this very host, on the whole path.
-    return "__Host-latchkey_session" if _is_https(server) else "latchkey_session"
+    return _cookie(server, "session")
 
 
 def _browser_cookie(server: Server) -> str:
-    return "__Host-latchkey_browser" if _is_https(server) else "latchkey_browser"
+    return _cookie(server, "browser")
+
+
+def _cookie(server: Server, use: str) -> str:
+    # The prefix makes the browser insist on https, on this very host, on the whole path.
+    return f"__Host-{NAME}_{use}" if _is_https(server) else f"{NAME}_{use}"
 
 
 async def _current_browser(request: Request, server: CurrentServer) -> Browser:

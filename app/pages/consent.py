@@ -38,6 +38,7 @@ async def consent_page(
     described = await server.scopes.all()
     page = render(
         "consent.html",
+        server.settings,
         popup=True,
         form_targets=form_targets(pending.request.redirect_uri),
         form_token=browser.form_token(_purpose(" ".join(names))),

@@ -8,12 +8,13 @@ from fastapi import FastAPI, Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from app import NAME
 from app.database.engines import OUTAGES, is_outage
 from app.errors import RETRY_AFTER
 from app.log import get_logger
 from app.pages.rendering import render
 
-log = get_logger("latchkey")
+log = get_logger(NAME)
 
 
 class PageError(Exception):
@@ -78,6 +79,7 @@ def add_page_error_handler(app: FastAPI) -> None:
     async def show(request: Request, error: PageError) -> Response:
         page = render(
             "error.html",
+            app.state.server.settings,
             status=error.status,
             popup=True,
             title=error.title,

@@ -122,6 +122,7 @@ def _page(
 ) -> Response:
     page = render(
         "login.html",
+        browser.server.settings,
         status=status,
         popup=True,
         form_targets=form_targets(pending.request.redirect_uri) if pending else (),

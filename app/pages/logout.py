@@ -50,11 +50,12 @@ async def logout_page(request: Request, server: CurrentServer, browser: CurrentB
         parameters = {}
     wanted = await _read(server, parameters)
     if browser.session is None:
-        return _done(wanted)
+        return _done(server, wanted)
     if wanted.hinted_user == str(browser.session.user_id):
         return await _end(server, browser, wanted)
     page = render(
         "logout.html",
+        server.settings,
         form_targets=form_targets(wanted.return_uri) if wanted.return_uri else (),
         form_token=browser.form_token(PURPOSE),
         username=browser.session.username,
@@ -104,10 +105,10 @@ async def _end(server: Server, browser: Browser, wanted: LogoutRequest) -> Respo
 
     with suppress(LoggedOutError):  # what the user wanted is so
         await browser.transact(end)
-    return browser.forget_session(_done(wanted))
+    return browser.forget_session(_done(server, wanted))
 
 
-def _done(wanted: LogoutRequest) -> Response:
+def _done(server: Server, wanted: LogoutRequest) -> Response:
     if wanted.return_uri is not None:
         return redirect(wanted.return_uri, wanted.return_parameters)
-    return render("logged_out.html")
+    return render("logged_out.html", server.settings)

@@ -8,9 +8,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from app.pages.devices import describe_device
-
-SERVICE_NAME = "Latchkey"
-"""On every page: what people know this service by."""
+from app.settings import Settings
 
 _templates = Environment(
     loader=PackageLoader("app.pages"),
@@ -25,7 +23,6 @@ def _moment(at: datetime) -> str:
     return at.strftime("%-d %B %Y, %H:%M UTC")
 
 
-_templates.globals["service_name"] = SERVICE_NAME
 _templates.filters["moment"] = _moment
 _templates.filters["device"] = describe_device
 
@@ -41,18 +38,19 @@ POPUP_HEADERS = {"Cross-Origin-Opener-Policy": "unsafe-none"}
 
 def render(
     template: str,
+    settings: Settings,
     *,
     status: int = 200,
     form_targets: Sequence[str] = (),
     popup: bool = False,
     **values: Any,
 ) -> HTMLResponse:
-    """The page of ``template`` with ``values``.
+    """The page of ``template`` with ``values`` and the name of the service.
 
     ``form_targets`` are the schemes of where else a form, or the redirects that answer it, may
     lead: Chromium holds ``form-action`` against every one of them.
     """
     policy = " ".join([POLICY, *form_targets])
     headers = {"Content-Security-Policy": policy, **(POPUP_HEADERS if popup else {})}
-    page = _templates.get_template(template).render(values)
+    page = _templates.get_template(template).render(values, service_name=settings.service_name)
     return HTMLResponse(page, status, headers)

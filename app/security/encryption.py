@@ -6,6 +6,8 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from app.security.contexts import ENCRYPTION_AT_REST
+
 
 class UndecryptableError(Exception):
     """The value was encrypted under a secret that is not configured here."""
@@ -41,6 +43,5 @@ class Encryption:
 
 
 def _derive(secret: str) -> bytes:
-    # The info string keeps this key apart from others that are derived from the same secret.
-    key = HKDF(SHA256(), length=32, salt=None, info=b"latchkey encryption at rest")
+    key = HKDF(SHA256(), length=32, salt=None, info=ENCRYPTION_AT_REST)
     return base64.urlsafe_b64encode(key.derive(secret.encode()))

@@ -7,6 +7,8 @@ site can make the browser send the cookie, but cannot know the HMAC.
 import hashlib
 import hmac
 
+from app.security.contexts import FORM_TOKEN
+
 
 class FormTokens:
     """Makes and checks the hidden field of a form."""
@@ -28,5 +30,5 @@ class FormTokens:
 
 
 def _token(secret: bytes, browser: str, purpose: str) -> str:
-    message = f"latchkey form\0{browser}\0{purpose}".encode()
+    message = FORM_TOKEN + f"\0{browser}\0{purpose}".encode()
     return hmac.new(secret, message, hashlib.sha256).hexdigest()

@@ -14,10 +14,13 @@ import threading
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar, TypeVarTuple, Unpack
 
 from passlib.context import CryptContext
+
+from app.security.contexts import PEPPER
 
 MAX_LENGTH = 1024
 """Characters, as typed. Longer ones are refused before any work is done."""
@@ -66,8 +69,6 @@ _COSTS = ("memory_cost", "block_size", "rounds", "parallelism", "type")
 _DJANGO_ARGON2 = "argon2"
 """What Django writes in front of a hash of Argon2, as it does in front of every hash."""
 
-SERVICE_NAME = "latchkey"
-
 PEPPERED = "$pepper$"
 """What the hashes begin with that need a pepper; behind it they say which."""
 
@@ -85,30 +86,37 @@ class UnacceptablePasswordError(ValueError):
     """The password may not be used. The text says why, and never repeats it."""
 
 
-def check_new_password(password: str, username: str, min_length: int) -> None:
-    """Raise :class:`UnacceptablePasswordError` unless ``password`` may be set for ``username``.
+@dataclass(frozen=True)
+class PasswordRules:
+    """Which passwords may be set (NIST SP 800-63B-4, section 3.1.1.2)."""
 
-    Length is counted in characters; there are no composition rules; the whole password is
-    compared, never a part of it (NIST SP 800-63B-4, section 3.1.1.2).
-    """
-    if len(password) < min_length:
-        raise UnacceptablePasswordError(f"a password has at least {min_length} characters")
-    if len(password) > MAX_LENGTH or len(_normalise(password)) > _HASHED_MAX_LENGTH:
-        raise UnacceptablePasswordError(f"a password has at most {MAX_LENGTH} characters")
-    if "\x00" in password:
-        raise UnacceptablePasswordError("a password cannot contain the NUL character")
-    if any("\ud800" <= character <= "\udfff" for character in password):
-        raise UnacceptablePasswordError("a password consists of Unicode characters")
-    compared = _comparable(password)
-    if compared == _comparable(username):
-        raise UnacceptablePasswordError("a password must differ from the user name")
-    if compared == SERVICE_NAME:
-        raise UnacceptablePasswordError("a password must differ from the name of the service")
-    if compared in _common_passwords():
-        raise UnacceptablePasswordError(
-            "this password is among those that everybody tries first: take another, such as "
-            "several words"
-        )
+    min_length: int
+    """In characters."""
+    service_name: str
+
+    def check(self, password: str, username: str) -> None:
+        """Raise :class:`UnacceptablePasswordError` unless ``password`` may be set for ``username``.
+
+        There are no composition rules; the whole password is compared, never a part of it.
+        """
+        if len(password) < self.min_length:
+            raise UnacceptablePasswordError(f"a password has at least {self.min_length} characters")
+        if len(password) > MAX_LENGTH or len(_normalise(password)) > _HASHED_MAX_LENGTH:
+            raise UnacceptablePasswordError(f"a password has at most {MAX_LENGTH} characters")
+        if "\x00" in password:
+            raise UnacceptablePasswordError("a password cannot contain the NUL character")
+        if any("\ud800" <= character <= "\udfff" for character in password):
+            raise UnacceptablePasswordError("a password consists of Unicode characters")
+        compared = _comparable(password)
+        if compared == _comparable(username):
+            raise UnacceptablePasswordError("a password must differ from the user name")
+        if compared == _comparable(self.service_name):
+            raise UnacceptablePasswordError("a password must differ from the name of the service")
+        if compared in _common_passwords():
+            raise UnacceptablePasswordError(
+                "this password is among those that everybody tries first: take another, such as "
+                "several words"
+            )
 
 
 def check_imported_hash(imported: str) -> str:
@@ -198,7 +206,7 @@ class Pepper:
         return self._mac(b"password\0" + normalised.encode())
 
     def _mac(self, message: bytes) -> str:
-        return hmac.new(self._key, b"latchkey " + message, hashlib.sha256).hexdigest()
+        return hmac.new(self._key, PEPPER + message, hashlib.sha256).hexdigest()
 
 
 class PasswordHasher:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, or_, select
 
+from app import NAME
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.recent import Recent
@@ -20,7 +21,7 @@ from app.security.jwt import (
     parse_public_key,
 )
 
-log = get_logger("latchkey")
+log = get_logger(NAME)
 
 
 class NoSigningKeyError(Exception):

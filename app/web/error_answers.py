@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -11,11 +12,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from app import NAME
 from app.database.engines import OUTAGES, is_outage, lost_a_reference
 from app.errors import (
+    AnsweredError,
     ConflictError,
     InvalidRequestError,
-    LatchkeyError,
     Problem,
     TemporarilyUnavailableError,
     UnavailableError,
@@ -23,14 +25,14 @@ from app.errors import (
 from app.log import get_logger
 from app.web.middleware import PROTOCOL_PATHS
 
-log = get_logger("latchkey")
+log = get_logger(NAME)
 
 
 def add_error_handlers(app: FastAPI, realm: str) -> None:
     """Teach ``app`` to answer every error in its caller's format."""
 
-    @app.exception_handler(LatchkeyError)
-    async def answer(request: Request, error: LatchkeyError) -> Response:
+    @app.exception_handler(AnsweredError)
+    async def answer(request: Request, error: AnsweredError) -> Response:
         if error.reason:
             log.info("refused", kind=type(error).__name__, reason=error.reason)
         return JSONResponse(
@@ -55,7 +57,7 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
         headers = MutableHeaders(raw=[(n.lower().encode(), v.encode()) for n, v in pairs])
         if error.status_code == 405:
             headers["Allow"] = ", ".join(sorted(_methods_of(request)))
-        sentence = _SENTENCES.get(error.status_code, str(error.detail))
+        sentence = _sentence_of(error)
         if request.url.path in PROTOCOL_PATHS:
             protocol_error = InvalidRequestError(description=sentence)
             headers.update(protocol_error.headers(realm))
@@ -79,6 +81,13 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
 
     for outage in OUTAGES:
         app.add_exception_handler(outage, database_error)
+
+
+def _sentence_of(error: HTTPException) -> str:
+    """What a route said itself; in place of Starlette's phrase for a status, a sentence."""
+    if error.detail == HTTPStatus(error.status_code).phrase:
+        return _SENTENCES.get(error.status_code, error.detail)
+    return str(error.detail)
 
 
 def _place(error: Mapping[str, Any]) -> list[str]:

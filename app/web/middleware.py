@@ -14,12 +14,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import NAME
 from app.errors import Problem
-from app.log import get_logger
+from app.log import ACCESS_LOG, get_logger
 from app.web.limits import bounded_body, refusal_of_head
 
-log = get_logger("latchkey")
-access_log = get_logger("latchkey.access")
+log = get_logger(NAME)
+access_log = get_logger(ACCESS_LOG)
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",

@@ -3,9 +3,10 @@
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from app import NAME
 from app.log import get_logger
 
-log = get_logger("latchkey")
+log = get_logger(NAME)
 
 FORWARDING = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"forwarded"})
 

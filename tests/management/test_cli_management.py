@@ -704,7 +704,7 @@ EVERY_COMMAND = dict(commands())
 LEAVES = [words for words, command in EVERY_COMMAND.items() if not hasattr(command, "commands")]
 
 
-def test_the_commands_are_those_of_the_contract() -> None:
+def test_every_command_that_scripts_rely_on_is_there() -> None:
     assert {words.removeprefix("latchkey ") for words in LEAVES} >= {
         "serve",
         "seed-demo",

@@ -70,7 +70,7 @@ async def service(server: Server) -> TestClient:
 
 
 def needed(route: Route) -> str:
-    """Section 3 and section 5 of the contract."""
+    """The scope of a route: reading and changing what its path begins with."""
     if route.path.startswith("/users/me"):
         return "profile" if (route.method, route.path) == ("GET", "/users/me") else "account"
     kind = "read" if route.method == "GET" else "write"
@@ -88,7 +88,7 @@ def test_what_the_routes_ask_for_is_built_in(app: FastAPI) -> None:
     assert set(EVERY_SCOPE) == BUILT_IN
 
 
-def test_the_routes_are_those_of_the_contract(routes: list[Route]) -> None:
+def test_every_route_that_programs_rely_on_is_there(routes: list[Route]) -> None:
     assert [route.name for route in routes] == [
         "DELETE /api-keys/{key_id}",
         "DELETE /clients/{client_id}",
@@ -120,7 +120,7 @@ def test_the_routes_are_those_of_the_contract(routes: list[Route]) -> None:
     ]
 
 
-def test_every_route_needs_the_one_scope_that_the_contract_says(routes: list[Route]) -> None:
+def test_every_route_needs_the_one_scope_that_its_path_and_method_say(routes: list[Route]) -> None:
     assert {route.name: set(route.scopes) for route in routes} == {
         route.name: {needed(route)} for route in routes
     }

@@ -1,4 +1,4 @@
-"""What a login may do: RFC 6749, section 3.3, and the narrowing of the contract."""
+"""What a login may do: what is asked for, of what client and user have (RFC 6749, section 3.3)."""
 
 import httpx2
 import pytest

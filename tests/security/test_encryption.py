@@ -33,6 +33,14 @@ def test_another_process_with_the_same_secret_decrypts() -> None:
     assert Encryption([OLD]).decrypt(Encryption([OLD]).encrypt(b"plain")) == b"plain"
 
 
+def test_what_was_stored_can_be_decrypted_whatever_the_service_is_called() -> None:
+    stored = (
+        "gAAAAABrDAlCWNNZrtz3BLjemhKYfSLK6x1JIMV1pRh92cp8djZrFo8U8o_xVn6vNRzz0W"
+        "glujS5Phs20zK327Wffm8DFoyGhA=="
+    )
+    assert Encryption([OLD]).decrypt(stored) == b"a private key"
+
+
 def test_a_secret_may_hold_any_character() -> None:
     secret = "ein Schlüssel mit Umlauten, lang genug ☃"
     assert Encryption([secret]).decrypt(Encryption([secret]).encrypt(b"plain")) == b"plain"

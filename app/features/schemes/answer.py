@@ -8,7 +8,7 @@ from fastapi.security import HTTPBasicCredentials
 from pydantic import BaseModel, Field
 
 from app.audit.trail import Event, Origin
-from app.errors import LatchkeyError, Problem, TooManyAttemptsError, UnavailableError
+from app.errors import AnsweredError, Problem, TooManyAttemptsError, UnavailableError
 from app.identity.users import Account
 from app.login.authentication import AuthenticationError, Door
 from app.login.throttle import TooManyFailuresError
@@ -47,7 +47,7 @@ def challenge_responses(challenge: str) -> dict[int | str, dict[str, Any]]:
     return {**PROBLEM_RESPONSES, 401: {**unauthorized, "headers": {"WWW-Authenticate": header}}}
 
 
-class InvalidApiKeyError(LatchkeyError):
+class InvalidApiKeyError(AnsweredError):
     """No API key, or one that is not good. ``APIKey`` is no registered scheme; FastAPI's word."""
 
     status = 401

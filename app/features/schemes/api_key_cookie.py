@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response, Security
 from fastapi.security import APIKeyCookie
 from pydantic import AfterValidator, BaseModel, SecretStr
 
+from app import NAME
 from app.errors import ForbiddenError
 from app.features.schemes.answer import (
     API_KEY_RESPONSES,
@@ -26,10 +27,10 @@ from app.web.problems import PROBLEM_RESPONSES, problem, with_body
 
 router = APIRouter(tags=[TAG])
 
-NAME = "latchkey_key"
+COOKIE = f"{NAME}_key"
 
 cookie = APIKeyCookie(
-    name=NAME,
+    name=COOKIE,
     scheme_name="APIKeyCookie",
     description="An API key in a cookie. Set it with `PUT /schemes/api-key/cookie`; what is "
     "typed here is not sent, because a browser lets no script set this header.",
@@ -59,12 +60,12 @@ class CookieKey(BaseModel):
 async def api_key_cookie(
     request: Request, server: CurrentServer, key: Annotated[str | None, Security(cookie)]
 ) -> SchemeAnswer:
-    """Recognise the owner of the key in the cookie `latchkey_key`.
+    """Recognise the owner of the key in the cookie.
 
     First set it, with `PUT /schemes/api-key/cookie`.
     """
     pairs = ";".join(request.headers.getlist("cookie")).split(";")
-    refuse_repeated([pair for pair in pairs if pair.partition("=")[0].strip() == NAME])
+    refuse_repeated([pair for pair in pairs if pair.partition("=")[0].strip() == COOKIE])
     return answer_for("APIKeyCookie", await check_api_key(server, key))
 
 
@@ -83,7 +84,9 @@ async def set_api_key_cookie(
     key = body.api_key.get_secret_value()
     await check_api_key(server, key)
     secure = server.settings.issuer.startswith("https:")
-    response.set_cookie(NAME, key, path="/schemes", secure=secure, httponly=True, samesite="strict")
+    response.set_cookie(
+        COOKIE, key, path="/schemes", secure=secure, httponly=True, samesite="strict"
+    )
 
 
 @router.delete(
@@ -96,7 +99,7 @@ async def set_api_key_cookie(
 async def clear_api_key_cookie(request: Request, response: Response) -> None:
     """Take the cookie away."""
     _refuse_other_sites(request)
-    response.delete_cookie(NAME, path="/schemes", httponly=True, samesite="strict")
+    response.delete_cookie(COOKIE, path="/schemes", httponly=True, samesite="strict")
 
 
 def _refuse_other_sites(request: Request) -> None:
