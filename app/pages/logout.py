@@ -11,10 +11,9 @@ from app.audit.trail import record
 from app.errors import InvalidRequestError
 from app.login.browser_sessions import Session, end_session
 from app.oauth2.redirect_uris import form_targets
-from app.pages.authorize import redirect
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageError, PageRoute
-from app.pages.rendering import render
+from app.pages.rendering import redirect, render
 from app.server import CurrentServer, Server
 from app.web.form import parse_pairs, read_pairs
 

@@ -11,12 +11,12 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import Problem
 from app.log import get_logger
 from app.web.limits import bounded_body, refusal_of_head
+from app.web.routes import class_at
 
 log = get_logger("latchkey")
 access_log = get_logger("latchkey.access")
@@ -78,7 +78,7 @@ class Surroundings:
             log.exception("unexpected fault")
             if status:
                 raise
-            await server_fault(scope["path"], request_id)(scope, receive, send_with_headers)
+            await server_fault(scope, request_id)(scope, receive, send_with_headers)
         finally:
             client = scope.get("client")
             access_log.info(
@@ -92,22 +92,7 @@ class Surroundings:
             structlog.contextvars.unbind_contextvars("request_id")
 
 
-PROTOCOL_PATHS = frozenset(
-    {
-        "/token",
-        "/revoke",
-        "/introspect",
-        "/schemes/oauth2/password-form",
-        "/schemes/oauth2/password-form-strict",
-    }
-)
-"""Whose errors, all of them, are written as RFC 6749 section 5.2 says."""
-
-
-def server_fault(path: str, request_id: str) -> JSONResponse:
+def server_fault(scope: Scope, request_id: str) -> Response:
     """The answer to an unexpected fault: nothing but where to find it in the log."""
-    detail = f"An unexpected fault. The log has it under the request id {request_id}."
-    if path in PROTOCOL_PATHS:
-        content = {"error": "server_error", "error_description": detail}
-        return JSONResponse(content, 500, {"Pragma": "no-cache"})
-    return JSONResponse(Problem(detail, 500).content(), 500, media_type="application/problem+json")
+    sentence = f"An unexpected fault. The log has it under the request id {request_id}."
+    return class_at(scope).http_error(500, sentence).response(realm="")

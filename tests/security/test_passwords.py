@@ -13,11 +13,11 @@ from anyio.lowlevel import checkpoint
 from passlib.context import CryptContext
 from passlib.hash import bcrypt
 
+from app.errors import LoginRefused
 from app.security.passwords import (
     LOWEST_PRIORITY,
     MAX_LENGTH,
     PasswordHasher,
-    QueueFullError,
     UnacceptablePasswordError,
     check_imported_hash,
     check_new_password,
@@ -453,8 +453,9 @@ async def test_no_more_wait_than_the_queue_holds(
 ) -> None:
     blocked = Blocked(monkeypatch, queue)
     tasks = await blocked.start(1 + queue)
-    with pytest.raises(QueueFullError):
+    with pytest.raises(LoginRefused) as refused:
         await blocked.hasher.verify(PASSWORD, None)
+    assert refused.value.why == "busy"
     blocked.go_on.set()
     assert await asyncio.gather(*tasks) == ["hash"] * (1 + queue)
     blocked.hasher.close()
