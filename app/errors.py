@@ -16,20 +16,25 @@
     │   ├── UnauthorizedClientError, UnsupportedGrantTypeError, InvalidScopeError   400
     │   ├── TemporarilyUnavailableError   503, with Retry-After
     │   └── SlowDownError         429, with Retry-After
-    └── BearerError               routes that want an access token       RFC 6750, section 3
-        ├── MissingTokenError     401, without an error code
-        ├── MalformedRequestError 400
-        ├── InvalidTokenError     401
-        └── InsufficientScopeError   403, naming the scopes
-            └── NotAUserError     403, whatever the scopes
+    ├── BearerError               routes that want an access token       RFC 6750, section 3
+    │   ├── MissingTokenError     401, without an error code
+    │   ├── MalformedRequestError 400
+    │   ├── InvalidTokenError     401
+    │   └── InsufficientScopeError   403, naming the scopes
+    │       └── NotAUserError     403, whatever the scopes
+    └── LoginRefused              wherever a password is checked: wrong, wait, or busy
 
-What the client is told is one constant sentence; the reason is for the log. Neither ever holds a
-credential or repeats what was sent.
+Both sentences of an error go by keyword, so that no slip shows one in the place of the other:
+``told`` is for the caller, ``reason`` for the log alone. Neither ever holds a credential or repeats
+what was sent. What is refused before or outside of a route, and a login, is told in the format of
+the route's class: see :mod:`app.web.routes`.
 """
 
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
+
+from starlette.responses import JSONResponse, Response
 
 RETRY_AFTER = 2
 """Seconds after which a request refused for load is worth another try."""
@@ -41,7 +46,7 @@ class AnsweredError(Exception):
     status: int = 400
     media_type: str = "application/json"
 
-    def __init__(self, reason: str = "") -> None:
+    def __init__(self, *, reason: str = "") -> None:
         """``reason`` goes to the log alone."""
         super().__init__(reason)
         self.reason = reason
@@ -54,16 +59,22 @@ class AnsweredError(Exception):
         """The headers of the answer; challenges name ``realm``."""
         return {}
 
+    def response(self, realm: str, service_name: str) -> Response:
+        """The answer; a page has ``service_name`` on it."""
+        return JSONResponse(
+            self.content(), self.status, self.headers(realm), media_type=self.media_type
+        )
+
 
 class Problem(AnsweredError):
-    """RFC 9457, section 3. The detail is also what the command line prints."""
+    """RFC 9457, section 3. What is told is also what the command line prints."""
 
     media_type = "application/problem+json"
 
-    def __init__(self, detail: str, status: int | None = None) -> None:
-        """``detail`` is read by a person; it names what was refused and why."""
-        super().__init__(detail)
-        self.detail = detail
+    def __init__(self, *, told: str, status: int | None = None, reason: str = "") -> None:
+        """``told`` is read by a person; it names what was refused and why."""
+        super().__init__(reason=reason or told)
+        self.told = told
         self.status = status or type(self).status
 
     def content(self) -> dict[str, Any]:
@@ -72,7 +83,7 @@ class Problem(AnsweredError):
             "type": "about:blank",
             "title": HTTPStatus(self.status).phrase,
             "status": self.status,
-            "detail": self.detail,
+            "detail": self.told,
         }
 
 
@@ -105,9 +116,9 @@ class InvalidError(Problem):
 
     status = 422
 
-    def __init__(self, detail: str, field: str | None = None) -> None:
+    def __init__(self, *, told: str, field: str | None = None) -> None:
         """``field`` of the body is at fault, where it is one."""
-        super().__init__(detail)
+        super().__init__(told=told)
         self.field = field
 
     def content(self) -> dict[str, Any]:
@@ -116,7 +127,7 @@ class InvalidError(Problem):
             return super().content()
         return {
             **super().content(),
-            "errors": [{"field": f"body.{self.field}", "reason": self.detail}],
+            "errors": [{"field": f"body.{self.field}", "reason": self.told}],
         }
 
 
@@ -125,9 +136,9 @@ class TooManyAttemptsError(Problem):
 
     status = 429
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, *, reason: str = "") -> None:
         """``retry_after`` is in seconds."""
-        super().__init__("Too many attempts have failed. Try again later.")
+        super().__init__(told="Too many attempts have failed. Try again later.", reason=reason)
         self.retry_after = retry_after
 
     def headers(self, realm: str) -> dict[str, str]:
@@ -151,10 +162,13 @@ class OAuth2Error(AnsweredError):
     error: ClassVar[str]
     description: ClassVar[str]
 
-    def __init__(self, reason: str = "", description: str | None = None) -> None:
-        """``description`` may sharpen the class's own; it must not contain input."""
-        super().__init__(reason or description or "")
-        self.told = description or self.description
+    def __init__(
+        self, *, told: str | None = None, reason: str = "", status: int | None = None
+    ) -> None:
+        """``told`` may sharpen the class's description; it must not contain input."""
+        super().__init__(reason=reason or told or "")
+        self.told = told or self.description
+        self.status = status or type(self).status
 
     def content(self) -> dict[str, Any]:
         """``error`` and ``error_description``."""
@@ -231,14 +245,22 @@ class SlowDownError(TemporarilyUnavailableError):
     status = 429
     description = "Too many logins have failed. Try again later."
 
-    def __init__(self, retry_after: int) -> None:
+    def __init__(self, retry_after: int, *, reason: str = "") -> None:
         """``retry_after`` is in seconds."""
-        super().__init__("too many failed logins")
+        super().__init__(reason=reason)
         self.retry_after = retry_after
 
     def headers(self, realm: str) -> dict[str, str]:
         """With ``Retry-After``, in seconds."""
         return {**super().headers(realm), "Retry-After": str(self.retry_after)}
+
+
+class ServerError(OAuth2Error):
+    """An unexpected fault. RFC 6749, section 4.1.2.1, has the word for it."""
+
+    status = 500
+    error = "server_error"
+    description = "The server has failed."
 
 
 class BearerError(AnsweredError):
@@ -276,7 +298,7 @@ class MissingTokenError(BearerError):
 
     def content(self) -> dict[str, Any]:
         """A problem that says what to send."""
-        return Problem("This resource needs an access token.", self.status).content()
+        return Problem(told="This resource needs an access token.", status=self.status).content()
 
 
 class MalformedRequestError(BearerError):
@@ -301,9 +323,9 @@ class InsufficientScopeError(BearerError):
     error = "insufficient_scope"
     description = "This resource needs a scope that the access token does not have."
 
-    def __init__(self, scopes: Sequence[str], reason: str = "") -> None:
+    def __init__(self, scopes: Sequence[str], *, reason: str = "") -> None:
         """``scopes`` are all that the resource needs."""
-        super().__init__(reason)
+        super().__init__(reason=reason)
         self.scopes = scopes
 
     def parameters(self) -> dict[str, str]:
@@ -316,3 +338,17 @@ class NotAUserError(InsufficientScopeError):
     """The token is good, and speaks of a client where a user is needed."""
 
     description = "This resource needs the access token of a user, not of a client."
+
+
+class LoginRefused(AnsweredError):
+    """Nobody logs in, at any door. What is said of it is up to the class of the door's route."""
+
+    def __init__(
+        self, why: Literal["wrong", "wait", "busy"], *, reason: str, retry_after: int = RETRY_AFTER
+    ) -> None:
+        """``why`` is all that is told: the name or the password is wrong, or too many failed, or
+        too many wait already. ``retry_after`` is in seconds.
+        """
+        super().__init__(reason=reason)
+        self.why = why
+        self.retry_after = retry_after

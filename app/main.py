@@ -19,7 +19,6 @@ from app.oauth2.token import token_router
 from app.oidc import userinfo
 from app.oidc.discovery import discovery_router
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
-from app.pages.errors import add_page_error_handler
 from app.server import Server
 from app.settings import Settings, load_settings
 from app.web import health
@@ -28,6 +27,7 @@ from app.web.cors import CrossOrigin
 from app.web.error_answers import add_error_handlers
 from app.web.middleware import Surroundings
 from app.web.proxies import TrustedProxies
+from app.web.routes import learn_classes
 
 DESCRIPTION = """
 An OAuth2 authorization server with the password grant, the authorization code flow and OpenID
@@ -66,11 +66,11 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         Surroundings,
         body_limit=settings.request_body_limit,
         https=settings.issuer.startswith("https:"),
+        service_name=settings.service_name,
     )
     if settings.metrics:
         app.add_middleware(measuring.Measured, server=server)
-    add_error_handlers(app, settings.realm)
-    add_page_error_handler(app)
+    add_error_handlers(app, settings.realm, settings.service_name)
 
     # The ones that are called most come first: a request tries the routers in turn.
     app.include_router(token_router(settings))
@@ -96,6 +96,7 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
         app.include_router(docs.router)
     if settings.development:
         app.include_router(landing.router)
+    learn_classes(app)
     return app
 
 

@@ -11,7 +11,6 @@ from app.database.engines import Database
 from app.models import Client
 from app.server import Server
 from app.settings import Settings
-from app.web.cors import PATHS
 from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
 from tests.conftest import make_settings
@@ -21,7 +20,7 @@ from tests.oauth2.lifecycle import disable_client, refresh, revoke
 LISTED = "https://app.example.com"
 ANOTHER = "https://evil.example.com"
 
-ENDPOINTS = pytest.mark.parametrize("path", sorted(PATHS))
+ENDPOINTS = pytest.mark.parametrize("path", ["/revoke", "/token", "/userinfo"])
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import VERSION
+from app.errors import LoginRefused
 from app.main import create_app
-from app.security.passwords import QueueFullError
 from app.server import Server
 from app.settings import Settings
 from tests import databases
@@ -203,7 +203,7 @@ async def test_a_login_that_finds_the_queue_full_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def full(*_: object, **_options: object) -> None:
-        raise QueueFullError
+        raise LoginRefused("busy", reason="the login queue is full")
 
     server: Server = app.state.server
     monkeypatch.setattr(server.passwords, "verify", full)

@@ -107,4 +107,4 @@ def _utc(moment: datetime) -> datetime:
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise InvalidError("a time is out of range") from None
+        raise InvalidError(told="a time is out of range") from None

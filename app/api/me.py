@@ -11,20 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from app.api.paging import Limit
 from app.api.passwords import PasswordToSet, hash_new_password
 from app.audit.trail import record
-from app.errors import (
-    ForbiddenError,
-    TooManyAttemptsError,
-    UnavailableError,
-)
+from app.errors import LoginRefused
 from app.identity import users
 from app.identity.users import Account
 from app.login import browser_sessions as sessions
 from app.login import logins
-from app.login.authentication import AuthenticationError, Door
-from app.login.throttle import TooManyFailuresError
+from app.login.authentication import Door
 from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_later
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
-from app.security.passwords import QueueFullError
 from app.server import CurrentServer, Reading, Server
 from app.web.cursors import ROW_CURSOR, page, row_place_at, row_place_of
 from app.web.origin import origin_of
@@ -43,9 +37,6 @@ PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
     **forbidden("the current password is wrong"),
     **TOO_MANY_ATTEMPTS,
 }
-
-
-WRONG_PASSWORD = "The current password is wrong."
 
 
 class Me(BaseModel):
@@ -118,7 +109,7 @@ async def update_me(
     account = await _verify_password(server, user, changes.current_password, request)
     async with acting() as actor:
         if not await users.change_email(actor.connection, account, changes.email, actor.now):
-            raise ForbiddenError(WRONG_PASSWORD)
+            raise LoginRefused("wrong", reason="given another password in the meantime")
         await record(actor.connection, actor.now, user.event("email.changed", request))
     return _me(replace(actor.user, email=changes.email, email_verified=False))
 
@@ -143,7 +134,7 @@ async def change_password(
     async with acting() as actor:
         connection, now = actor.connection, actor.now
         if not await users.change_password(connection, account, password_hash, now):
-            raise ForbiddenError(WRONG_PASSWORD)
+            raise LoginRefused("wrong", reason="given another password in the meantime")
         await logins.end_other_logins(connection, user.id, user.login_id, now)
         own_session = await logins.find_session_of(connection, user.login_id)
         await sessions.end_other_sessions(connection, user.id, own_session, now)
@@ -212,16 +203,7 @@ async def _verify_password(
     server: Server, user: CurrentUser, password: SecretStr, request: Request
 ) -> Account:
     door = Door("account", origin_of(request), user.client_id)
-    try:
-        return await server.authenticator.authenticate(
-            user.username, password.get_secret_value(), door
-        )
-    except AuthenticationError:
-        raise ForbiddenError(WRONG_PASSWORD) from None
-    except TooManyFailuresError as error:
-        raise TooManyAttemptsError(error.retry_after) from None
-    except QueueFullError:
-        raise UnavailableError("Too many log in at the moment.") from None
+    return await server.authenticator.authenticate(user.username, password.get_secret_value(), door)
 
 
 def _me(user: CurrentUser) -> Me:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from app.errors import InvalidError, UnavailableError
-from app.security.passwords import QueueFullError, UnacceptablePasswordError
+from app.errors import InvalidError
+from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
 
 PasswordToSet = Annotated[
@@ -21,13 +21,11 @@ PasswordToSet = Annotated[
 async def hash_new_password(server: Server, password: SecretStr, username: str) -> str:
     """What to store of ``password``, if ``username`` may have it.
 
-    Raises a :class:`~app.errors.Problem`.
+    Raises :class:`InvalidError`, or :class:`~app.errors.LoginRefused` if too many wait for a hash.
     """
     plain = password.get_secret_value()
     try:
         server.password_rules.check(plain, username)
         return await server.passwords.hash(plain)
     except UnacceptablePasswordError as refusal:
-        raise InvalidError(str(refusal)) from None
-    except QueueFullError:
-        raise UnavailableError("Too many log in at the moment.") from None
+        raise InvalidError(told=str(refusal)) from None

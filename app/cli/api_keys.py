@@ -94,7 +94,7 @@ def revoke(
 async def _find(connection: AsyncConnection, username: str) -> Account:
     account = await find_account(connection, username)
     if account is None:
-        raise NotFoundError(f"there is no user {username!r}")
+        raise NotFoundError(told=f"there is no user {username!r}")
     return account
 
 

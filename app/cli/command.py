@@ -39,7 +39,7 @@ def failing_in_one_line() -> Generator[None]:
     except ScopeRefusedError as refusal:
         _fail(refusal.line)
     except (Problem, SettingsError, UnacceptablePasswordError) as refusal:
-        _fail(refusal.detail if isinstance(refusal, Problem) else str(refusal))
+        _fail(refusal.told if isinstance(refusal, Problem) else str(refusal))
     except DBAPIError as error:
         missing = "no such table" in str(error.orig) or "does not exist" in str(error.orig)
         if missing:

@@ -25,7 +25,7 @@ def check(json: Json = False) -> None:
     show({"schema_state": state}, json)
     if state in ("older", "missing"):
         with failing_in_one_line():
-            raise Problem("the database is not migrated: run `latchkey db upgrade`")
+            raise Problem(told="the database is not migrated: run `latchkey db upgrade`")
 
 
 async def _state(server: Server) -> str:

@@ -90,7 +90,7 @@ def import_pem(
         try:
             pem = file.read_bytes()
         except OSError as error:
-            raise Problem(f"{file} cannot be read: {error.strerror}") from None
+            raise Problem(told=f"{file} cannot be read: {error.strerror}") from None
         async with operating(server.database, server.clock) as operator:
             kid, succession = await import_key(
                 operator.connection,

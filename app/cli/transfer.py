@@ -60,11 +60,11 @@ def _read(file: Path) -> TransferDocument:
             text = sys.stdin.read() if str(file) == "-" else file.read_text()
             return TransferDocument.model_validate_json(text)
         except OSError as error:
-            raise InvalidError(f"{file} cannot be read: {error.strerror}") from None
+            raise InvalidError(told=f"{file} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise InvalidError(f"{file} is not UTF-8") from None
+            raise InvalidError(told=f"{file} is not UTF-8") from None
         except ValidationError as invalid:
             first = invalid.errors(include_input=False, include_url=False)[0]
             place = ".".join(str(part) for part in first["loc"])
-            raise InvalidError(f"{file}: {place}: {first['msg']}") from None
+            raise InvalidError(told=f"{file}: {place}: {first['msg']}") from None
     raise AssertionError("failing_in_one_line left")

@@ -216,15 +216,15 @@ def set_digest(
         async with server.database.read() as connection:
             account = await find_account(connection, username)
         if account is None:
-            raise NotFoundError(f"there is no user {username!r}")
+            raise NotFoundError(told=f"there is no user {username!r}")
         if not remove:
             server.password_rules.check(password, account.username)
             if (await server.passwords.verify(password, account.password_hash))[0]:
-                raise InvalidError("the Digest password must differ from the login password")
+                raise InvalidError(told="the Digest password must differ from the login password")
         async with operating(server.database, server.clock) as operator:
             held = await hold_user(operator.connection, account.id)
             if held is None or held.security_stamp != account.security_stamp:
-                raise ConflictError("the user was changed in the meantime: try again")
+                raise ConflictError(told="the user was changed in the meantime: try again")
             if remove:
                 removed = await remove_digest_credential(operator.connection, account.id)
                 if removed:

@@ -185,7 +185,7 @@ async def insert_new(connection: AsyncConnection, refusal: str, statement: Inser
     try:
         await connection.execute(statement)
     except IntegrityError:
-        raise ConflictError(refusal) from None
+        raise ConflictError(told=refusal) from None
 
 
 OUTAGES = (DBAPIError, PoolTimeoutError, ConnectionError, TimeoutError)

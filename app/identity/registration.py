@@ -62,24 +62,26 @@ def check_redirect_uri(uri: str) -> None:
         host = parts.hostname
         parts.port  # noqa: B018 - raises for what is no port
     except ValueError:
-        raise InvalidError("a redirect URI is an absolute URI") from None
+        raise InvalidError(told="a redirect URI is an absolute URI") from None
     if not parts.scheme or not (host or parts.path) or re.search(r"[^\x21-\x7e]|[\\*]", uri):
-        raise InvalidError("a redirect URI is an absolute URI, exact, without wildcards")
+        raise InvalidError(told="a redirect URI is an absolute URI, exact, without wildcards")
     if re.search(r"[;,'\"]", parts.netloc):
-        raise InvalidError("a redirect URI has none of ; , ' \" in its host")
+        raise InvalidError(told="a redirect URI has none of ; , ' \" in its host")
     if "#" in uri:
-        raise InvalidError("a redirect URI has no fragment")
+        raise InvalidError(told="a redirect URI has no fragment")
     if parts.username is not None or parts.password is not None:
-        raise InvalidError("a redirect URI has no user name")
+        raise InvalidError(told="a redirect URI has no user name")
     if parts.scheme in _UNSAFE_SCHEMES:
-        raise InvalidError("a redirect URI cannot have this scheme")
+        raise InvalidError(told="a redirect URI cannot have this scheme")
     if parts.scheme in ("http", "https"):
         if not host:
-            raise InvalidError("a redirect URI has a host")
+            raise InvalidError(told="a redirect URI has a host")
         if parts.scheme == "http" and host not in _LOOPBACK:
-            raise InvalidError("a redirect URI uses https, except on the loopback interface")
+            raise InvalidError(told="a redirect URI uses https, except on the loopback interface")
     elif "." not in parts.scheme:
-        raise InvalidError("a private scheme is a reversed domain name (RFC 8252, section 7.1)")
+        raise InvalidError(
+            told="a private scheme is a reversed domain name (RFC 8252, section 7.1)"
+        )
 
 
 def check_registration(registration: Registration) -> None:
@@ -87,57 +89,65 @@ def check_registration(registration: Registration) -> None:
     public = registration.is_public
     name = registration.name
     if not name.strip() or len(name) > 255:
-        raise InvalidError("a client has a name of 1 to 255 characters")
+        raise InvalidError(told="a client has a name of 1 to 255 characters")
     if has_unseen(name):
-        raise InvalidError("a client has no control characters in its name")
+        raise InvalidError(told="a client has no control characters in its name")
     if registration.client_id == OPERATOR:
-        raise InvalidError("this client id is what the audit trail calls the command line")
+        raise InvalidError(told="this client id is what the audit trail calls the command line")
     if registration.client_id is not None and not _CLIENT_ID.fullmatch(registration.client_id):
-        raise InvalidError("a client id has 1 to 255 printable ASCII characters and no space")
+        raise InvalidError(told="a client id has 1 to 255 printable ASCII characters and no space")
     if not registration.grant_types and registration.introspect != "any":
         raise InvalidError(
-            f"a client has at least one grant ({', '.join(GRANT_TYPES)}) or introspects any tokens"
+            told=f"a client has at least one grant ({', '.join(GRANT_TYPES)}) "
+            "or introspects any tokens"
         )
     for grant in registration.grant_types:
         if grant not in GRANT_TYPES:
-            raise InvalidError(f"there is no grant {grant!r}: choose of " + ", ".join(GRANT_TYPES))
+            raise InvalidError(
+                told=f"there is no grant {grant!r}: choose of " + ", ".join(GRANT_TYPES)
+            )
     if public and "client_credentials" in registration.grant_types:
-        raise InvalidError("client_credentials is for confidential clients (RFC 6749, section 4.4)")
+        raise InvalidError(
+            told="client_credentials is for confidential clients (RFC 6749, section 4.4)"
+        )
     for uri in [*registration.redirect_uris, *registration.post_logout_redirect_uris]:
         check_redirect_uri(uri)
     needs_redirect_uri = "authorization_code" in registration.grant_types
     # /docs logs in with a public client, whose redirect URI is not stored.
     if needs_redirect_uri and not public and not registration.redirect_uris:
-        raise InvalidError("authorization_code needs a redirect URI", "redirect_uris")
+        raise InvalidError(told="authorization_code needs a redirect URI", field="redirect_uris")
     unasked = set(registration.default_scopes)
     acts_for_itself = set(registration.grant_types) == {"client_credentials"}
     if acts_for_itself and unasked and unasked.issubset(SPEAK_OF_A_USER):
         raise InvalidError(
-            "client_credentials never gets what speaks of a user: give it another default scope",
-            "default_scopes",
+            told="client_credentials never gets what speaks of a user: "
+            "give it another default scope",
+            field="default_scopes",
         )
     if public and (registration.client_secret or registration.auth_methods):
-        raise InvalidError("a public client has no secret and no authentication method")
+        raise InvalidError(told="a public client has no secret and no authentication method")
     for method in registration.auth_methods:
         if method not in SECRET_METHODS:
-            raise InvalidError("an authentication method is one of " + ", ".join(SECRET_METHODS))
+            raise InvalidError(
+                told="an authentication method is one of " + ", ".join(SECRET_METHODS)
+            )
     if (secret := registration.client_secret) is not None and (
         not SECRET_MIN_LENGTH <= len(secret) <= 1024 or not _SECRET.fullmatch(secret)
     ):
         raise InvalidError(
-            f"a client secret has at least {SECRET_MIN_LENGTH} printable ASCII characters"
+            told=f"a client secret has at least {SECRET_MIN_LENGTH} printable ASCII characters"
         )
     if public and not registration.require_pkce:
-        raise InvalidError("only a confidential client can do without PKCE")
+        raise InvalidError(told="only a confidential client can do without PKCE")
     if public and registration.introspect != "own":
-        raise InvalidError("only a confidential client can introspect")
+        raise InvalidError(told="only a confidential client can introspect")
     if not public and registration.every_scope:
         # One that acts for itself would be granted what nobody has given it.
-        raise InvalidError("only a public client can have every scope that is still to come")
+        raise InvalidError(told="only a public client can have every scope that is still to come")
     if registration.id_token_alg not in ID_TOKEN_ALGORITHMS:
-        raise InvalidError("an ID token is signed with " + ", ".join(ID_TOKEN_ALGORITHMS))
+        raise InvalidError(told="an ID token is signed with " + ", ".join(ID_TOKEN_ALGORITHMS))
     if registration.introspect not in ("own", "any"):
-        raise InvalidError("a client introspects own or any tokens")
+        raise InvalidError(told="a client introspects own or any tokens")
 
 
 async def check_identity(connection: AsyncConnection, client_id: str) -> None:
@@ -148,13 +158,15 @@ async def check_identity(connection: AsyncConnection, client_id: str) -> None:
     """
     if not {"", ".", ".."}.isdisjoint(client_id.split("/")):
         # Whoever asks for /clients/{client_id} would ask for another path (RFC 3986, 6.2.2.3).
-        raise InvalidError("between the slashes of a client id is something other than dots")
+        raise InvalidError(told="between the slashes of a client id is something other than dots")
     if client_id.endswith("/secret"):
-        raise InvalidError("a client id does not end in /secret: that is where its secret is")
+        raise InvalidError(told="a client id does not end in /secret: that is where its secret is")
     if _looks_like_a_user_id(client_id):
-        raise InvalidError("a client id does not have the form of a user's id", "client_id")
+        raise InvalidError(
+            told="a client id does not have the form of a user's id", field="client_id"
+        )
     if await connection.scalar(select(exists().where(Client.client_id == client_id))):
-        raise ConflictError(f"a client with the id {client_id!r} exists already")
+        raise ConflictError(told=f"a client with the id {client_id!r} exists already")
 
 
 def _looks_like_a_user_id(client_id: str) -> bool:

@@ -35,9 +35,9 @@ BUILT_IN = frozenset(
 class ScopeRefusedError(InvalidError):
     """A scope that cannot be given. Only the command line says which: no answer repeats input."""
 
-    def __init__(self, detail: str, line: str, field: str = "scopes") -> None:
-        """``detail`` is for an answer, ``line`` names the scope."""
-        super().__init__(detail, field)
+    def __init__(self, *, told: str, line: str, field: str = "scopes") -> None:
+        """``told`` is for an answer, ``line`` names the scope."""
+        super().__init__(told=told, field=field)
         self.args = (line,)
         self.line = line
 
@@ -79,7 +79,7 @@ async def get_scope(connection: AsyncConnection, name: str) -> str:
     """The description of a scope. Raises :class:`NotFoundError`."""
     known = await list_scopes(connection)
     if name not in known:
-        raise NotFoundError("There is no such scope.")
+        raise NotFoundError(told="There is no such scope.")
     return known[name]
 
 
@@ -94,6 +94,8 @@ async def require_known(
     for name in names:
         if name not in known:
             raise ScopeRefusedError(
-                "there is no scope of that name", f"there is no scope {name!r}", field
+                told="there is no scope of that name",
+                line=f"there is no scope {name!r}",
+                field=field,
             )
     return list(dict.fromkeys(names))

@@ -53,7 +53,7 @@ def username_key(username: str) -> str:
     Raises :class:`InvalidError` for more characters than a name has: normalising takes time.
     """
     if len(username) > USERNAME_MAX_LENGTH:
-        raise InvalidError(f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
+        raise InvalidError(told=f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
@@ -90,7 +90,7 @@ async def get_account(connection: AsyncConnection, user_id: uuid.UUID) -> Accoun
     """The user of that id. Raises :class:`NotFoundError`."""
     row = (await connection.execute(_FIND_ACCOUNT.where(User.id == user_id))).one_or_none()
     if row is None:
-        raise NotFoundError("There is no such user.")
+        raise NotFoundError(told="There is no such user.")
     return _account(row)
 
 
@@ -153,9 +153,9 @@ async def hold_user(connection: AsyncConnection, user_id: uuid.UUID) -> HeldUser
 def check_username(username: str) -> None:
     """Raise :class:`InvalidError` unless this can be a user's name."""
     if not 1 <= len(username) <= USERNAME_MAX_LENGTH or len(username_key(username)) > 1024:
-        raise InvalidError(f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
+        raise InvalidError(told=f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
     if username != username.strip() or has_unseen(username):
-        raise InvalidError("a user name has no control characters and no space at its ends")
+        raise InvalidError(told="a user name has no control characters and no space at its ends")
 
 
 def check_email(email: str) -> None:
@@ -163,7 +163,7 @@ def check_email(email: str) -> None:
     local, at, domain = email.rpartition("@")
     blank = any(character.isspace() or not character.isprintable() for character in email)
     if not (local and at and domain) or blank or len(email) > EMAIL_MAX_LENGTH:
-        raise InvalidError("an e-mail address has the form name@domain")
+        raise InvalidError(told="an e-mail address has the form name@domain")
 
 
 async def create_user(
@@ -207,7 +207,7 @@ async def create_user(
 async def require_free(connection: AsyncConnection, username: str) -> None:
     """Raise :class:`ConflictError` if somebody has that name."""
     if await connection.scalar(select(exists().where(User.username_key == username_key(username)))):
-        raise ConflictError(f"a user named {username!r} exists already")
+        raise ConflictError(told=f"a user named {username!r} exists already")
 
 
 async def set_user_scopes(
@@ -302,5 +302,5 @@ async def find_user_id(connection: AsyncConnection, user: str) -> str:
         return user.lower()
     account = await find_account(connection, user)
     if account is None:
-        raise NotFoundError("There is no user of that name. Who was deleted is found by id.")
+        raise NotFoundError(told="There is no user of that name. Who was deleted is found by id.")
     return str(account.id)

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import Event, EventType, Origin, record
 from app.clock import Clock
 from app.database.engines import Database
+from app.errors import LoginRefused
 from app.identity.users import (
     USERNAME_MAX_LENGTH,
     Account,
@@ -17,7 +18,7 @@ from app.identity.users import (
     replace_password_hash,
 )
 from app.login.password_kinds import PasswordKinds
-from app.login.throttle import Attempt, LoginThrottle, TooManyFailuresError, attempt_of
+from app.login.throttle import Attempt, LoginThrottle, attempt_of
 from app.login.uninterrupted import Uninterrupted
 from app.security.passwords import PasswordHasher
 
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 SUCCEEDED = "succeeded"
 NOT_TRIED = "queue full"
 """What came of an attempt, as it is counted; any other outcome is the reason of a failure."""
-
-
-class AuthenticationError(Exception):
-    """The name or the password is wrong, or the user disabled. The text is for the log."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +88,7 @@ class Authenticator:
 
         Every failure takes the same hashes: see :meth:`PasswordHasher.verify`. A name that nobody
         can have costs nothing, and neither does an attempt that comes too soon. What has begun is
-        finished, even if this is cancelled. Raises :class:`AuthenticationError`,
-        :class:`TooManyFailuresError`, or :class:`~app.security.passwords.QueueFullError`.
+        finished, even if this is cancelled. Raises :class:`LoginRefused`.
         """
         return await self.uninterrupted.run(self._authenticate(username, password, door))
 
@@ -114,19 +110,19 @@ class Authenticator:
             elif matches:
                 reason = "disabled user"
             attempt.fail(reason)
-            raise AuthenticationError(reason)
+            raise LoginRefused("wrong", reason=reason)
 
     @asynccontextmanager
     async def attempt(self, username: str, door: Door) -> AsyncGenerator[LoginAttempt]:
         """Let somebody try, and settle what came of it when the block ends.
 
         An attempt that neither succeeds nor fails is taken back: nobody looked at what was
-        brought. Raises :class:`AuthenticationError` for a name that nobody can have, and
-        :class:`TooManyFailuresError`.
+        brought. Raises :class:`LoginRefused` for a name that nobody can have, and while too many
+        have failed.
         """
         if len(username) > USERNAME_MAX_LENGTH:
             self._count(door, "impossible name")
-            raise AuthenticationError("the name is too long")
+            raise LoginRefused("wrong", reason="the name is too long")
         counted = attempt_of(username, door.origin.address, door.device)
         with self._throttle.under_way(counted):
             try:
@@ -134,7 +130,7 @@ class Authenticator:
                     account = await find_account(connection, username)
                     await self._throttle.look_up(connection, counted, self._clock.now())
                 await self._throttle.count(counted, self._clock.now())
-            except TooManyFailuresError:
+            except LoginRefused:
                 self._count(door, "throttled")
                 raise
             attempt = LoginAttempt(door, account)

@@ -177,7 +177,7 @@ async def end_own_session(
         )
     )
     if found is None:
-        raise NotFoundError("There is no such session.")
+        raise NotFoundError(told="There is no such session.")
     await end_session(connection, session_id, now)
 
 

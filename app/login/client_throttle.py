@@ -55,7 +55,7 @@ class ClientThrottle:
         return 0, self._clock.now()
 
     async def check(self, key: str) -> None:
-        """Raise :class:`TooManyFailuresError` while the client has to wait."""
+        """Raise :class:`~app.errors.LoginRefused` while the client has to wait."""
         if self._limit:
             self._require_no_wait(await self._recent.get(key))
 
@@ -63,7 +63,7 @@ class ClientThrottle:
         require_no_wait(time_left(*failures, self._limit, self._lockout, self._clock.now()))
 
     async def failed(self, key: str) -> None:
-        """Count a refusal. Raises :class:`TooManyFailuresError` if others were faster."""
+        """Count a refusal. Raises :class:`~app.errors.LoginRefused` if others were faster."""
         if not self._limit:
             return
 

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import network_of
 from app.database.engines import Database, insert_unless
+from app.errors import LoginRefused
 from app.identity.users import username_key
 from app.models import FailedLogins, KnownOrigin
 from app.security.opaque import hash_secret
@@ -27,15 +28,6 @@ KNOWN_FOR = timedelta(days=30)
 FORGOTTEN_AFTER = timedelta(days=1)
 LONGEST_WAIT = timedelta(hours=12)
 LAST_LOGIN_PRECISION = timedelta(days=1)
-
-
-class TooManyFailuresError(Exception):
-    """No more attempts for now."""
-
-    def __init__(self, retry_after: int) -> None:
-        """``retry_after`` is in seconds."""
-        super().__init__("too many failed logins")
-        self.retry_after = retry_after
 
 
 FailureCount = tuple[int, datetime]
@@ -138,7 +130,7 @@ class LoginThrottle:
     async def look_up(self, connection: AsyncConnection, attempt: Attempt, now: datetime) -> None:
         """Find out how the attempt stands.
 
-        Raises :class:`TooManyFailuresError` if it has to wait.
+        Raises :class:`~app.errors.LoginRefused` if it has to wait.
         """
         if self._is_off:
             return
@@ -175,7 +167,7 @@ class LoginThrottle:
 
         From a known place without a failure one attempt at a time, in each process, is not counted
         beforehand: so the usual login writes nothing here, and a burst from such a place can get
-        as many guesses more as there are processes. Raises :class:`TooManyFailuresError`.
+        as many guesses more as there are processes. Raises :class:`~app.errors.LoginRefused`.
         """
         if self._is_off or (attempt.spotless and attempt.alone):
             return
@@ -264,9 +256,10 @@ def time_left(
 
 
 def require_no_wait(left: timedelta) -> None:
-    """Raise :class:`TooManyFailuresError` if there is time left to wait."""
+    """Raise :class:`~app.errors.LoginRefused` if there is time left to wait."""
     if left > timedelta(0):
-        raise TooManyFailuresError(ceil(left.total_seconds()))
+        seconds = ceil(left.total_seconds())
+        raise LoginRefused("wait", reason="too many failed logins", retry_after=seconds)
 
 
 async def hold_counts(connection: AsyncConnection, keys: Collection[str], now: datetime) -> Counts:

@@ -114,7 +114,9 @@ def lifetime_of_key(asked: int | None, longest: int) -> timedelta:
     Raises :class:`InvalidError` for more than ``longest``.
     """
     if asked is not None and asked > longest:
-        raise InvalidError(f"an API key is good for at most {longest} seconds", "expires_in")
+        raise InvalidError(
+            told=f"an API key is good for at most {longest} seconds", field="expires_in"
+        )
     return timedelta(seconds=longest if asked is None else asked)
 
 
@@ -136,20 +138,20 @@ async def create_api_key(
     """
     connection, now = actor.connection, actor.now
     if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH:
-        raise InvalidError(f"an API key has a name of 1 to {NAME_MAX_LENGTH} characters")
+        raise InvalidError(told=f"an API key has a name of 1 to {NAME_MAX_LENGTH} characters")
     if has_unseen(name):
-        raise InvalidError("an API key has no control characters in its name")
+        raise InvalidError(told="an API key has no control characters in its name")
     names = await require_known(connection, scopes)
     for scope in names:
         if scope not in owner.scopes:
             raise ScopeRefusedError(
-                "the owner does not have the scope",
-                f"the owner does not have the scope {scope!r}",
+                told="the owner does not have the scope",
+                line=f"the owner does not have the scope {scope!r}",
             )
         if scope not in permitted:
             raise ScopeRefusedError(
-                "the access token does not have the scope",
-                f"the access token does not have the scope {scope!r}",
+                told="the access token does not have the scope",
+                line=f"the access token does not have the scope {scope!r}",
             )
     expires_at = now + lifetime
     key = key or KEY_PREFIX + generate_secret()
@@ -245,7 +247,7 @@ async def get_api_key(
     """One key of a user. Raises :class:`NotFoundError`."""
     found = await _select(connection, ApiKey.owner_id == owner_id, ApiKey.id == key_id)
     if not found:
-        raise NotFoundError("There is no such API key.")
+        raise NotFoundError(told="There is no such API key.")
     return found[0]
 
 
@@ -262,7 +264,7 @@ async def revoke_api_key(actor: Actor, owner_id: uuid.UUID | None, key_id: uuid.
     )
     owner = revoked.one_or_none()
     if owner is None:
-        raise NotFoundError("There is no such API key.")
+        raise NotFoundError(told="There is no such API key.")
     await actor.record(
         "api_key.revoked", user_id=owner.owner_id, client_id=actor.client_id, key=str(key_id)
     )

@@ -52,12 +52,12 @@ class Actor:
     def require_over(self, scopes: Collection[str]) -> None:
         """Raise :class:`ForbiddenError` unless the actor has all of ``scopes``."""
         if self.scopes is not None and not self.scopes.issuperset(scopes):
-            raise ForbiddenError("It has scopes that you do not have yourself.")
+            raise ForbiddenError(told="It has scopes that you do not have yourself.")
 
     def require_to_grant(self, scopes: Collection[str]) -> None:
         """Raise :class:`ForbiddenError` unless the actor may give ``scopes`` away."""
         if self.scopes is not None and not self.scopes.issuperset(scopes):
-            raise ForbiddenError("Nobody grants a scope that they do not have.")
+            raise ForbiddenError(told="Nobody grants a scope that they do not have.")
 
     def is_user(self, user_id: uuid.UUID) -> bool:
         """Whether the actor is this very user."""

@@ -121,7 +121,7 @@ async def get_client(connection: AsyncConnection, client_id: str) -> ClientRecor
     possible = "\x00" not in client_id  # which PostgreSQL would refuse to look for
     row = (await connection.execute(query)).one_or_none() if possible else None
     if row is None:
-        raise NotFoundError("There is no such client.")
+        raise NotFoundError(told="There is no such client.")
     return _record(row)
 
 
@@ -276,7 +276,7 @@ async def rotate_secret(
     connection, now = actor.connection, actor.now
     client = await _get_managed(actor, client_id, expected)
     if client.is_public:
-        raise InvalidError("a public client has no secret")
+        raise InvalidError(told="a public client has no secret")
     until = now + overlap
     # The current secret is the one that does not expire: after an import all are of one age.
     rotated_out = ClientSecret.expires_at.is_not(None)

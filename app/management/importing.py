@@ -86,7 +86,7 @@ class _Once:
 
     def add(self, thing: Hashable) -> None:
         if thing in self._seen:
-            raise InvalidError("the document has this one twice")
+            raise InvalidError(told="the document has this one twice")
         self._seen.add(thing)
 
 
@@ -96,9 +96,9 @@ def _naming(place: str) -> Generator[None]:
     try:
         yield
     except ScopeRefusedError as refusal:
-        raise InvalidError(f"{place}: {refusal.line}") from None
+        raise InvalidError(told=f"{place}: {refusal.line}") from None
     except Problem as refusal:
-        raise Problem(f"{place}: {refusal.detail}", refusal.status) from None
+        raise Problem(told=f"{place}: {refusal.told}", status=refusal.status) from None
 
 
 async def _import_scopes(operator: Actor, scopes: Sequence[TransferredScope]) -> None:
@@ -151,15 +151,15 @@ def _checked(password_hash: str) -> str:
     try:
         return check_imported_hash(password_hash)
     except ValueError as malformed:
-        raise InvalidError(f"the password hash is {malformed}") from None
+        raise InvalidError(told=f"the password hash is {malformed}") from None
 
 
 async def _check_new_id(connection: AsyncConnection, user_id: uuid.UUID, username: str) -> None:
     if await find_client(connection, str(user_id)) is not None:
-        raise ConflictError("this id is the id of a client")
+        raise ConflictError(told="this id is the id of a client")
     if await _find_user(connection, None, username) is not None:
         raise ConflictError(
-            "a user of this name exists with another id: take the id out of the document, and "
+            told="a user of this name exists with another id: take the id out of the document, and "
             "this one is changed"
         )
 
@@ -187,7 +187,7 @@ def _as_changes(user: UserRecord) -> UserChanges:
 async def _import_client(operator: Actor, client: TransferredClient) -> None:
     connection = operator.connection
     if client.public and client.secrets:
-        raise InvalidError("a public client has no secret and no authentication method")
+        raise InvalidError(told="a public client has no secret and no authentication method")
     policy = client.model_dump(exclude={"client_id", "public", "disabled", "secrets"})
     registration = Registration(client_id=client.client_id, is_public=client.public, **policy)
     if await find_client(connection, client.client_id) is None:

@@ -27,11 +27,13 @@ async def create_scope(actor: Actor, *, name: str, description: str) -> None:
     :class:`ConflictError`.
     """
     if not SCOPE_TOKEN.fullmatch(name) or len(name) > 128:
-        raise InvalidError('a scope has 1 to 128 printable ASCII characters, no space, " or \\')
+        raise InvalidError(
+            told='a scope has 1 to 128 printable ASCII characters, no space, " or \\'
+        )
     _check_description(description)
     connection = actor.connection
     if name in await list_scopes(connection):
-        raise ConflictError(f"the scope {name} exists already")
+        raise ConflictError(told=f"the scope {name} exists already")
     await insert_new(
         connection,
         f"the scope {name} exists already",
@@ -75,9 +77,9 @@ async def delete_scope(actor: Actor, name: str) -> None:
     connection = actor.connection
     await get_scope(connection, name)
     if name in BUILT_IN:
-        raise ConflictError("It is built in: this server itself asks for it.")
+        raise ConflictError(told="It is built in: this server itself asks for it.")
     if actor.scopes is not None and name not in actor.scopes:
-        raise ForbiddenError("Nobody deletes a scope that they do not have.")
+        raise ForbiddenError(told="Nobody deletes a scope that they do not have.")
     able = await _find_holders(connection)
     of_user = (UserScope.scope == name) & UserScope.user_id.in_(able.users)
     of_client = (ClientScope.scope == name) & ClientScope.client_id.in_(able.clients)
@@ -93,7 +95,7 @@ async def delete_scope(actor: Actor, name: str) -> None:
     }
     for plural, column in others.items():
         if await connection.scalar(select(exists().where(column == name))):
-            raise ConflictError(f"{plural} have the scope {name}: take it from them first")
+            raise ConflictError(told=f"{plural} have the scope {name}: take it from them first")
     await connection.execute(delete(Consent).where(Consent.scope == name))
     await connection.execute(delete(Scope).where(Scope.name == name))
     await _note_holders(actor, losers, removed=[name])
@@ -102,9 +104,9 @@ async def delete_scope(actor: Actor, name: str) -> None:
 
 def _check_description(description: str) -> None:
     if not description.strip() or len(description) > 255:
-        raise InvalidError("a scope has a description of 1 to 255 characters")
+        raise InvalidError(told="a scope has a description of 1 to 255 characters")
     if has_unseen(description):
-        raise InvalidError("a scope has no control characters in its description")
+        raise InvalidError(told="a scope has no control characters in its description")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,7 @@ async def get_user(connection: AsyncConnection, user_id: uuid.UUID) -> UserRecor
     """The user of that id. Raises :class:`NotFoundError`."""
     row = (await connection.execute(_select().where(User.id == user_id))).one_or_none()
     if row is None:
-        raise NotFoundError("There is no such user.")
+        raise NotFoundError(told="There is no such user.")
     return _record(row)
 
 
@@ -89,7 +89,7 @@ async def get_user_by_name(connection: AsyncConnection, username: str) -> UserRe
     query = _select().where(User.username_key == username_key(username))
     row = (await connection.execute(query)).one_or_none()
     if row is None:
-        raise NotFoundError(f"there is no user {username!r}")
+        raise NotFoundError(told=f"there is no user {username!r}")
     return _record(row)
 
 
@@ -160,7 +160,9 @@ async def change_user(
     """
     before = await _get_managed(actor, user_id, expected)
     if actor.is_user(user_id) and (changes.email, changes.email_verified) != (None, None):
-        raise ForbiddenError("Change your own e-mail address at /users/me, with your password.")
+        raise ForbiddenError(
+            told="Change your own e-mail address at /users/me, with your password."
+        )
     await apply_changes(actor, before, changes)
     await require_administered(actor.connection, _administered_by(before))
     return await get_user(actor.connection, user_id)
@@ -273,7 +275,7 @@ async def require_administered(connection: AsyncConnection, before: Collection[s
     Whoever manages does so one after the other: else two of them could go at once.
     """
     if before and not (await find_administered(connection)).issuperset(before):
-        raise ConflictError("This is the last administrator: make another one first.")
+        raise ConflictError(told="This is the last administrator: make another one first.")
 
 
 def _administered_by(user: UserRecord) -> frozenset[str]:

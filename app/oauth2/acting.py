@@ -54,7 +54,7 @@ async def act_as_user(
         raise NotAUserError(scopes)
     held = await hold_parties(connection, _user_id(token), token.client_id)
     if held is None or not held.client_enabled:
-        raise InvalidTokenError("its user or its client is gone, or its client disabled")
+        raise InvalidTokenError(reason="its user or its client is gone, or its client disabled")
     user = user_of(token, await find_live_user(connection, token.login_id), scopes)
     return ActingUser(
         connection=connection,
@@ -81,7 +81,7 @@ async def act_as_manager(
     await hold_client(connection, token.client_id)
     client = await find_client(connection, token.client_id)
     if client is None or not client.enabled or await is_revoked(connection, token.token_id):
-        raise InvalidTokenError("it is revoked, or its client disabled or gone")
+        raise InvalidTokenError(reason="it is revoked, or its client disabled or gone")
     client_scopes_of(token, client, scopes)
     return Actor(
         connection=connection,
@@ -97,7 +97,7 @@ def _user_id(token: AccessToken) -> uuid.UUID:
     try:
         return uuid.UUID(token.subject)
     except ValueError:
-        raise InvalidTokenError("its subject is no user") from None
+        raise InvalidTokenError(reason="its subject is no user") from None
 
 
 async def acting_user(

@@ -51,10 +51,10 @@ def bearer_token(request: HTTPConnection) -> str:
         raise MissingTokenError
     headers = request.headers.getlist("authorization")
     if len(headers) > 1:
-        raise MalformedRequestError("two Authorization headers")
+        raise MalformedRequestError(reason="two Authorization headers")
     credentials = _CREDENTIALS.fullmatch(headers[0].strip())  # RFC 9110, section 5.5
     if credentials is None:
-        raise InvalidTokenError("not the form of a bearer token")
+        raise InvalidTokenError(reason="not the form of a bearer token")
     return credentials[1]
 
 
@@ -89,10 +89,10 @@ async def verify(server: Server, token: str) -> AccessToken:
     try:
         access_token = await server.access_tokens.verify(token)
     except jwt.InvalidTokenError as error:
-        raise InvalidTokenError(str(error)) from None
+        raise InvalidTokenError(reason=str(error)) from None
     client = await server.clients.find(access_token.client_id)
     if client is None or not access_token.is_current_for(client):
-        raise InvalidTokenError("its client is disabled, or it is from before that")
+        raise InvalidTokenError(reason="its client is disabled, or it is from before that")
     return access_token
 
 
@@ -167,9 +167,9 @@ def user_of(token: AccessToken, user: LiveUser | None, scopes: Sequence[str]) ->
     if not token.scopes.issuperset(scopes):
         raise InsufficientScopeError(scopes)
     if user is None or token.login_id is None or str(user.id) != token.subject:
-        raise InvalidTokenError("the login has ended, or the user is disabled")
+        raise InvalidTokenError(reason="the login has ended, or the user is disabled")
     if not user.scopes.issuperset(scopes):
-        raise InsufficientScopeError(scopes, "the user has lost a scope")
+        raise InsufficientScopeError(scopes, reason="the user has lost a scope")
     return CurrentUser(
         id=user.id,
         username=user.username,

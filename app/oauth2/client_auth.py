@@ -15,10 +15,9 @@ from urllib.parse import unquote_plus
 from starlette.requests import Request
 
 from app.audit.trail import Event
-from app.errors import InvalidClientError, InvalidRequestError, SlowDownError
+from app.errors import InvalidClientError, InvalidRequestError
 from app.identity.clients import RegisteredClient
 from app.login.client_throttle import client_key
-from app.login.throttle import TooManyFailuresError
 from app.server import Server
 from app.web.origin import origin_of
 
@@ -37,8 +36,8 @@ async def authenticate_client(
 ) -> RegisteredClient:
     """The client that sent this request.
 
-    Raises :class:`InvalidClientError`, :class:`SlowDownError` after too many of them, or
-    :class:`InvalidRequestError` for two methods at once.
+    Raises :class:`InvalidClientError`, :class:`~app.errors.LoginRefused` after too many of them,
+    or :class:`InvalidRequestError` for two methods at once.
     """
     presented = _presented(request, form) or _default(server)
     client = await server.clients.find(presented.client_id)
@@ -48,19 +47,16 @@ async def authenticate_client(
     origin = origin_of(request)
     known = client.client_id if client else None
     key = client_key(known, origin.address)
-    try:
-        await server.client_throttle.check(key)
-        if client is not None and refusal is None:
-            await server.client_throttle.succeeded(key)
-            return client
-        await server.client_throttle.failed(key)
-    except TooManyFailuresError as error:
-        raise SlowDownError(error.retry_after) from None
+    await server.client_throttle.check(key)
+    if client is not None and refusal is None:
+        await server.client_throttle.succeeded(key)
+        return client
+    await server.client_throttle.failed(key)
     # An id that does not exist is not written down: it may be a secret.
     details = {"reason": refusal}
     refused = Event(type="client.refused", client_id=known, origin=origin, details=details)
     server.audit_batch.add_counted(refused, server.clock.now())
-    raise InvalidClientError(refusal or "")
+    raise InvalidClientError(reason=refusal or "")
 
 
 def _refusal(client: RegisteredClient | None, presented: Presented, now: datetime) -> str | None:
@@ -79,14 +75,14 @@ def _presented(request: Request, form: Mapping[str, str]) -> Presented | None:
     named, secret = form.get("client_id"), form.get("client_secret")
     if basic is None:
         if named is None and secret is not None:
-            raise InvalidClientError("a client secret without a client id")
+            raise InvalidClientError(reason="a client secret without a client id")
         if named is None:
             return None
         return Presented("client_secret_post" if secret else "none", named, secret)
     if secret is not None:
-        raise InvalidRequestError(description="Use one method of client authentication.")
+        raise InvalidRequestError(told="Use one method of client authentication.")
     if named is not None and named != basic.client_id:
-        raise InvalidRequestError(description="The request names two clients.")
+        raise InvalidRequestError(told="The request names two clients.")
     return basic
 
 
@@ -96,18 +92,18 @@ def _basic(request: Request) -> Presented | None:
     if not headers:
         return None
     if len(headers) > 1:
-        raise InvalidRequestError(description="The Authorization header is repeated.")
+        raise InvalidRequestError(told="The Authorization header is repeated.")
     scheme, _, encoded = headers[0].partition(" ")
     if scheme.lower() != "basic":
-        raise InvalidClientError("the Authorization header is not Basic")
+        raise InvalidClientError(reason="the Authorization header is not Basic")
     try:
         pair = base64.b64decode(encoded.strip(), validate=True).decode()
         client_id, colon, secret = pair.partition(":")
         client_id, secret = (unquote_plus(part, errors="strict") for part in (client_id, secret))
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise InvalidClientError("the Basic credentials cannot be read") from None
+        raise InvalidClientError(reason="the Basic credentials cannot be read") from None
     if not colon or "\x00" in client_id:
-        raise InvalidClientError("the Basic credentials cannot be read")
+        raise InvalidClientError(reason="the Basic credentials cannot be read")
     if not client_id and not secret:
         return None  # Swagger UI sends an empty pair when nobody typed a client
     # An id with an empty secret is how browsers' clients and some libraries say "public".
@@ -116,5 +112,5 @@ def _basic(request: Request) -> Presented | None:
 
 def _default(server: Server) -> Presented:
     if not server.settings.default_client_id:
-        raise InvalidClientError("no client is named, and there is no default one")
+        raise InvalidClientError(reason="no client is named, and there is no default one")
     return Presented("none", server.settings.default_client_id)

@@ -18,8 +18,9 @@ from app.tokens.refresh_tokens import find_refresh_token
 from app.tokens.revoked_tokens import is_revoked
 from app.web.form import read_form
 from app.web.origin import origin_of
+from app.web.routes import OAuth2Route
 
-router = APIRouter(tags=["oauth2"])
+router = APIRouter(tags=["oauth2"], route_class=OAuth2Route)
 
 INACTIVE: dict[str, Any] = {"active": False}
 """All that is ever said of a token that is not good, or not for the caller to see."""
@@ -61,7 +62,7 @@ async def introspect(request: Request, server: CurrentServer) -> Response:
     form = await read_form(request)
     client = await authenticate_client(request, form, server)
     if client.is_public:
-        raise InvalidClientError("introspection by a public client")
+        raise InvalidClientError(reason="introspection by a public client")
     token = required_token(form)
     look = _access_token if is_access_token(token) else _refresh_token
     answer = await look(server, token, client)

@@ -38,10 +38,10 @@ async def current_principal(
         return Principal(str(user.id), user.scopes)
     async with server.database.read() as connection:
         if await is_revoked(connection, token.token_id):
-            raise InvalidTokenError("revoked")
+            raise InvalidTokenError(reason="revoked")
     client = await server.clients.find(token.client_id)
     if client is None:
-        raise InvalidTokenError("its client is disabled")
+        raise InvalidTokenError(reason="its client is disabled")
     scopes = client_scopes_of(token, client, security_scopes.scopes)
     return Principal(token.subject, scopes)
 
@@ -54,9 +54,9 @@ def client_scopes_of(
     Raises :class:`InvalidTokenError`, or :class:`InsufficientScopeError` if it lacks ``scopes``.
     """
     if not token.is_current_for(client):
-        raise InvalidTokenError("it is from before its client was disabled")
+        raise InvalidTokenError(reason="it is from before its client was disabled")
     if not token.scopes.issuperset(scopes):
         raise InsufficientScopeError(scopes)
     if not client.scopes.issuperset(scopes):
-        raise InsufficientScopeError(scopes, "the client has lost a scope")
+        raise InsufficientScopeError(scopes, reason="the client has lost a scope")
     return token.scopes & client.scopes

@@ -21,8 +21,9 @@ from app.tokens.refresh_tokens import revoke_family
 from app.tokens.revoked_tokens import revoke_token
 from app.web.form import read_form
 from app.web.origin import origin_of
+from app.web.routes import CrossOriginOAuth2Route
 
-router = APIRouter(tags=["oauth2"])
+router = APIRouter(tags=["oauth2"], route_class=CrossOriginOAuth2Route)
 
 
 @router.post(
@@ -54,7 +55,7 @@ def required_token(form: Mapping[str, str]) -> str:
     The ``token_type_hint`` beside it is not needed: see :func:`is_access_token`.
     """
     if "token" not in form:
-        raise InvalidRequestError(description="The request needs a token.")
+        raise InvalidRequestError(told="The request needs a token.")
     return form["token"]
 
 

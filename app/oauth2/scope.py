@@ -14,7 +14,7 @@ def split_scope(scope: str) -> list[str]:
     """The scopes of the parameter, each once. Raises :class:`InvalidScopeError` for too many."""
     names = list(dict.fromkeys(name for name in scope.split(" ") if name))
     if len(names) > MAX_SCOPES or len(scope) > MAX_LENGTH:
-        raise InvalidScopeError("the scope parameter is too long")
+        raise InvalidScopeError(reason="the scope parameter is too long")
     return names
 
 
@@ -26,9 +26,9 @@ def requested_scopes(scope: str, client: RegisteredClient) -> list[str]:
     """
     names = split_scope(scope) or list(client.default_scopes)
     if not names:
-        raise InvalidScopeError(description="Ask for a scope: this client has no default.")
+        raise InvalidScopeError(told="Ask for a scope: this client has no default.")
     if not client.scopes.issuperset(names):
-        raise InvalidScopeError("a scope is not allowed to this client")
+        raise InvalidScopeError(reason="a scope is not allowed to this client")
     return names
 
 
@@ -39,5 +39,5 @@ def grant_scopes(requested: Collection[str], allowed: Collection[str]) -> str:
     """
     granted = [name for name in requested if name in allowed]
     if not granted:
-        raise InvalidScopeError(description="The user has none of the requested scopes.")
+        raise InvalidScopeError(told="The user has none of the requested scopes.")
     return " ".join(granted)

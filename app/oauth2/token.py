@@ -29,13 +29,14 @@ from app.server import CurrentServer, Server
 from app.settings import Settings
 from app.web.form import FORM, read_form
 from app.web.origin import origin_of
+from app.web.routes import CrossOriginOAuth2Route
 
 PASSWORD_OF_THE_DEMO = "`alice` and `alice-in-wonderland`; leave the rest empty"
 
 
 def token_router(settings: Settings) -> APIRouter:
     """``POST /token``, described with the parameters of every grant that is supported."""
-    router = APIRouter(tags=["oauth2"])
+    router = APIRouter(tags=["oauth2"], route_class=CrossOriginOAuth2Route)
     grants = supported_grants(settings)
 
     @router.post(
@@ -76,7 +77,7 @@ async def answer_token_request(
     grant = _choose(grants, form, strict)
     client = await authenticate_client(request, form, server)
     if grant.grant_type not in client.grant_types:
-        raise UnauthorizedClientError(f"{grant.grant_type} for {client.client_id}")
+        raise UnauthorizedClientError(reason=f"{grant.grant_type} for {client.client_id}")
     token_request = TokenRequest(grant.grant_type, form, client, origin_of(request), server)
     answer = await grant.exchange(token_request)
     if server.metrics is not None:
@@ -87,7 +88,7 @@ async def answer_token_request(
 def _choose(grants: Mapping[str, Grant], form: Mapping[str, str], strict: bool) -> Grant:
     grant_type = form.get("grant_type") if strict else form.get("grant_type", "password")
     if grant_type is None:
-        raise InvalidRequestError(description="The request needs a grant_type.")
+        raise InvalidRequestError(told="The request needs a grant_type.")
     if grant_type not in grants:
         raise UnsupportedGrantTypeError
     return grants[grant_type]

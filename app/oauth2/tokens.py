@@ -87,12 +87,16 @@ async def _require_parties(
     held = await hold_parties(connection, user_id, client.client_id)
     if held is None:
         if await find_client(connection, client.client_id) is None:
-            raise InvalidClientError("the client was deleted in the meantime")
-        raise InvalidGrantError("the user was deleted in the meantime")
+            raise InvalidClientError(reason="the client was deleted in the meantime")
+        raise InvalidGrantError(reason="the user was deleted in the meantime")
     if not held.client_enabled or held.client_stamp != client.security_stamp:
-        raise InvalidClientError("the client was disabled or its secret leaked in the meantime")
+        raise InvalidClientError(
+            reason="the client was disabled or its secret leaked in the meantime"
+        )
     if not held.user_enabled or security_stamp not in (None, held.user_stamp):
-        raise InvalidGrantError("the user was disabled or given another password in the meantime")
+        raise InvalidGrantError(
+            reason="the user was disabled or given another password in the meantime"
+        )
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,11 @@ from app.oauth2.bearer import (
 from app.oauth2.responses import fields
 from app.server import CurrentServer
 from app.web.form import FORM, read_form
+from app.web.routes import CrossOriginRoute
 
-router = APIRouter(prefix="/userinfo", tags=["openid"], responses=BEARER_RESPONSES)
+router = APIRouter(
+    prefix="/userinfo", tags=["openid"], responses=BEARER_RESPONSES, route_class=CrossOriginRoute
+)
 
 SCOPE = "openid"
 
@@ -71,11 +74,11 @@ async def _token(request: Request) -> str:
     try:
         in_form = (await read_form(request)).get("access_token")
     except InvalidRequestError as error:
-        raise MalformedRequestError(error.told) from None
+        raise MalformedRequestError(reason=error.told) from None
     if in_form is None:
         return await password_bearer(request)
     if "authorization" in request.headers:
-        raise MalformedRequestError("a token in the header and in the form")
+        raise MalformedRequestError(reason="a token in the header and in the form")
     return in_form
 
 

@@ -104,7 +104,7 @@ DEMO_DIGEST_PASSWORD = "alice-digest-in-development"
 async def seed_demo(operator: Actor, server: Server) -> None:
     """Add what is missing of the demo data. Raises :class:`Problem` in production."""
     if not server.settings.development:
-        raise Problem("demo data is for development: set LATCHKEY_ENVIRONMENT=development")
+        raise Problem(told="demo data is for development: set LATCHKEY_ENVIRONMENT=development")
     connection, now = operator.connection, operator.now
     every_scope = list(await list_scopes(connection))
     for user in DEMO_USERS:
@@ -182,10 +182,10 @@ async def refuse_demo_data(server: Server, host: str) -> None:
             return
     if settings.development:
         raise Problem(
-            f"the demo data is in the database, and {host} is not loopback: anybody who reaches "
-            "it may log in. Set LATCHKEY_ALLOW_DEMO_ON_NETWORK=true if that is meant"
+            told=f"the demo data is in the database, and {host} is not loopback: anybody who "
+            "reaches it may log in. Set LATCHKEY_ALLOW_DEMO_ON_NETWORK=true if that is meant"
         )
-    raise Problem("the demo data is in the database: its passwords are public. Delete it")
+    raise Problem(told="the demo data is in the database: its passwords are public. Delete it")
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,9 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import NAME
 from app.audit.trail import Event, EventType, record
-from app.errors import InvalidRequestError
+from app.errors import InvalidRequestError, LoginRefused
 from app.identity.users import Account, is_still_proven
-from app.login.authentication import AuthenticationError
 from app.login.browser_sessions import (
     Session,
     end_session,
@@ -112,13 +111,15 @@ class Browser:
     async def log_in(self, account: Account, client_id: str | None) -> tuple["Browser", str]:
         """Begin a session under a new cookie, in the place of the one that was there.
 
-        Raises :class:`AuthenticationError` if the password that was checked is no longer theirs.
+        Raises :class:`LoginRefused` if the password that was checked is no longer theirs.
         """
         now = self.server.clock.now()
         lifetime = timedelta(seconds=self.server.settings.session_ttl)
         async with self.server.database.transaction() as connection:
             if not await is_still_proven(connection, account):
-                raise AuthenticationError("disabled or given another password in the meantime")
+                raise LoginRefused(
+                    "wrong", reason="disabled or given another password in the meantime"
+                )
             secret = await start_session(
                 connection,
                 user_id=account.id,

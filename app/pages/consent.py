@@ -2,18 +2,11 @@
 
 from fastapi import APIRouter, Response
 
+from app.oauth2.next_step import Consent, Decision
 from app.oauth2.redirect_uris import form_targets, is_remembering_safe, shown_target
-from app.pages.authorize import (
-    Decision,
-    grantable_scopes,
-    is_another_user,
-    load_pending,
-    must_log_in,
-    proceed,
-)
 from app.pages.browser import CurrentBrowser
+from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed
 from app.pages.errors import PageRoute
-from app.pages.login import RequestKey
 from app.pages.rendering import render
 from app.server import CurrentServer
 
@@ -26,28 +19,23 @@ async def consent_page(
 ) -> Response:
     """Show what the application asks for. Only its scopes that the user has are shown."""
     pending, client = await load_pending(server, key)
-    session = browser.session
-    if session is None or must_log_in(session, pending, server.clock.now()):
+    step = await look_ahead(browser, pending, client)
+    if browser.session is None or not isinstance(step, Consent):
         return browser.remember(await proceed(browser, pending, client))
-    if is_another_user(session, pending):
-        return await proceed(browser, pending, client)
-    async with server.database.read() as connection:
-        names = await grantable_scopes(connection, session, pending.request, client)
-    if not names:
-        return await proceed(browser, pending, client)
+    scope = " ".join(step.scopes)
     described = await server.scopes.all()
     page = render(
         "consent.html",
-        server.settings,
+        server.settings.service_name,
         popup=True,
         form_targets=form_targets(pending.request.redirect_uri),
-        form_token=browser.form_token(_purpose(" ".join(names))),
-        shown=" ".join(names),
+        form_token=browser.form_token(_purpose(scope)),
+        shown=scope,
         request_key=pending.key,
         client_name=client.name,
-        username=session.username,
+        username=browser.session.username,
         target=shown_target(pending.request.redirect_uri),
-        scopes=[described.get(name, name) for name in names],
+        scopes=[described.get(name, name) for name in step.scopes],
         remembered=is_remembering_safe(client, pending.request.redirect_uri),
     )
     return browser.remember(page)

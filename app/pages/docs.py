@@ -43,7 +43,7 @@ async def docs(server: CurrentServer) -> Response:
     client = await server.clients.find(server.settings.docs_client_id)
     return render(
         "docs.html",
-        server.settings,
+        server.settings.service_name,
         popup=True,
         client_id=client.client_id if client else "",
         scopes=" ".join(client.default_scopes) if client else "",

@@ -5,16 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
+from app.errors import LoginRefused
 from app.identity.clients import RegisteredClient
 from app.identity.users import USERNAME_MAX_LENGTH, username_key
-from app.login.authentication import AuthenticationError, Door
-from app.login.throttle import TooManyFailuresError
+from app.login.authentication import Door
+from app.oauth2.next_step import LogIn
 from app.oauth2.redirect_uris import form_targets
-from app.pages.authorize import load_pending, must_log_in, proceed
 from app.pages.browser import Browser, CurrentBrowser
-from app.pages.errors import PageRoute
+from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed
+from app.pages.errors import PageRoute, say_refused
 from app.pages.rendering import render
-from app.security.passwords import QueueFullError
 from app.server import CurrentServer
 from app.tokens.authorizations import Pending
 from app.web.origin import origin_of
@@ -24,16 +24,12 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 PURPOSE = "login"
 
 WRONG = "The user name or the password is wrong."
-TOO_MANY = "Too many attempts have failed. Wait a few minutes, then try again."
-BUSY = "Many people log in at the moment. Try again in a few seconds."
 
 OVERTAKEN = (
     "You have logged in or out in another tab meanwhile, or your browser refuses cookies. "
     "Log in again here."
 )
 SOMEBODY_ELSE = "In another tab you have logged in as {}. Log in here to be somebody else instead."
-
-RequestKey = Annotated[str, Query(alias="request")]
 
 
 @router.head("/login")
@@ -53,12 +49,10 @@ async def login_page(
             return RedirectResponse(f"{server.settings.issuer}/account", 303)
         return _page(browser, None, None)
     pending, client = await load_pending(server, key)
-    session, now = browser.session, server.clock.now()
-    silent = "none" in pending.request.prompt
-    wanted = switch or session is None or must_log_in(session, pending, now)
-    if silent or not wanted:
-        return browser.remember(await proceed(browser, pending, client))
-    return _page(browser, pending, client, username=pending.request.login_hint)
+    step = await look_ahead(browser, pending, client)
+    if isinstance(step, LogIn) or (switch and "none" not in pending.request.prompt):
+        return _page(browser, pending, client, username=pending.request.login_hint)
+    return browser.remember(await proceed(browser, pending, client))
 
 
 @router.post("/login")
@@ -76,14 +70,12 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
         door = Door("login", origin_of(browser.request), client_id, browser.key)
         account = await server.authenticator.authenticate(username, form.get("password", ""), door)
         logged_in, secret = await browser.log_in(account, door.client_id)
-    except AuthenticationError:
-        return _page(browser, pending, client, username=username, error=WRONG, status=400)
-    except TooManyFailuresError as error:
-        page = _page(browser, pending, client, username=username, error=TOO_MANY, status=429)
-        page.headers["Retry-After"] = str(error.retry_after)
+    except LoginRefused as refusal:
+        error, status = say_refused(refusal, wrong=WRONG)
+        page = _page(browser, pending, client, username=username, error=error, status=status)
+        if refusal.why == "wait":
+            page.headers["Retry-After"] = str(refusal.retry_after)
         return page
-    except QueueFullError:
-        return _page(browser, pending, client, username=username, error=BUSY, status=503)
     if pending is None or client is None:
         response: Response = RedirectResponse(f"{server.settings.issuer}/account", 303)
     else:
@@ -122,7 +114,7 @@ def _page(
 ) -> Response:
     page = render(
         "login.html",
-        browser.server.settings,
+        browser.server.settings.service_name,
         status=status,
         popup=True,
         form_targets=form_targets(pending.request.redirect_uri) if pending else (),

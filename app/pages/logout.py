@@ -11,10 +11,9 @@ from app.audit.trail import record
 from app.errors import InvalidRequestError
 from app.login.browser_sessions import Session, end_session
 from app.oauth2.redirect_uris import form_targets
-from app.pages.authorize import redirect
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageError, PageRoute
-from app.pages.rendering import render
+from app.pages.rendering import redirect, render
 from app.server import CurrentServer, Server
 from app.web.form import parse_pairs, read_pairs
 
@@ -55,7 +54,7 @@ async def logout_page(request: Request, server: CurrentServer, browser: CurrentB
         return await _end(server, browser, wanted)
     page = render(
         "logout.html",
-        server.settings,
+        server.settings.service_name,
         form_targets=form_targets(wanted.return_uri) if wanted.return_uri else (),
         form_token=browser.form_token(PURPOSE),
         username=browser.session.username,
@@ -111,4 +110,4 @@ async def _end(server: Server, browser: Browser, wanted: LogoutRequest) -> Respo
 def _done(server: Server, wanted: LogoutRequest) -> Response:
     if wanted.return_uri is not None:
         return redirect(wanted.return_uri, wanted.return_parameters)
-    return render("logged_out.html", server.settings)
+    return render("logged_out.html", server.settings.service_name)

@@ -1,14 +1,14 @@
-"""How a page is made: a template, and a policy that lets nothing else run."""
+"""How a page is made: a template, and a policy that lets nothing else run. And a way elsewhere."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from app.oauth2.redirect_uris import with_parameters
 from app.pages.devices import describe_device
-from app.settings import Settings
 
 _templates = Environment(
     loader=PackageLoader("app.pages"),
@@ -38,7 +38,7 @@ POPUP_HEADERS = {"Cross-Origin-Opener-Policy": "unsafe-none"}
 
 def render(
     template: str,
-    settings: Settings,
+    service_name: str,
     *,
     status: int = 200,
     form_targets: Sequence[str] = (),
@@ -52,5 +52,10 @@ def render(
     """
     policy = " ".join([POLICY, *form_targets])
     headers = {"Content-Security-Policy": policy, **(POPUP_HEADERS if popup else {})}
-    page = _templates.get_template(template).render(values, service_name=settings.service_name)
+    page = _templates.get_template(template).render(values, service_name=service_name)
     return HTMLResponse(page, status, headers)
+
+
+def redirect(uri: str, parameters: Mapping[str, str]) -> Response:
+    """303: whatever the method was, the browser comes with GET, and without the body."""
+    return RedirectResponse(with_parameters(uri, parameters), 303, POPUP_HEADERS)

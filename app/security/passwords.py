@@ -20,6 +20,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 
 from passlib.context import CryptContext
 
+from app.errors import LoginRefused
 from app.security.contexts import PEPPER
 
 MAX_LENGTH = 1024
@@ -76,10 +77,6 @@ _PEPPERED_HASH = re.compile(r"(\$pepper\$[0-9a-f]{8})(\$argon2id\$.+)")
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
-
-
-class QueueFullError(Exception):
-    """More logins wait for the hash than this worker lets wait."""
 
 
 class UnacceptablePasswordError(ValueError):
@@ -250,7 +247,7 @@ class PasswordHasher:
         return self._pending
 
     async def hash(self, password: str) -> str:
-        """The hash to store. Raises :class:`QueueFullError`."""
+        """The hash to store. Raises :class:`~app.errors.LoginRefused`."""
         return await self._run(self.hash_now, password)
 
     def hash_now(self, password: str) -> str:
@@ -304,7 +301,7 @@ class PasswordHasher:
         whether a match lets anybody in. What does not has taken one hash of each of ``kinds`` and
         of the kind that is made now, whichever of them the stored one is; and a second one of each
         if NFKC changes the password, for a hash from elsewhere may be of what was typed.
-        Raises :class:`QueueFullError`.
+        Raises :class:`~app.errors.LoginRefused`.
         """
         # A NUL, which no password has, would match some imported hashes that ignore it.
         if len(password) > MAX_LENGTH or "\x00" in password:
@@ -351,7 +348,7 @@ class PasswordHasher:
 
     async def _run(self, work: Callable[[Unpack[Arguments]], Result], *args: *Arguments) -> Result:
         if self._pending >= self._limit:
-            raise QueueFullError
+            raise LoginRefused("busy", reason="the login queue is full")
         self._pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work, *args)

@@ -76,7 +76,7 @@ async def rotate_key(
             .values(active_from=succession.active_from)
         )
     else:
-        raise ConflictError(_WAITING.format(waiting.kid))
+        raise ConflictError(told=_WAITING.format(waiting.kid))
     await _retire_older(connection, alg, kid, succession.old_retires_at)
     return kid, succession
 
@@ -100,7 +100,7 @@ async def import_key(
     succession = plan_succession(now, at_once=at_once, token_ttl=token_ttl)
     kid, alg = await _add(connection, encryption, pem, now, succession.active_from)
     if waiting := await _find_waiting(connection, alg, now, other_than=kid):
-        raise ConflictError(_WAITING.format(waiting.kid))
+        raise ConflictError(told=_WAITING.format(waiting.kid))
     await _retire_older(connection, alg, kid, succession.old_retires_at)
     return kid, succession
 
@@ -116,7 +116,7 @@ async def _lock(connection: AsyncConnection, encryption: Encryption) -> None:
             encryption.decrypt(encrypted)
     except UndecryptableError:
         raise ConflictError(
-            "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with"
+            told="LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with"
         ) from None
 
 
@@ -133,9 +133,9 @@ async def _add(
     try:
         key, jwk = parse_private_key(pem)
     except ValueError as error:
-        raise InvalidError(f"the key cannot be used: {error}") from None
+        raise InvalidError(told=f"the key cannot be used: {error}") from None
     if await connection.scalar(select(exists().where(SigningKey.kid == key.kid))):
-        raise ConflictError(f"the key {key.kid} is here already")
+        raise ConflictError(told=f"the key {key.kid} is here already")
     await connection.execute(
         insert(SigningKey).values(
             kid=key.kid,
@@ -191,7 +191,7 @@ async def retire_key(
         )
     ).one_or_none()
     if key is None:
-        raise NotFoundError(f"there is no published key {kid}")
+        raise NotFoundError(told=f"there is no published key {kid}")
     others = exists().where(
         SigningKey.alg == key.alg,
         SigningKey.kid != kid,
@@ -199,7 +199,7 @@ async def retire_key(
         SigningKey.retired_at.is_(None),
     )
     if key.alg in needed and not await connection.scalar(select(others)):
-        raise ConflictError("no other key would sign: run `keys rotate --now` first")
+        raise ConflictError(told="no other key would sign: run `keys rotate --now` first")
     await connection.execute(update(SigningKey).where(SigningKey.kid == kid).values(retired_at=now))
 
 

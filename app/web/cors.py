@@ -9,8 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.identity.clients import web_origin
 from app.server import Server
-
-PATHS = frozenset({"/token", "/revoke", "/userinfo"})
+from app.web.routes import CrossOriginRoute, class_at
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, POST",
@@ -34,7 +33,7 @@ class CrossOrigin:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        if scope["type"] != "http" or scope["path"] not in PATHS:
+        if scope["type"] != "http" or not issubclass(class_at(scope), CrossOriginRoute):
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)

@@ -8,40 +8,32 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from app import NAME
 from app.database.engines import OUTAGES, is_outage, lost_a_reference
-from app.errors import (
-    AnsweredError,
-    ConflictError,
-    InvalidRequestError,
-    Problem,
-    TemporarilyUnavailableError,
-    UnavailableError,
-)
+from app.errors import AnsweredError, LoginRefused, Problem
 from app.log import get_logger
-from app.web.middleware import PROTOCOL_PATHS
+from app.web.routes import class_at
 
 log = get_logger(NAME)
 
 
-def add_error_handlers(app: FastAPI, realm: str) -> None:
+def add_error_handlers(app: FastAPI, realm: str, service_name: str) -> None:
     """Teach ``app`` to answer every error in its caller's format."""
 
     @app.exception_handler(AnsweredError)
     async def answer(request: Request, error: AnsweredError) -> Response:
+        if isinstance(error, LoginRefused):
+            error = class_at(request.scope).login_refused(error)
         if error.reason:
             log.info("refused", kind=type(error).__name__, reason=error.reason)
-        return JSONResponse(
-            error.content(), error.status, error.headers(realm), media_type=error.media_type
-        )
+        return error.response(realm, service_name)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        problem = Problem("The request does not have the form that is described.", 422)
+        problem = Problem(told="The request does not have the form that is described.", status=422)
         errors = [
             {"field": ".".join(_place(each)), "reason": _REASONS.get(each["type"], each["msg"])}
             for each in error.errors()  # the input itself is left out
@@ -52,32 +44,23 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
-        # Pairs, not a dictionary: a Digest answer has two challenges.
-        pairs = (error.headers or {}).items()
-        headers = MutableHeaders(raw=[(n.lower().encode(), v.encode()) for n, v in pairs])
-        if error.status_code == 405:
-            headers["Allow"] = ", ".join(sorted(_methods_of(request)))
         sentence = _sentence_of(error)
-        if request.url.path in PROTOCOL_PATHS:
-            protocol_error = InvalidRequestError(description=sentence)
-            headers.update(protocol_error.headers(realm))
-            return JSONResponse(protocol_error.content(), error.status_code, headers)
-        problem = Problem(sentence, error.status_code)
-        return JSONResponse(
-            problem.content(), problem.status, headers, media_type=problem.media_type
-        )
+        told = class_at(request.scope).http_error(error.status_code, sentence)
+        response = told.response(realm, service_name)
+        for name, value in (error.headers or {}).items():
+            if name.lower() != "allow":
+                response.headers.append(name, value)  # a Digest answer has two challenges
+        if error.status_code == 405:
+            response.headers["Allow"] = ", ".join(sorted(_methods_of(request)))
+        return response
 
     async def database_error(request: Request, error: Exception) -> Response:
-        if lost_a_reference(error) and request.url.path not in PROTOCOL_PATHS:
-            return await answer(request, ConflictError("Somebody else was faster. Try again."))
-        if not is_outage(error) and not lost_a_reference(error):
+        if lost_a_reference(error):
+            return await answer(request, class_at(request.scope).lost_reference())
+        if not is_outage(error):
             raise error
         log.error("the database does not answer", kind=type(error).__name__)
-        if request.url.path in PROTOCOL_PATHS:
-            return await answer(request, TemporarilyUnavailableError())
-        return await answer(
-            request, UnavailableError("The database does not answer. Try again in a moment.")
-        )
+        return await answer(request, class_at(request.scope).outage())
 
     for outage in OUTAGES:
         app.add_exception_handler(outage, database_error)

@@ -26,15 +26,15 @@ async def read_form(request: Request) -> Mapping[str, str]:
     a repeated parameter, too many of them or too long ones, and for credentials in the address.
     """
     if request.url.query and not BELONG_IN_THE_BODY.isdisjoint(request.query_params):
-        raise InvalidRequestError(description="Credentials belong in the body, not in the address.")
+        raise InvalidRequestError(told="Credentials belong in the body, not in the address.")
     pairs = await read_pairs(request)
     form = dict(pairs)
     if len(form) != len(pairs):
-        raise InvalidRequestError(description="A parameter is repeated.")
+        raise InvalidRequestError(told="A parameter is repeated.")
     if any("\x00" in name or "\x00" in value for name, value in pairs):
-        raise InvalidRequestError(description="The body contains a NUL character.")
+        raise InvalidRequestError(told="The body contains a NUL character.")
     if any(len(name) > MAX_VALUE_LENGTH or len(value) > MAX_VALUE_LENGTH for name, value in pairs):
-        raise InvalidRequestError(description="A parameter is too long.")
+        raise InvalidRequestError(told="A parameter is too long.")
     return {name: value for name, value in pairs if value}
 
 
@@ -42,7 +42,7 @@ async def read_pairs(request: Request) -> Sequence[tuple[str, str]]:
     """The parameters of the body as they came. Raises :class:`InvalidRequestError`."""
     content_type = request.headers.get("content-type", "")
     if content_type.partition(";")[0].strip().lower() != FORM:
-        raise InvalidRequestError(description=f"The body must be {FORM}.")
+        raise InvalidRequestError(told=f"The body must be {FORM}.")
     return parse_pairs(await request.body())
 
 
@@ -53,6 +53,6 @@ def parse_pairs(encoded: bytes) -> Sequence[tuple[str, str]]:
             encoded.decode(), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
         )
     except UnicodeDecodeError:
-        raise InvalidRequestError(description="The body must be UTF-8.") from None
+        raise InvalidRequestError(told="The body must be UTF-8.") from None
     except ValueError:
-        raise InvalidRequestError(description="The body has too many parameters.") from None
+        raise InvalidRequestError(told="The body has too many parameters.") from None

@@ -11,13 +11,13 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import NAME
-from app.errors import Problem
 from app.log import ACCESS_LOG, get_logger
 from app.web.limits import bounded_body, refusal_of_head
+from app.web.routes import class_at
 
 log = get_logger(NAME)
 access_log = get_logger(ACCESS_LOG)
@@ -38,8 +38,9 @@ HSTS = "max-age=31536000"
 class Surroundings:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, *, body_limit: int, https: bool) -> None:
+    def __init__(self, app: ASGIApp, *, body_limit: int, https: bool, service_name: str) -> None:
         """``body_limit`` is in bytes; ``https`` says that the issuer is reached through TLS."""
+        self._service_name = service_name
         self._app = app
         self._body_limit = body_limit
         self._headers = {**SECURITY_HEADERS}
@@ -79,7 +80,8 @@ class Surroundings:
             log.exception("unexpected fault")
             if status:
                 raise
-            await server_fault(scope["path"], request_id)(scope, receive, send_with_headers)
+            fault = server_fault(scope, request_id, self._service_name)
+            await fault(scope, receive, send_with_headers)
         finally:
             client = scope.get("client")
             access_log.info(
@@ -93,22 +95,7 @@ class Surroundings:
             structlog.contextvars.unbind_contextvars("request_id")
 
 
-PROTOCOL_PATHS = frozenset(
-    {
-        "/token",
-        "/revoke",
-        "/introspect",
-        "/schemes/oauth2/password-form",
-        "/schemes/oauth2/password-form-strict",
-    }
-)
-"""Whose errors, all of them, are written as RFC 6749 section 5.2 says."""
-
-
-def server_fault(path: str, request_id: str) -> JSONResponse:
+def server_fault(scope: Scope, request_id: str, service_name: str) -> Response:
     """The answer to an unexpected fault: nothing but where to find it in the log."""
-    detail = f"An unexpected fault. The log has it under the request id {request_id}."
-    if path in PROTOCOL_PATHS:
-        content = {"error": "server_error", "error_description": detail}
-        return JSONResponse(content, 500, {"Pragma": "no-cache"})
-    return JSONResponse(Problem(detail, 500).content(), 500, media_type="application/problem+json")
+    sentence = f"An unexpected fault. The log has it under the request id {request_id}."
+    return class_at(scope).http_error(500, sentence).response("", service_name)

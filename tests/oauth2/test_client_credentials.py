@@ -189,7 +189,7 @@ async def test_a_client_without_a_default_of_its_own_must_ask(
 async def test_a_public_client_cannot_be_registered_for_the_grant(server: Server) -> None:
     with pytest.raises(InvalidError) as refused:
         await add_client(server, is_public=True, grant_types=("client_credentials",))
-    assert refused.value.detail == (
+    assert refused.value.told == (
         "client_credentials is for confidential clients (RFC 6749, section 4.4)"
     )
 
@@ -285,7 +285,7 @@ async def test_a_client_id_that_is_the_id_of_a_user_cannot_be_registered(
 ) -> None:
     with pytest.raises(InvalidError) as refused:
         await add_service(server, write(alice.id))
-    assert refused.value.detail == "a client id does not have the form of a user's id"
+    assert refused.value.told == "a client id does not have the form of a user's id"
     async with server.database.read() as connection:
         assert await find_client(connection, write(alice.id)) is None
 

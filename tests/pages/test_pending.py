@@ -52,7 +52,7 @@ async def test_a_request_that_is_answered_at_once_is_not_stored(
 
     await flow.finish()
     assert await waiting(server) == 0
-    monkeypatch.setattr("app.pages.authorize.store_pending", store_nothing)
+    monkeypatch.setattr("app.pages.code_flow.store_pending", store_nothing)
     assert_code_answer(await flow.start())
     assert_code_answer(await flow.start(prompt="none"))
 

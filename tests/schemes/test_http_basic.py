@@ -9,9 +9,10 @@ import pytest
 from sqlalchemy import func, select
 from structlog.testing import capture_logs
 
+from app.errors import LoginRefused
 from app.main import create_app
 from app.models import Login, User
-from app.security.passwords import PasswordHasher, QueueFullError
+from app.security.passwords import PasswordHasher
 from app.server import Server
 from app.settings import Settings
 from tests.assertions import assert_problem
@@ -311,7 +312,7 @@ async def test_a_full_login_queue_is_503(
     http: httpx2.AsyncClient, alice: TestUser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def full(*_args: object, **_options: object) -> None:
-        raise QueueFullError
+        raise LoginRefused("busy", reason="the login queue is full")
 
     monkeypatch.setattr(PasswordHasher, "verify", full)
     response = await present(http, alice)

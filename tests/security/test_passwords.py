@@ -13,12 +13,12 @@ from anyio.lowlevel import checkpoint
 from passlib.context import CryptContext
 from passlib.hash import bcrypt
 
+from app.errors import LoginRefused
 from app.security.passwords import (
     LOWEST_PRIORITY,
     MAX_LENGTH,
     PasswordHasher,
     PasswordRules,
-    QueueFullError,
     UnacceptablePasswordError,
     check_imported_hash,
 )
@@ -471,8 +471,9 @@ async def test_no_more_wait_than_the_queue_holds(
 ) -> None:
     blocked = Blocked(monkeypatch, queue)
     tasks = await blocked.start(1 + queue)
-    with pytest.raises(QueueFullError):
+    with pytest.raises(LoginRefused) as refused:
         await blocked.hasher.verify(PASSWORD, None)
+    assert refused.value.why == "busy"
     blocked.go_on.set()
     assert await asyncio.gather(*tasks) == ["hash"] * (1 + queue)
     blocked.hasher.close()

@@ -13,7 +13,8 @@ from passlib.context import CryptContext
 from sqlalchemy import select
 
 from app.audit.trail import Origin
-from app.login.authentication import AuthenticationError, Door
+from app.errors import LoginRefused
+from app.login.authentication import Door
 from app.main import create_app
 from app.models import User
 from app.security.passwords import PasswordHasher, kind_of
@@ -109,9 +110,10 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 async def fail(server: Server, username: str, password: str) -> str:
     """The reason."""
-    with pytest.raises(AuthenticationError) as failed:
+    with pytest.raises(LoginRefused) as failed:
         await server.authenticator.authenticate(username, password, DOOR)
-    return str(failed.value)
+    assert failed.value.why == "wrong"
+    return failed.value.reason
 
 
 @pytest.mark.parametrize("typed", TYPED)

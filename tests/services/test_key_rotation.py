@@ -319,7 +319,7 @@ async def test_a_second_rotation_is_refused_while_a_key_waits(
     clock.advance(1)
     with pytest.raises(ConflictError) as refused:
         await operator.rotate()
-    assert refused.value.detail == (
+    assert refused.value.told == (
         f"the key {waiting} waits for its time already: `keys rotate --now` lets it sign at once"
     )
     assert await operator.keys() == before
@@ -352,7 +352,7 @@ async def test_a_rotation_at_once_is_refused_while_another_is_under_way(
 async def test_the_last_key_that_signs_is_not_retired(operator: Operator, first: str) -> None:
     with pytest.raises(ConflictError) as refused:
         await operator.retire(first)
-    assert refused.value.detail == NO_OTHER
+    assert refused.value.told == NO_OTHER
     assert await operator.states() == {first: "signing"}
 
 
@@ -362,7 +362,7 @@ async def test_the_key_that_signs_is_not_retired_while_its_successor_waits(
     await operator.rotate()
     with pytest.raises(ConflictError) as refused:
         await operator.retire(first)
-    assert refused.value.detail == NO_OTHER
+    assert refused.value.told == NO_OTHER
 
 
 async def test_the_key_that_signs_is_not_retired_when_the_other_one_goes_by_itself(
@@ -372,7 +372,7 @@ async def test_the_key_that_signs_is_not_retired_when_the_other_one_goes_by_itse
     clock.advance(PROPAGATION)
     with pytest.raises(ConflictError) as refused:
         await operator.retire(new)
-    assert refused.value.detail == NO_OTHER
+    assert refused.value.told == NO_OTHER
 
 
 async def test_the_tokens_of_a_retired_key_are_refused_within_two_seconds(
@@ -408,7 +408,7 @@ async def test_a_retired_key_is_listed_with_the_time_of_its_end(
 async def test_a_key_that_is_not_there_is_not_retired(operator: Operator, kid: str) -> None:
     with pytest.raises(NotFoundError) as refused:
         await operator.retire(kid)
-    assert refused.value.detail == f"there is no published key {kid}"
+    assert refused.value.told == f"there is no published key {kid}"
 
 
 async def test_a_key_is_not_retired_twice(operator: Operator, first: str, clock: TestClock) -> None:
@@ -431,7 +431,7 @@ async def test_the_last_key_that_signs_id_tokens_is_not_retired(operator: Operat
     before = await operator.keys_of("RS256")
     with pytest.raises(ConflictError) as refused:
         await operator.retire(before[0].kid)
-    assert refused.value.detail == NO_OTHER
+    assert refused.value.told == NO_OTHER
     assert await operator.keys_of("RS256") == before
 
 
@@ -552,7 +552,7 @@ async def test_a_key_that_cannot_sign_here_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(InvalidError) as refused:
         await operator.import_pem(make())
-    assert refused.value.detail == detail
+    assert refused.value.told == detail
     assert await operator.states() == {first: "signing"}
 
 
@@ -586,8 +586,8 @@ async def test_what_is_no_private_key_is_refused_in_one_line(
 ) -> None:
     with pytest.raises(InvalidError) as refused:
         await operator.import_pem(make())
-    assert refused.value.detail.startswith("the key cannot be used: ")
-    assert "\n" not in refused.value.detail
+    assert refused.value.told.startswith("the key cannot be used: ")
+    assert "\n" not in refused.value.told
     assert await operator.states() == {first: "signing"}
 
 
@@ -598,7 +598,7 @@ async def test_a_key_that_is_here_already_is_refused(operator: Operator, clock: 
     before = await operator.keys()
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem)
-    assert refused.value.detail == f"the key {kid} is here already"
+    assert refused.value.told == f"the key {kid} is here already"
     assert await operator.keys() == before
 
 
@@ -610,7 +610,7 @@ async def test_a_key_that_is_here_in_another_encoding_is_refused(
     clock.advance(PROPAGATION)
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem_of(key, PrivateFormat.TraditionalOpenSSL))
-    assert refused.value.detail == f"the key {kid} is here already"
+    assert refused.value.told == f"the key {kid} is here already"
 
 
 async def test_an_import_is_refused_while_a_key_of_that_algorithm_waits(
@@ -619,7 +619,7 @@ async def test_an_import_is_refused_while_a_key_of_that_algorithm_waits(
     waiting = await operator.rotate()
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem_of(p256()))
-    assert refused.value.detail == (
+    assert refused.value.told == (
         f"the key {waiting} waits for its time already: `keys rotate --now` lets it sign at once"
     )
     assert await operator.states() == {waiting: "pending", first: "signing"}
@@ -633,14 +633,14 @@ NOT_THEIRS = "LATCHKEY_SECRET_KEY is not the one that the signing keys are encry
 async def test_a_rotation_under_another_secret_is_refused(operator: Operator, first: str) -> None:
     with pytest.raises(ConflictError) as refused:
         await operator.rotate(secret=NEW)
-    assert refused.value.detail == NOT_THEIRS
+    assert refused.value.told == NOT_THEIRS
     assert await operator.states() == {first: "signing"}
 
 
 async def test_an_import_under_another_secret_is_refused(operator: Operator, first: str) -> None:
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem_of(p256()), secret=NEW)
-    assert refused.value.detail == NOT_THEIRS
+    assert refused.value.told == NOT_THEIRS
     assert await operator.states() == {first: "signing"}
 
 

@@ -5,8 +5,9 @@ from passlib.context import CryptContext
 
 from app.audit.trail import Origin
 from app.database.recent import MAX_AGE
+from app.errors import LoginRefused
 from app.identity.users import change_password, get_account
-from app.login.authentication import AuthenticationError, Door
+from app.login.authentication import Door
 from app.login.password_kinds import PasswordKinds, find_kinds
 from app.server import Server
 from tests.clock import TestClock
@@ -71,6 +72,6 @@ async def test_a_failed_login_waits_for_no_hash_that_is_only_made_to_compare_wit
 
     monkeypatch.setattr(server.passwords, "prepare", spy)
     for _ in range(2):
-        with pytest.raises(AuthenticationError):
+        with pytest.raises(LoginRefused):
             await server.authenticator.authenticate("nobody", PASSWORD, DOOR)
     assert made == [CURRENT, BCRYPT]

@@ -40,7 +40,7 @@ async def get_item(connection: AsyncConnection, owner_id: uuid.UUID, item_id: uu
         )
     ).one_or_none()
     if row is None:
-        raise NotFoundError("There is no such item.")
+        raise NotFoundError(told="There is no such item.")
     return row
 
 
@@ -74,4 +74,4 @@ async def delete_item(connection: AsyncConnection, owner_id: uuid.UUID, item_id:
         delete(Item).where(Item.id == item_id, Item.owner_id == owner_id).returning(Item.id)
     )
     if deleted.one_or_none() is None:
-        raise NotFoundError("There is no such item.")
+        raise NotFoundError(told="There is no such item.")

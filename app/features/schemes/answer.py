@@ -8,13 +8,11 @@ from fastapi.security import HTTPBasicCredentials
 from pydantic import BaseModel, Field
 
 from app.audit.trail import Event, Origin
-from app.errors import AnsweredError, Problem, TooManyAttemptsError, UnavailableError
+from app.errors import AnsweredError, LoginRefused, Problem
 from app.identity.users import Account
-from app.login.authentication import AuthenticationError, Door
-from app.login.throttle import TooManyFailuresError
+from app.login.authentication import Door
 from app.management.api_keys import KeyHolder, find_key_holder
 from app.oauth2.bearer import CurrentUser
-from app.security.passwords import QueueFullError
 from app.server import Server
 from app.web.problems import PROBLEM_RESPONSES, problem
 
@@ -55,7 +53,7 @@ class InvalidApiKeyError(AnsweredError):
 
     def content(self) -> dict[str, Any]:
         """The same for every reason."""
-        return Problem("A valid API key is needed.", 401).content()
+        return Problem(told="A valid API key is needed.", status=401).content()
 
     def headers(self, realm: str) -> dict[str, str]:
         """The challenge."""
@@ -69,14 +67,16 @@ async def check_api_key(server: Server, key: str | None) -> KeyHolder:
     """The holder of ``key``. Raises :class:`InvalidApiKeyError`."""
     holder = await find_key_holder(server.database, key, server.clock.now()) if key else None
     if holder is None:
-        raise InvalidApiKeyError("no API key" if key is None else "an API key that is not good")
+        raise InvalidApiKeyError(
+            reason="no API key" if key is None else "an API key that is not good"
+        )
     return holder
 
 
 def refuse_repeated(keys: Sequence[str]) -> None:
     """Raise :class:`InvalidApiKeyError` if there are several: which one counts nobody knows."""
     if len(keys) > 1:
-        raise InvalidApiKeyError("several API keys")
+        raise InvalidApiKeyError(reason="several API keys")
 
 
 async def check_password(
@@ -88,12 +88,10 @@ async def check_password(
         account = await server.authenticator.authenticate(
             credentials.username, credentials.password, door
         )
-    except AuthenticationError:
-        return None
-    except TooManyFailuresError as error:
-        raise TooManyAttemptsError(error.retry_after) from None
-    except QueueFullError:
-        raise UnavailableError("Too many log in at the moment.") from None
+    except LoginRefused as refusal:
+        if refusal.why == "wrong":
+            return None
+        raise
     note_login(server, account.id, door)
     return account
 

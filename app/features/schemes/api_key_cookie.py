@@ -105,4 +105,4 @@ async def clear_api_key_cookie(request: Request, response: Response) -> None:
 def _refuse_other_sites(request: Request) -> None:
     # Browsers say where a request comes from, and no page can make them lie.
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-        raise ForbiddenError("This is for pages of this very site.")
+        raise ForbiddenError(told="This is for pages of this very site.")

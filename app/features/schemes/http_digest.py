@@ -11,7 +11,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response, Security
 
-from app.errors import TooManyAttemptsError
+from app.errors import LoginRefused
 from app.features.schemes.answer import (
     TAG,
     SchemeAnswer,
@@ -22,8 +22,7 @@ from app.features.schemes.answer import (
 from app.features.schemes.dropin.digest import DigestCredentials, DigestServer
 from app.identity.digest import count_nonce, find_digest_user
 from app.identity.users import find_enabled_scopes
-from app.login.authentication import AuthenticationError, Door
-from app.login.throttle import TooManyFailuresError
+from app.login.authentication import Door
 from app.oauth2.responses import demo_hint
 from app.security.encryption import UndecryptableError
 from app.server import CurrentServer, Server
@@ -73,10 +72,10 @@ class SqlDigest(DigestServer):
         try:
             attempt = self._server.authenticator.attempt(username, door)
             request.state.attempt = await block.enter_async_context(attempt), block
-        except AuthenticationError:
-            raise self.make_not_authenticated_error() from None
-        except TooManyFailuresError as error:
-            raise TooManyAttemptsError(error.retry_after) from None
+        except LoginRefused as refusal:
+            if refusal.why == "wrong":
+                raise self.make_not_authenticated_error() from None
+            raise
 
     async def judged(self, request: Request, username: str, matches: bool | None) -> None:
         """Count what failed, and neither way what is stale or a replay."""

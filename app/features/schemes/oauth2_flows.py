@@ -60,5 +60,5 @@ async def oauth2_flows(
         return answer_for("OAuth2", await identify(server, access_token, []))
     async with server.database.read() as connection:
         if await is_revoked(connection, access_token.token_id):
-            raise InvalidTokenError("revoked")
+            raise InvalidTokenError(reason="revoked")
     return make_answer("OAuth2", access_token.subject, access_token.scopes)

@@ -16,6 +16,7 @@ from app.oauth2.responses import TOKEN_RESPONSES, demo_hint, demo_username
 from app.oauth2.token import PASSWORD_OF_THE_DEMO, answer_token_request, request_body
 from app.server import CurrentServer
 from app.settings import Settings
+from app.web.routes import OAuth2Route
 
 LAX = password_grant(OAuth2PasswordRequestForm)
 STRICT = password_grant(OAuth2PasswordRequestFormStrict)
@@ -23,7 +24,7 @@ STRICT = password_grant(OAuth2PasswordRequestFormStrict)
 
 def make_router(settings: Settings) -> APIRouter:
     """The two sample routes."""
-    router = APIRouter(tags=[TAG])
+    router = APIRouter(tags=[TAG], route_class=OAuth2Route)
     offered = "password" in supported_grants(settings)
     username = demo_username(settings)
     hint = demo_hint(settings, PASSWORD_OF_THE_DEMO)

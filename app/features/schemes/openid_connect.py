@@ -36,7 +36,7 @@ class ThisServer(OpenIdConnectBearer):
             return await super().__call__(request)
         except HTTPException as error:
             if error.status_code == 401:
-                raise InvalidTokenError(str(error.detail)) from None
+                raise InvalidTokenError(reason=str(error.detail)) from None
             raise
 
 

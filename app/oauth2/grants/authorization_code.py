@@ -44,12 +44,12 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     server = request.server
     code = request.form.get("code")
     if code is None:
-        raise InvalidRequestError(description="The request needs a code.")
+        raise InvalidRequestError(told="The request needs a code.")
     keys = await find_signing_keys(request)
     outcome = await server.database.transact(lambda connection: _redeem(connection, request, code))
     # Raised outside: the code is used up, and what it issued is ended, whatever the answer.
     if isinstance(outcome, str):
-        raise InvalidGrantError(outcome, REFUSED)
+        raise InvalidGrantError(reason=outcome, told=REFUSED)
     return user_tokens(
         request,
         keys,

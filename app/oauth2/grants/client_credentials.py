@@ -21,7 +21,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     """
     client = request.client
     if client.is_public:
-        raise UnauthorizedClientError("client_credentials for a public client")
+        raise UnauthorizedClientError(reason="client_credentials for a public client")
     own = replace(
         client,
         scopes=client.scopes.difference(SPEAK_OF_A_USER),
@@ -29,7 +29,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     )
     scope = " ".join(requested_scopes(request.form.get("scope", ""), own))
     if not scope:
-        raise InvalidScopeError("nothing is left to grant")
+        raise InvalidScopeError(reason="nothing is left to grant")
     server = request.server
     lifetime = server.settings.access_token_ttl
     access_token = server.access_tokens.sign(

@@ -14,18 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
 from app.errors import (
-    InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
-    SlowDownError,
-    TemporarilyUnavailableError,
 )
-from app.login.authentication import AuthenticationError, Door
-from app.login.throttle import TooManyFailuresError
+from app.login.authentication import Door
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, requested_scopes
 from app.oauth2.tokens import NewLogin, begin_login, find_signing_keys, user_tokens
-from app.security.passwords import QueueFullError
 
 
 def password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:
@@ -45,7 +40,7 @@ def build_form(
     Raises :class:`InvalidRequestError` when the name or the password is missing.
     """
     if "username" not in fields or "password" not in fields:
-        raise InvalidRequestError(description="The request needs username and password.")
+        raise InvalidRequestError(told="The request needs username and password.")
     return form_class(
         grant_type=fields.get("grant_type", "password"),
         username=fields["username"],
@@ -77,20 +72,13 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     """Tokens for a user's name and password.
 
     Unknown, disabled and passwordless users get the same answer as a wrong password, after the
-    same time. Raises an :class:`~app.errors.OAuth2Error`.
+    same time. Raises an :class:`~app.errors.OAuth2Error` or :class:`~app.errors.LoginRefused`.
     """
     server = request.server
     requested = requested_scopes(request.form.get("scope", ""), request.client)
     keys = await find_signing_keys(request)
-    try:
-        door = Door("token", request.origin, request.client.client_id)
-        account = await server.authenticator.authenticate(form.username, form.password, door)
-    except QueueFullError:
-        raise TemporarilyUnavailableError("the login queue is full") from None
-    except TooManyFailuresError as error:
-        raise SlowDownError(error.retry_after) from None
-    except AuthenticationError as error:
-        raise InvalidGrantError(str(error)) from None
+    door = Door("token", request.origin, request.client.client_id)
+    account = await server.authenticator.authenticate(form.username, form.password, door)
     succeeded = Event(
         type="login.succeeded",
         actor=str(account.id),

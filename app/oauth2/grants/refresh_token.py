@@ -40,7 +40,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     server, client_id = request.server, request.client.client_id
     token = request.form.get("refresh_token")
     if token is None:
-        raise InvalidRequestError(description="The request needs a refresh_token.")
+        raise InvalidRequestError(told="The request needs a refresh_token.")
     asked = split_scope(request.form.get("scope", ""))
     grace = timedelta(seconds=server.settings.refresh_reuse_grace)
     keys = await find_signing_keys(request)
@@ -87,16 +87,18 @@ async def _refuse(
     await hold_user_of_token(connection, token)
     presented = await find_refresh_token(connection, token, now, grace)
     if presented is None:
-        return _Refusal(InvalidGrantError("unknown refresh token", REFUSED))
+        return _Refusal(InvalidGrantError(reason="unknown refresh token", told=REFUSED))
     if presented.family.client_id != request.client.client_id:
-        return _Refusal(InvalidGrantError("the refresh token of another client", REFUSED))
+        return _Refusal(
+            InvalidGrantError(reason="the refresh token of another client", told=REFUSED)
+        )
     if not presented.family.alive:
-        return _Refusal(InvalidGrantError("the login is over, or the user disabled", REFUSED))
+        return _Refusal(
+            InvalidGrantError(reason="the login is over, or the user disabled", told=REFUSED)
+        )
     if presented.takeable:
         never_granted = set(asked).difference(presented.family.scope.split())
-        return _Refusal(
-            InvalidScopeError(description=NEVER_GRANTED if never_granted else NONE_LEFT)
-        )
+        return _Refusal(InvalidScopeError(told=NEVER_GRANTED if never_granted else NONE_LEFT))
     await end_login(connection, presented.family.login_id, now)
     reused = Event(
         type="token.reused",
@@ -106,7 +108,7 @@ async def _refuse(
         details={"session": str(presented.family.login_id)},
     )
     await record(connection, now, reused)
-    error = InvalidGrantError("reused refresh token: its login was ended", REFUSED)
+    error = InvalidGrantError(reason="reused refresh token: its login was ended", told=REFUSED)
     return _Refusal(error, ended_login=True)
 
 

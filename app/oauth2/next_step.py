@@ -1,0 +1,120 @@
+"""What comes next for an authorization request: the table behind the code flow, as one function.
+
+It knows no HTTP and no database: whoever calls it has looked everything up, in the transaction in
+which the step is performed (:mod:`app.pages.code_flow`).
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from app.identity.clients import RegisteredClient
+from app.login.browser_sessions import Session
+from app.oauth2.redirect_uris import is_remembering_safe
+from app.tokens.authorizations import Pending
+
+TIME_TO_CONSENT = timedelta(minutes=1)
+"""How long a login for a request is good for it at least: with ``max_age=0`` too, somebody who
+logs in has to read the consent page."""
+
+
+@dataclass(frozen=True)
+class LogIn:
+    """The user has to type their password."""
+
+
+@dataclass(frozen=True)
+class Consent:
+    """The user has to be asked whether the client gets these scopes."""
+
+    scopes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Refuse:
+    """The client gets an error (RFC 6749, section 4.1.2.1; OpenID Connect Core, 3.1.2.6)."""
+
+    error: str
+    description: str
+    by_user: bool = False
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The client gets a code for these scopes of the session's user."""
+
+    session: Session
+    scopes: Sequence[str]
+    by_user: bool
+    """The user allowed them just now, and not at some time before."""
+
+
+Step = LogIn | Consent | Refuse | Grant
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a user answered at the consent page, and the scopes that were shown there."""
+
+    allowed: bool
+    shown: Collection[str]
+
+
+def next_step(
+    pending: Pending,
+    session: Session | None,
+    user_scopes: Collection[str],
+    remembered: Collection[str],
+    client: RegisteredClient,
+    now: datetime,
+    decision: Decision | None = None,
+) -> Step:
+    """The next step of ``pending`` for the user of ``session``.
+
+    ``user_scopes`` are what that user has, and ``remembered`` what they have allowed to ``client``
+    before. Those of the requested scopes are granted that the user has and the client still may
+    have, and after a ``decision`` only if they were shown.
+    """
+    request = pending.request
+    silent = "none" in request.prompt
+    if session is None or _must_log_in(session, pending, now):
+        return Refuse("login_required", "The user must log in.") if silent else LogIn()
+    if _is_another_user(session, pending):
+        return Refuse("login_required", "Another user is logged in.")
+    if decision is not None and not decision.allowed:
+        return Refuse("access_denied", "The user said no.", by_user=True)
+    scopes = [name for name in request.scopes if name in client.scopes and name in user_scopes]
+    if decision is not None:
+        scopes = [name for name in scopes if name in decision.shown]
+    if not scopes:
+        return Refuse("access_denied", "None of the scopes can be granted.")
+    if decision is not None:
+        return Grant(session, scopes, by_user=True)
+    if (
+        "consent" not in request.prompt
+        and is_remembering_safe(client, request.redirect_uri)
+        and set(remembered).issuperset(scopes)
+    ):
+        return Grant(session, scopes, by_user=False)
+    return Refuse("consent_required", "The user must consent.") if silent else Consent(scopes)
+
+
+def _must_log_in(session: Session, pending: Pending, now: datetime) -> bool:
+    """Whether the password has to be typed for this request, although there is a session."""
+    request, age = pending.request, now - session.authenticated_at
+    if session.authenticated_at >= pending.created_at:
+        # For this very request: it cannot be asked for again at once, whatever the max_age.
+        return request.max_age is not None and age > max(
+            timedelta(seconds=request.max_age), TIME_TO_CONSENT
+        )
+    if {"login", "select_account"}.intersection(request.prompt):
+        return True
+    if _is_another_user(session, pending):
+        return True
+    return request.max_age is not None and age > timedelta(seconds=request.max_age)
+
+
+def _is_another_user(session: Session, pending: Pending) -> bool:
+    """Whether somebody else is logged in than the request's ``id_token_hint`` names."""
+    hinted = pending.request.hinted_user
+    return hinted is not None and hinted != str(session.user_id)

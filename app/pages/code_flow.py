@@ -1,0 +1,180 @@
+"""The code flow between the authorization request and its answer (RFC 6749, section 4.1).
+
+A valid request is answered at once if nobody has to be asked anything. Else it is stored, and from
+then on the browser carries only its key: through the login, through the consent, to the redirect.
+What is next says :func:`~app.oauth2.next_step.next_step`; :func:`proceed` performs it.
+"""
+
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import record
+from app.identity.clients import RegisteredClient
+from app.identity.users import find_enabled_scopes
+from app.login.browser_sessions import Session
+from app.oauth2.next_step import Consent, Decision, Grant, LogIn, Refuse, Step, next_step
+from app.oauth2.redirect_uris import form_targets, is_remembering_safe, may_redirect_to
+from app.pages.browser import Browser, LoggedOutError
+from app.pages.errors import PageError
+from app.pages.rendering import redirect, render
+from app.server import Server
+from app.tokens.authorizations import (
+    Pending,
+    find_pending,
+    finish_pending,
+    issue_code,
+    store_pending,
+)
+from app.tokens.consents import remember, remembered_scopes
+from app.web.origin import origin_of
+
+RequestKey = Annotated[str, Query(alias="request")]
+"""The key of a stored request, in the address of a page."""
+
+START_AGAIN = "Go back to the application, and log in from there again."
+
+
+async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredClient]:
+    """The stored request and its client. Raises :class:`PageError`.
+
+    The client may have changed since: it must still be one that could ask for this.
+    """
+    async with server.database.read() as connection:
+        pending = await find_pending(connection, key, server.clock.now())
+    client = await server.clients.find(pending.request.client_id) if pending else None
+    if pending is None or client is None:
+        raise PageError("This login has expired, or is finished already", START_AGAIN)
+    registered = may_redirect_to(client, pending.request.redirect_uri, server.settings)
+    if not registered or "authorization_code" not in client.grant_types:
+        raise PageError("The application was changed while you logged in", START_AGAIN)
+    return pending, client
+
+
+async def look_ahead(browser: Browser, pending: Pending, client: RegisteredClient) -> Step:
+    """The next step as things are, to choose a page by: :func:`proceed` judges for itself."""
+    async with browser.server.database.read() as connection:
+        return await _decide(connection, browser, browser.session, pending, client)
+
+
+async def proceed(
+    browser: Browser, pending: Pending, client: RegisteredClient, decision: Decision | None = None
+) -> Response:
+    """Perform the next step: the login page, the consent page, or the client's answer.
+
+    It is decided in the transaction that brings it about, by what is true there. Raises
+    :class:`PageError` if the request was answered meanwhile.
+    """
+
+    async def work(connection: AsyncConnection, session: Session | None = None) -> Response:
+        step = await _decide(connection, browser, session, pending, client, decision)
+        return await _perform(connection, browser, pending, client, step)
+
+    try:
+        return await browser.transact(work)
+    except LoggedOutError:
+        return await browser.server.database.transact(work)
+
+
+async def _decide(
+    connection: AsyncConnection,
+    browser: Browser,
+    session: Session | None,
+    pending: Pending,
+    client: RegisteredClient,
+    decision: Decision | None = None,
+) -> Step:
+    user_scopes: Collection[str] = ()
+    remembered: Collection[str] = ()
+    if session is not None:
+        user_scopes = await find_enabled_scopes(connection, session.user_id)
+        remembered = await remembered_scopes(connection, session.user_id, client.client_id)
+    now = browser.server.clock.now()
+    return next_step(pending, session, user_scopes, remembered, client, now, decision)
+
+
+async def _perform(
+    connection: AsyncConnection,
+    browser: Browser,
+    pending: Pending,
+    client: RegisteredClient,
+    step: Step,
+) -> Response:
+    server, request = browser.server, pending.request
+    match step:
+        case LogIn():
+            return await send_to("login", connection, server, browser.request, pending)
+        case Consent():
+            return await send_to("consent", connection, server, browser.request, pending)
+        case Refuse():
+            parameters = {"error": step.error, "error_description": step.description}
+            if step.by_user:
+                denied = browser.event("consent.denied", client_id=client.client_id)
+                await record(connection, server.clock.now(), denied)
+        case Grant():
+            parameters = {"code": await _grant(connection, browser, pending, client, step)}
+    if pending.key is not None and not await finish_pending(connection, pending.key):
+        raise PageError("This login is finished already", START_AGAIN)
+    return answer(server, request.redirect_uri, request.response_mode, parameters, request.state)
+
+
+async def _grant(
+    connection: AsyncConnection,
+    browser: Browser,
+    pending: Pending,
+    client: RegisteredClient,
+    granted: Grant,
+) -> str:
+    """The code; what the user has allowed just now is remembered with it."""
+    server, request, session = browser.server, pending.request, granted.session
+    now, scope = server.clock.now(), " ".join(granted.scopes)
+    if granted.by_user:
+        allowed = browser.event(
+            "consent.granted", client_id=client.client_id, details={"scope": scope}
+        )
+        await record(connection, now, allowed)
+        if is_remembering_safe(client, request.redirect_uri):
+            await remember(connection, session.user_id, client.client_id, granted.scopes, now)
+    return await issue_code(
+        connection,
+        request,
+        user_id=session.user_id,
+        session_id=session.id,
+        scope=scope,
+        expires_at=now + timedelta(seconds=server.settings.authorization_code_ttl),
+    )
+
+
+async def send_to(
+    page: str, connection: AsyncConnection, server: Server, request: Request, pending: Pending
+) -> Response:
+    """Send the browser to a page of this server, with a key to the request, which waits."""
+    if pending.key is None:
+        pending = await store_pending(connection, pending, origin_of(request).address)
+    return redirect(f"{server.settings.issuer}/{page}", {"request": str(pending.key)})
+
+
+def answer(
+    server: Server,
+    redirect_uri: str,
+    response_mode: str,
+    parameters: Mapping[str, str],
+    state: str | None,
+) -> Response:
+    """The authorization response (RFC 6749, section 4.1.2) with ``iss`` (RFC 9207)."""
+    parameters = {**parameters, "iss": server.settings.issuer}
+    if state is not None:
+        parameters["state"] = state
+    if response_mode == "query":
+        return redirect(redirect_uri, parameters)
+    return render(
+        "form_post.html",
+        server.settings.service_name,
+        popup=True,
+        form_targets=form_targets(redirect_uri),
+        redirect_uri=redirect_uri,
+        parameters=parameters,
+    )

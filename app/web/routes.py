@@ -1,0 +1,108 @@
+"""Classes of routes: in which format the errors at a path are told.
+
+    router = APIRouter(route_class=OAuth2Route)
+
+The class also speaks where no route is entered: for a method that the path does not answer, and for
+a body that is too large. So :func:`learn_classes` notes once which path has which class.
+"""
+
+from collections.abc import Mapping
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.types import Scope
+
+from app.errors import (
+    AnsweredError,
+    ConflictError,
+    ForbiddenError,
+    InvalidGrantError,
+    InvalidRequestError,
+    LoginRefused,
+    Problem,
+    ServerError,
+    SlowDownError,
+    TemporarilyUnavailableError,
+    TooManyAttemptsError,
+    UnavailableError,
+)
+
+
+class ApiRoute(APIRoute):
+    """RFC 9457: what a route speaks that has no other class, and an address that has no route."""
+
+    @classmethod
+    def http_error(cls, status: int, sentence: str) -> AnsweredError:
+        """An error that is known by its status alone."""
+        return Problem(told=sentence, status=status)
+
+    @classmethod
+    def login_refused(cls, refusal: LoginRefused) -> AnsweredError:
+        """A password that was not taken, of whoever is logged in already."""
+        if refusal.why == "wait":
+            return TooManyAttemptsError(refusal.retry_after, reason=refusal.reason)
+        if refusal.why == "busy":
+            return UnavailableError(told="Too many log in at the moment.", reason=refusal.reason)
+        return ForbiddenError(told="The current password is wrong.", reason=refusal.reason)
+
+    @classmethod
+    def outage(cls) -> AnsweredError:
+        """The database does not answer."""
+        return UnavailableError(told="The database does not answer. Try again in a moment.")
+
+    @classmethod
+    def lost_reference(cls) -> AnsweredError:
+        """Somebody else deleted what this was about."""
+        return ConflictError(told="Somebody else was faster. Try again.")
+
+
+class OAuth2Route(ApiRoute):
+    """RFC 6749, section 5.2, whatever it is that goes wrong."""
+
+    @classmethod
+    def http_error(cls, status: int, sentence: str) -> AnsweredError:
+        """``invalid_request``, or ``server_error``."""
+        kind = ServerError if status == ServerError.status else InvalidRequestError
+        return kind(told=sentence, status=status)
+
+    @classmethod
+    def login_refused(cls, refusal: LoginRefused) -> AnsweredError:
+        """``invalid_grant``, or ``temporarily_unavailable``."""
+        if refusal.why == "wait":
+            return SlowDownError(refusal.retry_after, reason=refusal.reason)
+        if refusal.why == "busy":
+            return TemporarilyUnavailableError(reason=refusal.reason)
+        return InvalidGrantError(reason=refusal.reason)
+
+    @classmethod
+    def outage(cls) -> AnsweredError:
+        """``temporarily_unavailable``."""
+        return TemporarilyUnavailableError()
+
+    @classmethod
+    def lost_reference(cls) -> AnsweredError:
+        """The same: the next try finds what is left."""
+        return TemporarilyUnavailableError()
+
+
+class CrossOriginRoute(ApiRoute):
+    """Called by programs in browsers, too, which come from other origins: see :mod:`.cors`."""
+
+
+class CrossOriginOAuth2Route(CrossOriginRoute, OAuth2Route):
+    """Both."""
+
+
+def learn_classes(app: FastAPI) -> None:
+    """Note the classes of the routes of ``app``, when it has all of them."""
+    app.state.route_classes = {
+        route.path: type(route.original_route)
+        for route in iter_route_contexts(app.routes)
+        if isinstance(route.original_route, ApiRoute)
+    }
+
+
+def class_at(scope: Scope) -> type[ApiRoute]:
+    """The class of the routes at the path of a request."""
+    classes: Mapping[str, type[ApiRoute]] = scope["app"].state.route_classes
+    return classes.get(scope["path"], ApiRoute)
