@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import record
 from app.database.engines import OUTAGES, is_outage
 from app.errors import InvalidRequestError
-from app.identity.clients import RegisteredClient
+from app.identity.clients import RegisteredClient, is_unchanged
 from app.identity.users import find_enabled_scopes
 from app.log import get_logger
 from app.login.browser_sessions import Session
@@ -58,6 +58,7 @@ TIME_TO_CONSENT = timedelta(minutes=1)
 """How long a login for a request is good for it at least: with ``max_age=0`` too, somebody who
 logs in has to read the consent page."""
 
+CHANGED = "The application was changed while you logged in"
 START_AGAIN = "Go back to the application, and log in from there again."
 
 
@@ -84,8 +85,9 @@ async def authorize_by_form(request: Request, server: CurrentServer) -> Response
     received = await _receive(pairs, server)
     if isinstance(received, Response):
         return received
-    pending, _client = received
-    return await _unless_outage(server, pending, _show(server, request, pending, Step.LOGIN))
+    pending, client = received
+    shown = _show(server, request, pending, client, Step.LOGIN)
+    return await _unless_outage(server, pending, shown)
 
 
 def _query(request: Request) -> Sequence[tuple[str, str]]:
@@ -137,7 +139,7 @@ async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredCli
         raise PageError("This login has expired, or is finished already", START_AGAIN)
     registered = may_redirect_to(client, pending.request.redirect_uri, server.settings)
     if not registered or "authorization_code" not in client.grant_types:
-        raise PageError("The application was changed while you logged in", START_AGAIN)
+        raise PageError(CHANGED, START_AGAIN)
     return pending, client
 
 
@@ -182,7 +184,7 @@ async def proceed(
         if not isinstance(outcome, Step) and pending.key is not None:
             await server.database.transact(lambda connection: _finish(connection, pending))
     if isinstance(outcome, Step):
-        return await _show(server, browser.request, pending, outcome)
+        return await _show(server, browser.request, pending, client, outcome)
     return _answer(server, pending.request, outcome)
 
 
@@ -209,6 +211,7 @@ async def _decide(
         scopes = [name for name in scopes if name in decision.shown]
     if not scopes:
         return _error("access_denied", "None of the scopes can be granted.")
+    await _require_unchanged(connection, client)
     if decision is not None:
         details = {"scope": " ".join(scopes)}
         granted = browser.event("consent.granted", client_id=client.client_id, details=details)
@@ -284,6 +287,15 @@ def _unless_silent(pending: Pending, step: Step) -> Step | Answer:
     return _error("consent_required", "The user must consent.")
 
 
+async def _require_unchanged(connection: AsyncConnection, client: RegisteredClient) -> None:
+    """Raise :class:`PageError` if the client was disabled, deleted or made anew just now.
+
+    Else a code or a request would outlive what ends all that the client has.
+    """
+    if not await is_unchanged(connection, client):
+        raise PageError(CHANGED, START_AGAIN)
+
+
 def _error(error: str, description: str) -> Answer:
     return {"error": error, "error_description": description}
 
@@ -294,13 +306,17 @@ async def _finish(connection: AsyncConnection, pending: Pending) -> None:
         raise PageError("This login is finished already", START_AGAIN)
 
 
-async def _show(server: Server, request: Request, pending: Pending, step: Step) -> Response:
+async def _show(
+    server: Server, request: Request, pending: Pending, client: RegisteredClient, step: Step
+) -> Response:
     """Send the browser to a page of this server, with a key to the request, which waits."""
+
+    async def store(connection: AsyncConnection) -> Pending:
+        await _require_unchanged(connection, client)
+        return await store_pending(connection, pending, origin_of(request).address)
+
     if pending.key is None:
-        address = origin_of(request).address
-        pending = await server.database.transact(
-            lambda connection: store_pending(connection, pending, address)
-        )
+        pending = await server.database.transact(store)
     return redirect(f"{server.settings.issuer}/{step}", {"request": str(pending.key)})
 
 

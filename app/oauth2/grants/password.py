@@ -20,6 +20,7 @@ from app.errors import (
     SlowDownError,
     TemporarilyUnavailableError,
 )
+from app.identity.users import find_enabled_scopes
 from app.login.authentication import AuthenticationError, Door
 from app.login.throttle import TooManyFailuresError
 from app.oauth2.grant import Grant, TokenRequest
@@ -115,9 +116,14 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
 
     async def begin(connection: AsyncConnection) -> NewLogin:
         await record(connection, server.clock.now(), succeeded)
-        return await begin_login(
+        login = await begin_login(
             connection, request, account.id, scope, security_stamp=account.security_stamp
         )
+        # Who was demoted while the password was checked gets what is left by trying again.
+        left = await find_enabled_scopes(connection, account.id)
+        if not left.issuperset(scope.split()):
+            raise InvalidGrantError("the user lost a scope in the meantime")
+        return login
 
     login = await server.database.transact(begin)
     return user_tokens(
