@@ -57,6 +57,7 @@ class Scene:
             "grant_type": "password",
             "username": self.actor.username,
             "password": self.actor.password,
+            "scope": "profile items:read",
             "client_id": self.console.client_id,
         }
         return await self.http.post(path, data=form)
@@ -342,6 +343,7 @@ OF_LOGINS: Mapping[str, tuple[Loss, str]] = {
     "disable and enable the user": (disable_and_enable_the_user, "invalid_grant"),
     "delete the user": (delete_the_user, "invalid_grant"),
     "reset the password": (reset_the_password, "invalid_grant"),
+    "demote the user": (demote_the_user, "invalid_grant"),
     "disable the client": (disable_the_client, "invalid_client"),
     "disable and enable the client": (disable_and_enable_the_client, "invalid_client"),
     "delete the client": (delete_the_client, "invalid_client"),
@@ -415,6 +417,22 @@ async def test_a_user_who_has_the_authority_writes_in_one_transaction(
     case = WRITES[name]
     await log_in(scene, case, by_client=False)
     await assert_writes_once(scene, case.send)
+
+
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_token_without_the_scope_begins_no_transaction_and_waits_for_nobody(
+    scene: Scene, name: str
+) -> None:
+    """A flood of such requests keeps no administrator waiting."""
+    case = WRITES[name]
+    await log_in(scene, case, by_client=False)
+    others = [scope for scope in EVERY_SCOPE if scope != case.scope]
+    scene.headers = await token_of(scene.server, scene.actor, *others)
+    refused = Between()
+    with refused.applied():
+        response = await case.send(scene)
+    assert (response.status_code, response.json()["error"]) == (403, "insufficient_scope")
+    assert refused.begun == 0
 
 
 @pytest.mark.parametrize("loss", OF_USERS)

@@ -192,7 +192,7 @@ async def set_user_password(
     wanted: NewPassword,
     expected: ExpectedVersions,
 ) -> None:
-    """Set a password. All the user's logins end, and their API keys are revoked."""
+    """Set somebody else's password. All their logins end, and their API keys are revoked."""
     async with server.database.read() as connection:
         user = await user_management.get_user(connection, user_id)
     password_hash = await hash_new_password(server, wanted.password, user.username)

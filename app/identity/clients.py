@@ -153,6 +153,18 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
     )
 
 
+async def is_unchanged(connection: AsyncConnection, client: RegisteredClient) -> bool:
+    """Whether a client that was found a moment ago is enabled and has lost nothing since.
+
+    It then stays so until the transaction ends: whoever disables or deletes it waits.
+    """
+    stored = select(Client.security_stamp).where(
+        Client.client_id == client.client_id, Client.disabled_at.is_(None)
+    )
+    stamp = await connection.scalar(stored.with_for_update(read=True, key_share=True))
+    return stamp == client.security_stamp
+
+
 async def hold_client(connection: AsyncConnection, client_id: str) -> None:
     """Keep a client as it is until the transaction ends: it acts for itself, or loses a token."""
     held = select(Client.client_id).where(Client.client_id == client_id)

@@ -202,14 +202,15 @@ async def change_client(
         if disabled:
             await _end_everything(actor, client_id)
             values |= {"disabled_at": actor.now, "security_stamp": generate_stamp()}
+    if after.is_public != before.is_public:
+        # A public client has none, and what it had before does not come back to life.
+        await connection.execute(delete(ClientSecret).where(ClientSecret.client_id == client_id))
+        values["security_stamp"] = generate_stamp()
     await connection.execute(
         update(Client).where(Client.client_id == client_id).values(**values, updated_at=actor.now)
     )
     if changes.scopes is not None or changes.default_scopes is not None:
         await set_client_scopes(connection, client_id, allowed, after.default_scopes)
-    if after.is_public != before.is_public:
-        # A public client has none, and what it had before does not come back to life.
-        await connection.execute(delete(ClientSecret).where(ClientSecret.client_id == client_id))
     client = await get_client(connection, client_id)
     old = _described(before)
     difference = {name: value for name, value in _described(client).items() if value != old[name]}

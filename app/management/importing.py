@@ -8,7 +8,7 @@ from collections.abc import Generator, Hashable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError, InvalidError, Problem
@@ -46,7 +46,8 @@ from app.management.users import (
     require_administered,
     set_password,
 )
-from app.models import ClientSecret, User
+from app.models import Client, ClientSecret, User
+from app.models.base import generate_stamp
 from app.security.passwords import check_imported_hash
 
 
@@ -220,8 +221,14 @@ async def _import_secrets(
         select(ClientSecret.secret_hash, ClientSecret.expires_at).where(of_client)
     )
     wanted = {(secret.secret_hash, secret.expires_at) for secret in secrets}
-    if {tuple(row) for row in rows} == wanted:
+    stored = {(row.secret_hash, row.expires_at) for row in rows}
+    if stored == wanted:
         return
+    good = {secret for secret, end in stored if end is None or end > operator.now}
+    if not good.issubset(secret for secret, _ in wanted):
+        # One that is gone at once may have leaked: what it got is void, as after `rotate-secret`.
+        stamped = update(Client).where(Client.client_id == client_id)
+        await connection.execute(stamped.values(security_stamp=generate_stamp()))
     await connection.execute(delete(ClientSecret).where(of_client))
     if secrets:
         await connection.execute(

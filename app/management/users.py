@@ -220,9 +220,12 @@ async def set_password(
     """Give a user another password; all their logins end, and their API keys with them.
 
     Whoever needs another password may have lost the old one to somebody, who can have made keys.
-    Raises a :class:`~app.errors.Problem`.
+    One's own takes the current one, or a token with ``users:write`` would be worth all that its
+    user has: see ``POST /users/me/password``. Raises a :class:`~app.errors.Problem`.
     """
     user = await _get_managed(actor, user_id, expected)
+    if actor.is_user(user_id):
+        raise ForbiddenError("Change your own password at /users/me/password, with the old one.")
     connection, now = actor.connection, actor.now
     columns = password_columns(password_hash)
     await connection.execute(

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Origin
 from app.database.engines import lock
-from app.errors import InvalidTokenError, NotAUserError
+from app.errors import InsufficientScopeError, InvalidTokenError, NotAUserError
 from app.identity.clients import find_client, hold_client
 from app.login.logins import find_live_user, hold_parties
 from app.management.authority import MANAGEMENT_LOCK, Actor
@@ -100,11 +100,23 @@ def _user_id(token: AccessToken) -> uuid.UUID:
         raise InvalidTokenError(reason="its subject is no user") from None
 
 
+async def permitted_token(
+    security_scopes: SecurityScopes, token: Annotated[AccessToken, Depends(verified_token)]
+) -> AccessToken:
+    """The request's token, if it has the scopes: with another one nobody waits for a lock.
+
+    Raises :class:`InsufficientScopeError`.
+    """
+    if not token.scopes.issuperset(security_scopes.scopes):
+        raise InsufficientScopeError(security_scopes.scopes)
+    return token
+
+
 async def acting_user(
     security_scopes: SecurityScopes,
     request: Request,
     server: CurrentServer,
-    token: Annotated[AccessToken, Depends(verified_token)],
+    token: Annotated[AccessToken, Depends(permitted_token)],
     transaction: Transaction,
 ) -> ActingUser:
     """The user behind the request, in the transaction in which the route writes."""
@@ -116,7 +128,7 @@ async def acting_manager(
     security_scopes: SecurityScopes,
     request: Request,
     server: CurrentServer,
-    token: Annotated[AccessToken, Depends(verified_token)],
+    token: Annotated[AccessToken, Depends(permitted_token)],
     transaction: Transaction,
 ) -> Actor:
     """The user or the client behind the request, in the transaction in which the route writes."""

@@ -53,9 +53,9 @@ async def authorize_by_form(request: Request, server: CurrentServer) -> Response
     received = await _receive(pairs, server)
     if isinstance(received, Response):
         return received
-    pending, _client = received
+    pending, client = received
     shown = server.database.transact(
-        lambda connection: send_to("login", connection, server, request, pending)
+        lambda connection: send_to("login", connection, server, request, pending, client)
     )
     return await _unless_outage(server, pending, shown)
 

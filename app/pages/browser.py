@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import NAME
 from app.audit.trail import Event, EventType, record
 from app.errors import InvalidRequestError, LoginRefused
-from app.identity.users import Account, is_still_proven
+from app.identity.users import Account, hold_user, is_still_proven
 from app.login.browser_sessions import (
     Session,
     end_session,
@@ -113,9 +113,13 @@ class Browser:
 
         Raises :class:`LoginRefused` if the password that was checked is no longer theirs.
         """
-        now = self.server.clock.now()
         lifetime = timedelta(seconds=self.server.settings.session_ttl)
-        async with self.server.database.transaction() as connection:
+
+        async def begin(connection: AsyncConnection) -> tuple[Session | None, str]:
+            now = self.server.clock.now()
+            users = {account.id} if self.session is None else {account.id, self.session.user_id}
+            for user_id in sorted(users):  # one order, or two who change places are a deadlock
+                await hold_user(connection, user_id)
             if not await is_still_proven(connection, account):
                 raise LoginRefused(
                     "wrong", reason="disabled or given another password in the meantime"
@@ -143,6 +147,9 @@ class Browser:
                 details={"door": "login"},
             )
             await record(connection, now, succeeded)
+            return session, secret
+
+        session, secret = await self.server.database.transact(begin)
         return replace(self, session=session), secret
 
     def remember(self, response: Response) -> Response:

@@ -13,7 +13,7 @@ from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
-from app.identity.clients import RegisteredClient
+from app.identity.clients import RegisteredClient, is_unchanged
 from app.identity.users import find_enabled_scopes
 from app.login.browser_sessions import Session
 from app.oauth2.next_step import Consent, Decision, Grant, LogIn, Refuse, Step, next_step
@@ -35,6 +35,7 @@ from app.web.origin import origin_of
 RequestKey = Annotated[str, Query(alias="request")]
 """The key of a stored request, in the address of a page."""
 
+CHANGED = "The application was changed while you logged in"
 START_AGAIN = "Go back to the application, and log in from there again."
 
 
@@ -50,7 +51,7 @@ async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredCli
         raise PageError("This login has expired, or is finished already", START_AGAIN)
     registered = may_redirect_to(client, pending.request.redirect_uri, server.settings)
     if not registered or "authorization_code" not in client.grant_types:
-        raise PageError("The application was changed while you logged in", START_AGAIN)
+        raise PageError(CHANGED, START_AGAIN)
     return pending, client
 
 
@@ -106,9 +107,9 @@ async def _perform(
     server, request = browser.server, pending.request
     match step:
         case LogIn():
-            return await send_to("login", connection, server, browser.request, pending)
+            return await send_to("login", connection, server, browser.request, pending, client)
         case Consent():
-            return await send_to("consent", connection, server, browser.request, pending)
+            return await send_to("consent", connection, server, browser.request, pending, client)
         case Refuse():
             parameters = {"error": step.error, "error_description": step.description}
             if step.by_user:
@@ -129,6 +130,7 @@ async def _grant(
     granted: Grant,
 ) -> str:
     """The code; what the user has allowed just now is remembered with it."""
+    await _require_unchanged(connection, client)
     server, request, session = browser.server, pending.request, granted.session
     now, scope = server.clock.now(), " ".join(granted.scopes)
     if granted.by_user:
@@ -148,11 +150,26 @@ async def _grant(
     )
 
 
+async def _require_unchanged(connection: AsyncConnection, client: RegisteredClient) -> None:
+    """Raise :class:`PageError` if the client was disabled, deleted or made anew just now.
+
+    Else a code or a request would outlive what ends all that the client has.
+    """
+    if not await is_unchanged(connection, client):
+        raise PageError(CHANGED, START_AGAIN)
+
+
 async def send_to(
-    page: str, connection: AsyncConnection, server: Server, request: Request, pending: Pending
+    page: str,
+    connection: AsyncConnection,
+    server: Server,
+    request: Request,
+    pending: Pending,
+    client: RegisteredClient,
 ) -> Response:
     """Send the browser to a page of this server, with a key to the request, which waits."""
     if pending.key is None:
+        await _require_unchanged(connection, client)
         pending = await store_pending(connection, pending, origin_of(request).address)
     return redirect(f"{server.settings.issuer}/{page}", {"request": str(pending.key)})
 

@@ -16,7 +16,7 @@ from app.models import AuditEvent, User
 from app.server import Server
 from tests.assertions import assert_bearer_error, assert_problem
 from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, add_client, add_user
+from tests.factories import TestClient, TestUser, add_client, add_user, log_in
 from tests.management.operators import (
     EVERY_SCOPE,
     NOT_YOURS,
@@ -676,6 +676,20 @@ async def test_nobody_takes_an_address_for_themselves_without_their_password(
     response = await http.patch(f"/users/{user.id}", json=changes, headers=headers)
     told = "Change your own e-mail address at /users/me, with your password."
     assert_refused(response, 403, told)
+
+
+async def test_nobody_sets_their_own_password_without_the_one_that_they_have(
+    http: httpx2.AsyncClient, server: Server, console: TestClient
+) -> None:
+    """Else a token for managing users would log in as its user, with all that they have."""
+    assert console
+    user = await add_somebody(server, *HELPDESK, name="climber")
+    headers = await token_of(server, user, *HELPDESK)
+    body = {"password": NEW_PASSWORD}
+    response = await http.post(f"/users/{user.id}/password", json=body, headers=headers)
+    told = "Change your own password at /users/me/password, with the old one."
+    assert_refused(response, 403, told)
+    await log_in(http, user, console)
 
 
 async def test_the_keys_of_a_user_end_when_an_administrator_sets_a_password(

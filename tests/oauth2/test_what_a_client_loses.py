@@ -13,6 +13,9 @@ from app.management.clients import (
     delete_client,
     rotate_secret,
 )
+from app.management.exporting import TransferDocument, TransferredSecret, export_document
+from app.management.importing import import_document
+from app.security.opaque import hash_secret
 from app.server import Server
 from tests.clock import TestClock
 from tests.factories import TestClient, TestUser, log_in
@@ -108,6 +111,51 @@ async def test_its_own_tokens_are_void_when_its_secret_has_leaked(
     clock.advance(KNOWN_EVERYWHERE)
     assert not await is_active(http, api, token)
     assert await is_active(http, api, await own_token(http, shop))
+
+
+async def import_client(server: Server, **changes: object) -> None:
+    """Bring the shop to what an export of it says, with ``changes``."""
+    async with operating(server.database, server.clock) as operator:
+        document = await export_document(operator.connection, server.clock.now(), with_hashes=True)
+        (shop,) = [client for client in document.clients if client.client_id == "shop"]
+        imported = TransferDocument(clients=[shop.model_copy(update=changes)])
+        await import_document(operator, imported)
+
+
+async def test_its_own_tokens_are_void_when_an_import_replaces_its_secret(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock, shop: TestClient
+) -> None:
+    api = await add_resource_server(server)
+    token = await own_token(http, shop)
+    await import_client(server, secrets=[TransferredSecret(secret_hash=hash_secret("another"))])
+    clock.advance(KNOWN_EVERYWHERE)
+    assert not await is_active(http, api, token)
+
+
+async def test_its_own_tokens_stay_good_when_an_import_brings_what_is_there(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock, shop: TestClient
+) -> None:
+    api = await add_resource_server(server)
+    shop = await rotate(server, shop, timedelta(seconds=10))
+    clock.advance(10)
+    token = await own_token(http, shop)
+    await import_client(server)
+    clock.advance(KNOWN_EVERYWHERE)
+    assert await is_active(http, api, token)
+
+
+async def test_its_own_tokens_are_void_when_it_was_public_meanwhile(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock, shop: TestClient
+) -> None:
+    api = await add_resource_server(server)
+    token = await own_token(http, shop)
+    as_public = ClientChanges(is_public=True, grant_types=["password"], auth_methods=[])
+    as_before = ClientChanges(is_public=False, grant_types=GRANTS)
+    for changes in (as_public, as_before):
+        async with operating(server.database, server.clock) as operator:
+            await change_client(operator, "shop", changes)
+    clock.advance(KNOWN_EVERYWHERE)
+    assert not await is_active(http, api, token)
 
 
 async def test_its_own_tokens_stay_good_while_a_secret_is_rotated_out(

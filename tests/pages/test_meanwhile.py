@@ -5,14 +5,25 @@ changed nothing, and is led to log in.
 """
 
 from collections.abc import Awaitable, Callable
+from uuid import UUID
 
 import httpx2
 import pytest
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.identity import users
+from app.identity.users import HeldUser, hold_user
 from app.login import browser_sessions as sessions
-from app.models import AuditEvent, AuthorizationCode, BrowserSession, Consent
+from app.management.authority import operating
+from app.management.clients import ClientChanges, change_client, delete_client
+from app.models import (
+    AuditEvent,
+    AuthorizationCode,
+    BrowserSession,
+    Consent,
+    PendingAuthorization,
+)
 from app.server import Server
 from app.tokens import consents
 from tests.clock import TestClock
@@ -20,12 +31,16 @@ from tests.factories import PASSWORD, TestUser, disable_user
 from tests.meanwhile import Meanwhile
 from tests.oauth2.lifecycle import is_active, take_from_user
 from tests.pages.flow import (
+    CALLBACK,
     CodeFlow,
     Page,
+    add_web_client,
     assert_asks_to_allow,
     assert_asks_to_log_in,
     assert_code_answer,
     assert_error_answer,
+    assert_error_page,
+    assert_logged_in,
     read_answer,
     submit,
 )
@@ -207,7 +222,109 @@ async def test_no_code_is_issued_on_a_consent_that_was_just_taken_back(
     assert await codes(server) == before
 
 
+# The client
+
+
+async def disable_and_enable(server: Server) -> None:
+    for disabled in (True, False):
+        async with operating(server.database, server.clock) as operator:
+            await change_client(operator, "shop", ClientChanges(disabled=disabled))
+
+
+async def delete(server: Server) -> None:
+    async with operating(server.database, server.clock) as operator:
+        await delete_client(operator, "shop")
+
+
+async def delete_and_register(server: Server) -> None:
+    await delete(server)
+    await add_web_client(server, redirect_uris=[CALLBACK])
+
+
+LOSSES = pytest.mark.parametrize("lose", [disable_and_enable, delete, delete_and_register])
+
+CHANGED = "The application was changed while you logged in"
+
+
+async def waiting(server: Server) -> int:
+    async with server.database.read() as connection:
+        return len((await connection.scalars(select(PendingAuthorization.key_hash))).all())
+
+
+@LOSSES
+async def test_a_client_that_loses_everything_meanwhile_is_issued_no_code(
+    flow: CodeFlow,
+    server: Server,
+    meanwhile: Meanwhile,
+    lose: Callable[[Server], Awaitable[None]],
+) -> None:
+    await flow.code()
+    meanwhile(server, lambda: lose(server))
+    assert_error_page(await flow.start(), CHANGED)
+    async with server.database.read() as connection:
+        unused = select(AuthorizationCode.code_hash).where(AuthorizationCode.used_at.is_(None))
+        assert (await connection.scalars(unused)).all() == []
+
+
+@LOSSES
+async def test_a_client_that_loses_everything_meanwhile_is_allowed_nothing(
+    flow: CodeFlow,
+    server: Server,
+    meanwhile: Meanwhile,
+    lose: Callable[[Server], Awaitable[None]],
+) -> None:
+    page = await flow.consent_page()
+    meanwhile(server, lambda: lose(server))
+    assert_error_page(await flow.allow(page), CHANGED)
+    assert (await codes(server), await remembered(server)) == (0, set())
+
+
+@LOSSES
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_request_of_a_client_that_loses_everything_meanwhile_does_not_wait(
+    flow: CodeFlow,
+    server: Server,
+    meanwhile: Meanwhile,
+    lose: Callable[[Server], Awaitable[None]],
+    method: str,
+) -> None:
+    meanwhile(server, lambda: lose(server))
+    pairs = list(flow.parameters().items())
+    assert_error_page(await flow.send(method, pairs), CHANGED)
+    assert await waiting(server) == 0
+
+
 # Logging out and in
+
+
+async def test_two_browsers_whose_users_change_places_hold_them_in_one_order(
+    flow: CodeFlow,
+    bob: TestUser,
+    other_browser: httpx2.AsyncClient,
+    clock: TestClock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each login holds its user, and the one whose session it ends: else a deadlock."""
+    other = CodeFlow(other_browser, bob, flow.client)
+    for each in (flow, other):
+        await each.finish()
+    clock.advance(1)
+    pages = [await each.login_page(prompt="login") for each in (flow, other)]
+    held: list[UUID] = []
+
+    async def note(connection: AsyncConnection, user_id: UUID) -> HeldUser | None:
+        held.append(user_id)
+        return await hold_user(connection, user_id)
+
+    for place in ("app.identity.users", "app.pages.browser"):
+        monkeypatch.setattr(f"{place}.hold_user", note)
+    await flow.log_in(pages[0], username=bob.username, password=bob.password)
+    first = list(dict.fromkeys(held))
+    held.clear()
+    await other.log_in(pages[1], username=flow.user.username, password=flow.user.password)
+    assert first == list(dict.fromkeys(held)) == sorted([bob.id, flow.user.id])
+    await assert_logged_in(flow.browser, "bob")
+    await assert_logged_in(other.browser, "alice")
 
 
 async def test_a_logout_whose_session_is_over_meanwhile_is_done_and_writes_nothing(

@@ -17,6 +17,7 @@ from app.errors import (
     InvalidRequestError,
     InvalidScopeError,
 )
+from app.identity.users import find_enabled_scopes
 from app.login.authentication import Door
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, requested_scopes
@@ -103,9 +104,14 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
 
     async def begin(connection: AsyncConnection) -> NewLogin:
         await record(connection, server.clock.now(), succeeded)
-        return await begin_login(
+        login = await begin_login(
             connection, request, account.id, scope, security_stamp=account.security_stamp
         )
+        # Who was demoted while the password was checked gets what is left by trying again.
+        left = await find_enabled_scopes(connection, account.id)
+        if not left.issuperset(scope.split()):
+            raise InvalidGrantError("the user lost a scope in the meantime")
+        return login
 
     login = await server.database.transact(begin)
     return user_tokens(
