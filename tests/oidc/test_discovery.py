@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from app.identity.scopes import list_scopes
+from app.oidc.userinfo import CLAIMS
 from app.server import Server
 from tests.clock import TestClock
 from tests.conftest import ISSUER
@@ -25,6 +26,9 @@ async def scopes(server: Server) -> list[str]:
     """Those of the database; what has to be among them is said by the tests of migrations."""
     async with server.database.read() as connection:
         return list(await list_scopes(connection))
+
+
+ID_TOKEN_CLAIMS = ["iss", "aud", "exp", "iat", "auth_time", "nonce"]
 
 
 async def read(http: httpx2.AsyncClient, path: str = WELL_KNOWN) -> dict[str, Any]:
@@ -62,18 +66,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": with_secret,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
-        "claims_supported": [
-            "iss",
-            "aud",
-            "exp",
-            "iat",
-            "auth_time",
-            "nonce",
-            "sub",
-            "preferred_username",
-            "email",
-            "email_verified",
-        ],
+        "claims_supported": [*ID_TOKEN_CLAIMS, *CLAIMS],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
@@ -88,6 +81,11 @@ async def test_the_document_says_what_this_provider_can_do(
     http: httpx2.AsyncClient, scopes: list[str]
 ) -> None:
     assert await read(http) == document_of(ISSUER, scopes)
+
+
+async def test_the_claims_that_clients_rely_on_are_listed(http: httpx2.AsyncClient) -> None:
+    promised = {*ID_TOKEN_CLAIMS, "sub", "preferred_username", "email", "email_verified"}
+    assert set((await read(http))["claims_supported"]) >= promised
 
 
 async def test_no_member_is_null_or_empty(http: httpx2.AsyncClient) -> None:
