@@ -2,14 +2,17 @@
 
 import json
 import re
+import sys
 import uuid
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from anyio import run_process
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.encoders import jsonable_encoder
@@ -17,6 +20,7 @@ from fastapi.openapi.models import OpenAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 
+from app.database.migrations import ROOT
 from app.identity.scopes import list_scopes
 from app.main import create_app
 from app.management.authority import operating
@@ -759,3 +763,15 @@ async def test_without_that_client_the_page_is_told_nothing(
 async def test_the_document_names_no_host(document: Document) -> None:
     assert "servers" not in document
     assert ISSUER not in json.dumps(document)
+
+
+# Without a server
+
+
+async def test_the_document_can_be_written_to_a_file(tmp_path: Path, document: Document) -> None:
+    file = tmp_path / "openapi.json"
+    await run_process([sys.executable, "-m", "scripts.openapi", str(file)], cwd=ROOT)
+    written = json.loads(file.read_text())
+    assert written["info"] == document["info"]
+    assert written["paths"].keys() >= document["paths"].keys()
+    assert all("items:read" in scopes for scopes in shown_scopes(written))
