@@ -3,6 +3,7 @@
 HOST ?= 127.0.0.1
 PORT ?= 8000
 ARGS ?=
+OUT ?= openapi.json
 
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
 	command -v $$name >/dev/null 2>&1 && \
@@ -51,6 +52,9 @@ migration: $(VENV)/.dev ## Write a migration from the models: make migration MES
 		sh -c '$(VENV)/bin/alembic upgrade head && $(VENV)/bin/alembic revision --autogenerate -m "$(MESSAGE)"'
 	@rm -f .migration.db
 	@$(VENV)/bin/ruff format -q migrations
+
+openapi: $(VENV)/.dev ## Write the OpenAPI document to OUT, openapi.json unless it is set
+	@$(PY) -m scripts.openapi $(OUT)
 
 lock: ## Renew the lock files from pyproject.toml (needs uv)
 	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-strip-extras --no-emit-index-url \

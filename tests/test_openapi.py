@@ -2,14 +2,17 @@
 
 import json
 import re
+import sys
 import uuid
 from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
+from anyio import run_process
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.encoders import jsonable_encoder
@@ -17,6 +20,7 @@ from fastapi.openapi.models import OpenAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 
+from app.database.migrations import ROOT
 from app.identity.scopes import list_scopes
 from app.main import create_app
 from app.management.authority import operating
@@ -34,6 +38,7 @@ from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
 from tests.databases import Backend
 from tests.factories import add_scope
+from tests.routes import shipped_routes
 from tests.started import started
 
 Document = dict[str, Any]
@@ -109,8 +114,12 @@ async def production(sqlite: Backend, clock: TestClock) -> AsyncGenerator[httpx2
 
 
 @pytest.fixture(scope="module")
-async def document(http: httpx2.AsyncClient) -> Document:
-    return await fetch(http)
+async def document(app: FastAPI, http: httpx2.AsyncClient) -> Document:
+    """The document, without the routes that a fork has added."""
+    shipped = {path for _, path in shipped_routes(app)}
+    found = await fetch(http)
+    paths = {path: item for path, item in found["paths"].items() if path in shipped}
+    return {**found, "paths": paths}
 
 
 async def fetch(http: httpx2.AsyncClient) -> Document:
@@ -754,3 +763,15 @@ async def test_without_that_client_the_page_is_told_nothing(
 async def test_the_document_names_no_host(document: Document) -> None:
     assert "servers" not in document
     assert ISSUER not in json.dumps(document)
+
+
+# Without a server
+
+
+async def test_the_document_can_be_written_to_a_file(tmp_path: Path, document: Document) -> None:
+    file = tmp_path / "openapi.json"
+    await run_process([sys.executable, "-m", "scripts.openapi", str(file)], cwd=ROOT)
+    written = json.loads(file.read_text())
+    assert written["info"] == document["info"]
+    assert written["paths"].keys() >= document["paths"].keys()
+    assert all("items:read" in scopes for scopes in shown_scopes(written))

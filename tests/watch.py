@@ -23,6 +23,7 @@ from fastapi.routing import iter_route_contexts
 from app.log import log_config
 from app.server import Server
 from tests.pages.flow import dump
+from tests.routes import operations_of
 
 SECRET_FIELDS = frozenset(
     {
@@ -118,9 +119,9 @@ def forms_of(secret: str) -> set[str]:
 def watched(http: httpx2.AsyncClient, app: FastAPI, watch: Watch) -> None:
     """Let ``http`` note what it sends and receives."""
     routes = [
-        (context.path_regex, method, (context.path or "").replace(":path}", "}"))
+        (context.path_regex, method, path)
         for context in iter_route_contexts(app.routes)
-        for method in context.methods or ()
+        for method, path in operations_of(context)
     ]
 
     async def sent(request: httpx2.Request) -> None:

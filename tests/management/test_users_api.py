@@ -17,7 +17,6 @@ from tests.clock import TestClock
 from tests.conftest import ISSUER
 from tests.factories import PASSWORD, SCOPES, TestClient, TestUser, add_user, bearer, log_in
 from tests.management.operators import (
-    EVERY_SCOPE,
     NO_USER,
     NOBODYS,
     SENTINEL,
@@ -1042,8 +1041,3 @@ async def test_a_password_body_that_breaks_a_rule_is_refused(
     assert_invalid(response, (field, reason))
     assert SENTINEL not in response.text
     assert NEW_PASSWORD not in response.text
-
-
-def test_the_scopes_of_these_tests_are_those_of_the_contract() -> None:
-    assert list(EVERY_SCOPE) == sorted(set(EVERY_SCOPE))
-    assert len(EVERY_SCOPE) == 16

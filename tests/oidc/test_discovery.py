@@ -5,6 +5,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.identity.scopes import list_scopes
+from app.oidc.userinfo import CLAIMS
 from app.server import Server
 from tests.clock import TestClock
 from tests.conftest import ISSUER
@@ -18,24 +20,15 @@ pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope
 WELL_KNOWN = "/.well-known/openid-configuration"
 WITH_PATH = "https://auth.example.com/tenants/one"
 
-SCOPES = [
-    "account",
-    "api-keys:read",
-    "api-keys:write",
-    "audit:read",
-    "clients:read",
-    "clients:write",
-    "email",
-    "items:read",
-    "items:write",
-    "offline_access",
-    "openid",
-    "profile",
-    "scopes:read",
-    "scopes:write",
-    "users:read",
-    "users:write",
-]
+
+@pytest.fixture
+async def scopes(server: Server) -> list[str]:
+    """Those of the database; what has to be among them is said by the tests of migrations."""
+    async with server.database.read() as connection:
+        return list(await list_scopes(connection))
+
+
+ID_TOKEN_CLAIMS = ["iss", "aud", "exp", "iat", "auth_time", "nonce"]
 
 
 async def read(http: httpx2.AsyncClient, path: str = WELL_KNOWN) -> dict[str, Any]:
@@ -45,8 +38,8 @@ async def read(http: httpx2.AsyncClient, path: str = WELL_KNOWN) -> dict[str, An
     return document
 
 
-def document_of(issuer: str) -> dict[str, Any]:
-    """What a provider with the built-in scopes publishes."""
+def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
+    """What a provider with these scopes publishes."""
     with_secret = ["client_secret_basic", "client_secret_post"]
     return {
         "issuer": issuer,
@@ -57,7 +50,7 @@ def document_of(issuer: str) -> dict[str, Any]:
         "revocation_endpoint": f"{issuer}/revoke",
         "introspection_endpoint": f"{issuer}/introspect",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
-        "scopes_supported": SCOPES,
+        "scopes_supported": scopes,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": [
@@ -73,18 +66,7 @@ def document_of(issuer: str) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": with_secret,
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
-        "claims_supported": [
-            "iss",
-            "aud",
-            "exp",
-            "iat",
-            "auth_time",
-            "nonce",
-            "sub",
-            "preferred_username",
-            "email",
-            "email_verified",
-        ],
+        "claims_supported": [*ID_TOKEN_CLAIMS, *CLAIMS],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
         "claims_parameter_supported": False,
         "request_parameter_supported": False,
@@ -95,8 +77,15 @@ def document_of(issuer: str) -> dict[str, Any]:
 # The document
 
 
-async def test_the_document_says_what_this_provider_can_do(http: httpx2.AsyncClient) -> None:
-    assert await read(http) == document_of(ISSUER)
+async def test_the_document_says_what_this_provider_can_do(
+    http: httpx2.AsyncClient, scopes: list[str]
+) -> None:
+    assert await read(http) == document_of(ISSUER, scopes)
+
+
+async def test_the_claims_that_clients_rely_on_are_listed(http: httpx2.AsyncClient) -> None:
+    promised = {*ID_TOKEN_CLAIMS, "sub", "preferred_username", "email", "email_verified"}
+    assert set((await read(http))["claims_supported"]) >= promised
 
 
 async def test_no_member_is_null_or_empty(http: httpx2.AsyncClient) -> None:
@@ -115,15 +104,17 @@ async def test_no_member_is_null_or_empty(http: httpx2.AsyncClient) -> None:
     ],
 )
 async def test_the_issuer_is_the_configured_one_byte_for_byte(
-    http: httpx2.AsyncClient, issuer: str
+    http: httpx2.AsyncClient, issuer: str, scopes: list[str]
 ) -> None:
-    assert await read(http) == document_of(issuer)
+    assert await read(http) == document_of(issuer, scopes)
 
 
-async def test_the_issuer_is_not_taken_from_the_request(http: httpx2.AsyncClient) -> None:
+async def test_the_issuer_is_not_taken_from_the_request(
+    http: httpx2.AsyncClient, scopes: list[str]
+) -> None:
     evil = {"Host": "evil.example.com", "X-Forwarded-Host": "evil.example.com"}
     response = await http.get(WELL_KNOWN, headers=evil | {"X-Forwarded-Proto": "https"})
-    assert response.json() == document_of(ISSUER)
+    assert response.json() == document_of(ISSUER, scopes)
 
 
 @pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
@@ -136,9 +127,9 @@ async def test_the_issuer_is_not_taken_from_the_request(http: httpx2.AsyncClient
     ],
 )
 async def test_an_issuer_with_a_path_is_described_at_all_its_addresses(
-    http: httpx2.AsyncClient, path: str
+    http: httpx2.AsyncClient, path: str, scopes: list[str]
 ) -> None:
-    assert await read(http, path) == document_of(WITH_PATH)
+    assert await read(http, path) == document_of(WITH_PATH, scopes)
 
 
 @pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
@@ -156,12 +147,12 @@ async def test_it_says_the_same_as_the_metadata_of_rfc_8414(http: httpx2.AsyncCl
 
 
 async def test_a_scope_that_is_added_shows_within_two_seconds(
-    http: httpx2.AsyncClient, server: Server, clock: TestClock
+    http: httpx2.AsyncClient, server: Server, clock: TestClock, scopes: list[str]
 ) -> None:
-    assert (await read(http))["scopes_supported"] == SCOPES
+    assert (await read(http))["scopes_supported"] == scopes
     await add_scope(server, "reports", "Read")
     clock.advance(2)
-    assert (await read(http))["scopes_supported"] == sorted([*SCOPES, "reports"])
+    assert (await read(http))["scopes_supported"] == sorted([*scopes, "reports"])
 
 
 @pytest.mark.parametrize("changes", [{"posture": "oauth21"}], ids=["posture_oauth21"])
