@@ -225,7 +225,9 @@ async def set_password(
     """
     user = await _get_managed(actor, user_id, expected)
     if actor.is_user(user_id):
-        raise ForbiddenError("Change your own password at /users/me/password, with the old one.")
+        raise ForbiddenError(
+            told="Change your own password at /users/me/password, with the old one."
+        )
     connection, now = actor.connection, actor.now
     columns = password_columns(password_hash)
     await connection.execute(

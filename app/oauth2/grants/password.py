@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
 from app.errors import (
+    InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
 )
@@ -110,7 +111,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         # Who was demoted while the password was checked gets what is left by trying again.
         left = await find_enabled_scopes(connection, account.id)
         if not left.issuperset(scope.split()):
-            raise InvalidGrantError("the user lost a scope in the meantime")
+            raise InvalidGrantError(reason="the user lost a scope in the meantime")
         return login
 
     login = await server.database.transact(begin)
