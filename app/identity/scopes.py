@@ -38,8 +38,12 @@ class ScopeRefusedError(InvalidError):
     def __init__(self, detail: str, line: str, field: str = "scopes") -> None:
         """``detail`` is for an answer, ``line`` names the scope."""
         super().__init__(detail, field)
-        self.args = (line,)
-        self.line = line
+        self._line = line
+
+    @property
+    def line(self) -> str:
+        """With the name of the scope."""
+        return self._line
 
 
 class Scopes:

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import Event, EventType, Origin, record
 from app.clock import Clock
 from app.database.engines import Database
+from app.identity.profile import USERNAME_MAX_LENGTH
 from app.identity.users import (
-    USERNAME_MAX_LENGTH,
     Account,
     find_account,
     replace_password_hash,

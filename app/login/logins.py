@@ -12,7 +12,8 @@ from app.audit.trail import USER_AGENT_MAX_LENGTH, Origin
 from app.database.batched import Batched
 from app.database.engines import Database
 from app.errors import NotFoundError
-from app.identity.users import SCOPES_OF_USER
+from app.identity.profile import VerifiedProfile
+from app.identity.users import PROFILE, SCOPES_OF_USER, profile_of
 from app.models import Client, Login, RefreshToken, User
 
 
@@ -204,8 +205,7 @@ class LiveUser:
 
     id: uuid.UUID
     username: str
-    email: str | None
-    email_verified: bool
+    profile: VerifiedProfile
     scopes: frozenset[str]
 
 
@@ -214,9 +214,8 @@ _LIVE_USERS = (
         Login.id.label("login_id"),
         User.id,
         User.username,
-        User.email,
-        User.email_verified,
-        SCOPES_OF_USER.label("scopes"),
+        *PROFILE,
+        SCOPES_OF_USER,
     )
     .join_from(Login, User, Login.user_id == User.id)
     .where(
@@ -237,10 +236,7 @@ async def _find_live_users(
 ) -> Mapping[uuid.UUID, LiveUser]:
     rows = (await connection.execute(_LIVE_USERS, {"login_ids": login_ids})).all()
     return {
-        login_id: LiveUser(
-            user_id, username, email, email_verified, frozenset((scopes or "").split())
-        )
-        for login_id, user_id, username, email, email_verified, scopes in rows
+        row.login_id: LiveUser(row.id, row.username, profile_of(row), row.scopes) for row in rows
     }
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from app.identity.clients import RegisteredClient
-from app.identity.users import USERNAME_MAX_LENGTH, username_key
+from app.identity.profile import USERNAME_MAX_LENGTH, username_key
 from app.login.authentication import AuthenticationError, Door
 from app.login.throttle import TooManyFailuresError
 from app.oauth2.redirect_uris import form_targets

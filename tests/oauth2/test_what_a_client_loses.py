@@ -8,7 +8,6 @@ import pytest
 
 from app.management.authority import operating
 from app.management.clients import (
-    ClientChanges,
     change_client,
     delete_client,
     rotate_secret,
@@ -47,7 +46,7 @@ async def shop(server: Server) -> TestClient:
 async def disable_and_enable(server: Server, client: TestClient) -> TestClient:
     for disabled in (True, False):
         async with operating(server.database, server.clock) as operator:
-            await change_client(operator, client.client_id, ClientChanges(disabled=disabled))
+            await change_client(operator, client.client_id, {"disabled": disabled})
     return client
 
 
