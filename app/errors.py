@@ -6,7 +6,7 @@
     │   ├── NotFoundError         404
     │   ├── ConflictError         409
     │   ├── PreconditionFailedError   412
-    │   ├── InvalidError          422
+    │   ├── InvalidError, InvalidFieldsError   422
     │   ├── TooManyAttemptsError  429, with Retry-After
     │   └── UnavailableError      503, with Retry-After
     ├── OAuth2Error               /token, /revoke, /introspect           RFC 6749, section 5.2
@@ -30,7 +30,8 @@ what was sent. What is refused before or outside of a route, and a login, is tol
 the route's class: see :mod:`app.web.routes`.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, Literal
 
@@ -76,6 +77,11 @@ class Problem(AnsweredError):
         super().__init__(reason=reason or told)
         self.told = told
         self.status = status or type(self).status
+
+    @property
+    def line(self) -> str:
+        """What the command line prints, which may name what an answer must not repeat."""
+        return self.told
 
     def content(self) -> dict[str, Any]:
         """The members of RFC 9457, section 3.1."""
@@ -129,6 +135,52 @@ class InvalidError(Problem):
             **super().content(),
             "errors": [{"field": f"body.{self.field}", "reason": self.told}],
         }
+
+
+BROKEN_RULE = "broken_rule"
+"""The type of pydantic's errors whose sentence says what the rule is, and needs no field."""
+
+_NAME = re.compile(r"[A-Za-z_]{1,40}")
+
+_REASONS = {"uuid_parsing": "Input should be a valid UUID"}
+"""Instead of those that would show a character of the input."""
+
+
+class InvalidFieldsError(Problem):
+    """Values break rules: each is told with its field and the reason, and none is repeated."""
+
+    status = 422
+
+    def __init__(self, errors: Sequence[Mapping[str, Any]], inside: str = "body") -> None:
+        """``errors`` are those of pydantic, whose places are ``inside`` a part of the request."""
+        super().__init__(told="The request does not have the form that is described.")
+        self._errors = errors
+        self._inside = f"{inside}." if inside else ""
+
+    @property
+    def line(self) -> str:
+        """The first of them, and how many more there are."""
+        first, more = self._errors[0], len(self._errors) - 1
+        place = "" if first["type"] == BROKEN_RULE else f"{_place(first)}: "
+        return place + _reason(first) + (f" (and {more} more)" if more else "")
+
+    def content(self) -> dict[str, Any]:
+        """With every field that is at fault."""
+        errors = [
+            {"field": self._inside + _place(each), "reason": _reason(each)} for each in self._errors
+        ]
+        return {**super().content(), "errors": errors}
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    """Where it is. What should not be there is named if it looks like a name: it is input, too."""
+    place = [str(part) for part in error["loc"]]
+    unnamed = error["type"] == "extra_forbidden" and not _NAME.fullmatch(place[-1])
+    return ".".join(place[:-1] if unnamed else place)
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    return _REASONS.get(error["type"], str(error["msg"]))
 
 
 class TooManyAttemptsError(Problem):

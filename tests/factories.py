@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 from sqlalchemy import update
 
+from app.identity.profile import NewUser
 from app.identity.registration import Registration, create_client
 from app.identity.users import create_user
 from app.management.authority import operating
@@ -58,10 +59,8 @@ async def add_user(
     async with server.database.transaction() as connection:
         user_id = await create_user(
             connection,
-            username=username,
-            email=email,
+            NewUser(username=username, email=email, scopes=scopes),
             password_hash=password_hash,
-            scopes=scopes,
             now=server.clock.now(),
         )
         if disabled:
@@ -86,6 +85,7 @@ async def add_client(
     grant_types: Sequence[str] = ("password",),
     scopes: Sequence[str] = SCOPES,
     default_scopes: Sequence[str] | None = None,
+    every_scope: bool = False,
     **more: Any,
 ) -> TestClient:
     """A client, confidential unless said otherwise, with a generated secret."""
@@ -95,14 +95,16 @@ async def add_client(
     registration = Registration(
         name=client_id,
         client_id=client_id,
-        is_public=is_public,
+        public=is_public,
         grant_types=grant_types,
         scopes=scopes,
         default_scopes=default_scopes,
         **more,
     )
     async with server.database.transaction() as connection:
-        _, secret = await create_client(connection, registration, server.clock.now())
+        _, secret = await create_client(
+            connection, registration, server.clock.now(), every_scope=every_scope
+        )
     return TestClient(client_id, secret or "")
 
 

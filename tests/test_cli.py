@@ -360,19 +360,21 @@ def test_a_second_user_of_the_same_name_is_refused(latchkey: Latchkey, name: str
 
 
 CONTROL = "a user name has no control characters and no space at its ends"
-LENGTH = "a user name has 1 to 128 characters"
+NO_NAME = "username: String should have at least 1 character"
+LONG_NAME = "username: String should have at most 128 characters"
+NO_UTF8 = "username: Input should be a valid string, unable to parse raw data as a unicode string"
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        pytest.param("", LENGTH, id="empty"),
-        pytest.param("x" * 129, LENGTH, id="long"),
+        pytest.param("", NO_NAME, id="empty"),
+        pytest.param("x" * 129, LONG_NAME, id="long"),
         pytest.param(" bob", CONTROL, id="space before"),
         pytest.param("bob\n", CONTROL, id="newline"),
         pytest.param("b\x1bob", CONTROL, id="escape"),
         pytest.param("b\u202eob", CONTROL, id="right to left"),
-        pytest.param("b\udcffob", CONTROL, id="bytes that are no UTF-8"),
+        pytest.param("b\udcffob", NO_UTF8, id="bytes that are no UTF-8"),
     ],
 )
 def test_a_name_that_no_user_can_have_is_refused(latchkey: Latchkey, name: str, line: str) -> None:
@@ -599,7 +601,8 @@ GRANTS = "password, refresh_token, client_credentials, authorization_code"
         ),
         pytest.param(
             ("--grant", "implicit"),
-            f"there is no grant 'implicit': choose of {GRANTS}",
+            "grant_types.0: Input should be 'password', 'refresh_token', 'client_credentials' or "
+            "'authorization_code'",
             id="unknown grant",
         ),
         pytest.param(
@@ -614,17 +617,17 @@ GRANTS = "password, refresh_token, client_credentials, authorization_code"
         ),
         pytest.param(
             ("--grant", "password", "--auth-method", "private_key_jwt"),
-            "an authentication method is one of client_secret_basic, client_secret_post",
+            "auth_methods.0: Input should be 'client_secret_basic' or 'client_secret_post'",
             id="unknown method",
         ),
         pytest.param(
             ("--grant", "password", "--id-token-alg", "HS256"),
-            "an ID token is signed with RS256, ES256, EdDSA",
+            "id_token_alg: Input should be 'RS256', 'ES256' or 'EdDSA'",
             id="unknown algorithm",
         ),
         pytest.param(
             ("--grant", "password", "--introspect", "all"),
-            "a client introspects own or any tokens",
+            "introspect: Input should be 'own' or 'any'",
             id="unknown policy",
         ),
         pytest.param(
@@ -639,7 +642,7 @@ GRANTS = "password, refresh_token, client_credentials, authorization_code"
         ),
         pytest.param(
             ("--grant", "password", "--client-id", "x" * 256),
-            "a client id has 1 to 255 printable ASCII characters and no space",
+            "client_id: String should have at most 255 characters",
             id="long id",
         ),
         pytest.param(
@@ -685,10 +688,24 @@ def test_a_public_client_with_a_secret_is_refused(latchkey: Latchkey) -> None:
     assert_refused(result, "a public client has no secret and no authentication method")
 
 
-@pytest.mark.parametrize("name", ["", " ", "x" * 256], ids=["empty", "blank", "long"])
-def test_a_client_needs_a_name(latchkey: Latchkey, name: str) -> None:
-    result = latchkey("clients", "create", name, "--grant", "password")
-    assert_refused(result, "a client has a name of 1 to 255 characters")
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        pytest.param("", "name: String should have at least 1 character", id="empty"),
+        pytest.param(" ", "a client has a name of 1 to 255 characters", id="blank"),
+        pytest.param("x" * 256, "name: String should have at most 255 characters", id="long"),
+    ],
+)
+def test_a_client_needs_a_name(latchkey: Latchkey, name: str, line: str) -> None:
+    assert_refused(latchkey("clients", "create", name, "--grant", "password"), line)
+
+
+def test_all_the_rules_that_a_client_breaks_are_counted_in_the_one_line(
+    latchkey: Latchkey,
+) -> None:
+    options = ("--public", "--grant", "client_credentials", "--no-pkce")
+    line = "client_credentials is for confidential clients (RFC 6749, section 4.4) (and 1 more)"
+    assert_refused(latchkey("clients", "create", "App", *options), line)
 
 
 def test_a_second_client_of_the_same_id_is_refused(latchkey: Latchkey) -> None:
@@ -816,7 +833,7 @@ def test_a_secret_is_shown_with_a_note_that_it_is_shown_once(latchkey: Latchkey)
 
 def test_what_is_refused_is_said_on_stderr_also_with_json(latchkey: Latchkey) -> None:
     result = latchkey("users", "create", "", "--json")
-    assert_refused(result, LENGTH)
+    assert_refused(result, NO_NAME)
 
 
 @pytest.mark.parametrize(
@@ -881,7 +898,7 @@ def test_a_process_of_its_own_prints_one_json_object_and_reads_stdin(
     )
     assert password_matches(database_url, "bob", PASSWORD)
     stdout, stderr = again.communicate(timeout=60)
-    assert (again.returncode, stdout, stderr) == (1, "", f"latchkey: {LENGTH}\n")
+    assert (again.returncode, stdout, stderr) == (1, "", f"latchkey: {NO_NAME}\n")
 
 
 # serve

@@ -18,8 +18,8 @@ from sqlalchemy import select, update
 from app.identity.clients import hold_client
 from app.identity.users import hold_user
 from app.management.authority import operating
-from app.management.clients import ClientChanges, change_client, delete_client
-from app.management.users import UserChanges, change_user, delete_user, set_password
+from app.management.clients import change_client, delete_client
+from app.management.users import change_user, delete_user, set_password
 from app.models import AuditEvent, Base, Login, User
 from app.server import Server
 from app.tokens.revoked_tokens import revoke_token
@@ -238,13 +238,13 @@ Loss = Callable[[Scene], Awaitable[None]]
 
 async def disable_the_user(scene: Scene) -> None:
     async with operating(scene.server.database, scene.server.clock) as operator:
-        await change_user(operator, scene.actor.id, UserChanges(disabled=True))
+        await change_user(operator, scene.actor.id, {"disabled": True})
 
 
 async def disable_and_enable_the_user(scene: Scene) -> None:
     await disable_the_user(scene)
     async with operating(scene.server.database, scene.server.clock) as operator:
-        await change_user(operator, scene.actor.id, UserChanges(disabled=False))
+        await change_user(operator, scene.actor.id, {"disabled": False})
 
 
 async def delete_the_user(scene: Scene) -> None:
@@ -269,19 +269,19 @@ async def end_the_login(scene: Scene) -> None:
 
 async def demote_the_user(scene: Scene) -> None:
     async with operating(scene.server.database, scene.server.clock) as operator:
-        await change_user(operator, scene.actor.id, UserChanges(scopes=["profile"]))
+        await change_user(operator, scene.actor.id, {"scopes": ["profile"]})
 
 
 async def disable_the_client(scene: Scene) -> None:
     async with operating(scene.server.database, scene.server.clock) as operator:
-        changes = ClientChanges(disabled=True)
+        changes = {"disabled": True}
         await change_client(operator, scene.console.client_id, changes)
 
 
 async def disable_and_enable_the_client(scene: Scene) -> None:
     for disabled in (True, False):
         async with operating(scene.server.database, scene.server.clock) as operator:
-            changes = ClientChanges(disabled=disabled)
+            changes = {"disabled": disabled}
             await change_client(operator, scene.console.client_id, changes)
 
 
@@ -292,20 +292,20 @@ async def delete_the_client(scene: Scene) -> None:
 
 async def disable_the_service(scene: Scene) -> None:
     async with operating(scene.server.database, scene.server.clock) as operator:
-        changes = ClientChanges(disabled=True)
+        changes = {"disabled": True}
         await change_client(operator, scene.service.client_id, changes)
 
 
 async def disable_and_enable_the_service(scene: Scene) -> None:
     await disable_the_service(scene)
     async with operating(scene.server.database, scene.server.clock) as operator:
-        changes = ClientChanges(disabled=False)
+        changes = {"disabled": False}
         await change_client(operator, scene.service.client_id, changes)
 
 
 async def demote_the_service(scene: Scene) -> None:
     async with operating(scene.server.database, scene.server.clock) as operator:
-        changes = ClientChanges(scopes=["items:read"])
+        changes = {"scopes": ["items:read"]}
         await change_client(operator, scene.service.client_id, changes)
 
 

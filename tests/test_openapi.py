@@ -26,9 +26,9 @@ from app.main import create_app
 from app.management.authority import operating
 from app.operations.demo import (
     DEMO_API_KEY,
-    DEMO_CLIENTS,
     DEMO_DIGEST_PASSWORD,
     DEMO_USERS,
+    demo_clients,
     seed_demo,
 )
 from app.server import Server
@@ -57,7 +57,7 @@ PRODUCTION_ISSUER = "https://auth.example.com"
 
 PRINTED = {
     *(user.password for user in DEMO_USERS),
-    *(client.client_secret for client in DEMO_CLIENTS if client.client_secret),
+    *(client.client_secret.get_secret_value() for client in demo_clients() if client.client_secret),
     DEMO_API_KEY,
     DEMO_DIGEST_PASSWORD,
     DEVELOPMENT_SECRET_KEY,

@@ -9,7 +9,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from app.api.paging import NO_NUL, Limit
 from app.audit.trail import EventType, list_events
 from app.errors import InvalidError
-from app.identity.users import USERNAME_MAX_LENGTH, find_user_id
+from app.identity.profile import USERNAME_MAX_LENGTH
+from app.identity.users import find_user_id
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
 from app.server import Reading

@@ -1,11 +1,11 @@
 """Managing clients."""
 
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response, Security
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, Field
 from starlette.convertors import Convertor, register_url_convertor
 
 from app.api.paging import (
@@ -17,10 +17,16 @@ from app.api.paging import (
     Limit,
     etag,
 )
-from app.identity.registration import Registration
+from app.identity.definition import STRICT, changes_of, partial, rule
+from app.identity.registration import (
+    AuthMethod,
+    ClientMetadata,
+    Registration,
+    check_redirect_uri,
+)
 from app.management import clients as client_management
 from app.management.authority import Actor
-from app.management.clients import ClientChanges, ClientRecord
+from app.management.clients import ClientRecord
 from app.oauth2.acting import acting_manager
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
@@ -52,79 +58,42 @@ Writer = Annotated[Actor, Security(acting_manager, scopes=["clients:write"])]
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("There is no such client.")}
 
-GrantType = Literal["password", "refresh_token", "client_credentials", "authorization_code"]
-AuthMethod = Literal["client_secret_basic", "client_secret_post"]
-Uris = Annotated[list[Annotated[str, Field(max_length=2000)]], Field(max_length=50)]
-Scopes = Annotated[list[str], Field(max_length=100, examples=[["profile"]])]
+Uri = Annotated[str, Field(max_length=2000), rule(check_redirect_uri)]
 
 ONE_MONTH = 31 * 24 * 3600
 
 
-class NewClient(BaseModel):
+class _OfOneRequest(BaseModel):
+    """How much of each a request may bring; the command line may bring more."""
+
+    redirect_uris: Annotated[list[Uri], Field(max_length=50)] = Field(
+        default=[], examples=[["https://app.example.com/callback"]]
+    )
+    post_logout_redirect_uris: Annotated[list[Uri], Field(max_length=50)] = Field(default=[])
+    scopes: Annotated[list[str], Field(max_length=100)] = Field(default=[], examples=[["profile"]])
+    default_scopes: Annotated[list[str], Field(max_length=100)] = Field(
+        default=[], examples=[["profile"]]
+    )
+
+
+class NewClient(_OfOneRequest, Registration):
     """A client to register."""
 
-    model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(min_length=1, max_length=255, examples=["My application"])
-    client_id: str | None = Field(default=None, max_length=255, description="Else generated.")
-    client_secret: SecretStr | None = Field(default=None, description="Else generated.")
-    public: bool = Field(default=False, description="It runs where a secret cannot be kept.")
-    grant_types: list[GrantType] = Field(examples=[["authorization_code", "refresh_token"]])
-    auth_methods: list[AuthMethod] = []
-    redirect_uris: Uris = Field(default=[], examples=[["https://app.example.com/callback"]])
-    post_logout_redirect_uris: Uris = []
-    scopes: Scopes = []
-    default_scopes: Scopes = []
-    id_token_alg: Literal["RS256", "ES256", "EdDSA"] = "RS256"
-    require_pkce: bool = True
-    introspect: Literal["own", "any"] = "own"
+@partial
+class ClientPatch(_OfOneRequest, ClientMetadata):
+    """What to change; what is left out stays. Scopes that are taken away are no defaults either."""
 
+    model_config = STRICT
 
-class ClientPatch(BaseModel):
-    """What to change; what is left out stays."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str | None = Field(default=None, min_length=1, max_length=255)
-    grant_types: list[GrantType] | None = None
-    auth_methods: list[AuthMethod] | None = None
-    redirect_uris: Uris | None = None
-    post_logout_redirect_uris: Uris | None = None
-    scopes: Scopes | None = Field(default=None, description="Others are no defaults any more.")
-    default_scopes: Scopes | None = None
-    id_token_alg: Literal["RS256", "ES256", "EdDSA"] | None = None
-    require_pkce: bool | None = None
-    introspect: Literal["own", "any"] | None = None
-    disabled: bool | None = None
-
-
-class ClientOut(BaseModel):
-    """A client. Its secret cannot be shown again."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    client_id: str
-    name: str
-    public: bool = Field(validation_alias="is_public")
-    grant_types: list[str]
-    auth_methods: list[str]
-    redirect_uris: list[str]
-    post_logout_redirect_uris: list[str]
-    scopes: list[str]
-    default_scopes: list[str]
-    id_token_alg: str
-    require_pkce: bool
-    introspect: str
-    every_scope: bool = Field(description="Also those that are still to come.")
-    created_at: datetime
-    updated_at: datetime
-    disabled_at: datetime | None
+    auth_methods: list[AuthMethod]
+    disabled: bool
 
 
 class CreatedClient(BaseModel):
     """A new client and, this once, its secret."""
 
-    client: ClientOut
+    client: ClientRecord
     client_id: str
     client_secret: str | None = Field(description="Null for a public client.")
 
@@ -132,14 +101,14 @@ class CreatedClient(BaseModel):
 class ClientPage(BaseModel):
     """Some of the clients, and where the next ones begin."""
 
-    clients: list[ClientOut]
+    clients: list[ClientRecord]
     next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
 
 
 class SecretRotation(BaseModel):
     """How long the old secret stays good."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = STRICT
 
     overlap: int = Field(
         default=int(client_management.SECRET_OVERLAP.total_seconds()),
@@ -157,9 +126,9 @@ class NewSecret(BaseModel):
     old_secret_expires_at: datetime
 
 
-def _out(record: ClientRecord, response: Response) -> ClientOut:
+def _out(record: ClientRecord, response: Response) -> ClientRecord:
     response.headers["ETag"] = etag(record.updated_at)
-    return ClientOut.model_validate(record)
+    return record
 
 
 @router.get("", operation_id="list_clients", summary="List clients")
@@ -178,9 +147,7 @@ async def list_clients(
         reading, limit=limit + 1, after=cursor, disabled=disabled
     )
     shown, next_cursor = page(records, limit, lambda client: client.client_id)
-    return ClientPage(
-        clients=[ClientOut.model_validate(record) for record in shown], next_cursor=next_cursor
-    )
+    return ClientPage(clients=list(shown), next_cursor=next_cursor)
 
 
 @router.post(
@@ -194,14 +161,7 @@ async def create_client(
     actor: Writer, server: CurrentServer, wanted: NewClient, response: Response
 ) -> CreatedClient:
     """Register a client, with scopes that one has oneself. Its secret is shown this once."""
-    given = wanted.model_dump(exclude={"public", "client_secret"})
-    secret = wanted.client_secret
-    registration = Registration(
-        **given,
-        is_public=wanted.public,
-        client_secret=None if secret is None else secret.get_secret_value(),
-    )
-    record, client_secret = await client_management.register_client(actor, registration)
+    record, client_secret = await client_management.register_client(actor, wanted)
     path = quote(record.client_id, safe="/:")
     response.headers["Location"] = f"{server.settings.issuer}/clients/{path}"
     return CreatedClient(
@@ -217,7 +177,7 @@ async def create_client(
 )
 async def get_client(
     principal: Reader, reading: Reading, client_id: str, response: Response
-) -> ClientOut:
+) -> ClientRecord:
     """One client, with an `ETag` for `If-Match`."""
     return _out(await client_management.get_client(reading, client_id), response)
 
@@ -234,10 +194,9 @@ async def update_client(
     changes: ClientPatch,
     expected: ExpectedVersions,
     response: Response,
-) -> ClientOut:
+) -> ClientRecord:
     """Change a client; every worker follows within two seconds."""
-    wanted = ClientChanges(**changes.model_dump(exclude_unset=True))
-    record = await client_management.change_client(actor, client_id, wanted, expected)
+    record = await client_management.change_client(actor, client_id, changes_of(changes), expected)
     return _out(record, response)
 
 

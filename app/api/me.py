@@ -13,6 +13,7 @@ from app.api.passwords import PasswordToSet, hash_new_password
 from app.audit.trail import record
 from app.errors import LoginRefused
 from app.identity import users
+from app.identity.profile import EMAIL_MAX_LENGTH, PermittedProfile, permitted_profile
 from app.identity.users import Account
 from app.login import browser_sessions as sessions
 from app.login import logins
@@ -39,13 +40,11 @@ PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-class Me(BaseModel):
+class Me(PermittedProfile):
     """A user, as they see themselves."""
 
     id: uuid.UUID
     username: str
-    email: str | None = Field(description="Null without the scope `email`.")
-    email_verified: bool | None
     scopes: list[str] = Field(description="Those of the token that the user still has.")
 
 
@@ -54,7 +53,7 @@ class AccountChanges(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    email: str | None = Field(max_length=users.EMAIL_MAX_LENGTH, examples=["me@example.com"])
+    email: str | None = Field(max_length=EMAIL_MAX_LENGTH, examples=["me@example.com"])
     current_password: SecretStr
 
 
@@ -111,7 +110,8 @@ async def update_me(
         if not await users.change_email(actor.connection, account, changes.email, actor.now):
             raise LoginRefused("wrong", reason="given another password in the meantime")
         await record(actor.connection, actor.now, user.event("email.changed", request))
-    return _me(replace(actor.user, email=changes.email, email_verified=False))
+    new = {"email": changes.email, "email_verified": False}
+    return _me(replace(actor.user, profile=actor.user.profile.model_copy(update=new)))
 
 
 @router.post(
@@ -207,12 +207,8 @@ async def _verify_password(
 
 
 def _me(user: CurrentUser) -> Me:
-    """Like ``/userinfo``: of the address only what the token permits to know."""
-    claims = user.permitted_claims
-    return Me(
-        id=user.id,
-        username=user.username,
-        email=claims.get("email"),
-        email_verified=claims.get("email_verified"),
-        scopes=sorted(user.scopes),
+    """Like ``/userinfo``: of the profile only what the token permits to know."""
+    permitted = permitted_profile(user.profile, user.scopes)
+    return Me.model_construct(
+        id=user.id, username=user.username, scopes=sorted(user.scopes), **dict(permitted)
     )

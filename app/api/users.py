@@ -1,11 +1,10 @@
 """Managing users."""
 
 import uuid
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response, Security
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field, field_validator
 
 from app.api.paging import (
     AUTHORITY_RESPONSES,
@@ -17,10 +16,13 @@ from app.api.paging import (
     etag,
 )
 from app.api.passwords import PasswordToSet, hash_new_password
-from app.identity.users import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH
+from app.identity import profile
+from app.identity.definition import STRICT, changes_of, partial
+from app.identity.profile import USERNAME_MAX_LENGTH, VerifiedProfile
+from app.identity.scopes import SPEAK_OF_A_USER
 from app.management import users as user_management
 from app.management.authority import Actor
-from app.management.users import UserChanges, UserRecord
+from app.management.users import UserRecord
 from app.oauth2.acting import ManagerLater, acting_manager, acting_manager_later
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
@@ -39,62 +41,49 @@ NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("There is no such use
 Scopes = Annotated[list[str], Field(max_length=100, examples=[["profile", "items:read"]])]
 
 
-class NewUser(BaseModel):
+class NewUser(profile.NewUser):
     """A user to add. Without a password they cannot log in until they are given one."""
 
-    model_config = ConfigDict(extra="forbid")
-
-    username: str = Field(min_length=1, max_length=USERNAME_MAX_LENGTH, examples=["ada"])
-    email: str | None = Field(default=None, max_length=EMAIL_MAX_LENGTH)
     password: PasswordToSet | None = None
-    scopes: Scopes = []
+    scopes: Scopes = Field(
+        default=list(SPEAK_OF_A_USER),
+        description="Left out: those of the default that one has oneself.",
+    )
 
 
-class UserPatch(BaseModel):
+@partial
+class UserPatch(VerifiedProfile):
     """What to change; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = STRICT
 
-    email: str | None = Field(default=None, max_length=EMAIL_MAX_LENGTH)
-    email_verified: bool | None = None
-    scopes: Scopes | None = None
-    disabled: bool | None = None
+    scopes: Scopes
+    disabled: bool
+
+    @field_validator("email", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
 
 
 class NewPassword(BaseModel):
     """A password for somebody else."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = STRICT
 
     password: PasswordToSet
-
-
-class UserOut(BaseModel):
-    """A user."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    id: uuid.UUID
-    username: str
-    email: str | None
-    email_verified: bool
-    has_password: bool
-    scopes: list[str]
-    created_at: datetime
-    updated_at: datetime
-    disabled_at: datetime | None
 
 
 class UserPage(BaseModel):
     """Some of the users, and where the next ones begin."""
 
-    users: list[UserOut]
+    users: list[UserRecord]
     next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
 
 
-def _out(record: UserRecord, response: Response) -> UserOut:
+def _out(record: UserRecord, response: Response) -> UserRecord:
     response.headers["ETag"] = etag(record.updated_at)
-    return UserOut.model_validate(record)
+    return record
 
 
 @router.get("", operation_id="list_users", summary="List users")
@@ -118,9 +107,7 @@ async def list_users(
         reading, limit=limit + 1, after=cursor, name_starts_with=name, disabled=disabled
     )
     shown, next_cursor = page(records, limit, lambda user: user.username)
-    return UserPage(
-        users=[UserOut.model_validate(record) for record in shown], next_cursor=next_cursor
-    )
+    return UserPage(users=list(shown), next_cursor=next_cursor)
 
 
 @router.post(
@@ -132,19 +119,17 @@ async def list_users(
 )
 async def create_user(
     acting: WriterLater, server: CurrentServer, wanted: NewUser, response: Response
-) -> UserOut:
-    """Add a user, with scopes that one has oneself."""
+) -> UserRecord:
+    """Add a user, with scopes that one has oneself.
+
+    Without `scopes` they get those that speak of a user, as far as one has them oneself; an empty
+    list means none.
+    """
     password_hash = None
     if wanted.password is not None:
         password_hash = await hash_new_password(server, wanted.password, wanted.username)
     async with acting() as actor:
-        record = await user_management.register_user(
-            actor,
-            username=wanted.username,
-            email=wanted.email,
-            password_hash=password_hash,
-            scopes=wanted.scopes,
-        )
+        record = await user_management.register_user(actor, wanted, password_hash=password_hash)
     response.headers["Location"] = f"{server.settings.issuer}/users/{record.id}"
     return _out(record, response)
 
@@ -152,7 +137,7 @@ async def create_user(
 @router.get("/{user_id}", operation_id="get_user", summary="Look at a user", responses=NOT_FOUND)
 async def get_user(
     principal: Reader, reading: Reading, user_id: uuid.UUID, response: Response
-) -> UserOut:
+) -> UserRecord:
     """One user, with an `ETag` for `If-Match`."""
     return _out(await user_management.get_user(reading, user_id), response)
 
@@ -169,12 +154,9 @@ async def update_user(
     changes: UserPatch,
     expected: ExpectedVersions,
     response: Response,
-) -> UserOut:
+) -> UserRecord:
     """Change e-mail, scopes, or whether the user is disabled, which ends all their logins."""
-    given = changes.model_dump(exclude_unset=True)
-    if "email" in given and given["email"] is None:
-        given["email"] = ""  # null takes the address away
-    record = await user_management.change_user(actor, user_id, UserChanges(**given), expected)
+    record = await user_management.change_user(actor, user_id, changes_of(changes), expected)
     return _out(record, response)
 
 

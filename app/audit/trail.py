@@ -62,6 +62,7 @@ EventType = Literal[
     "login.failed",
     "login.locked",
     "login.succeeded",
+    "login.unlocked",
     "password.changed",
     "records.imported",
     "scope.changed",

@@ -17,6 +17,7 @@ from app.cli import (
     transfer,
     users,
 )
+from app.cli.command import command, server_command
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -24,11 +25,11 @@ cli = typer.Typer(
     help="An OAuth2 authorization server. Settings come from the environment: see README.md.",
 )
 cli.command("serve")(serve.serve)
-cli.command("seed-demo")(seed_demo.seed_demo_data)
+server_command(cli, "seed-demo")(seed_demo.seed_demo_data)
 cli.command("doctor")(doctor.examine)
-cli.command("purge")(purge.purge_expired)
-cli.command("export")(transfer.export_records)
-cli.command("import")(transfer.import_records)
+server_command(cli, "purge")(purge.purge_expired)
+command(cli, "export")(transfer.export_records)
+command(cli, "import")(transfer.import_records)
 cli.add_typer(db.cli, name="db")
 cli.add_typer(users.cli, name="users")
 cli.add_typer(clients.cli, name="clients")

@@ -10,10 +10,9 @@ import typer
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import EventType, RecordedEvent, list_events
-from app.cli.command import Json, run, show_list
+from app.cli.command import Deployment, Json, Record, command
 from app.clock import Clock
 from app.identity.users import find_user_id, find_usernames
-from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Read the audit trail.")
 
@@ -46,8 +45,9 @@ def audit() -> None:
     """Read the audit trail."""
 
 
-@cli.command("list")
-def show_events(
+@command(cli, "list")
+async def show_events(
+    deployment: Deployment,
     user: Annotated[
         str | None,
         typer.Option(help="The name of a user, or the id, also of one who was deleted."),
@@ -80,34 +80,28 @@ def show_events(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     json: Json = False,
-) -> None:
+) -> list[Record]:
     """List what happened, newest first.
 
     Who logged in as ada last night is `--user ada --type login.succeeded --since 12h`.
     """
-
-    async def work(server: Server) -> list[dict[str, Any]]:
-        async with server.database.read() as connection:
-            events = await list_events(
-                connection,
-                limit=limit,
-                actor=actor,
-                user_id=None if user is None else await find_user_id(connection, user),
-                client_id=client,
-                event_type=event_type,
-                since=since,
-                until=until,
-            )
-            if json:
-                return [asdict(event) for event in events]
-            return await _for_people(connection, events)
-
-    show_list(run(work), json)
+    async with deployment.database.read() as connection:
+        events = await list_events(
+            connection,
+            limit=limit,
+            actor=actor,
+            user_id=None if user is None else await find_user_id(connection, user),
+            client_id=client,
+            event_type=event_type,
+            since=since,
+            until=until,
+        )
+        if json:
+            return [asdict(event) for event in events]
+        return await _for_people(connection, events)
 
 
-async def _for_people(
-    connection: AsyncConnection, events: Sequence[RecordedEvent]
-) -> list[dict[str, Any]]:
+async def _for_people(connection: AsyncConnection, events: Sequence[RecordedEvent]) -> list[Record]:
     """With names instead of the ids of users who are still there."""
     ids = {value for event in events for value in (event.actor, event.user_id) if value}
     names = await find_usernames(connection, ids)

@@ -1,12 +1,14 @@
-"""What every command shares: a server to work on, one way to answer, one way to fail."""
+"""What every command shares: what it works on, one way to answer, one way to fail."""
 
 import asyncio
+import inspect
 import json
 import sys
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import typer
 from rich.console import Console
@@ -15,13 +17,17 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app import NAME
 from app.clock import Clock
+from app.database.engines import Database
 from app.errors import Problem
-from app.identity.scopes import ScopeRefusedError
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
 from app.settings import Settings, SettingsError, load_settings
 
+Place = TypeVar("Place")
 Result = TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+
+_KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
 
@@ -31,40 +37,62 @@ ENDLESS = 1_000_000
 """Columns of what has no width."""
 
 
-@contextmanager
-def failing_in_one_line() -> Generator[None]:
-    """Turn what an operator can mend into one line on stderr and exit code 1."""
-    try:
-        yield
-    except ScopeRefusedError as refusal:
-        _fail(refusal.line)
-    except (Problem, SettingsError, UnacceptablePasswordError) as refusal:
-        _fail(refusal.told if isinstance(refusal, Problem) else str(refusal))
-    except DBAPIError as error:
-        missing = "no such table" in str(error.orig) or "does not exist" in str(error.orig)
-        if missing:
-            _fail("the database is not migrated: run `latchkey db upgrade`")
-        _fail(f"the database refused: {type(error).__name__}")
-    except UnicodeError:
-        _fail("what was given is not UTF-8")
-    except (SQLAlchemyError, OSError) as error:
-        _fail(f"the database cannot be reached: {type(error).__name__}")
+class FailingInOneLine:
+    """Turns what an operator can mend into one line on stderr and exit code 1."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        """Raise :class:`typer.Exit` instead of what has a line."""
+        if error is not None and (line := _line_of(error)):
+            print(f"{NAME}: {line}", file=sys.stderr)
+            raise typer.Exit(REFUSED) from None
 
 
-def _fail(line: str) -> None:
-    print(f"{NAME}: {line}", file=sys.stderr)
-    raise typer.Exit(REFUSED) from None
+def _line_of(error: BaseException) -> str | None:
+    match error:
+        case Problem():
+            return error.line
+        case SettingsError() | UnacceptablePasswordError():
+            return str(error)
+        case DBAPIError():
+            if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
+                return "the database is not migrated: run `latchkey db upgrade`"
+            return f"the database refused: {type(error).__name__}"
+        case UnicodeError():
+            return "what was given is not UTF-8"
+        case SQLAlchemyError() | OSError():
+            return f"the database cannot be reached: {type(error).__name__}"
+    return None
 
 
 def settings() -> Settings:
     """The settings, or exit code 1 with one line."""
-    with failing_in_one_line():
+    with FailingInOneLine():
         return load_settings()
-    raise AssertionError("failing_in_one_line left")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What most commands need. A whole server would also hash passwords and sign tokens."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncGenerator[Server]:
+async def _deployment(settings: Settings) -> AsyncGenerator[Deployment]:
+    database = Database(settings.database_url)
+    try:
+        yield Deployment(settings, Clock(), database)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def _server(settings: Settings) -> AsyncGenerator[Server]:
     server = Server(settings, Clock())
     try:
         yield server
@@ -74,14 +102,99 @@ async def _opened(settings: Settings) -> AsyncGenerator[Server]:
 
 def run(work: Callable[[Server], Awaitable[Result]]) -> Result:
     """Do ``work`` on a server that is not serving."""
+    return _run(_server, work)
 
+
+def run_without_server(work: Callable[[Deployment], Awaitable[Result]]) -> Result:
+    """Do ``work`` that needs no more than the settings, the clock and the database."""
+    return _run(_deployment, work)
+
+
+def _run(
+    opened: Callable[[Settings], AbstractAsyncContextManager[Place]],
+    work: Callable[[Place], Awaitable[Result]],
+) -> Result:
     async def main() -> Result:
-        async with _opened(load_settings()) as server:
-            return await work(server)
+        async with opened(load_settings()) as place:
+            return await work(place)
 
-    with failing_in_one_line():
+    with FailingInOneLine():
         return asyncio.run(main())
-    raise AssertionError("failing_in_one_line left")
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Noted:
+    """A record, and what a person is told under it."""
+
+    record: Record
+    note: str
+
+
+Answer = Record | Noted | Sequence[Record] | str
+"""What a command prints. A string is printed as it is."""
+
+Work = Callable[Concatenate[Place, Parameters], Awaitable[Answer]]
+
+
+def command(
+    cli: typer.Typer, name: str
+) -> Callable[[Work[Deployment, Parameters]], Work[Deployment, Parameters]]:
+    """Make a command of what takes a :class:`Deployment` and then arguments and options.
+
+    Its answer is printed, and ``--json`` added, which it is told if it takes ``json`` itself.
+    """
+    return lambda work: _add(cli, name, run_without_server, work)
+
+
+def server_command(
+    cli: typer.Typer, name: str
+) -> Callable[[Work[Server, Parameters]], Work[Server, Parameters]]:
+    """The same for what takes a :class:`Server`."""
+    return lambda work: _add(cli, name, run, work)
+
+
+def _add(
+    cli: typer.Typer,
+    name: str,
+    run: Callable[[Callable[[Place], Awaitable[Answer]]], Answer],
+    work: Work[Place, Parameters],
+) -> Work[Place, Parameters]:
+    parameters = list(inspect.signature(work).parameters.values())[1:]
+    wants_json = any(parameter.name == "json" for parameter in parameters)
+    if not wants_json:
+        parameters.append(inspect.Parameter("json", _KEYWORD, default=False, annotation=Json))
+
+    do = cast(Callable[..., Awaitable[Answer]], work)
+
+    def command(**arguments: Any) -> None:
+        as_json = arguments["json"] if wants_json else arguments.pop("json")
+        _print_answer(run(lambda place: do(place, **arguments)), as_json)
+
+    command.__doc__ = work.__doc__
+    command.__annotations__ = {each.name: each.annotation for each in parameters}
+    vars(command)["__signature__"] = inspect.Signature(parameters)
+    cli.command(name)(command)
+    return work
+
+
+def _print_answer(answer: Answer, as_json: bool) -> None:
+    match answer:
+        case str():
+            print(answer)
+        case Noted():
+            show(answer.record, as_json, answer.note)
+        case Mapping():
+            show(answer, as_json)
+        case _:
+            show_list(answer, as_json)
 
 
 def read_secret(what: str) -> str:
@@ -89,9 +202,8 @@ def read_secret(what: str) -> str:
     if sys.stdin.isatty():
         typed: str = typer.prompt(what, hide_input=True, confirmation_prompt=True, err=True)
         return typed
-    with failing_in_one_line():
+    with FailingInOneLine():
         return sys.stdin.read().removesuffix("\n")
-    raise AssertionError("failing_in_one_line left")
 
 
 def show(record: Mapping[str, Any], as_json: bool, note: str = "") -> None:

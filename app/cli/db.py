@@ -2,10 +2,16 @@
 
 import typer
 
-from app.cli.command import Json, failing_in_one_line, run, settings, show
+from app.cli.command import (
+    Deployment,
+    FailingInOneLine,
+    Json,
+    run_without_server,
+    settings,
+    show,
+)
 from app.database.migrations import schema_state, upgrade
 from app.errors import Problem
-from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or look at its schema.")
 
@@ -13,21 +19,21 @@ cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or look at i
 @cli.command("upgrade")
 def upgrade_database(json: Json = False) -> None:
     """Migrate the database to the newest schema. Safe to run again, and from several places."""
-    with failing_in_one_line():
+    with FailingInOneLine():
         upgrade(settings().database_url)
-    show({"schema_state": run(_state)}, json)
+    show({"schema_state": run_without_server(_state)}, json)
 
 
 @cli.command("check")
 def check(json: Json = False) -> None:
     """Say whether the schema is current; exit code 1 if it is older than this code."""
-    state = run(_state)
+    state = run_without_server(_state)
     show({"schema_state": state}, json)
     if state in ("older", "missing"):
-        with failing_in_one_line():
+        with FailingInOneLine():
             raise Problem(told="the database is not migrated: run `latchkey db upgrade`")
 
 
-async def _state(server: Server) -> str:
-    async with server.database.read() as connection:
+async def _state(deployment: Deployment) -> str:
+    async with deployment.database.read() as connection:
         return await schema_state(connection)

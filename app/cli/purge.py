@@ -4,19 +4,20 @@ from typing import Annotated
 
 import typer
 
-from app.cli.command import Json, run, show
+from app.cli.command import Record
 from app.operations.purge import purge
+from app.server import Server
 
 
-def purge_expired(
+async def purge_expired(
+    server: Server,
     audit_days: Annotated[
         int | None,
         typer.Option(min=1, help="Also delete audit events that are older; else they all stay."),
     ] = None,
-    json: Json = False,
-) -> None:
+) -> Record:
     """Delete expired logins, codes, sessions, tokens, nonces and keys, in small batches.
 
     Run it from cron, daily.
     """
-    show(run(lambda server: purge(server, audit_days)), json)
+    return await purge(server, audit_days)

@@ -1,58 +1,54 @@
 """``latchkey scopes``: what a token can permit."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from app.cli.command import Json, run, show, show_list
+from app.cli.command import Deployment, Record, command
 from app.identity.scopes import list_scopes
 from app.management.authority import operating
-from app.management.scopes import create_scope, delete_scope
-from app.server import Server
+from app.management.scopes import create_scope, delete_scope, describe_scope
 
 cli = typer.Typer(no_args_is_help=True, help="Create, list and delete scopes.")
 
+Name = Annotated[str, typer.Argument(help="From `scopes list`.")]
+Description = Annotated[str, typer.Option(help="What people read when asked to allow it.")]
 
-@cli.command("create")
-def create(
+
+@command(cli, "create")
+async def create(
+    deployment: Deployment,
     name: Annotated[str, typer.Argument(help="Such as reports:read.")],
-    description: Annotated[str, typer.Option(help="What people read when asked to allow it.")],
-    json: Json = False,
-) -> None:
+    description: Description,
+) -> Record:
     """Add a scope, which everybody with scopes:write then has.
 
     It shows in /docs and in the metadata within two seconds.
     """
-
-    async def work(server: Server) -> dict[str, Any]:
-        async with operating(server.database, server.clock) as operator:
-            await create_scope(operator, name=name, description=description)
-        return {"name": name, "description": description}
-
-    show(run(work), json)
+    async with operating(deployment.database, deployment.clock) as operator:
+        await create_scope(operator, name=name, description=description)
+    return {"name": name, "description": description}
 
 
-@cli.command("list")
-def show_scopes(json: Json = False) -> None:
+@command(cli, "list")
+async def show_scopes(deployment: Deployment) -> list[Record]:
     """List every scope, by name."""
-
-    async def work(server: Server) -> list[dict[str, Any]]:
-        async with server.database.read() as connection:
-            known = await list_scopes(connection)
-        return [{"name": name, "description": text} for name, text in known.items()]
-
-    show_list(run(work), json)
+    async with deployment.database.read() as connection:
+        known = await list_scopes(connection)
+    return [{"name": name, "description": text} for name, text in known.items()]
 
 
-@cli.command("delete")
-def delete(
-    name: Annotated[str, typer.Argument(help="From `scopes list`.")], json: Json = False
-) -> None:
+@command(cli, "update")
+async def update(deployment: Deployment, name: Name, description: Description) -> Record:
+    """Change the sentence that people read when asked to allow a scope."""
+    async with operating(deployment.database, deployment.clock) as operator:
+        await describe_scope(operator, name, description)
+    return {"name": name, "description": description}
+
+
+@command(cli, "delete")
+async def delete(deployment: Deployment, name: Name) -> Record:
     """Delete a scope that nobody has but those with scopes:write, and no API key."""
-
-    async def work(server: Server) -> dict[str, Any]:
-        async with operating(server.database, server.clock) as operator:
-            await delete_scope(operator, name)
-        return {"name": name, "deleted": True}
-
-    show(run(work), json)
+    async with operating(deployment.database, deployment.clock) as operator:
+        await delete_scope(operator, name)
+    return {"name": name, "deleted": True}

@@ -12,7 +12,7 @@ import typer
 import uvicorn
 
 from app import NAME
-from app.cli.command import failing_in_one_line, run, settings
+from app.cli.command import FailingInOneLine, run, settings
 from app.log import log_config
 from app.operations.demo import demo_is_present, refuse_demo_data
 from app.server import Server
@@ -53,7 +53,7 @@ def serve(
         _greet(configured.issuer, demo)
     # uvicorn finishes what is under way and then raises the signal again: that was a good end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with failing_in_one_line(), _counting_together(configured.metrics and workers > 1):
+    with FailingInOneLine(), _counting_together(configured.metrics and workers > 1):
         uvicorn.run(
             "app.main:create_worker",
             factory=True,

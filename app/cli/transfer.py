@@ -7,33 +7,31 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from app.cli.command import Json, failing_in_one_line, run, show
+from app.cli.command import Deployment, Json, Record
 from app.errors import InvalidError
 from app.management.authority import operating
 from app.management.exporting import TransferDocument, export_document
 from app.management.importing import import_document
-from app.server import Server
 
 
-def export_records(
+async def export_records(
+    deployment: Deployment,
     with_hashes: Annotated[
         bool, typer.Option("--with-hashes", help="Also of passwords and secrets: keep it safe.")
     ] = False,
     json: Json = False,
-) -> None:
+) -> str:
     """Print users, clients and scopes as JSON, to be imported elsewhere."""
-
-    async def work(server: Server) -> TransferDocument:
-        async with server.database.read() as connection:
-            return await export_document(connection, server.clock.now(), with_hashes=with_hashes)
-
-    print(run(work).model_dump_json(indent=None if json else 2))
+    async with deployment.database.read() as connection:
+        now = deployment.clock.now()
+        document = await export_document(connection, now, with_hashes=with_hashes)
+    return document.model_dump_json(indent=None if json else 2)
 
 
-def import_records(
+async def import_records(
+    deployment: Deployment,
     file: Annotated[Path, typer.Argument(help="What `export` printed; - reads stdin.")],
-    json: Json = False,
-) -> None:
+) -> Record:
     """Bring users, clients and scopes to what a document says. Safe to run again.
 
     Of what it names, a field that is absent has its default: no scopes, no e-mail, not disabled.
@@ -46,25 +44,19 @@ def import_records(
     more than 72 bytes cannot log in with a bcrypt hash: give it another.
     """
     document = _read(file)
-
-    async def work(server: Server) -> dict[str, int]:
-        async with operating(server.database, server.clock) as operator:
-            return await import_document(operator, document)
-
-    show(run(work), json)
+    async with operating(deployment.database, deployment.clock) as operator:
+        return await import_document(operator, document)
 
 
 def _read(file: Path) -> TransferDocument:
-    with failing_in_one_line():
-        try:
-            text = sys.stdin.read() if str(file) == "-" else file.read_text()
-            return TransferDocument.model_validate_json(text)
-        except OSError as error:
-            raise InvalidError(told=f"{file} cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise InvalidError(told=f"{file} is not UTF-8") from None
-        except ValidationError as invalid:
-            first = invalid.errors(include_input=False, include_url=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise InvalidError(told=f"{file}: {place}: {first['msg']}") from None
-    raise AssertionError("failing_in_one_line left")
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        return TransferDocument.model_validate_json(text)
+    except OSError as error:
+        raise InvalidError(told=f"{file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidError(told=f"{file} is not UTF-8") from None
+    except ValidationError as invalid:
+        first = invalid.errors(include_input=False, include_url=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidError(told=f"{file}: {place}: {first['msg']}") from None

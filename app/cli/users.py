@@ -1,19 +1,31 @@
 """``latchkey users``: people who log in."""
 
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from app.cli.command import Json, read_secret, run, show, show_list
+from app.cli.command import (
+    Deployment,
+    Json,
+    Noted,
+    Record,
+    command,
+    given,
+    read_secret,
+    run,
+    server_command,
+    show,
+)
 from app.database.paging import every
 from app.errors import ConflictError, InvalidError, NotFoundError
+from app.identity.definition import Changes, validated
 from app.identity.digest import remove_digest_credential, set_digest_credential
-from app.identity.scopes import SPEAK_OF_A_USER, list_scopes
+from app.identity.profile import NewUser
+from app.identity.scopes import SPEAK_OF_A_USER, list_scopes, require_known
 from app.identity.users import find_account, hold_user
+from app.login.throttle import forget_failures
 from app.management.authority import operating
 from app.management.users import (
-    UserChanges,
     UserRecord,
     change_user,
     delete_user,
@@ -29,6 +41,10 @@ cli = typer.Typer(no_args_is_help=True, help="Create and manage users.")
 
 
 Username = Annotated[str, typer.Argument(help="Compared without regard to case.")]
+Scopes = Annotated[list[str], typer.Argument(help="One or more.")]
+PasswordStdin = Annotated[
+    bool, typer.Option("--password-stdin", help="From stdin; on a terminal it is asked for.")
+]
 
 
 @cli.callback()
@@ -36,13 +52,12 @@ def users() -> None:
     """Create and manage users."""
 
 
-@cli.command("create")
-def create(
-    username: Annotated[str, typer.Argument(help="Compared without regard to case.")],
+@server_command(cli, "create")
+async def create(
+    server: Server,
+    username: Username,
     email: Annotated[str | None, typer.Option(help="Not verified yet.")] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="From stdin; on a terminal it is asked for.")
-    ] = False,
+    password_stdin: PasswordStdin = False,
     scope: Annotated[
         list[str] | None,
         typer.Option(
@@ -52,147 +67,168 @@ def create(
     all_scopes: Annotated[
         bool, typer.Option("--all-scopes", help="Every scope there is: the first administrator.")
     ] = False,
-    json: Json = False,
-) -> None:
+) -> Noted:
     """Create a user. Unless it is given, the password is generated and shown once."""
     if scope and all_scopes:
         raise typer.BadParameter("--scope and --all-scopes exclude each other")
-    given = read_secret("Password") if password_stdin else None
-    password = generate_secret() if given is None else given
-
-    async def work(server: Server) -> dict[str, Any]:
-        server.password_rules.check(password, username)
-        password_hash = server.passwords.hash_now(password)
-        async with operating(server.database, server.clock) as operator:
-            user = await register_user(
-                operator,
-                username=username,
-                email=email,
-                password_hash=password_hash,
-                scopes=list(await list_scopes(operator.connection))
-                if all_scopes
-                else scope or SPEAK_OF_A_USER,
-            )
-        return _plain(user)
-
-    record = run(work)
-    if given is None:
-        record["password"] = password
-    show(record, json, "" if given else "The password is shown this once.")
+    typed = read_secret("Password") if password_stdin else None
+    password = generate_secret() if typed is None else typed
+    server.password_rules.check(password, username)
+    password_hash = server.passwords.hash_now(password)
+    options = given(username=username, email=email, scopes=scope or None)
+    async with operating(server.database, server.clock) as operator:
+        if all_scopes:
+            options |= {"scopes": list(await list_scopes(operator.connection))}
+        new = validated(NewUser, options)
+        user = await register_user(operator, new, password_hash=password_hash)
+    return _with_password(_plain(user), password, typed)
 
 
-@cli.command("list")
-def show_users(
+def _with_password(record: dict[str, Any], password: str, typed: str | None) -> Noted:
+    """Show the password, this once, unless it was given."""
+    if typed is not None:
+        return Noted(record, "")
+    return Noted({**record, "password": password}, "The password is shown this once.")
+
+
+@command(cli, "list")
+async def show_users(
+    deployment: Deployment,
     name: Annotated[str, typer.Option(help="Only names that begin so.")] = "",
     disabled: Annotated[
         bool | None, typer.Option("--disabled/--enabled", help="Only these, or only the others.")
     ] = None,
-    json: Json = False,
-) -> None:
+) -> list[Record]:
     """List users, by name."""
-
-    async def work(server: Server) -> list[dict[str, Any]]:
-        async with server.database.read() as connection:
-            users = await every(
-                lambda after, limit: list_users(
-                    connection, limit=limit, after=after, name_starts_with=name, disabled=disabled
-                ),
-                lambda user: user.username,
-            )
-        return [_plain(user) for user in users]
-
-    show_list(run(work), json)
+    async with deployment.database.read() as connection:
+        users = await every(
+            lambda after, limit: list_users(
+                connection, limit=limit, after=after, name_starts_with=name, disabled=disabled
+            ),
+            lambda user: user.username,
+        )
+    return [_plain(user) for user in users]
 
 
-@cli.command("show")
-def show_user(username: Username, json: Json = False) -> None:
+@command(cli, "show")
+async def show_user(deployment: Deployment, username: Username) -> Record:
     """Show a user."""
-
-    async def work(server: Server) -> dict[str, Any]:
-        async with server.database.read() as connection:
-            return _plain(await get_user_by_name(connection, username))
-
-    show(run(work), json)
+    async with deployment.database.read() as connection:
+        return _plain(await get_user_by_name(connection, username))
 
 
-@cli.command("set-password")
-def set_user_password(
+@command(cli, "update")
+async def update(
+    deployment: Deployment,
     username: Username,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="From stdin; on a terminal it is asked for.")
-    ] = False,
-    json: Json = False,
-) -> None:
+    email: Annotated[
+        str | None, typer.Option(help="Not verified then, unless you say so; '' for none.")
+    ] = None,
+    email_verified: Annotated[
+        bool | None,
+        typer.Option("--email-verified/--no-email-verified", help="Whether it is known as theirs."),
+    ] = None,
+) -> Record:
+    """Change what is known of a user. What is not named stays."""
+    changes = given(email=email, email_verified=email_verified)
+    if email == "":
+        changes["email"] = None
+    return await _change(deployment, username, changes)
+
+
+@server_command(cli, "set-password")
+async def set_user_password(
+    server: Server, username: Username, password_stdin: PasswordStdin = False
+) -> Noted:
     """Give a user another password; all their logins end, and their API keys are revoked.
 
     Unless it is given it is generated and shown once.
     """
-    given = read_secret("Password") if password_stdin else None
-    password = generate_secret() if given is None else given
-
-    async def work(server: Server) -> dict[str, Any]:
-        async with server.database.read() as connection:
-            user = await get_user_by_name(connection, username)
-        server.password_rules.check(password, user.username)
-        password_hash = server.passwords.hash_now(password)
-        async with operating(server.database, server.clock) as operator:
-            await set_password(operator, user.id, password_hash)
-        return {"id": str(user.id), "username": user.username}
-
-    record = run(work)
-    if given is None:
-        record["password"] = password
-    show(record, json, "" if given else "The password is shown this once.")
+    typed = read_secret("Password") if password_stdin else None
+    password = generate_secret() if typed is None else typed
+    async with server.database.read() as connection:
+        user = await get_user_by_name(connection, username)
+    server.password_rules.check(password, user.username)
+    password_hash = server.passwords.hash_now(password)
+    async with operating(server.database, server.clock) as operator:
+        await set_password(operator, user.id, password_hash)
+    return _with_password({"id": user.id, "username": user.username}, password, typed)
 
 
-@cli.command("set-scopes")
-def set_scopes(
+@command(cli, "set-scopes")
+async def set_scopes(
+    deployment: Deployment,
     username: Username,
     scope: Annotated[
         list[str] | None, typer.Option(help="All that the user shall have; may be repeated.")
     ] = None,
-    json: Json = False,
-) -> None:
+) -> Record:
     """Give a user exactly these scopes; without any, none."""
-    _change(username, UserChanges(scopes=scope or []), json)
+    return await _change(deployment, username, {"scopes": scope or []})
 
 
-@cli.command("disable")
-def disable(username: Username, json: Json = False) -> None:
+@command(cli, "add-scope")
+async def add_scope(deployment: Deployment, username: Username, scopes: Scopes) -> Record:
+    """Give a user more scopes. Those that they have stay."""
+    async with operating(deployment.database, deployment.clock) as operator:
+        user = await get_user_by_name(operator.connection, username)
+        more = {"scopes": [*user.scopes, *scopes]}
+        return _plain(await change_user(operator, user.id, more))
+
+
+@command(cli, "remove-scope")
+async def remove_scope(deployment: Deployment, username: Username, scopes: Scopes) -> Record:
+    """Take scopes away from a user. The others stay."""
+    async with operating(deployment.database, deployment.clock) as operator:
+        user = await get_user_by_name(operator.connection, username)
+        removed = await require_known(operator.connection, scopes)
+        kept = {"scopes": [scope for scope in user.scopes if scope not in removed]}
+        return _plain(await change_user(operator, user.id, kept))
+
+
+@command(cli, "unlock")
+async def unlock(deployment: Deployment, username: Username) -> Record:
+    """Forget the failed logins of a user, who need not wait any longer then.
+
+    Where they have logged in lately, failures have a count of their own, which stays.
+    """
+    async with operating(deployment.database, deployment.clock) as operator:
+        user = await get_user_by_name(operator.connection, username)
+        unlocked = await forget_failures(operator.connection, user.username)
+        if unlocked:
+            await operator.record("login.unlocked", user_id=user.id)
+    return {"id": user.id, "username": user.username, "unlocked": unlocked}
+
+
+@command(cli, "disable")
+async def disable(deployment: Deployment, username: Username) -> Record:
     """Shut a user out at once: logins, tokens, API keys, Basic and Digest."""
-    _change(username, UserChanges(disabled=True), json)
+    return await _change(deployment, username, {"disabled": True})
 
 
-@cli.command("enable")
-def enable(username: Username, json: Json = False) -> None:
+@command(cli, "enable")
+async def enable(deployment: Deployment, username: Username) -> Record:
     """Let a disabled user in again. Logins that ended stay ended."""
-    _change(username, UserChanges(disabled=False), json)
+    return await _change(deployment, username, {"disabled": False})
 
 
-@cli.command("delete")
-def delete(username: Username, json: Json = False) -> None:
+@command(cli, "delete")
+async def delete(deployment: Deployment, username: Username) -> Record:
     """Delete a user and all that is theirs. The audit trail stays."""
-
-    async def work(server: Server) -> dict[str, Any]:
-        async with operating(server.database, server.clock) as operator:
-            user = await get_user_by_name(operator.connection, username)
-            await delete_user(operator, user.id)
-        return {"id": str(user.id), "username": user.username, "deleted": True}
-
-    show(run(work), json)
+    async with operating(deployment.database, deployment.clock) as operator:
+        user = await get_user_by_name(operator.connection, username)
+        await delete_user(operator, user.id)
+    return {"id": user.id, "username": user.username, "deleted": True}
 
 
-def _change(username: str, changes: UserChanges, json: bool) -> None:
-    async def work(server: Server) -> dict[str, Any]:
-        async with operating(server.database, server.clock) as operator:
-            user = await get_user_by_name(operator.connection, username)
-            return _plain(await change_user(operator, user.id, changes))
-
-    show(run(work), json)
+async def _change(deployment: Deployment, username: str, changes: Changes) -> Record:
+    async with operating(deployment.database, deployment.clock) as operator:
+        user = await get_user_by_name(operator.connection, username)
+        return _plain(await change_user(operator, user.id, changes))
 
 
 def _plain(user: UserRecord) -> dict[str, Any]:
-    return {**asdict(user), "id": str(user.id), "scopes": list(user.scopes)}
+    return {"id": user.id, "username": user.username, **user.model_dump()}
 
 
 @cli.command("set-digest")

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import Database, insert_unless
-from app.identity.users import username_key
+from app.identity.profile import username_key
 from app.models import DigestCredential, DigestNonce, User
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.opaque import hash_secret

@@ -1,26 +1,40 @@
-"""Registering clients: the rules of what a client may be (RFC 6749, section 2; RFC 7591)."""
+"""Registering clients: the rules of what a client may be (RFC 6749, section 2; RFC 7591).
+
+A field of a client is defined here and has its column in ``app/models/client.py``; what the
+protocol needs of it is also in :class:`~app.identity.clients.RegisteredClient`.
+"""
 
 import re
 import uuid
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import urlsplit
 
+from pydantic import (
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import OPERATOR
 from app.database.engines import insert_new
 from app.errors import ConflictError, InvalidError
+from app.identity.definition import STRICT, broken, rule
+from app.identity.grant_types import GrantType, grant_types
 from app.identity.names import has_unseen
 from app.identity.scopes import SPEAK_OF_A_USER, list_scopes, require_known
 from app.models import Client, ClientScope, ClientSecret
 from app.security.opaque import generate_secret, hash_secret
 
-GRANT_TYPES = ("password", "refresh_token", "client_credentials", "authorization_code")
-SECRET_METHODS = ("client_secret_basic", "client_secret_post")
-ID_TOKEN_ALGORITHMS = ("RS256", "ES256", "EdDSA")
+AuthMethod = Literal["client_secret_basic", "client_secret_post"]
+SECRET_METHODS = get_args(AuthMethod)
+IdTokenAlgorithm = Literal["RS256", "ES256", "EdDSA"]
+ID_TOKEN_ALGORITHMS = get_args(IdTokenAlgorithm)
 SECRET_MIN_LENGTH = 32
 
 _CLIENT_ID = re.compile(r"[\x21-\x7E]{1,255}")  # RFC 6749, appendix A.1, without the space
@@ -29,26 +43,46 @@ _UNSAFE_SCHEMES = {"javascript", "data", "vbscript", "file", "blob", "about"}
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Registration:
-    """What an operator says of a new client."""
+def _check_name(name: str) -> None:
+    if not name.strip():
+        raise InvalidError(told="a client has a name of 1 to 255 characters")
+    if has_unseen(name):
+        raise InvalidError(told="a client has no control characters in its name")
 
-    name: str
-    client_id: str | None = None
-    client_secret: str | None = field(default=None, repr=False)
-    is_public: bool = False
-    grant_types: Sequence[str] = ()
-    auth_methods: Sequence[str] = ()
-    redirect_uris: Sequence[str] = ()
-    post_logout_redirect_uris: Sequence[str] = ()
-    scopes: Sequence[str] = ()
-    default_scopes: Sequence[str] = ()
-    """They are allowed too, whether ``scopes`` repeats them or not."""
-    id_token_alg: str = "RS256"
-    require_pkce: bool = True
-    introspect: str = "own"
-    every_scope: bool = False
-    """Every scope is allowed, also those that are still to come."""
+
+def _check_client_id(client_id: str) -> None:
+    """Raise :class:`InvalidError` for what no client is called.
+
+    Client ids and users' ids both become a ``sub`` and must not meet (RFC 9068, section 5), nor
+    may a client take the place of a user who was deleted: so no client id has their form.
+    """
+    if client_id == OPERATOR:
+        raise InvalidError(told="this client id is what the audit trail calls the command line")
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise InvalidError(told="a client id has 1 to 255 printable ASCII characters and no space")
+    if not {"", ".", ".."}.isdisjoint(client_id.split("/")):
+        # Whoever asks for /clients/{client_id} would ask for another path (RFC 3986, 6.2.2.3).
+        raise InvalidError(told="a client id has no empty segment, . or .. between its slashes")
+    if client_id.endswith("/secret"):
+        raise InvalidError(told="a client id does not end in /secret: that is where its secret is")
+    if _looks_like_a_user_id(client_id):
+        raise InvalidError(told="a client id does not have the form of a user's id")
+
+
+def _looks_like_a_user_id(client_id: str) -> bool:
+    try:
+        uuid.UUID(client_id)
+    except ValueError:
+        return False
+    return True
+
+
+def _check_secret(secret: SecretStr) -> None:
+    plain = secret.get_secret_value()
+    if not SECRET_MIN_LENGTH <= len(plain) <= 1024 or not _SECRET.fullmatch(plain):
+        raise InvalidError(
+            told=f"a client secret has at least {SECRET_MIN_LENGTH} printable ASCII characters"
+        )
 
 
 def check_redirect_uri(uri: str) -> None:
@@ -84,118 +118,123 @@ def check_redirect_uri(uri: str) -> None:
         )
 
 
-def check_registration(registration: Registration) -> None:
-    """Raise :class:`InvalidError` for what no client may be."""
-    public = registration.is_public
-    name = registration.name
-    if not name.strip() or len(name) > 255:
-        raise InvalidError(told="a client has a name of 1 to 255 characters")
-    if has_unseen(name):
-        raise InvalidError(told="a client has no control characters in its name")
-    if registration.client_id == OPERATOR:
-        raise InvalidError(told="this client id is what the audit trail calls the command line")
-    if registration.client_id is not None and not _CLIENT_ID.fullmatch(registration.client_id):
-        raise InvalidError(told="a client id has 1 to 255 printable ASCII characters and no space")
-    if not registration.grant_types and registration.introspect != "any":
-        raise InvalidError(
-            told=f"a client has at least one grant ({', '.join(GRANT_TYPES)}) "
-            "or introspects any tokens"
-        )
-    for grant in registration.grant_types:
-        if grant not in GRANT_TYPES:
-            raise InvalidError(
-                told=f"there is no grant {grant!r}: choose of " + ", ".join(GRANT_TYPES)
+RedirectUri = Annotated[str, rule(check_redirect_uri)]
+ClientId = Annotated[str, Field(max_length=255), rule(_check_client_id)]
+
+
+class ClientMetadata(BaseModel):
+    """What can be said of a client, and said otherwise later (RFC 7591, section 2)."""
+
+    name: Annotated[str, rule(_check_name)] = Field(
+        min_length=1, max_length=255, examples=["My application"]
+    )
+    grant_types: list[GrantType] = Field(examples=[["authorization_code", "refresh_token"]])
+    auth_methods: Sequence[str] = []
+    redirect_uris: list[RedirectUri] = Field(
+        default=[], examples=[["https://app.example.com/callback"]]
+    )
+    post_logout_redirect_uris: list[RedirectUri] = []
+    scopes: list[str] = Field(default=[], examples=[["profile"]])
+    default_scopes: list[str] = Field(
+        default=[],
+        examples=[["profile"]],
+        description="They are allowed too, whether `scopes` repeats them or not.",
+    )
+    id_token_alg: IdTokenAlgorithm = "RS256"
+    require_pkce: bool = True
+    introspect: Literal["own", "any"] = Field(
+        default="own", description="Whose access tokens it may introspect."
+    )
+
+
+class Registration(ClientMetadata):
+    """A client to register."""
+
+    model_config = STRICT
+
+    client_id: ClientId | None = Field(default=None, description="Else generated.")
+    client_secret: Annotated[SecretStr, rule(_check_secret)] | None = Field(
+        default=None, description="Else generated."
+    )
+    public: bool = Field(default=False, description="It runs where a secret cannot be kept.")
+    auth_methods: list[AuthMethod] = []
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        errors = [broken(field, sentence) for field, sentence in self._broken_rules()]
+        if errors:
+            raise ValidationError.from_exception_data(type(self).__name__, errors)
+        return self
+
+    def _broken_rules(self) -> Iterator[tuple[str, str]]:
+        """The field, and the rule that it breaks together with others."""
+        grants = set(self.grant_types)
+        if not grants and self.introspect != "any":
+            names = ", ".join(grant_types())
+            yield (
+                "grant_types",
+                f"a client has at least one grant ({names}) or introspects any tokens",
             )
-    if public and "client_credentials" in registration.grant_types:
-        raise InvalidError(
-            told="client_credentials is for confidential clients (RFC 6749, section 4.4)"
-        )
-    for uri in [*registration.redirect_uris, *registration.post_logout_redirect_uris]:
-        check_redirect_uri(uri)
-    needs_redirect_uri = "authorization_code" in registration.grant_types
-    # /docs logs in with a public client, whose redirect URI is not stored.
-    if needs_redirect_uri and not public and not registration.redirect_uris:
-        raise InvalidError(told="authorization_code needs a redirect URI", field="redirect_uris")
-    unasked = set(registration.default_scopes)
-    acts_for_itself = set(registration.grant_types) == {"client_credentials"}
-    if acts_for_itself and unasked and unasked.issubset(SPEAK_OF_A_USER):
-        raise InvalidError(
-            told="client_credentials never gets what speaks of a user: "
-            "give it another default scope",
-            field="default_scopes",
-        )
-    if public and (registration.client_secret or registration.auth_methods):
-        raise InvalidError(told="a public client has no secret and no authentication method")
-    for method in registration.auth_methods:
-        if method not in SECRET_METHODS:
-            raise InvalidError(
-                told="an authentication method is one of " + ", ".join(SECRET_METHODS)
+        # /docs logs in with a public client, whose redirect URI is not stored.
+        if "authorization_code" in grants and not self.public and not self.redirect_uris:
+            yield "redirect_uris", "authorization_code needs a redirect URI"
+        unasked = set(self.default_scopes)
+        acts_for_itself = grants == {"client_credentials"}
+        if acts_for_itself and unasked and unasked.issubset(SPEAK_OF_A_USER):
+            yield (
+                "default_scopes",
+                "client_credentials never gets what speaks of a user: "
+                "give it another default scope",
             )
-    if (secret := registration.client_secret) is not None and (
-        not SECRET_MIN_LENGTH <= len(secret) <= 1024 or not _SECRET.fullmatch(secret)
-    ):
-        raise InvalidError(
-            told=f"a client secret has at least {SECRET_MIN_LENGTH} printable ASCII characters"
-        )
-    if public and not registration.require_pkce:
-        raise InvalidError(told="only a confidential client can do without PKCE")
-    if public and registration.introspect != "own":
-        raise InvalidError(told="only a confidential client can introspect")
-    if not public and registration.every_scope:
-        # One that acts for itself would be granted what nobody has given it.
-        raise InvalidError(told="only a public client can have every scope that is still to come")
-    if registration.id_token_alg not in ID_TOKEN_ALGORITHMS:
-        raise InvalidError(told="an ID token is signed with " + ", ".join(ID_TOKEN_ALGORITHMS))
-    if registration.introspect not in ("own", "any"):
-        raise InvalidError(told="a client introspects own or any tokens")
+        if not self.public:
+            return
+        if "client_credentials" in grants:
+            yield (
+                "grant_types",
+                "client_credentials is for confidential clients (RFC 6749, section 4.4)",
+            )
+        for field in ("client_secret", "auth_methods"):
+            if getattr(self, field):
+                yield field, "a public client has no secret and no authentication method"
+        if not self.require_pkce:
+            yield "require_pkce", "only a confidential client can do without PKCE"
+        if self.introspect != "own":
+            yield "introspect", "only a confidential client can introspect"
+
+    @property
+    def stored_auth_methods(self) -> list[str]:
+        """How it may authenticate: a confidential client by Basic and body, unless it says."""
+        if self.public:
+            return ["none"]
+        return list(dict.fromkeys(self.auth_methods or SECRET_METHODS))
+
+    def columns(self) -> dict[str, Any]:
+        """What is stored of it, but its id, its secret and its scopes."""
+        lists = {"grant_types": list(dict.fromkeys(self.grant_types))}
+        values = self.model_dump(include=set(COLUMNS)) | lists
+        return {**values, "is_public": self.public, "auth_methods": self.stored_auth_methods}
 
 
-async def check_identity(connection: AsyncConnection, client_id: str) -> None:
-    """Raise :class:`InvalidError` or :class:`ConflictError` for what no new client is called.
-
-    Client ids and users' ids both become a ``sub`` and must not meet (RFC 9068, section 5), nor
-    may a client take the place of a user who was deleted: so no client id has their form.
-    """
-    if not {"", ".", ".."}.isdisjoint(client_id.split("/")):
-        # Whoever asks for /clients/{client_id} would ask for another path (RFC 3986, 6.2.2.3).
-        raise InvalidError(told="between the slashes of a client id is something other than dots")
-    if client_id.endswith("/secret"):
-        raise InvalidError(told="a client id does not end in /secret: that is where its secret is")
-    if _looks_like_a_user_id(client_id):
-        raise InvalidError(
-            told="a client id does not have the form of a user's id", field="client_id"
-        )
-    if await connection.scalar(select(exists().where(Client.client_id == client_id))):
-        raise ConflictError(told=f"a client with the id {client_id!r} exists already")
-
-
-def _looks_like_a_user_id(client_id: str) -> bool:
-    try:
-        uuid.UUID(client_id)
-    except ValueError:
-        return False
-    return True
-
-
-def auth_methods_of(registration: Registration) -> list[str]:
-    """How the client may authenticate: a confidential one by Basic and body, unless it says."""
-    if registration.is_public:
-        return ["none"]
-    return list(dict.fromkeys(registration.auth_methods or SECRET_METHODS))
+COLUMNS = [name for name in ClientMetadata.model_fields if not name.endswith("scopes")]
+"""The fields that have a column of their own."""
 
 
 async def create_client(
-    connection: AsyncConnection, registration: Registration, now: datetime
+    connection: AsyncConnection,
+    registration: Registration,
+    now: datetime,
+    *,
+    every_scope: bool = False,
 ) -> tuple[str, str | None]:
     """Register a client; return its id and, for a confidential one, its secret.
 
-    The secret is not stored and cannot be shown again. Raises :class:`InvalidError` or
-    :class:`ConflictError`.
+    The secret is not stored and cannot be shown again. See :func:`add_client`.
     """
-    client_id = await add_client(connection, registration, now)
-    if registration.is_public:
+    client_id = await add_client(connection, registration, now, every_scope=every_scope)
+    if registration.public:
         return client_id, None
-    secret = registration.client_secret or generate_secret()
+    given = registration.client_secret
+    secret = generate_secret() if given is None else given.get_secret_value()
     await connection.execute(
         insert(ClientSecret).values(
             client_id=client_id, secret_hash=hash_secret(secret), created_at=now
@@ -204,43 +243,53 @@ async def create_client(
     return client_id, secret
 
 
-async def add_client(connection: AsyncConnection, registration: Registration, now: datetime) -> str:
+async def add_client(
+    connection: AsyncConnection,
+    registration: Registration,
+    now: datetime,
+    *,
+    every_scope: bool = False,
+) -> str:
     """Register a client that has no secret yet, and return its id.
 
-    Raises :class:`InvalidError` or :class:`ConflictError`.
+    With ``every_scope`` it has also the scopes that are still to come. Raises
+    :class:`InvalidError` or :class:`ConflictError`.
     """
-    check_registration(registration)
-    allowed = await allowed_scopes(connection, registration)
+    check_every_scope(registration, every_scope)
+    allowed = await allowed_scopes(connection, registration, every_scope)
     client_id = registration.client_id or generate_secret()[:22]
-    await check_identity(connection, client_id)
+    taken = f"a client with the id {client_id!r} exists already"
+    if await connection.scalar(select(exists().where(Client.client_id == client_id))):
+        raise ConflictError(told=taken)
     await insert_new(
         connection,
-        f"a client with the id {client_id!r} exists already",
+        taken,
         insert(Client).values(
             client_id=client_id,
-            name=registration.name,
-            is_public=registration.is_public,
-            grant_types=list(dict.fromkeys(registration.grant_types)),
-            auth_methods=auth_methods_of(registration),
-            redirect_uris=list(registration.redirect_uris),
-            post_logout_redirect_uris=list(registration.post_logout_redirect_uris),
-            id_token_alg=registration.id_token_alg,
-            require_pkce=registration.require_pkce,
-            introspect=registration.introspect,
-            every_scope=registration.every_scope,
+            every_scope=every_scope,
             created_at=now,
             updated_at=now,
+            **registration.columns(),
         ),
     )
     await set_client_scopes(connection, client_id, allowed, registration.default_scopes)
     return client_id
 
 
-async def allowed_scopes(connection: AsyncConnection, registration: Registration) -> frozenset[str]:
+def check_every_scope(registration: Registration, every_scope: bool) -> None:
+    """Raise :class:`InvalidError` if the client cannot have every scope."""
+    if every_scope and not registration.public:
+        # One that acts for itself would be granted what nobody has given it.
+        raise InvalidError(told="only a public client can have every scope that is still to come")
+
+
+async def allowed_scopes(
+    connection: AsyncConnection, registration: Registration, every_scope: bool = False
+) -> frozenset[str]:
     """What the client may ask for. Raises :class:`InvalidError` for a scope that is unknown."""
     scopes = await require_known(connection, registration.scopes)
     default = await require_known(connection, registration.default_scopes, "default_scopes")
-    every = await list_scopes(connection) if registration.every_scope else ()
+    every = await list_scopes(connection) if every_scope else ()
     return frozenset([*scopes, *default, *every])
 
 

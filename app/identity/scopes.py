@@ -38,8 +38,12 @@ class ScopeRefusedError(InvalidError):
     def __init__(self, *, told: str, line: str, field: str = "scopes") -> None:
         """``told`` is for an answer, ``line`` names the scope."""
         super().__init__(told=told, field=field)
-        self.args = (line,)
-        self.line = line
+        self._line = line
+
+    @property
+    def line(self) -> str:
+        """With the name of the scope."""
+        return self._line
 
 
 class Scopes:

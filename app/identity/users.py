@@ -1,7 +1,6 @@
 """Users: creating them, and finding them by name."""
 
 import re
-import unicodedata
 import uuid
 from collections.abc import Collection, Mapping
 from contextlib import suppress
@@ -19,20 +18,25 @@ from sqlalchemy import (
     func,
     insert,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import insert_new
 from app.database.paging import PAGE
-from app.errors import ConflictError, InvalidError, NotFoundError
-from app.identity.names import has_unseen
+from app.errors import ConflictError, NotFoundError
+from app.identity.profile import (
+    USERNAME_MAX_LENGTH,
+    NewUser,
+    Profile,
+    VerifiedProfile,
+    check_email,
+    username_key,
+)
 from app.models import User, UserScope
-from app.models.base import generate_stamp
+from app.models.base import ScopeSet, generate_stamp
 from app.security.passwords import kind_of
-
-USERNAME_MAX_LENGTH = 128
-EMAIL_MAX_LENGTH = 320
 
 
 @dataclass(frozen=True)
@@ -47,22 +51,23 @@ class Account:
     scopes: frozenset[str]
 
 
-def username_key(username: str) -> str:
-    """The form in which user names are compared: NFKC, then case folding.
-
-    Raises :class:`InvalidError` for more characters than a name has: normalising takes time.
-    """
-    if len(username) > USERNAME_MAX_LENGTH:
-        raise InvalidError(told=f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
-
-
 SCOPES_OF_USER = (
-    select(func.aggregate_strings(UserScope.scope, " "))
+    select(type_coerce(func.aggregate_strings(UserScope.scope, " "), ScopeSet))
     .where(UserScope.user_id == User.id)
     .scalar_subquery()
+    .label("scopes")
 )
-"""In a query on users: the scopes of each, separated by spaces, or NULL."""
+"""In a query on users: the scopes of each."""
+
+PROFILE = [getattr(User, name) for name in VerifiedProfile.model_fields]
+"""In a query on users: what :func:`profile_of` reads."""
+
+
+def profile_of(row: Row[Any]) -> VerifiedProfile:
+    """What a row has of a user's profile."""
+    values = {name: row._mapping[name] for name in VerifiedProfile.model_fields}
+    return VerifiedProfile.model_construct(**values)
+
 
 _FIND_ACCOUNT = select(
     User.id,
@@ -70,7 +75,7 @@ _FIND_ACCOUNT = select(
     User.password_hash,
     User.disabled_at,
     User.security_stamp,
-    SCOPES_OF_USER.label("scopes"),
+    SCOPES_OF_USER,
 )
 
 # Built once, like every statement of a login: building one can take longer than running it.
@@ -115,7 +120,7 @@ def _account(row: Row[Any]) -> Account:
         password_hash=row.password_hash,
         enabled=row.disabled_at is None,
         security_stamp=row.security_stamp,
-        scopes=frozenset((row.scopes or "").split()),
+        scopes=row.scopes,
     )
 
 
@@ -150,57 +155,33 @@ async def hold_user(connection: AsyncConnection, user_id: uuid.UUID) -> HeldUser
     return None if row is None else HeldUser(row.disabled_at is None, row.security_stamp)
 
 
-def check_username(username: str) -> None:
-    """Raise :class:`InvalidError` unless this can be a user's name."""
-    if not 1 <= len(username) <= USERNAME_MAX_LENGTH or len(username_key(username)) > 1024:
-        raise InvalidError(told=f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
-    if username != username.strip() or has_unseen(username):
-        raise InvalidError(told="a user name has no control characters and no space at its ends")
-
-
-def check_email(email: str) -> None:
-    """Raise :class:`InvalidError` unless this looks like an address; only a mail proves it."""
-    local, at, domain = email.rpartition("@")
-    blank = any(character.isspace() or not character.isprintable() for character in email)
-    if not (local and at and domain) or blank or len(email) > EMAIL_MAX_LENGTH:
-        raise InvalidError(told="an e-mail address has the form name@domain")
-
-
 async def create_user(
     connection: AsyncConnection,
+    user: NewUser,
     *,
-    username: str,
-    email: str | None = None,
     password_hash: str | None,
-    scopes: Collection[str],
     now: datetime,
     user_id: uuid.UUID | None = None,
 ) -> uuid.UUID:
     """Add a user and return the id, a new one unless one is given.
 
-    ``scopes`` are known ones. Raises :class:`InvalidError` or :class:`ConflictError`.
+    The scopes are known ones. Raises :class:`ConflictError`.
     """
-    check_username(username)
-    if email is not None:
-        check_email(email)
-    key = username_key(username)
-    await require_free(connection, username)
+    await require_free(connection, user.username)
     user_id = user_id or uuid.uuid4()
     await insert_new(
         connection,
-        f"a user named {username!r} exists already",
+        f"a user named {user.username!r} exists already",
         insert(User).values(
             id=user_id,
-            username=username,
-            username_key=key,
-            email=email,
-            email_verified=False,
+            username_key=username_key(user.username),
             created_at=now,
             updated_at=now,
+            **user.model_dump(include={"username", *Profile.model_fields}),
             **password_columns(password_hash),
         ),
     )
-    await set_user_scopes(connection, user_id, scopes)
+    await set_user_scopes(connection, user_id, user.scopes)
     return user_id
 
 
@@ -216,9 +197,8 @@ async def set_user_scopes(
     """Let a user have exactly these scopes."""
     await connection.execute(delete(UserScope).where(UserScope.user_id == user_id))
     if scopes:
-        await connection.execute(
-            insert(UserScope), [{"user_id": user_id, "scope": scope} for scope in sorted(scopes)]
-        )
+        rows = [{"user_id": user_id, "scope": scope} for scope in sorted(set(scopes))]
+        await connection.execute(insert(UserScope), rows)
 
 
 def password_columns(password_hash: str | None) -> dict[str, str | None]:

@@ -11,8 +11,8 @@ from app.audit.trail import Event, EventType, Origin, record
 from app.clock import Clock
 from app.database.engines import Database
 from app.errors import LoginRefused
+from app.identity.profile import USERNAME_MAX_LENGTH
 from app.identity.users import (
-    USERNAME_MAX_LENGTH,
     Account,
     find_account,
     replace_password_hash,

@@ -13,7 +13,8 @@ from app.database.batched import Batched
 from app.database.engines import Database
 from app.database.paging import Place, newest_first
 from app.errors import NotFoundError
-from app.identity.users import SCOPES_OF_USER, hold_user, holding
+from app.identity.profile import VerifiedProfile
+from app.identity.users import PROFILE, SCOPES_OF_USER, hold_user, holding, profile_of
 from app.models import Client, Login, RefreshToken, User
 
 
@@ -234,8 +235,7 @@ class LiveUser:
 
     id: uuid.UUID
     username: str
-    email: str | None
-    email_verified: bool
+    profile: VerifiedProfile
     scopes: frozenset[str]
 
 
@@ -244,9 +244,8 @@ _LIVE_USERS = (
         Login.id.label("login_id"),
         User.id,
         User.username,
-        User.email,
-        User.email_verified,
-        SCOPES_OF_USER.label("scopes"),
+        *PROFILE,
+        SCOPES_OF_USER,
     )
     .join_from(Login, User, Login.user_id == User.id)
     .where(
@@ -267,10 +266,7 @@ async def _find_live_users(
 ) -> Mapping[uuid.UUID, LiveUser]:
     rows = (await connection.execute(_LIVE_USERS, {"login_ids": login_ids})).all()
     return {
-        login_id: LiveUser(
-            user_id, username, email, email_verified, frozenset((scopes or "").split())
-        )
-        for login_id, user_id, username, email, email_verified, scopes in rows
+        row.login_id: LiveUser(row.id, row.username, profile_of(row), row.scopes) for row in rows
     }
 
 

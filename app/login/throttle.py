@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import network_of
 from app.database.engines import Database, insert_unless
 from app.errors import LoginRefused
-from app.identity.users import username_key
+from app.identity.profile import username_key
 from app.models import FailedLogins, KnownOrigin
 from app.security.opaque import hash_secret
 from app.settings import Settings
@@ -227,6 +227,15 @@ class LoginThrottle:
         """Take an attempt back whose password was never looked at."""
         for key in sorted(attempt.counts):
             await _withdraw(connection, attempt, key)
+
+
+async def forget_failures(connection: AsyncConnection, username: str) -> bool:
+    """Clear the count that keeps an account from places it has not logged in from lately.
+
+    False if there is none. Places that it has logged in from have counts of their own.
+    """
+    account = FailedLogins.key_hash == attempt_of(username, None).account
+    return (await connection.execute(delete(FailedLogins).where(account))).rowcount > 0
 
 
 async def _withdraw(connection: AsyncConnection, attempt: Attempt, key: str) -> None:

@@ -89,7 +89,7 @@ async def find_key_holder(database: Database, key: str, now: datetime) -> KeyHol
             await connection.execute(
                 update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now)
             )
-    scopes = set((row.key_scopes or "").split()) & set((row.user_scopes or "").split())
+    scopes = row.user_scopes.intersection((row.key_scopes or "").split())
     return KeyHolder(row.id, row.user_id, row.username, frozenset(scopes))
 
 

@@ -59,6 +59,10 @@ class Actor:
         if self.scopes is not None and not self.scopes.issuperset(scopes):
             raise ForbiddenError(told="Nobody grants a scope that they do not have.")
 
+    def grantable(self, scopes: Collection[str]) -> list[str]:
+        """Those of ``scopes`` that the actor may give away."""
+        return [scope for scope in scopes if self.scopes is None or scope in self.scopes]
+
     def is_user(self, user_id: uuid.UUID) -> bool:
         """Whether the actor is this very user."""
         return self.subject == str(user_id)

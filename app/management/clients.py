@@ -1,19 +1,21 @@
 """Managing clients: what the API under ``/clients`` and ``latchkey clients`` do."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, func, insert, or_, select, update
+from pydantic import Field
+from sqlalchemy import Row, Select, delete, func, insert, or_, select, type_coerce, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidError, NotFoundError
+from app.identity.definition import Changes, validated
 from app.identity.registration import (
+    COLUMNS,
+    ClientMetadata,
     Registration,
     allowed_scopes,
-    auth_methods_of,
-    check_registration,
+    check_every_scope,
     create_client,
     set_client_scopes,
 )
@@ -27,92 +29,48 @@ from app.models import (
     Login,
     PendingAuthorization,
 )
-from app.models.base import generate_stamp
+from app.models.base import ScopeSet, generate_stamp
 from app.security.opaque import generate_secret, hash_secret
 
 SECRET_OVERLAP = timedelta(days=7)
 """In which a secret that is being rotated out stays good, unless told otherwise."""
 
 
-@dataclass(frozen=True)
-class ClientRecord:
-    """A client, as those who manage see it. Its secret is gone."""
+class ClientRecord(ClientMetadata):
+    """A client. Its secret cannot be shown again."""
 
     client_id: str
-    name: str
-    is_public: bool
-    grant_types: tuple[str, ...]
-    auth_methods: tuple[str, ...]
-    redirect_uris: tuple[str, ...]
-    post_logout_redirect_uris: tuple[str, ...]
-    scopes: tuple[str, ...]
-    default_scopes: tuple[str, ...]
-    id_token_alg: str
-    require_pkce: bool
-    introspect: str
-    every_scope: bool
+    public: bool
+    every_scope: bool = Field(description="Also those that are still to come.")
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
 
 
-@dataclass(frozen=True)
-class ClientChanges:
-    """What to change. None leaves a field as it is."""
-
-    name: str | None = None
-    is_public: bool | None = None
-    grant_types: Sequence[str] | None = None
-    auth_methods: Sequence[str] | None = None
-    redirect_uris: Sequence[str] | None = None
-    post_logout_redirect_uris: Sequence[str] | None = None
-    scopes: Sequence[str] | None = None
-    default_scopes: Sequence[str] | None = None
-    id_token_alg: str | None = None
-    require_pkce: bool | None = None
-    introspect: str | None = None
-    every_scope: bool | None = None
-    disabled: bool | None = None
-
-
 def _scopes(*conditions: Any) -> Any:
-    return (
-        select(func.aggregate_strings(ClientScope.scope, " "))
-        .where(ClientScope.client_id == Client.client_id, *conditions)
-        .scalar_subquery()
-    )
+    names = type_coerce(func.aggregate_strings(ClientScope.scope, " "), ScopeSet)
+    of_client = ClientScope.client_id == Client.client_id
+    return select(names).where(of_client, *conditions).scalar_subquery()
 
 
 def _select() -> Select[Any]:
     return select(
         Client.client_id,
-        Client.name,
-        Client.is_public,
-        Client.grant_types,
-        Client.auth_methods,
-        Client.redirect_uris,
-        Client.post_logout_redirect_uris,
+        *(getattr(Client, name) for name in COLUMNS),
+        Client.is_public.label("public"),
+        Client.every_scope,
         _scopes().label("scopes"),
         _scopes(ClientScope.is_default).label("default_scopes"),
-        Client.id_token_alg,
-        Client.require_pkce,
-        Client.introspect,
-        Client.every_scope,
         Client.created_at,
         Client.updated_at,
         Client.disabled_at,
     )
 
 
-_LISTS = ("grant_types", "auth_methods", "redirect_uris", "post_logout_redirect_uris")
-
-
 def _record(row: Row[Any]) -> ClientRecord:
-    values = dict(row._mapping)
-    values |= {name: tuple(values[name]) for name in _LISTS}
-    for name in ("scopes", "default_scopes"):
-        values[name] = tuple(sorted((values[name] or "").split()))
-    return ClientRecord(**values)
+    scopes = {name: sorted(row._mapping[name]) for name in ("scopes", "default_scopes")}
+    # What is stored may break a rule of today.
+    return ClientRecord.model_construct(**{**row._mapping, **scopes})
 
 
 async def get_client(connection: AsyncConnection, client_id: str) -> ClientRecord:
@@ -175,42 +133,43 @@ async def _get_managed(actor: Actor, client_id: str, expected: Versions) -> Clie
 
 
 async def change_client(
-    actor: Actor, client_id: str, changes: ClientChanges, expected: Versions = ANY_VERSION
+    actor: Actor, client_id: str, changes: Changes, expected: Versions = ANY_VERSION
 ) -> ClientRecord:
-    """Change a client. Raises a :class:`~app.errors.Problem`."""
+    """Change fields of a client's registration, ``every_scope``, or whether it is ``disabled``.
+
+    Raises a :class:`~app.errors.Problem`.
+    """
     connection = actor.connection
     before = await _get_managed(actor, client_id, expected)
-    wanted = {name: value for name, value in asdict(changes).items() if value is not None}
+    wanted = dict(changes)
     disabled = wanted.pop("disabled", None)
-    if before.every_scope and changes.scopes is not None and changes.every_scope is None:
-        wanted["every_scope"] = False
-    if changes.scopes is not None and changes.default_scopes is None:
+    every_scope = wanted.pop("every_scope", before.every_scope and "scopes" not in wanted)
+    if "scopes" in wanted and "default_scopes" not in wanted:
         # A default scope is allowed: one that stayed would give back what is taken away.
-        kept = tuple(scope for scope in before.default_scopes if scope in changes.scopes)
+        kept = [scope for scope in before.default_scopes if scope in wanted["scopes"]]
         wanted["default_scopes"] = kept
-    after = replace(_as_registration(before), **wanted)
-    if wanted:  # a client that breaks a rule of today can be disabled all the same
-        check_registration(after)
-    allowed = await allowed_scopes(connection, after)
-    actor.require_to_grant(allowed.difference(before.scopes))
-    actor.require_to_grant(_worth(after))
-    values = {name: wanted[name] for name in wanted if name not in ("scopes", "default_scopes")}
-    if "auth_methods" in values:
-        values["auth_methods"] = auth_methods_of(after)
+    values: dict[str, Any] = {"updated_at": actor.now, "every_scope": every_scope}
+    if wanted or every_scope != before.every_scope:
+        # A client that breaks a rule of today can be disabled all the same.
+        after = validated(Registration, _as_registration(before) | wanted)
+        check_every_scope(after, every_scope)
+        allowed = await allowed_scopes(connection, after, every_scope)
+        actor.require_to_grant(allowed.difference(before.scopes))
+        actor.require_to_grant(_worth(after))
+        values |= after.columns()
+        if "scopes" in wanted or "default_scopes" in wanted:
+            await set_client_scopes(connection, client_id, allowed, after.default_scopes)
+        if after.public != before.public:
+            # A public client has none, and what it had before does not come back to life.
+            of_client = ClientSecret.client_id == client_id
+            await connection.execute(delete(ClientSecret).where(of_client))
+            values["security_stamp"] = generate_stamp()
     if disabled is not None and disabled != (before.disabled_at is not None):
         values["disabled_at"] = None
         if disabled:
             await _end_everything(actor, client_id)
             values |= {"disabled_at": actor.now, "security_stamp": generate_stamp()}
-    if after.is_public != before.is_public:
-        # A public client has none, and what it had before does not come back to life.
-        await connection.execute(delete(ClientSecret).where(ClientSecret.client_id == client_id))
-        values["security_stamp"] = generate_stamp()
-    await connection.execute(
-        update(Client).where(Client.client_id == client_id).values(**values, updated_at=actor.now)
-    )
-    if changes.scopes is not None or changes.default_scopes is not None:
-        await set_client_scopes(connection, client_id, allowed, after.default_scopes)
+    await connection.execute(update(Client).where(Client.client_id == client_id).values(values))
     client = await get_client(connection, client_id)
     old = _described(before)
     difference = {name: value for name, value in _described(client).items() if value != old[name]}
@@ -246,20 +205,15 @@ async def _end_everything(actor: Actor, client_id: str) -> None:
 
 def _described(client: ClientRecord) -> dict[str, Any]:
     """What the audit trail has of a client, in the words of the API."""
-    described = asdict(client)
-    for name in ("client_id", "created_at", "updated_at"):
-        del described[name]
-    described["public"] = described.pop("is_public")
-    described["disabled"] = described.pop("disabled_at") is not None
-    return described
+    described = client.model_dump(exclude={"client_id", "created_at", "updated_at", "disabled_at"})
+    return {**described, "disabled": client.disabled_at is not None}
 
 
-def _as_registration(client: ClientRecord) -> Registration:
-    known = {field.name for field in fields(Registration)}
-    values = {name: value for name, value in asdict(client).items() if name in known}
-    if client.is_public:
-        values["auth_methods"] = ()  # "none" is implied
-    return Registration(**values)
+def _as_registration(client: ClientRecord) -> dict[str, Any]:
+    known = {*ClientMetadata.model_fields, "public"}
+    if client.public:
+        known.remove("auth_methods")  # "none" is implied
+    return client.model_dump(include=known)
 
 
 async def rotate_secret(
@@ -276,7 +230,7 @@ async def rotate_secret(
     """
     connection, now = actor.connection, actor.now
     client = await _get_managed(actor, client_id, expected)
-    if client.is_public:
+    if client.public:
         raise InvalidError(told="a public client has no secret")
     until = now + overlap
     # The current secret is the one that does not expire: after an import all are of one age.

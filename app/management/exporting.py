@@ -7,76 +7,68 @@ import uuid
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.paging import every
+from app.identity.definition import STRICT
+from app.identity.profile import Username, VerifiedProfile
+from app.identity.registration import ClientMetadata
 from app.identity.scopes import list_scopes
-from app.management.clients import (
-    ClientRecord,
-    list_clients,
-)
-from app.management.users import (
-    list_users,
-)
+from app.management.clients import ClientRecord, list_clients
+from app.management.users import list_users
 from app.models import ClientSecret, User
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class TransferredScope(_Part):
+class TransferredScope(BaseModel):
     """A scope."""
+
+    model_config = STRICT
 
     name: str
     description: str
 
 
-class TransferredUser(_Part):
+class TransferredUser(VerifiedProfile):
     """A user; without ``id`` found or made by name, without hash the password stays as it is."""
 
+    model_config = STRICT
+
     id: uuid.UUID | None = None
-    username: str
-    email: str | None = None
-    email_verified: bool = False
-    scopes: list[str] = []
+    username: Username
+    scopes: list[str] = Field(default=[])
     disabled: bool = False
     password_hash: str | None = None
 
 
-class TransferredSecret(_Part):
+class TransferredSecret(BaseModel):
     """The hash of a client secret, and until when it is good."""
+
+    model_config = STRICT
 
     secret_hash: Sha256
     expires_at: AwareDatetime | None = None
 
 
-class TransferredClient(_Part):
+class TransferredClient(ClientMetadata):
     """A client; without hashes its secrets stay as they are."""
 
+    model_config = STRICT
+
     client_id: str
-    name: str
     public: bool = False
-    grant_types: list[str]
-    auth_methods: list[str] = []
-    redirect_uris: list[str] = []
-    post_logout_redirect_uris: list[str] = []
-    scopes: list[str] = []
-    default_scopes: list[str] = []
-    id_token_alg: str = "RS256"
-    require_pkce: bool = True
-    introspect: str = "own"
     every_scope: bool = False
     disabled: bool = False
     secrets: list[TransferredSecret] | None = None
 
 
-class TransferDocument(_Part):
+class TransferDocument(BaseModel):
     """All of it."""
+
+    model_config = STRICT
 
     format: Literal[1] = 1
     scopes: list[TransferredScope] = []
@@ -107,12 +99,8 @@ async def _export_users(connection: AsyncConnection, with_hashes: bool) -> list[
         lambda user: user.username,
     )
     return [
-        TransferredUser(
-            id=user.id,
-            username=user.username,
-            email=user.email,
-            email_verified=user.email_verified,
-            scopes=list(user.scopes),
+        TransferredUser.model_construct(
+            **user.model_dump(include=set(TransferredUser.model_fields)),
             disabled=user.disabled_at is not None,
             password_hash=hashes.get(user.id),
         )
@@ -135,22 +123,11 @@ async def _export_clients(
 
 def transferred(client: ClientRecord, secrets: list[TransferredSecret] | None) -> TransferredClient:
     """A client as the document has it."""
-    return TransferredClient(
-        client_id=client.client_id,
-        name=client.name,
-        public=client.is_public,
-        grant_types=list(client.grant_types),
-        auth_methods=[] if client.is_public else list(client.auth_methods),
-        redirect_uris=list(client.redirect_uris),
-        post_logout_redirect_uris=list(client.post_logout_redirect_uris),
-        scopes=list(client.scopes),
-        default_scopes=list(client.default_scopes),
-        id_token_alg=client.id_token_alg,
-        require_pkce=client.require_pkce,
-        introspect=client.introspect,
-        every_scope=client.every_scope,
-        disabled=client.disabled_at is not None,
-        secrets=secrets,
+    values = client.model_dump(include=set(TransferredClient.model_fields))
+    if client.public:
+        values["auth_methods"] = []  # "none" is implied
+    return TransferredClient.model_construct(
+        **values, disabled=client.disabled_at is not None, secrets=secrets
     )
 
 
@@ -158,7 +135,7 @@ async def _secrets(
     connection: AsyncConnection, client: ClientRecord, now: datetime
 ) -> list[TransferredSecret] | None:
     """Those that are good: a secret that was rotated out is not brought back to life."""
-    if client.is_public:
+    if client.public:
         return None
     rows = await connection.execute(
         select(ClientSecret.secret_hash, ClientSecret.expires_at)
@@ -168,4 +145,4 @@ async def _secrets(
         )
         .order_by(ClientSecret.secret_hash)
     )
-    return [TransferredSecret(secret_hash=h, expires_at=until) for h, until in rows]
+    return [TransferredSecret(**row) for row in rows.mappings()]

@@ -13,16 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError, InvalidError, Problem
 from app.identity.clients import find_client
-from app.identity.registration import (
-    Registration,
-    add_client,
-    auth_methods_of,
-)
-from app.identity.scopes import ScopeRefusedError, list_scopes
-from app.identity.users import hold_user, username_key
+from app.identity.definition import validated
+from app.identity.profile import NewUser, username_key
+from app.identity.registration import Registration, add_client
+from app.identity.scopes import list_scopes
+from app.identity.users import hold_user
 from app.management.authority import Actor
 from app.management.clients import (
-    ClientChanges,
     change_client,
     get_client,
     note_creation,
@@ -37,8 +34,6 @@ from app.management.exporting import (
 )
 from app.management.scopes import create_scope, describe_scope
 from app.management.users import (
-    UserChanges,
-    UserRecord,
     apply_changes,
     find_administered,
     get_user,
@@ -96,10 +91,8 @@ def _naming(place: str) -> Generator[None]:
     """Say of what is refused where in the document it is."""
     try:
         yield
-    except ScopeRefusedError as refusal:
-        raise InvalidError(told=f"{place}: {refusal.line}") from None
     except Problem as refusal:
-        raise Problem(told=f"{place}: {refusal.told}", status=refusal.status) from None
+        raise Problem(told=f"{place}: {refusal.line}", status=refusal.status) from None
 
 
 async def _import_scopes(operator: Actor, scopes: Sequence[TransferredScope]) -> None:
@@ -122,28 +115,18 @@ async def _import_user(operator: Actor, user: TransferredUser) -> uuid.UUID:
     if found is None:
         if user.id is not None:
             await _check_new_id(connection, user.id, user.username)
-        before = await register_user(
-            operator,
-            username=user.username,
-            email=user.email,
-            password_hash=password_hash,
-            scopes=user.scopes,
-            user_id=user.id,
-        )
+        new = NewUser.model_validate(user.model_dump(include=set(NewUser.model_fields)))
+        before = await register_user(operator, new, password_hash=password_hash, user_id=user.id)
     else:
         user_id, stored_hash = found
         await hold_user(connection, user_id)
         before = await get_user(connection, user_id)
         if password_hash not in (None, stored_hash):
             await set_password(operator, user_id, password_hash)
-    wanted = UserChanges(
-        username=user.username,
-        email=user.email or "",
-        email_verified=user.email_verified,
-        scopes=tuple(sorted(set(user.scopes))),
-        disabled=user.disabled,
-    )
-    if wanted != _as_changes(before):
+    wanted = user.model_dump(exclude={"id", "password_hash"})
+    wanted["scopes"] = sorted(set(user.scopes))
+    as_it_is = before.model_dump(include=set(wanted))
+    if wanted != {**as_it_is, "disabled": before.disabled_at is not None}:
         await apply_changes(operator, before, wanted)
     return before.id
 
@@ -174,40 +157,30 @@ async def _find_user(
     return None if row is None else (row.id, row.password_hash)
 
 
-def _as_changes(user: UserRecord) -> UserChanges:
-    """The changes that would make a user of the same name what this one is."""
-    return UserChanges(
-        username=user.username,
-        email=user.email or "",
-        email_verified=user.email_verified,
-        scopes=user.scopes,
-        disabled=user.disabled_at is not None,
-    )
-
-
 async def _import_client(operator: Actor, client: TransferredClient) -> None:
     connection = operator.connection
     if client.public and client.secrets:
         raise InvalidError(told="a public client has no secret and no authentication method")
-    policy = client.model_dump(exclude={"client_id", "public", "disabled", "secrets"})
-    registration = Registration(client_id=client.client_id, is_public=client.public, **policy)
+    policy = client.model_dump(exclude={"client_id", "every_scope", "disabled", "secrets"})
+    registration = validated(Registration, {"client_id": client.client_id, **policy})
     if await find_client(connection, client.client_id) is None:
-        await add_client(connection, registration, operator.now)
+        every_scope = client.every_scope
+        await add_client(connection, registration, operator.now, every_scope=every_scope)
         before = await get_client(connection, client.client_id)
         await note_creation(operator, before)
     else:
         before = await get_client(connection, client.client_id)
     as_exported = {
-        "auth_methods": [] if client.public else auth_methods_of(registration),
-        "scopes": list(before.scopes)
+        "auth_methods": [] if client.public else registration.stored_auth_methods,
+        "scopes": before.scopes
         if client.every_scope
         else sorted({*client.scopes, *client.default_scopes}),
         "default_scopes": sorted(set(client.default_scopes)),
         "secrets": None,
     }
-    changes = ClientChanges(is_public=client.public, disabled=client.disabled, **policy)
     if transferred(before, None) != client.model_copy(update=as_exported):
-        await change_client(operator, client.client_id, changes)
+        rest = {"every_scope": client.every_scope, "disabled": client.disabled}
+        await change_client(operator, client.client_id, policy | rest)
     if client.secrets is not None:
         await _import_secrets(operator, client.client_id, client.secrets)
 

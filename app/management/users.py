@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,17 +9,17 @@ from sqlalchemy import Row, Select, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError, ForbiddenError, NotFoundError
+from app.identity.definition import STRICT, Changes, partial, validated
+from app.identity.profile import NewUser, Profile, Username, VerifiedProfile, username_key
 from app.identity.scopes import require_known
 from app.identity.users import (
+    PROFILE,
     SCOPES_OF_USER,
-    check_email,
-    check_username,
     create_user,
     hold_user,
     password_columns,
     require_free,
     set_user_scopes,
-    username_key,
 )
 from app.management.authority import Actor
 from app.management.versions import ANY_VERSION, Versions
@@ -31,40 +30,36 @@ ADMINISTRATION = ("users:write", "clients:write", "scopes:write")
 """The scopes of which none is taken away from the last user who can log in and has it."""
 
 
-@dataclass(frozen=True)
-class UserRecord:
+class UserRecord(VerifiedProfile):
     """A user, as those who manage see them."""
 
     id: uuid.UUID
     username: str
-    email: str | None
-    email_verified: bool
     has_password: bool
-    scopes: tuple[str, ...]
+    scopes: list[str]
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
 
 
-@dataclass(frozen=True)
-class UserChanges:
-    """What to change. None leaves a field as it is; an empty ``email`` takes it away."""
+@partial
+class ChangedUser(VerifiedProfile):
+    """What can be another one of a user."""
 
-    username: str | None = None
-    email: str | None = None
-    email_verified: bool | None = None
-    scopes: Collection[str] | None = None
-    disabled: bool | None = None
+    model_config = STRICT
+
+    username: Username
+    scopes: list[str]
+    disabled: bool
 
 
 def _select() -> Select[Any]:
     return select(
         User.id,
         User.username,
-        User.email,
-        User.email_verified,
+        *PROFILE,
         User.password_hash.is_not(None).label("has_password"),
-        SCOPES_OF_USER.label("scopes"),
+        SCOPES_OF_USER,
         User.created_at,
         User.updated_at,
         User.disabled_at,
@@ -72,8 +67,7 @@ def _select() -> Select[Any]:
 
 
 def _record(row: Row[Any]) -> UserRecord:
-    scopes = tuple(sorted((row.scopes or "").split()))
-    return UserRecord(**{**row._mapping, "scopes": scopes})
+    return UserRecord.model_construct(**{**row._mapping, "scopes": sorted(row.scopes)})
 
 
 async def get_user(connection: AsyncConnection, user_id: uuid.UUID) -> UserRecord:
@@ -119,26 +113,25 @@ async def list_users(
 
 async def register_user(
     actor: Actor,
+    user: NewUser,
     *,
-    username: str,
-    email: str | None,
     password_hash: str | None,
-    scopes: Sequence[str],
     user_id: uuid.UUID | None = None,
 ) -> UserRecord:
-    """Add a user, with a new id unless one is given. Raises a :class:`~app.errors.Problem`."""
-    known = await require_known(actor.connection, scopes)
+    """Add a user, with a new id unless one is given. Raises a :class:`~app.errors.Problem`.
+
+    Scopes that were not asked for are those of the default that the actor may grant.
+    """
+    if "scopes" not in user.model_fields_set:
+        user = user.model_copy(update={"scopes": actor.grantable(user.scopes)})
+    known = await require_known(actor.connection, user.scopes)
     actor.require_to_grant(known)
     user_id = await create_user(
-        actor.connection,
-        username=username,
-        email=email,
-        password_hash=password_hash,
-        scopes=known,
-        now=actor.now,
-        user_id=user_id,
+        actor.connection, user, password_hash=password_hash, now=actor.now, user_id=user_id
     )
-    await actor.record("user.created", user_id=user_id, username=username, scopes=sorted(known))
+    await actor.record(
+        "user.created", user_id=user_id, username=user.username, scopes=sorted(known)
+    )
     return await get_user(actor.connection, user_id)
 
 
@@ -152,14 +145,14 @@ async def _get_managed(actor: Actor, user_id: uuid.UUID, expected: Versions) -> 
 
 
 async def change_user(
-    actor: Actor, user_id: uuid.UUID, changes: UserChanges, expected: Versions = ANY_VERSION
+    actor: Actor, user_id: uuid.UUID, changes: Changes, expected: Versions = ANY_VERSION
 ) -> UserRecord:
     """Change a user; disabling one ends all their logins. Raises a :class:`~app.errors.Problem`.
 
     Their own address is nobody's to change without their password: see ``PATCH /users/me``.
     """
     before = await _get_managed(actor, user_id, expected)
-    if actor.is_user(user_id) and (changes.email, changes.email_verified) != (None, None):
+    if actor.is_user(user_id) and not {"email", "email_verified"}.isdisjoint(changes):
         raise ForbiddenError(
             told="Change your own e-mail address at /users/me, with your password."
         )
@@ -168,35 +161,33 @@ async def change_user(
     return await get_user(actor.connection, user_id)
 
 
-async def apply_changes(actor: Actor, before: UserRecord, changes: UserChanges) -> None:
-    """Change the user ``before``, and write down what is different then.
+async def apply_changes(actor: Actor, before: UserRecord, changes: Changes) -> None:
+    """Change what a :class:`ChangedUser` has, and write down what is different then.
 
     Whether the actor may, and whether an administrator is left, is for the caller to say.
     """
     connection, now = actor.connection, actor.now
+    wanted = validated(ChangedUser, changes)
+    given = {name: getattr(wanted, name) for name in changes}
     values: dict[str, Any] = {"updated_at": now}
     difference: dict[str, Any] = {}
-    if changes.username is not None and changes.username != before.username:
-        check_username(changes.username)
-        if username_key(changes.username) != username_key(before.username):
-            await require_free(connection, changes.username)
-        values |= {"username": changes.username, "username_key": username_key(changes.username)}
-        difference["username"] = changes.username
-    if changes.email is not None and (changes.email or None) != before.email:
-        if changes.email:
-            check_email(changes.email)
-        values |= {"email": changes.email or None, "email_verified": False}
-        difference["email"] = "changed"
-    if changes.email_verified is not None:
-        values["email_verified"] = changes.email_verified
-        if changes.email_verified != before.email_verified:
-            difference["email_verified"] = changes.email_verified
-    if changes.scopes is not None:
-        difference |= await _set_scopes(actor, before, changes.scopes)
-    if changes.disabled is not None and changes.disabled != (before.disabled_at is not None):
-        values["disabled_at"] = now if changes.disabled else None
-        difference["disabled"] = changes.disabled
-        if changes.disabled:
+    for name in given.keys() & {"username", *VerifiedProfile.model_fields}:
+        if given[name] != getattr(before, name):
+            values[name] = given[name]
+            # The trail does not keep what is said of a user.
+            difference[name] = "changed" if name in Profile.model_fields else given[name]
+    if "username" in values:
+        values["username_key"] = username_key(wanted.username)
+        if values["username_key"] != username_key(before.username):
+            await require_free(connection, wanted.username)
+    if "email" in values:
+        values["email_verified"] = given.get("email_verified", False)
+    if "scopes" in given:
+        difference |= await _set_scopes(actor, before, wanted.scopes)
+    if given.get("disabled", before.disabled_at is not None) != (before.disabled_at is not None):
+        values["disabled_at"] = now if wanted.disabled else None
+        difference["disabled"] = wanted.disabled
+        if wanted.disabled:
             values["security_stamp"] = generate_stamp()
             await _end_everything(connection, before.id, now)
     await connection.execute(update(User).where(User.id == before.id).values(values))

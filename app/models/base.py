@@ -4,7 +4,7 @@ import secrets
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from sqlalchemy import DateTime, Dialect, Index, MetaData, TypeDecorator, text
+from sqlalchemy import DateTime, Dialect, Index, MetaData, String, TypeDecorator, text
 from sqlalchemy.orm import DeclarativeBase
 
 NAMING_CONVENTION = {
@@ -38,6 +38,17 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None or value.tzinfo is UTC:
             return value
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class ScopeSet(TypeDecorator[frozenset[str]]):
+    """Scopes that a query has put together, separated by spaces; NULL for none."""
+
+    impl = String
+    cache_ok = True
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> frozenset[str]:
+        """The scopes."""
+        return frozenset((value or "").split())
 
 
 def generate_stamp() -> str:

@@ -24,6 +24,7 @@ from app.errors import (
     MissingTokenError,
     NotAUserError,
 )
+from app.identity.profile import VerifiedProfile
 from app.login.logins import LiveUser
 from app.security import jwt
 from app.server import CurrentServer, Server
@@ -102,27 +103,13 @@ class CurrentUser:
 
     id: uuid.UUID
     username: str
-    email: str | None
-    email_verified: bool
+    profile: VerifiedProfile
     login_id: uuid.UUID
     client_id: str
     scopes: frozenset[str]
     """What the token permits and the user still has."""
     all_scopes: frozenset[str]
     """What the user has, whether or not this token permits it."""
-
-    @property
-    def permitted_claims(self) -> dict[str, Any]:
-        """What the token permits to know of the user (OpenID Connect Core, section 5.4).
-
-        A claim without a value is left out. This is what ``/userinfo`` and ``/users/me`` tell.
-        """
-        claims: dict[str, Any] = {"sub": str(self.id)}
-        if "profile" in self.scopes:
-            claims["preferred_username"] = self.username
-        if "email" in self.scopes and self.email is not None:
-            claims |= {"email": self.email, "email_verified": self.email_verified}
-        return claims
 
     def event(self, event_type: EventType, request: HTTPConnection, **details: Any) -> Event:
         """An event of the audit trail that this user brought about."""
@@ -173,8 +160,7 @@ def user_of(token: AccessToken, user: LiveUser | None, scopes: Sequence[str]) ->
     return CurrentUser(
         id=user.id,
         username=user.username,
-        email=user.email,
-        email_verified=user.email_verified,
+        profile=user.profile,
         login_id=token.login_id,
         client_id=token.client_id,
         scopes=token.scopes & user.scopes,

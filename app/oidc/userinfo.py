@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response, Security
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
 
 from app.errors import InvalidRequestError, MalformedRequestError
+from app.identity.profile import UserInfo, permitted_claims
 from app.oauth2.bearer import (
     BEARER_RESPONSES,
     CurrentUser,
@@ -28,15 +28,6 @@ SCOPE = "openid"
 
 IN_FORM = fields({"access_token": {"type": "string", "format": "password"}})
 """Empty, for who has logged in sends the token in the header, and it must come only once."""
-
-
-class UserInfo(BaseModel):
-    """Claims about the user; one without a value is left out."""
-
-    sub: str
-    preferred_username: str | None = None
-    email: str | None = None
-    email_verified: bool | None = None
 
 
 CLAIMS = tuple(UserInfo.model_fields)
@@ -83,5 +74,5 @@ async def _token(request: Request) -> str:
 
 
 def _claims(user: CurrentUser) -> Response:
-    claims = UserInfo(**user.permitted_claims).model_dump(exclude_none=True)
-    return JSONResponse(claims, headers={"Cache-Control": "no-store"})
+    claims = permitted_claims(user.id, user.username, user.profile, user.scopes)
+    return JSONResponse(claims.model_dump(exclude_none=True), headers={"Cache-Control": "no-store"})

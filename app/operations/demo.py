@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Problem
 from app.identity.digest import set_digest_credential
+from app.identity.profile import NewUser
 from app.identity.registration import Registration, create_client
 from app.identity.scopes import list_scopes
 from app.identity.users import create_user, find_account
@@ -51,51 +52,56 @@ DEMO_USERS = (
 
 _CALLBACK = "http://127.0.0.1:9000/callback"
 
-DEMO_CLIENTS = (
-    Registration(
-        client_id="first-party",
-        name="First-party application",
-        is_public=True,
-        grant_types=("password", "refresh_token"),
-        every_scope=True,
-        default_scopes=("profile", "email", "items:read"),
-    ),
-    Registration(
-        client_id="swagger-ui",
-        name="Swagger UI",
-        is_public=True,
-        grant_types=("password", "authorization_code", "refresh_token"),
-        every_scope=True,
-        default_scopes=("openid", "profile", "email", "items:read"),
-    ),
-    Registration(
-        client_id="demo-web",
-        client_secret="demo-web-secret-for-development-only",
-        name="Demo web application",
-        grant_types=("password", "authorization_code", "refresh_token"),
-        redirect_uris=(_CALLBACK, "http://localhost:9000/callback"),
-        scopes=("openid", "offline_access", "items:read", "items:write"),
-        default_scopes=("profile", "email"),
-    ),
-    Registration(
-        client_id="demo-service",
-        client_secret="demo-service-secret-for-development-only",
-        name="Demo service",
-        grant_types=("client_credentials",),
-        scopes=("items:write", "users:read"),
-        default_scopes=("items:read",),
-        introspect="any",
-    ),
-    Registration(
-        client_id="demo-spa",
-        name="Demo single-page application",
-        is_public=True,
-        grant_types=("authorization_code", "refresh_token"),
-        redirect_uris=(_CALLBACK,),
-        scopes=("openid", "items:read"),
-        default_scopes=("profile", "email"),
-    ),
-)
+
+def demo_clients() -> Sequence[Registration]:
+    """The demo clients."""
+    return (
+        Registration(
+            client_id="first-party",
+            name="First-party application",
+            public=True,
+            grant_types=["password", "refresh_token"],
+            default_scopes=["profile", "email", "items:read"],
+        ),
+        Registration(
+            client_id="swagger-ui",
+            name="Swagger UI",
+            public=True,
+            grant_types=["password", "authorization_code", "refresh_token"],
+            default_scopes=["openid", "profile", "email", "items:read"],
+        ),
+        Registration(
+            client_id="demo-web",
+            client_secret="demo-web-secret-for-development-only",
+            name="Demo web application",
+            grant_types=["password", "authorization_code", "refresh_token"],
+            redirect_uris=[_CALLBACK, "http://localhost:9000/callback"],
+            scopes=["openid", "offline_access", "items:read", "items:write"],
+            default_scopes=["profile", "email"],
+        ),
+        Registration(
+            client_id="demo-service",
+            client_secret="demo-service-secret-for-development-only",
+            name="Demo service",
+            grant_types=["client_credentials"],
+            scopes=["items:write", "users:read"],
+            default_scopes=["items:read"],
+            introspect="any",
+        ),
+        Registration(
+            client_id="demo-spa",
+            name="Demo single-page application",
+            public=True,
+            grant_types=["authorization_code", "refresh_token"],
+            redirect_uris=[_CALLBACK],
+            scopes=["openid", "items:read"],
+            default_scopes=["profile", "email"],
+        ),
+    )
+
+
+WITH_EVERY_SCOPE = ("first-party", "swagger-ui")
+"""Those of the clients that have every scope, also those that are still to come."""
 
 DEMO_API_KEY = "lk_demo_alice_development_only"
 DEMO_DIGEST_PASSWORD = "alice-digest-in-development"
@@ -111,10 +117,12 @@ async def seed_demo(operator: Actor, server: Server) -> None:
         if await find_account(connection, user.username) is None:
             user_id = await create_user(
                 connection,
-                username=user.username,
-                email=f"{user.username}@example.com",
+                NewUser(
+                    username=user.username,
+                    email=f"{user.username}@example.com",
+                    scopes=list(user.scopes) or every_scope,
+                ),
                 password_hash=server.passwords.hash_now(user.password),
-                scopes=user.scopes or every_scope,
                 now=now,
             )
             if user.username == "alice":
@@ -123,10 +131,11 @@ async def seed_demo(operator: Actor, server: Server) -> None:
                 await connection.execute(
                     update(User).where(User.id == user_id).values(disabled_at=now)
                 )
-    for client in DEMO_CLIENTS:
+    for client in demo_clients():
         known = select(exists().where(Client.client_id == client.client_id))
         if not await connection.scalar(known):
-            await create_client(connection, client, now)
+            every = client.client_id in WITH_EVERY_SCOPE
+            await create_client(connection, client, now, every_scope=every)
 
 
 async def _give_alice_more(operator: Actor, server: Server) -> None:
@@ -139,7 +148,7 @@ async def _give_alice_more(operator: Actor, server: Server) -> None:
         owner=alice,
         permitted=alice.scopes,
         name="demo",
-        scopes=("items:read", "items:write"),
+        scopes=["items:read", "items:write"],
         lifetime=lifetime_of_key(None, server.settings.api_key_ttl),
         key=DEMO_API_KEY,
     )
@@ -161,7 +170,8 @@ async def demo_is_present(connection: AsyncConnection, passwords: PasswordHasher
     )
     if await connection.scalar(select(known_key)):
         return True
-    printed = [hash_secret(c.client_secret) for c in DEMO_CLIENTS if c.client_secret]
+    secrets = [client.client_secret for client in demo_clients() if client.client_secret]
+    printed = [hash_secret(secret.get_secret_value()) for secret in secrets]
     known = select(exists().where(ClientSecret.secret_hash.in_(printed)))
     if await connection.scalar(known):
         return True

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.operations.demo import DEMO_CLIENTS, DEMO_USERS, demo_is_present
+from app.operations.demo import DEMO_USERS, demo_clients, demo_is_present
 from app.pages.rendering import render
 from app.server import CurrentServer, Reading
 
@@ -18,5 +18,5 @@ async def landing(server: CurrentServer, reading: Reading) -> Response:
         issuer=server.settings.issuer,
         demo=await demo_is_present(reading, server.passwords),
         users=DEMO_USERS,
-        clients=DEMO_CLIENTS,
+        clients=demo_clients(),
     )

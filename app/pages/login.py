@@ -7,7 +7,7 @@ from fastapi.responses import RedirectResponse
 
 from app.errors import LoginRefused
 from app.identity.clients import RegisteredClient
-from app.identity.users import USERNAME_MAX_LENGTH, username_key
+from app.identity.profile import USERNAME_MAX_LENGTH, username_key
 from app.login.authentication import Door
 from app.oauth2.next_step import LogIn
 from app.oauth2.redirect_uris import form_targets

@@ -123,7 +123,7 @@ def _family(row: Row[Any]) -> Family:
         user_id=row.user_id,
         username=row.username,
         scope=row.scope,
-        user_scopes=frozenset((row.user_scopes or "").split()),
+        user_scopes=row.user_scopes,
         auth_time=row.auth_time,
         expires_at=row.expires_at,
         alive=bool(row.alive),

@@ -1,19 +1,16 @@
 """From an error to its answer."""
 
-import re
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from app import NAME
 from app.database.engines import OUTAGES, is_outage, lost_a_reference
-from app.errors import AnsweredError, LoginRefused, Problem
+from app.errors import AnsweredError, InvalidFieldsError, LoginRefused
 from app.log import get_logger
 from app.web.routes import class_at
 
@@ -33,14 +30,7 @@ def add_error_handlers(app: FastAPI, realm: str, service_name: str) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        problem = Problem(told="The request does not have the form that is described.", status=422)
-        errors = [
-            {"field": ".".join(_place(each)), "reason": _REASONS.get(each["type"], each["msg"])}
-            for each in error.errors()  # the input itself is left out
-        ]
-        return JSONResponse(
-            {**problem.content(), "errors": errors}, 422, media_type=problem.media_type
-        )
+        return await answer(request, InvalidFieldsError(error.errors(), inside=""))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
@@ -71,19 +61,6 @@ def _sentence_of(error: HTTPException) -> str:
     if error.detail == HTTPStatus(error.status_code).phrase:
         return _SENTENCES.get(error.status_code, error.detail)
     return str(error.detail)
-
-
-def _place(error: Mapping[str, Any]) -> list[str]:
-    """Where it is. What should not be there is named if it looks like a name: it is input, too."""
-    place = [str(part) for part in error["loc"]]
-    unnamed = error["type"] == "extra_forbidden" and not _NAME.fullmatch(place[-1])
-    return place[:-1] if unnamed else place
-
-
-_REASONS = {"uuid_parsing": "Input should be a valid UUID"}
-"""Instead of those that would show a character of the input."""
-
-_NAME = re.compile(r"[A-Za-z_]{1,40}")
 
 
 def _methods_of(request: Request) -> set[str]:

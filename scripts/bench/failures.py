@@ -21,6 +21,7 @@ from passlib.context import CryptContext
 from sqlalchemy import select, update
 
 from app.database.engines import Database
+from app.identity.profile import NewUser
 from app.identity.users import create_user
 from app.models import User
 from scripts.bench.attacks import UNLIMITED, Caller, print_row
@@ -57,7 +58,10 @@ async def add_users(url: str, hashes: Mapping[str, str | None]) -> None:
         now = datetime.now(UTC)
         for name, stored in hashes.items():
             await create_user(
-                connection, username=name, password_hash=stored, scopes=["profile"], now=now
+                connection,
+                NewUser(username=name, scopes=["profile"]),
+                password_hash=stored,
+                now=now,
             )
         disable = update(User).where(User.username == "off").values(disabled_at=now)
         await connection.execute(disable)

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 from app.database.engines import Database
+from app.identity.profile import NewUser
 from app.identity.users import create_user, find_account
 
 ROOT = Path(__file__).parent.parent.parent
@@ -129,9 +130,8 @@ async def _add_people(url: str) -> None:
         for number in range(PEOPLE):
             await create_user(
                 connection,
-                username=f"person{number}",
+                NewUser(username=f"person{number}", scopes=sorted(alice.scopes)),
                 password_hash=alice.password_hash,
-                scopes=sorted(alice.scopes),
                 now=datetime.now(UTC),
             )
     await database.close()

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 import pytest
 
 from app.database.engines import Database
+from app.identity.profile import NewUser
 from app.identity.users import create_user
 from app.security.passwords import PasswordHasher
 from tests import databases
@@ -169,10 +170,8 @@ def add_person(in_database: InDatabase, password_hash: str) -> Callable[[], Pers
         async def insert(connection: AsyncConnection) -> uuid.UUID:
             return await create_user(
                 connection,
-                username=name,
-                email=f"{name}@example.com",
+                NewUser(username=name, email=f"{name}@example.com", scopes=PERSON_SCOPES),
                 password_hash=password_hash,
-                scopes=PERSON_SCOPES,
                 now=datetime.now(UTC),
             )
 

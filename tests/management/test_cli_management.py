@@ -1,6 +1,7 @@
 """Managing at the command line: what is printed, what is refused, and what the help says."""
 
 import asyncio
+import json
 import os
 import pty
 import re
@@ -18,6 +19,7 @@ from sqlalchemy import update
 
 from app.cli import cli
 from app.database.migrations import ROOT
+from app.main import create_app
 from app.models import Client
 from app.server import Server
 from tests.clock import TestClock
@@ -25,6 +27,7 @@ from tests.commands import development
 from tests.conftest import make_settings
 from tests.management.operators import EVERY_SCOPE, THE_LAST
 from tests.management.shell import Shell, assert_line
+from tests.started import started
 
 PASSWORD = "correct horse battery staple"
 
@@ -187,6 +190,116 @@ def test_a_user_is_given_exactly_the_scopes_that_are_named(
     assert changed["id"] == ada["id"]
 
 
+@pytest.mark.parametrize(
+    ("command", "scopes", "expected"),
+    [
+        pytest.param("add-scope", ["items:read"], ["email", "items:read", "profile"], id="more"),
+        pytest.param(
+            "add-scope",
+            ["items:read", "items:write"],
+            ["email", "items:read", "items:write", "profile"],
+            id="several",
+        ),
+        pytest.param("add-scope", ["email"], ["email", "profile"], id="one that they have"),
+        pytest.param("remove-scope", ["email"], ["profile"], id="less"),
+        pytest.param("remove-scope", ["email", "profile"], [], id="all"),
+        pytest.param("remove-scope", ["items:read"], ["email", "profile"], id="one they lack"),
+    ],
+)
+def test_single_scopes_of_a_user_come_and_go_and_the_others_stay(
+    shell: Shell, ada: dict[str, Any], command: str, scopes: list[str], expected: list[str]
+) -> None:
+    before = shell.json("users", "set-scopes", "ada", "--scope", "profile", "--scope", "email")
+    changed = shell.json("users", command, "ada", *scopes)
+    assert changed == before | {"scopes": expected, "updated_at": changed["updated_at"]}
+    assert shell.json("users", "show", "ada") == changed
+    assert changed["id"] == ada["id"]
+
+
+@pytest.mark.parametrize("command", ["add-scope", "remove-scope"])
+@pytest.mark.parametrize("noun", ["users", "clients"])
+def test_a_single_scope_that_there_is_not_is_refused_in_one_line(
+    shell: Shell, ada: dict[str, Any], robot: dict[str, Any], noun: str, command: str
+) -> None:
+    name = {"users": "ada", "clients": "robot"}[noun]
+    before = shell.json(noun, "show", name)
+    assert_line(shell(noun, command, name, "nothing"), "there is no scope 'nothing'")
+    assert shell.json(noun, "show", name) == before
+    assert ada["username"] == "Ada"
+    assert robot["client_id"] == "robot"
+
+
+def test_the_last_administrator_keeps_the_single_scopes_of_one(shell: Shell) -> None:
+    shell.json("users", "create", "root", "--scope", "users:write")
+    assert_line(shell("users", "remove-scope", "root", "users:write"), THE_LAST)
+    assert shell.json("users", "show", "root")["scopes"] == ["users:write"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param((), {}, id="nothing"),
+        pytest.param(("--email-verified",), {"email_verified": True}, id="verified"),
+        pytest.param(("--email", "new@example.com"), {"email": "new@example.com"}, id="address"),
+        pytest.param(
+            ("--email", "new@example.com", "--email-verified"),
+            {"email": "new@example.com", "email_verified": True},
+            id="address that is verified",
+        ),
+        pytest.param(("--email", ""), {"email": None}, id="no address"),
+    ],
+)
+def test_a_user_is_changed_where_an_option_says_so(
+    shell: Shell, ada: dict[str, Any], options: tuple[str, ...], expected: dict[str, Any]
+) -> None:
+    del ada["created_at"]
+    changed = shell.json("users", "update", "ada", *options)
+    assert changed == changed | ada | expected | {"updated_at": changed["updated_at"]}
+    assert shell.json("users", "show", "ada") == changed
+
+
+def test_a_new_address_is_not_verified(shell: Shell, ada: dict[str, Any]) -> None:
+    assert shell.json("users", "update", "ada", "--email-verified")["email_verified"] is True
+    changed = shell.json("users", "update", "ada", "--email", "other@example.com")
+    assert changed["email_verified"] is False
+    assert shell.json("users", "update", "ada", "--no-email-verified") | {
+        "updated_at": ""
+    } == changed | {"updated_at": ""}
+    assert changed["id"] == ada["id"]
+
+
+def test_an_address_that_is_none_is_refused_in_one_line(shell: Shell, ada: dict[str, Any]) -> None:
+    result = shell("users", "update", "ada", "--email", "ada")
+    assert_line(result, "an e-mail address has the form name@domain")
+    assert shell.json("users", "show", "ada")["email"] == ada["email"]
+
+
+def test_a_user_who_failed_too_often_logs_in_at_once_when_unlocked(
+    shell: Shell, ada: dict[str, Any]
+) -> None:
+    options = ("--public", "--grant", "password", "--default-scope", "profile")
+    shell.json("clients", "create", "App", "--client-id", "app", *options)
+
+    def log_in(*passwords: str) -> list[int]:
+        async def main() -> list[int]:
+            settings = make_settings(database_url=shell.url, login_max_failures=2)
+            form = {"grant_type": "password", "username": "ada", "client_id": "app"}
+            async with started(create_app(settings, TestClock())) as http:
+                return [
+                    (await http.post("/token", data=form | {"password": each})).status_code
+                    for each in passwords
+                ]
+
+        return asyncio.run(main())
+
+    assert log_in("wrong", "wrong", PASSWORD) == [400, 400, 429]
+    unlocked = shell.json("users", "unlock", "ada")
+    assert unlocked == {"id": ada["id"], "username": "Ada", "unlocked": True}
+    assert log_in(PASSWORD) == [200]
+    assert shell.json("users", "unlock", "ada")["unlocked"] is False
+    assert len(shell.events(event_type="login.unlocked", user_id=ada["id"])) == 1
+
+
 def test_a_user_is_disabled_and_enabled(shell: Shell, ada: dict[str, Any]) -> None:
     assert ada
     disabled = shell.json("users", "disable", "ada")
@@ -217,7 +330,18 @@ def test_a_user_is_deleted(shell: Shell, ada: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["show", "set-password", "set-scopes", "set-digest", "disable", "enable", "delete"]
+    "command",
+    [
+        "show",
+        "set-password",
+        "set-scopes",
+        "set-digest",
+        "update",
+        "unlock",
+        "disable",
+        "enable",
+        "delete",
+    ],
 )
 def test_a_user_who_is_not_there_is_refused_in_one_line(shell: Shell, command: str) -> None:
     assert_line(shell("users", command, "nobody"), "there is no user 'nobody'")
@@ -362,6 +486,49 @@ def test_a_client_is_changed_where_an_option_says_so(
     assert shell.json("clients", "show", "robot") == changed | UNUSED
 
 
+@pytest.mark.parametrize(
+    ("arguments", "changes"),
+    [
+        pytest.param(
+            ("add-scope", "robot", "email", "items:write"),
+            {"scopes": ["email", "items:read", "items:write"]},
+            id="more",
+        ),
+        pytest.param(
+            ("add-scope", "robot", "items:write", "--default"),
+            {
+                "scopes": ["items:read", "items:write"],
+                "default_scopes": ["items:read", "items:write"],
+            },
+            id="more by default",
+        ),
+        pytest.param(("add-scope", "robot", "items:read"), {}, id="one that it has"),
+        pytest.param(
+            ("remove-scope", "robot", "items:read"),
+            {"scopes": [], "default_scopes": []},
+            id="less, and by default",
+        ),
+        pytest.param(("remove-scope", "robot", "email"), {}, id="one that it lacks"),
+    ],
+)
+def test_single_scopes_of_a_client_come_and_go_and_the_others_stay(
+    shell: Shell, robot: dict[str, Any], arguments: tuple[str, ...], changes: dict[str, Any]
+) -> None:
+    del robot["client_secret"]
+    changed = shell.json("clients", *arguments)
+    assert changed == robot | changes | {"updated_at": changed["updated_at"]}
+    assert shell.json("clients", "show", "robot") == changed | UNUSED
+
+
+def test_a_client_with_every_scope_keeps_those_to_come_when_one_is_added(shell: Shell) -> None:
+    docs = {"client_id": "docs", "name": "Docs", "public": True, "grant_types": ["password"]}
+    document = {"clients": [docs | {"every_scope": True}]}
+    shell.json("import", "-", stdin=json.dumps(document))
+    changed = shell.json("clients", "add-scope", "docs", "email", "--default")
+    assert (changed["every_scope"], changed["default_scopes"]) == (True, ["email"])
+    assert shell.json("clients", "remove-scope", "docs", "email")["every_scope"] is False
+
+
 def test_a_secret_is_rotated_and_shown_once(shell: Shell, robot: dict[str, Any]) -> None:
     rotated = shell.json("clients", "rotate-secret", "robot")
     assert set(rotated) == {"client_id", "client_secret", "old_secret_expires_at"}
@@ -403,13 +570,17 @@ def test_a_client_that_is_not_there_is_refused_in_one_line(shell: Shell, command
             id="redirect URI",
         ),
         pytest.param(("--scope", "nothing"), "there is no scope 'nothing'", id="scope"),
-        pytest.param(("--introspect", "all"), "a client introspects own or any tokens", id="other"),
         pytest.param(
-            ("--id-token-alg", "none"), "an ID token is signed with RS256, ES256, EdDSA", id="none"
+            ("--introspect", "all"), "introspect: Input should be 'own' or 'any'", id="other"
+        ),
+        pytest.param(
+            ("--id-token-alg", "none"),
+            "id_token_alg: Input should be 'RS256', 'ES256' or 'EdDSA'",
+            id="none",
         ),
         pytest.param(
             ("--auth-method", "none"),
-            "an authentication method is one of client_secret_basic, client_secret_post",
+            "auth_methods.0: Input should be 'client_secret_basic' or 'client_secret_post'",
             id="method",
         ),
         pytest.param(("--name", " "), "a client has a name of 1 to 255 characters", id="name"),
@@ -510,6 +681,22 @@ def test_a_scope_is_created_and_deleted(shell: Shell) -> None:
         "deleted": True,
     }
     assert scope not in shell.json("scopes", "list")
+
+
+def test_a_scope_is_described_otherwise(shell: Shell) -> None:
+    shell.json("scopes", "create", "reports:read", "--description", "Read your reports")
+    described = {"name": "reports:read", "description": "See your reports"}
+    assert shell.json("scopes", "update", "reports:read", "--description", "See your reports") == (
+        described
+    )
+    assert described in shell.json("scopes", "list")
+    assert_line(
+        shell("scopes", "update", "reports:read", "--description", " "),
+        "a scope has a description of 1 to 255 characters",
+    )
+    assert_line(
+        shell("scopes", "update", "nothing", "--description", "Any"), "There is no such scope."
+    )
 
 
 def test_a_scope_in_use_is_not_deleted(shell: Shell, ada: dict[str, Any]) -> None:

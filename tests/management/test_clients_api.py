@@ -355,7 +355,7 @@ async def test_a_new_client_that_breaks_a_rule_is_refused_by_field_and_reason_al
 
 SECRET_RULE = "a client secret has at least 32 printable ASCII characters"
 ID_RULE = "a client id has 1 to 255 printable ASCII characters and no space"
-DOTS_RULE = "between the slashes of a client id is something other than dots"
+DOTS_RULE = "a client id has no empty segment, . or .. between its slashes"
 NO_GRANT = (
     "a client has at least one grant (password, refresh_token, client_credentials, "
     "authorization_code) or introspects any tokens"
@@ -425,9 +425,31 @@ UNSEEN_RULE = "a client has no control characters in its name"
 async def test_a_new_client_that_the_service_refuses_is_not_repeated(
     http: httpx2.AsyncClient, as_admin: dict[str, str], body: dict[str, Any], detail: str
 ) -> None:
+    field = next(reversed(body))
     body = {"name": "App", "grant_types": ["password"]} | body
     response = await http.post("/clients", json=body, headers=as_admin)
-    assert_refused(response, 422, detail)
+    assert_invalid(response, (f"body.{field}", detail))
+    assert SENTINEL not in response.text
+    assert GIVEN_SECRET not in response.text
+
+
+async def test_a_new_client_is_told_of_all_the_rules_that_it_breaks_at_once(
+    http: httpx2.AsyncClient, as_admin: dict[str, str]
+) -> None:
+    body = {
+        "name": "App",
+        "public": True,
+        "grant_types": ["client_credentials"],
+        "require_pkce": False,
+    }
+    assert_invalid(
+        await http.post("/clients", json=body, headers=as_admin),
+        (
+            "body.grant_types",
+            "client_credentials is for confidential clients (RFC 6749, section 4.4)",
+        ),
+        ("body.require_pkce", "only a confidential client can do without PKCE"),
+    )
 
 
 NOT_EXACT = "a redirect URI is an absolute URI, exact, without wildcards"
@@ -490,7 +512,7 @@ async def test_a_client_with_any_other_redirect_uri_is_refused(
     client_id = id_of_its_own()
     body = {"name": "App", "client_id": client_id, "grant_types": ["password"]}
     response = await http.post("/clients", json=body | {field: [CALLBACK, uri]}, headers=as_admin)
-    assert_refused(response, 422, detail)
+    assert_invalid(response, (f"body.{field}.1", detail))
     assert_refused(await http.get(f"/clients/{client_id}", headers=as_admin), 404, NO_CLIENT)
 
 
@@ -501,7 +523,7 @@ async def test_a_client_is_not_given_any_other_redirect_uri_later(
 ) -> None:
     created, _ = await create(http, as_admin, **{field: [CALLBACK]})
     response = await change(http, as_admin, created["client_id"], {field: [uri]})
-    assert_refused(response, 422, detail)
+    assert_invalid(response, (f"body.{field}.0", detail))
     assert await get(http, as_admin, created["client_id"]) == created["client"]
 
 
@@ -751,7 +773,9 @@ async def test_a_public_client_is_given_nothing_that_is_for_confidential_ones(
     http: httpx2.AsyncClient, as_admin: dict[str, str], changes: dict[str, Any], detail: str
 ) -> None:
     created, _ = await create(http, as_admin, public=True)
-    assert_refused(await change(http, as_admin, created["client_id"], changes), 422, detail)
+    (field,) = changes
+    response = await change(http, as_admin, created["client_id"], changes)
+    assert_invalid(response, (f"body.{field}", detail))
     assert await get(http, as_admin, created["client_id"]) == created["client"]
 
 
@@ -827,7 +851,9 @@ async def test_a_change_of_a_client_that_the_service_refuses_changes_nothing(
     http: httpx2.AsyncClient, as_admin: dict[str, str], changes: dict[str, Any], detail: str
 ) -> None:
     created, _ = await create(http, as_admin)
-    assert_refused(await change(http, as_admin, created["client_id"], changes), 422, detail)
+    field = next(reversed(changes))
+    response = await change(http, as_admin, created["client_id"], changes)
+    assert_invalid(response, (f"body.{field}", detail))
     assert await get(http, as_admin, created["client_id"]) == created["client"]
 
 

@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 
 from app.cli import cli
 from app.clock import Clock
+from app.identity.profile import NewUser
 from app.identity.registration import Registration
 from app.management.api_keys import list_api_keys, revoke_api_key
 from app.management.authority import Actor, operating
@@ -43,7 +44,7 @@ Meanwhile = Callable[[Actor, Server], Awaitable[None]]
 
 
 async def add_ada(operator: Actor, server: Server) -> None:
-    await register_user(operator, username="ada", email=None, password_hash=None, scopes=())
+    await register_user(operator, NewUser(username="ada"), password_hash=None)
 
 
 async def delete_bob(operator: Actor, server: Server) -> None:
@@ -57,7 +58,7 @@ async def reset_bob(operator: Actor, server: Server) -> None:
 
 
 async def add_app(operator: Actor, server: Server) -> None:
-    registration = Registration(name="app", client_id="app", grant_types=("password",))
+    registration = Registration(name="app", client_id="app", grant_types=["password"])
     await register_client(operator, registration)
 
 
@@ -117,6 +118,10 @@ CASES: Mapping[str, Case] = {
         "bob --password-stdin", delete_bob, "There is no such user.", PASSWORD
     ),
     "users set-scopes": Case("bob --scope email", delete_bob, NO_BOB),
+    "users update": Case("bob --email bob@example.com", delete_bob, NO_BOB),
+    "users add-scope": Case("bob items:read", delete_bob, NO_BOB),
+    "users remove-scope": Case("bob profile", delete_bob, NO_BOB),
+    "users unlock": Case("bob", delete_bob, NO_BOB),
     "users set-digest": Case(
         "bob --password-stdin",
         reset_bob,
@@ -130,6 +135,8 @@ CASES: Mapping[str, Case] = {
         "App --client-id app --grant password", add_app, "a client with the id 'app' exists already"
     ),
     "clients update": Case("shop --name Store", delete_shop, NO_SHOP),
+    "clients add-scope": Case("shop email", delete_shop, NO_SHOP),
+    "clients remove-scope": Case("shop email", delete_shop, NO_SHOP),
     "clients rotate-secret": Case("shop", delete_shop, NO_SHOP),
     "clients disable": Case("shop", delete_shop, NO_SHOP),
     "clients enable": Case("shop", delete_shop, NO_SHOP),
@@ -137,6 +144,7 @@ CASES: Mapping[str, Case] = {
     "scopes create": Case(
         "billing --description Pay", add_billing, "the scope billing exists already"
     ),
+    "scopes update": Case("reports --description Read", delete_reports, "There is no such scope."),
     "scopes delete": Case("reports", delete_reports, "There is no such scope."),
     "keys rotate": Case("", rotate, "waits for its time already"),
     "keys retire": Case("{newest}", retire_the_new_one, "there is no published key {newest}"),

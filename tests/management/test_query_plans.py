@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
 from app.database.engines import Database
+from app.identity.profile import NewUser
 from app.identity.registration import Registration, create_client
 from app.identity.users import create_user
 from app.login.password_kinds import find_kinds
@@ -33,7 +34,10 @@ async def listed(url: str) -> AsyncGenerator[tuple[AsyncConnection, Known]]:
     database = Database(url)
     async with database.transaction() as connection:
         user_id = await create_user(
-            connection, username="ada", password_hash=None, scopes=["profile"], now=NOW
+            connection,
+            NewUser(username="ada", scopes=["profile"]),
+            password_hash=None,
+            now=NOW,
         )
         registration = Registration(client_id="app", name="App", grant_types=["password"])
         await create_client(connection, registration, NOW)

@@ -349,12 +349,12 @@ SPA = {"client_id": "spa", "name": "SPA", "public": True, "grant_types": ["passw
         ),
         pytest.param(
             {"users": [{"username": " ada"}]},
-            "users.0 ' ada': a user name has no control characters and no space at its ends",
+            "-: users.0.username: a user name has no control characters and no space at its ends",
             id="bad name",
         ),
         pytest.param(
             {"users": [{"username": "ada", "email": "ada"}]},
-            "users.0 'ada': an e-mail address has the form name@domain",
+            "-: users.0.email: an e-mail address has the form name@domain",
             id="bad address",
         ),
         pytest.param(
@@ -374,7 +374,8 @@ SPA = {"client_id": "spa", "name": "SPA", "public": True, "grant_types": ["passw
                     }
                 ]
             },
-            "clients.0 'a': a redirect URI uses https, except on the loopback interface",
+            "-: clients.0.redirect_uris.0: a redirect URI uses https, except on the loopback "
+            "interface",
             id="bad redirect URI",
         ),
         pytest.param(

@@ -9,7 +9,7 @@ from passlib.hash import bcrypt
 from sqlalchemy import func, select, update
 from structlog.testing import capture_logs
 
-from app.identity.users import USERNAME_MAX_LENGTH
+from app.identity.profile import USERNAME_MAX_LENGTH
 from app.models import Login, User
 from app.security.passwords import MAX_LENGTH, PasswordHasher
 from app.server import Server

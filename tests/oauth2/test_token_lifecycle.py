@@ -25,9 +25,10 @@ from hypothesis.stateful import (
 )
 
 from app.errors import ConflictError
+from app.identity.definition import Changes
 from app.management.authority import operating
-from app.management.clients import ClientChanges, change_client
-from app.management.users import UserChanges, change_user
+from app.management.clients import change_client
+from app.management.users import change_user
 from app.oauth2 import revocation
 from app.oauth2.grants import authorization_code as code_grant
 from app.oauth2.grants import refresh_token as refresh_grant
@@ -296,13 +297,13 @@ class TokenLifecycle(RuleBasedStateMachine):
 
     @rule(disabled=seldom)
     def disable_or_enable_the_user(self, disabled: bool) -> None:
-        self.run(self._change_user(UserChanges(disabled=disabled)))
+        self.run(self._change_user({"disabled": disabled}))
         if disabled:
             self.model.user_disabled(self.person)
         else:
             self.person.enabled = True
 
-    async def _change_user(self, changes: UserChanges) -> None:
+    async def _change_user(self, changes: Changes) -> None:
         async with operating(self.server.database, self.clock) as operator:
             await change_user(operator, self.user.id, changes)
 
@@ -311,11 +312,11 @@ class TokenLifecycle(RuleBasedStateMachine):
         application = [self.shop, self.public, self.service][which % 3]
         if application is self.service and disabled:
             application = self.shop
-        self.run(self._change_client(application.client_id, ClientChanges(disabled=disabled)))
+        self.run(self._change_client(application.client_id, {"disabled": disabled}))
         application.enabled = not disabled
         self.pass_time(2)
 
-    async def _change_client(self, client_id: str, changes: ClientChanges) -> None:
+    async def _change_client(self, client_id: str, changes: Changes) -> None:
         async with operating(self.server.database, self.clock) as operator:
             await change_client(operator, client_id, changes)
 

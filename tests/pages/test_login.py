@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from passlib.hash import bcrypt
 from sqlalchemy import select
 
-from app.identity.users import USERNAME_MAX_LENGTH
+from app.identity.profile import USERNAME_MAX_LENGTH
 from app.models import BrowserSession, User
 from app.server import Server
 from app.tokens.authorizations import PENDING_LIFETIME

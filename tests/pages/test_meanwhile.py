@@ -16,7 +16,7 @@ from app.identity import users
 from app.identity.users import HeldUser, hold_user
 from app.login import browser_sessions as sessions
 from app.management.authority import operating
-from app.management.clients import ClientChanges, change_client, delete_client
+from app.management.clients import change_client, delete_client
 from app.models import (
     AuditEvent,
     AuthorizationCode,
@@ -228,7 +228,7 @@ async def test_no_code_is_issued_on_a_consent_that_was_just_taken_back(
 async def disable_and_enable(server: Server) -> None:
     for disabled in (True, False):
         async with operating(server.database, server.clock) as operator:
-            await change_client(operator, "shop", ClientChanges(disabled=disabled))
+            await change_client(operator, "shop", {"disabled": disabled})
 
 
 async def delete(server: Server) -> None:

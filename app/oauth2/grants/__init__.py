@@ -2,10 +2,20 @@
 
 from collections.abc import Mapping
 
+from app.identity.grant_types import offer_grants
 from app.oauth2.grant import Grant
 from app.oauth2.grants import authorization_code, client_credentials, password, refresh_token
 from app.posture import Liberty, permits
 from app.settings import Settings
+
+GRANTS = (
+    password.STRICT,
+    refresh_token.GRANT,
+    client_credentials.GRANT,
+    authorization_code.GRANT,
+)
+
+offer_grants(grant.grant_type for grant in GRANTS)
 
 
 def supported_grants(settings: Settings) -> Mapping[str, Grant]:
@@ -13,8 +23,9 @@ def supported_grants(settings: Settings) -> Mapping[str, Grant]:
 
     OAuth 2.1 has no password grant, so the posture ``oauth21`` has none either.
     """
-    grants = [refresh_token.GRANT, client_credentials.GRANT, authorization_code.GRANT]
-    if permits(settings.posture, Liberty.PASSWORD_GRANT):
-        # LATCHKEY_STRICT_PASSWORD_FORM chooses between FastAPI's two forms.
-        grants.insert(0, password.STRICT if settings.strict_password_form else password.LAX)
-    return {grant.grant_type: grant for grant in grants}
+    grants = {grant.grant_type: grant for grant in GRANTS}
+    if not permits(settings.posture, Liberty.PASSWORD_GRANT):
+        del grants["password"]
+    elif not settings.strict_password_form:
+        grants["password"] = password.LAX  # FastAPI's other form
+    return grants
