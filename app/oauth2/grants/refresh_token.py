@@ -18,7 +18,8 @@ from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, split_scope
 from app.oauth2.tokens import find_signing_keys, user_tokens
-from app.tokens.refresh_tokens import find_refresh_token, hold_user_of_token, rotate
+from app.tokens import refresh_postgresql, refresh_tokens
+from app.tokens.refresh_tokens import find_refresh_token, hold_user_of_token
 
 REFUSED = "The refresh token is expired, revoked or invalid."
 NEVER_GRANTED = "A requested scope was not granted at login."
@@ -45,6 +46,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     grace = timedelta(seconds=server.settings.refresh_reuse_grace)
     keys = await find_signing_keys(request)
     now = server.clock.now()
+    rotate = refresh_tokens.rotate if server.database.is_sqlite else refresh_postgresql.rotate
     rotated = await rotate(server.database, token, client_id, asked, now, grace, request.origin)
     if rotated is None:
         refusal = await server.database.transact(
