@@ -7,15 +7,15 @@
     │   ├── ConflictError         409
     │   ├── PreconditionFailedError   412
     │   ├── InvalidError, InvalidFieldsError   422
-    │   ├── TooManyAttemptsError  429, with Retry-After
     │   └── UnavailableError      503, with Retry-After
+    │       └── TooManyAttemptsError   429
     ├── OAuth2Error               /token, /revoke, /introspect           RFC 6749, section 5.2
     │   ├── InvalidRequestError   400
     │   ├── InvalidClientError    401, with a challenge
     │   ├── InvalidGrantError     400
     │   ├── UnauthorizedClientError, UnsupportedGrantTypeError, InvalidScopeError   400
-    │   ├── TemporarilyUnavailableError   503, with Retry-After
-    │   └── SlowDownError         429, with Retry-After
+    │   └── TemporarilyUnavailableError   503, with Retry-After
+    │       └── SlowDownError     429
     ├── BearerError               routes that want an access token       RFC 6750, section 3
     │   ├── MissingTokenError     401, without an error code
     │   ├── MalformedRequestError 400
@@ -183,7 +183,18 @@ def _reason(error: Mapping[str, Any]) -> str:
     return _REASONS.get(error["type"], str(error["msg"]))
 
 
-class TooManyAttemptsError(Problem):
+class UnavailableError(Problem):
+    """Not now; soon."""
+
+    status = 503
+    retry_after = RETRY_AFTER
+
+    def headers(self, realm: str) -> dict[str, str]:
+        """With ``Retry-After``, in seconds."""
+        return {"Retry-After": str(self.retry_after)}
+
+
+class TooManyAttemptsError(UnavailableError):
     """Too many failed logins."""
 
     status = 429
@@ -192,20 +203,6 @@ class TooManyAttemptsError(Problem):
         """``retry_after`` is in seconds."""
         super().__init__(told="Too many attempts have failed. Try again later.", reason=reason)
         self.retry_after = retry_after
-
-    def headers(self, realm: str) -> dict[str, str]:
-        """With ``Retry-After``, in seconds."""
-        return {"Retry-After": str(self.retry_after)}
-
-
-class UnavailableError(Problem):
-    """Not now; soon."""
-
-    status = 503
-
-    def headers(self, realm: str) -> dict[str, str]:
-        """With ``Retry-After``, in seconds."""
-        return {"Retry-After": str(RETRY_AFTER)}
 
 
 class OAuth2Error(AnsweredError):
@@ -285,10 +282,11 @@ class TemporarilyUnavailableError(OAuth2Error):
     status = 503
     error = "temporarily_unavailable"
     description = "The server is busy. Try again in a moment."
+    retry_after = RETRY_AFTER
 
     def headers(self, realm: str) -> dict[str, str]:
         """With ``Retry-After``, in seconds."""
-        return {**super().headers(realm), "Retry-After": str(RETRY_AFTER)}
+        return {**super().headers(realm), "Retry-After": str(self.retry_after)}
 
 
 class SlowDownError(TemporarilyUnavailableError):
@@ -301,10 +299,6 @@ class SlowDownError(TemporarilyUnavailableError):
         """``retry_after`` is in seconds."""
         super().__init__(reason=reason)
         self.retry_after = retry_after
-
-    def headers(self, realm: str) -> dict[str, str]:
-        """With ``Retry-After``, in seconds."""
-        return {**super().headers(realm), "Retry-After": str(self.retry_after)}
 
 
 class ServerError(OAuth2Error):

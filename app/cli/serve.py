@@ -19,6 +19,9 @@ from app.server import Server
 from app.settings import PREFIX
 from app.web.http_protocol import BoundedHttpProtocol
 
+BOUND_CONNECTIONS = True
+"""False leaves uvicorn its own protocol, without the bounds of :mod:`app.web.http_protocol`."""
+
 SHUTDOWN_TIMEOUT = 30
 """Seconds that requests under way may take when the server is told to stop."""
 
@@ -59,7 +62,7 @@ def serve(
             factory=True,
             host=host,
             port=port,
-            http=BoundedHttpProtocol,
+            http=BoundedHttpProtocol if BOUND_CONNECTIONS else "httptools",
             ws="none",
             workers=workers,
             proxy_headers=False,  # they are read in app.web.proxies

@@ -12,6 +12,7 @@ instead of busy-waiting on the file's lock.
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
@@ -28,13 +29,16 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from app.database import sqlite_driver as sqlite_thread
+from app.database import sqlite_driver
 from app.errors import ConflictError
 
 Result = TypeVar("Result")
 
 SQLITE_BUSY_TIMEOUT = 5_000
 """Milliseconds that a writer waits for another process."""
+
+ONE_TRIP_CURSORS = True
+"""False leaves aiosqlite its own cursors, which are slower: see :mod:`.sqlite_driver`."""
 
 POOL_SIZE = 8
 POOL_TIMEOUT = 5
@@ -62,7 +66,8 @@ class Database:
         options: dict[str, Any] = {"hide_parameters": True, "pool_timeout": POOL_TIMEOUT}
         if self.is_sqlite:
             writer_pool = {"pool_size": 1, "max_overflow": 0}
-            options["connect_args"] = {"async_creator_fn": sqlite_thread.connect}
+            connect = partial(sqlite_driver.connect, one_trip=ONE_TRIP_CURSORS)
+            options["connect_args"] = {"async_creator_fn": connect}
         else:
             writer_pool = {"pool_size": POOL_SIZE, "max_overflow": 0}
             options["connect_args"] = {"server_settings": POSTGRESQL_TIMEOUTS, "timeout": 5}

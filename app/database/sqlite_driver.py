@@ -89,14 +89,18 @@ def create_for_owner(path: str) -> None:
     os.close(file)
 
 
-def connect(path: str, **options: Any) -> Connection:
-    """A connection, opened when it is awaited; the options are those of ``sqlite3.connect``."""
+def connect(path: str, *, one_trip: bool, **options: Any) -> aiosqlite.Connection:
+    """A connection, opened when it is awaited; the options are those of ``sqlite3.connect``.
+
+    Without ``one_trip`` its cursors are aiosqlite's own.
+    """
+    kind = Connection if one_trip else aiosqlite.Connection
 
     def open_file() -> sqlite3.Connection:
         create_for_owner(path)
         opened: sqlite3.Connection = sqlite3.connect(path, **options)
         return opened
 
-    connection = Connection(open_file, CHUNK_SIZE)
+    connection = kind(open_file, CHUNK_SIZE)
     connection._thread.daemon = True  # as SQLAlchemy does: a process may end without closing it
     return connection

@@ -12,7 +12,8 @@ from app.audit.trail import USER_AGENT_MAX_LENGTH, Origin
 from app.database.batched import Batched
 from app.database.engines import Database
 from app.database.paging import Place, newest_first
-from app.errors import NotFoundError
+from app.errors import InvalidClientError, InvalidGrantError, NotFoundError
+from app.identity.clients import RegisteredClient, find_client
 from app.identity.profile import VerifiedProfile
 from app.identity.users import PROFILE, SCOPES_OF_USER, hold_user, holding, profile_of
 from app.models import Client, Login, RefreshToken, User
@@ -61,6 +62,32 @@ async def hold_parties(
         client_enabled=row.client_disabled_at is None,
         client_stamp=row.client_stamp,
     )
+
+
+async def require_parties(
+    connection: AsyncConnection,
+    client: RegisteredClient,
+    user_id: uuid.UUID,
+    security_stamp: str | None,
+) -> None:
+    """Keep a user and a client as :func:`hold_parties` does, if a login may begin with them.
+
+    Raises :class:`InvalidGrantError` if the user is disabled or gone, or has another stamp by now
+    than ``security_stamp``, and :class:`InvalidClientError` if the client is.
+    """
+    held = await hold_parties(connection, user_id, client.client_id)
+    if held is None:
+        if await find_client(connection, client.client_id) is None:
+            raise InvalidClientError(reason="the client was deleted in the meantime")
+        raise InvalidGrantError(reason="the user was deleted in the meantime")
+    if not held.client_enabled or held.client_stamp != client.security_stamp:
+        raise InvalidClientError(
+            reason="the client was disabled or its secret leaked in the meantime"
+        )
+    if not held.user_enabled or security_stamp not in (None, held.user_stamp):
+        raise InvalidGrantError(
+            reason="the user was disabled or given another password in the meantime"
+        )
 
 
 _INSERT_LOGIN = insert(Login)

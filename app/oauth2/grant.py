@@ -2,22 +2,40 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from app.audit.batch import AuditBatch
 from app.audit.trail import Origin
+from app.clock import Clock
+from app.database.engines import Database
 from app.identity.clients import RegisteredClient
-from app.server import Server
+from app.login.authentication import Authenticator
+from app.settings import Settings
+from app.tokens.access_tokens import AccessTokens
+from app.tokens.id_tokens import IdTokens
+
+if TYPE_CHECKING:
+    from app.metrics import Metrics
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TokenRequest:
-    """A token request whose client is known and may use the grant."""
+    """A token request whose client is known and may use the grant, and all that a grant needs."""
 
     grant_type: str
     form: Mapping[str, str] = field(repr=False)
     client: RegisteredClient
     origin: Origin
-    server: Server
+    settings: Settings
+    clock: Clock
+    database: Database
+    authenticator: Authenticator
+    """Checks the password of a user."""
+    access_tokens: AccessTokens
+    id_tokens: IdTokens
+    audit_batch: AuditBatch
+    """For an event that is written down with others: see :mod:`app.audit.batch`."""
+    metrics: "Metrics | None" = None
 
 
 @dataclass(frozen=True)

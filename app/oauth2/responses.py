@@ -1,4 +1,4 @@
-"""How the answers of the protocol endpoints are described in OpenAPI."""
+"""The answers of the protocol endpoints, and how they are described in OpenAPI."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -24,6 +24,19 @@ class TokenResponse(BaseModel):
         default=None, description="With `openid`, in the code flow and its refreshes."
     )
     scope: str = Field(description="What was granted.", examples=["profile email items:read"])
+
+
+def token_response(access_token: str, scope: str, lifetime: int) -> dict[str, Any]:
+    """RFC 6749, section 5.1. The scope is always told, also when it is what was asked for.
+
+    ``lifetime`` is in seconds.
+    """
+    return {
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": lifetime,
+        "scope": scope,
+    }
 
 
 class OAuth2ErrorResponse(BaseModel):

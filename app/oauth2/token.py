@@ -4,58 +4,30 @@ Read the form, choose the grant, authenticate the client, exchange, answer. What
 and decides is in its own file in :mod:`app.oauth2.grants`.
 """
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
-from app.errors import (
-    InvalidRequestError,
-    UnauthorizedClientError,
-    UnsupportedGrantTypeError,
-)
+from app.errors import InvalidRequestError, UnauthorizedClientError, UnsupportedGrantTypeError
 from app.oauth2.client_auth import authenticate_client
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.grants import supported_grants
-from app.oauth2.responses import (
-    NO_STORE,
-    TOKEN_RESPONSES,
-    demo_hint,
-    demo_username,
-    fields,
-)
+from app.oauth2.responses import NO_STORE
+from app.oauth2.token_form import describe_token_endpoint
 from app.server import CurrentServer, Server
 from app.settings import Settings
-from app.web.form import FORM, read_form
+from app.web.form import read_form
 from app.web.origin import origin_of
 from app.web.routes import CrossOriginOAuth2Route
 
-PASSWORD_OF_THE_DEMO = "`alice` and `alice-in-wonderland`; leave the rest empty"
-
 
 def token_router(settings: Settings) -> APIRouter:
-    """``POST /token``, described with the parameters of every grant that is supported."""
+    """``POST /token``, with every grant that is supported."""
     router = APIRouter(tags=["oauth2"], route_class=CrossOriginOAuth2Route)
     grants = supported_grants(settings)
 
-    @router.post(
-        "/token",
-        operation_id="token",
-        summary="Get tokens",
-        responses=TOKEN_RESPONSES,
-        description="Exchange a grant for an access token (RFC 6749, section 3.2).\n\n"
-        "A client authenticates with HTTP Basic or in the body; a public one sends its "
-        "`client_id`. The parameters depend on the `grant_type`."
-        + demo_hint(settings, PASSWORD_OF_THE_DEMO),
-        openapi_extra={
-            "requestBody": request_body(
-                grants.values(),
-                strict=settings.strict_password_form,
-                username=demo_username(settings),
-            )
-        },
-    )
+    @router.post("/token", **describe_token_endpoint(settings, grants.values()))
     async def token(request: Request, server: CurrentServer) -> Response:
         """Tokens for a grant."""
         return await answer_token_request(
@@ -71,14 +43,27 @@ async def answer_token_request(
     """Tokens for the grant of the request, which is one of ``grants``.
 
     Unless ``strict``, a request that names none means ``password``. Raises an
-    :class:`~app.errors.OAuth2Error`.
+    :class:`~app.errors.OAuth2Error`, or :class:`~app.errors.LoginRefused`.
     """
     form = await read_form(request)
     grant = _choose(grants, form, strict)
     client = await authenticate_client(request, form, server)
     if grant.grant_type not in client.grant_types:
         raise UnauthorizedClientError(reason=f"{grant.grant_type} for {client.client_id}")
-    token_request = TokenRequest(grant.grant_type, form, client, origin_of(request), server)
+    token_request = TokenRequest(
+        grant_type=grant.grant_type,
+        form=form,
+        client=client,
+        origin=origin_of(request),
+        settings=server.settings,
+        clock=server.clock,
+        database=server.database,
+        authenticator=server.authenticator,
+        access_tokens=server.access_tokens,
+        id_tokens=server.id_tokens,
+        audit_batch=server.audit_batch,
+        metrics=server.metrics,
+    )
     answer = await grant.exchange(token_request)
     if server.metrics is not None:
         server.metrics.tokens_issued(grant.grant_type, client.client_id)
@@ -92,18 +77,3 @@ def _choose(grants: Mapping[str, Grant], form: Mapping[str, str], strict: bool) 
     if grant_type not in grants:
         raise UnsupportedGrantTypeError
     return grants[grant_type]
-
-
-def request_body(grants: Iterable[Grant], *, strict: bool, username: str) -> dict[str, Any]:
-    """The form of ``grants`` as OpenAPI has it: the fields of all of them."""
-    grants = list(grants)
-    properties: dict[str, Any] = {}
-    for grant in grants:
-        properties |= grant.parameters
-    properties["grant_type"] = {"type": "string", "enum": [grant.grant_type for grant in grants]}
-    schema = {
-        "type": "object",
-        "properties": fields(properties, username),
-        "required": ["grant_type"] if strict else [],
-    }
-    return {"required": True, "content": {FORM: {"schema": schema}}}

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
-from app.errors import InvalidClientError, InvalidGrantError
-from app.identity.clients import RegisteredClient, find_client
-from app.login.logins import hold_parties, start_login
+from app.login.logins import require_parties, start_login
 from app.oauth2.grant import TokenRequest
+from app.oauth2.responses import token_response
 from app.security.jwt import PrivateKey
 from app.tokens.refresh_tokens import issue_refresh_token
 
@@ -40,15 +39,14 @@ async def begin_login(
     """Record that a user logged in through the request's client, as both are now.
 
     ``security_stamp`` is that under which the password was checked, and ``ends_by`` when the login
-    ends at the latest, however long its client may refresh. Raises :class:`InvalidGrantError` if
-    the user has another stamp by now, is disabled or gone, and :class:`InvalidClientError` if the
-    client is.
+    ends at the latest, however long its client may refresh. Raises as
+    :func:`~app.login.logins.require_parties` does.
     """
-    await _require_parties(connection, request.client, user_id, security_stamp)
-    settings = request.server.settings
+    await require_parties(connection, request.client, user_id, security_stamp)
+    settings = request.settings
     refreshable = "refresh_token" in request.client.grant_types
     lifetime = settings.refresh_token_ttl if refreshable else settings.access_token_ttl
-    now = request.server.clock.now()
+    now = request.clock.now()
     expires_at = now + timedelta(seconds=lifetime)
     if ends_by is not None:
         expires_at = min(expires_at, ends_by)
@@ -78,27 +76,6 @@ async def begin_login(
     return NewLogin(login_id, expires_at, refresh_token)
 
 
-async def _require_parties(
-    connection: AsyncConnection,
-    client: RegisteredClient,
-    user_id: uuid.UUID,
-    security_stamp: str | None,
-) -> None:
-    held = await hold_parties(connection, user_id, client.client_id)
-    if held is None:
-        if await find_client(connection, client.client_id) is None:
-            raise InvalidClientError(reason="the client was deleted in the meantime")
-        raise InvalidGrantError(reason="the user was deleted in the meantime")
-    if not held.client_enabled or held.client_stamp != client.security_stamp:
-        raise InvalidClientError(
-            reason="the client was disabled or its secret leaked in the meantime"
-        )
-    if not held.user_enabled or security_stamp not in (None, held.user_stamp):
-        raise InvalidGrantError(
-            reason="the user was disabled or given another password in the meantime"
-        )
-
-
 @dataclass(frozen=True)
 class SigningKeys:
     """What the tokens of an answer are signed with."""
@@ -114,11 +91,11 @@ async def find_signing_keys(request: TokenRequest) -> SigningKeys:
     To be asked for before anything is used up: who cannot sign must not take a code or a token.
     Raises :class:`~app.tokens.keys.NoSigningKeyError`.
     """
-    server, client = request.server, request.client
-    access_token = await server.access_tokens.signing_key()
+    client = request.client
+    access_token = await request.access_tokens.signing_key()
     if "openid" not in client.scopes:
         return SigningKeys(access_token, None)
-    return SigningKeys(access_token, await server.id_tokens.signing_key(client.id_token_alg))
+    return SigningKeys(access_token, await request.id_tokens.signing_key(client.id_token_alg))
 
 
 def user_tokens(
@@ -138,10 +115,10 @@ def user_tokens(
     With an ID token if ``openid`` was granted and the user logged in with a browser, at
     ``auth_time``. No access token outlives its login.
     """
-    server, client = request.server, request.client
-    login_lasts = ceil((login_expires_at - server.clock.now()).total_seconds())
-    lifetime = min(server.settings.access_token_ttl, login_lasts)
-    access_token = server.access_tokens.sign(
+    client = request.client
+    login_lasts = ceil((login_expires_at - request.clock.now()).total_seconds())
+    lifetime = min(request.settings.access_token_ttl, login_lasts)
+    access_token = request.access_tokens.sign(
         keys.access_token,
         subject=str(user_id),
         client_id=client.client_id,
@@ -153,7 +130,7 @@ def user_tokens(
     if refresh_token is not None:
         answer["refresh_token"] = refresh_token
     if auth_time is not None and keys.id_token is not None and "openid" in scope.split():
-        answer["id_token"] = server.id_tokens.sign(
+        answer["id_token"] = request.id_tokens.sign(
             keys.id_token,
             subject=str(user_id),
             client_id=client.client_id,
@@ -163,16 +140,3 @@ def user_tokens(
             nonce=nonce,
         )
     return answer
-
-
-def token_response(access_token: str, scope: str, lifetime: int) -> dict[str, Any]:
-    """RFC 6749, section 5.1. The scope is always told, also when it is what was asked for.
-
-    ``lifetime`` is in seconds.
-    """
-    return {
-        "access_token": access_token,
-        "token_type": "Bearer",
-        "expires_in": lifetime,
-        "scope": scope,
-    }

@@ -6,8 +6,6 @@ The only module that knows passlib (the maintained distribution is ``libpass``).
 """
 
 import asyncio
-import hashlib
-import hmac
 import os
 import re
 import threading
@@ -21,7 +19,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 from passlib.context import CryptContext
 
 from app.errors import LoginRefused
-from app.security.contexts import PEPPER
+from app.security.peppers import Pepper, split_mark
 
 MAX_LENGTH = 1024
 """Characters, as typed. Longer ones are refused before any work is done."""
@@ -70,10 +68,6 @@ _COSTS = ("memory_cost", "block_size", "rounds", "parallelism", "type")
 _DJANGO_ARGON2 = "argon2"
 """What Django writes in front of a hash of Argon2, as it does in front of every hash."""
 
-PEPPERED = "$pepper$"
-"""What the hashes begin with that need a pepper; behind it they say which."""
-
-_PEPPERED_HASH = re.compile(r"(\$pepper\$[0-9a-f]{8})(\$argon2id\$.+)")
 
 Result = TypeVar("Result")
 Arguments = TypeVarTuple("Arguments")
@@ -124,7 +118,7 @@ def check_imported_hash(imported: str) -> str:
     as slow as the slowest hash of all.
     """
     stored = imported.removeprefix(_DJANGO_ARGON2)
-    if _IMPORTED.identify(_split(stored)[1]) is None:
+    if _IMPORTED.identify(split_mark(stored)[1]) is None:
         raise ValueError("of no known kind")
     if kind_of(stored) is None or re.search(r"\s", stored) or len(stored) > STORED_MAX_LENGTH:
         raise ValueError("malformed")
@@ -134,8 +128,8 @@ def check_imported_hash(imported: str) -> str:
 
 
 def _is_too_costly(stored: str) -> bool:
-    scheme = _IMPORTED.identify(_split(stored)[1], resolve=True)
-    parsed = scheme.from_string(_split(stored)[1])
+    scheme = _IMPORTED.identify(split_mark(stored)[1], resolve=True)
+    parsed = scheme.from_string(split_mark(stored)[1])
     memory = getattr(parsed, "memory_cost", 0)
     return memory > HIGHEST_MEMORY_KIB or parsed.rounds > HIGHEST_ROUNDS[scheme.name]
 
@@ -145,7 +139,7 @@ def kind_of(stored: str) -> str | None:
 
     None if no password can be verified against it.
     """
-    _, bare = _split(stored)
+    _, bare = split_mark(stored)
     scheme = _IMPORTED.identify(bare, resolve=True)
     if scheme is None:
         return None
@@ -181,29 +175,6 @@ def _run_at_lowest_priority() -> None:
     # hashing takes what is left. Elsewhere it would lower the whole process.
     if hasattr(os, "setpriority") and os.uname().sysname == "Linux":
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
-
-
-def _split(stored: str) -> tuple[str, str]:
-    """The mark of the pepper that a hash needs, empty for none, and the hash."""
-    found = _PEPPERED_HASH.fullmatch(stored)
-    return (found[1], found[2]) if found else ("", stored)
-
-
-class Pepper:
-    """A secret that is kept apart from the database, whose hashes then tell nothing alone."""
-
-    def __init__(self, secret: str) -> None:
-        """``secret`` is one value of ``LATCHKEY_PASSWORD_PEPPER``."""
-        self._key = secret.encode()
-        self.mark = PEPPERED + self._mac(b"mark")[:8]
-        """What stands in front of the hashes that need it, and does not give it away."""
-
-    def add_to(self, normalised: str) -> str:
-        """What is hashed in the place of a password. Raises :class:`ValueError` for no Unicode."""
-        return self._mac(b"password\0" + normalised.encode())
-
-    def _mac(self, message: bytes) -> str:
-        return hmac.new(self._key, PEPPER + message, hashlib.sha256).hexdigest()
 
 
 class PasswordHasher:
@@ -331,7 +302,7 @@ class PasswordHasher:
 
     def _compare(self, form: str, stored: str, kind: str) -> bool:
         """Whether ``stored``, which is of that kind, is the hash of ``form``."""
-        mark, bare = _split(stored)
+        mark, bare = split_mark(stored)
         try:
             secret = self._peppers[mark].add_to(form) if mark else form
             return self._context.verify(secret, bare)
@@ -342,7 +313,7 @@ class PasswordHasher:
             return False
 
     def _is_outdated(self, normalised: str, stored: str) -> bool:
-        mark, bare = _split(stored)
+        mark, bare = split_mark(stored)
         newest = self._newest.mark if self._newest else ""
         return mark != newest or self._context.needs_update(bare, secret=normalised)
 

@@ -11,13 +11,12 @@ more than one row, so their uses stand in line, holding the user.
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import (
-    JSON,
     ColumnElement,
     Row,
     Select,
@@ -26,7 +25,6 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
-    cast,
     exists,
     func,
     insert,
@@ -38,9 +36,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import aliased
 
 from app.audit.trail import Event, Origin, record
-from app.database.engines import Database, retry_conflicts
+from app.database.engines import Database
 from app.identity.users import SCOPES_OF_USER, holding
-from app.models import AuditEvent, ClientScope, Login, RefreshToken, User, UserScope
+from app.models import ClientScope, Login, RefreshToken, User, UserScope
 from app.models.base import UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
 
@@ -98,12 +96,12 @@ async def issue_refresh_token(
 # The statements are built once: building this one takes longer than running it. What varies are
 # parameters, whose names keep clear of those of the columns.
 
-_NOW = bindparam("at_now", type_=UtcDateTime())
-_TOKEN = bindparam("presented_hash", type_=String())
+NOW = bindparam("at_now", type_=UtcDateTime())
+TOKEN = bindparam("presented_hash", type_=String())
 
-_LOGIN_IS_ALIVE = Login.ended_at.is_(None) & (Login.expires_at > _NOW) & User.disabled_at.is_(None)
+_LOGIN_IS_ALIVE = Login.ended_at.is_(None) & (Login.expires_at > NOW) & User.disabled_at.is_(None)
 
-_FAMILY = select(
+FAMILY = select(
     Login.id,
     Login.client_id,
     User.id.label("user_id"),
@@ -116,7 +114,8 @@ _FAMILY = select(
 ).join_from(Login, User, Login.user_id == User.id)
 
 
-def _family(row: Row[Any]) -> Family:
+def family_of(row: Row[Any]) -> Family:
+    """The family in a row of :data:`FAMILY`."""
     return Family(
         login_id=row.id,
         client_id=row.client_id,
@@ -135,14 +134,14 @@ def _takeable(graceful: bool) -> ColumnElement[bool]:
     sibling = aliased(RefreshToken)
     sibling_used = exists().where(
         sibling.parent_hash == RefreshToken.parent_hash,
-        sibling.token_hash != _TOKEN,
+        sibling.token_hash != TOKEN,
         sibling.used_at.is_not(None),
     )
     fresh = RefreshToken.used_at.is_(None) & ~sibling_used
     if not graceful:
         return fresh
     successor = aliased(RefreshToken)
-    successor_used = exists().where(successor.parent_hash == _TOKEN, successor.used_at.is_not(None))
+    successor_used = exists().where(successor.parent_hash == TOKEN, successor.used_at.is_not(None))
     return fresh | (
         (RefreshToken.used_at > bindparam("shielded_since", type_=UtcDateTime()))
         & (RefreshToken.successors < MAX_SUCCESSORS)
@@ -153,8 +152,8 @@ def _takeable(graceful: bool) -> ColumnElement[bool]:
 @cache
 def _find(graceful: bool) -> Select[Any]:
     return (
-        _FAMILY.join(RefreshToken, RefreshToken.login_id == Login.id)
-        .where(RefreshToken.token_hash == _TOKEN)
+        FAMILY.join(RefreshToken, RefreshToken.login_id == Login.id)
+        .where(RefreshToken.token_hash == TOKEN)
         .add_columns(RefreshToken.issued_at, _takeable(graceful).label("takeable"))
     )
 
@@ -171,13 +170,13 @@ async def find_refresh_token(
     row = (await connection.execute(_find(bool(grace)), parameters)).one_or_none()
     if row is None:
         return None
-    return PresentedToken(_family(row), row.issued_at, bool(row.takeable))
+    return PresentedToken(family_of(row), row.issued_at, bool(row.takeable))
 
 
 _HOLD_USER_OF_TOKEN = holding(
     select(Login.user_id)
     .join_from(RefreshToken, Login, RefreshToken.login_id == Login.id)
-    .where(RefreshToken.token_hash == _TOKEN)
+    .where(RefreshToken.token_hash == TOKEN)
     .scalar_subquery()
 )
 
@@ -215,8 +214,11 @@ def _grantable(asked: int, on_sqlite: bool) -> ColumnElement[bool]:
 
 
 @lru_cache(maxsize=64)
-def _consume(asked: int, graceful: bool, on_sqlite: bool) -> Update:
-    """Use the token up, if it may be, and if that gets anything."""
+def consuming(asked: int, graceful: bool, on_sqlite: bool) -> Update:
+    """The statement that uses a token up, if it may be, and if that gets anything.
+
+    ``asked`` is how many scopes are asked for.
+    """
     alive = (
         select(Login.id)
         .join_from(Login, User, Login.user_id == User.id)
@@ -230,59 +232,33 @@ def _consume(asked: int, graceful: bool, on_sqlite: bool) -> Update:
     return (
         update(RefreshToken)
         .where(
-            RefreshToken.token_hash == _TOKEN,
+            RefreshToken.token_hash == TOKEN,
             _takeable(graceful),
             # By its key: as IN (SELECT …), SQLite would first list every login of the client.
             alive.exists(),
         )
         .values(
-            used_at=func.coalesce(RefreshToken.used_at, _NOW),
+            used_at=func.coalesce(RefreshToken.used_at, NOW),
             successors=RefreshToken.successors + 1,
         )
         .returning(RefreshToken.login_id)
     )
 
 
-@lru_cache(maxsize=64)
-def _rotate_at_once(asked: int, graceful: bool) -> Select[Any]:
-    """All of a rotation in one statement, for PostgreSQL: one round trip instead of six."""
-    consumed = _consume(asked, graceful, False).cte("consumed")
-    issued = (
-        insert(RefreshToken)
-        .from_select(
-            ["login_id", "token_hash", "parent_hash", "issued_at", "successors"],
-            select(
-                consumed.c.login_id,
-                bindparam("successor_hash", type_=String()),
-                _TOKEN,
-                _NOW,
-                literal(0),
-            ),
-        )
-        .cte("issued")
-    )
-    user_id = cast(Login.user_id, String(36))
-    recorded = (
-        insert(AuditEvent)
-        .from_select(
-            ["at", "type", "actor", "user_id", "client_id", "address", "user_agent", "details"],
-            select(
-                _NOW,
-                literal(REFRESHED),
-                user_id,
-                user_id,
-                Login.client_id,
-                bindparam("from_address", type_=String()),
-                bindparam("from_agent", type_=String()),
-                literal({}, JSON()),
-            ).join_from(consumed, Login, consumed.c.login_id == Login.id),
-        )
-        .cte("recorded")
-    )
-    return _FAMILY.join(consumed, consumed.c.login_id == Login.id).add_cte(issued, recorded)
+def consuming_parameters(
+    token: str, client_id: str, scopes: Sequence[str], now: datetime, grace: timedelta
+) -> dict[str, Any]:
+    """What the statement of :func:`consuming` takes."""
+    return {
+        "presented_hash": hash_secret(token),
+        "of_client": client_id,
+        "at_now": now,
+        "shielded_since": now - grace,
+        **{f"asked_{number}": scope for number, scope in enumerate(scopes)},
+    }
 
 
-_FAMILY_OF_LOGIN = _FAMILY.where(Login.id == bindparam("login_id"))
+_FAMILY_OF_LOGIN = FAMILY.where(Login.id == bindparam("login_id"))
 
 
 async def rotate(
@@ -299,36 +275,17 @@ async def rotate(
     ``scopes`` are what is asked for, empty for all: a token is never used up for nothing.
     ``grace`` is how long a token that was just used may come again, for a client that lost the
     answer: as long as no successor was used, and only a few times. Of the successors one is used.
+
+    This is good for both databases, and says what is meant. PostgreSQL has a faster form of it in
+    :mod:`app.tokens.refresh_postgresql`.
     """
     successor = generate_secret()
-    refreshed = Event(type=REFRESHED, client_id=client_id, origin=origin)
-    row = refreshed.row(now)
-    parameters = {
-        "presented_hash": hash_secret(token),
-        "successor_hash": hash_secret(successor),
-        "of_client": client_id,
-        "at_now": now,
-        "shielded_since": now - grace,
-        "from_address": row["address"],
-        "from_agent": row["user_agent"],
-        **{f"asked_{number}": scope for number, scope in enumerate(scopes)},
-    }
+    consume = consuming(len(scopes), bool(grace), database.is_sqlite)
+    parameters = consuming_parameters(token, client_id, scopes, now, grace)
 
-    async def rotate_at_once(connection: AsyncConnection) -> Row[Any] | None:
-        statement = _rotate_at_once(len(scopes), bool(grace))
-        found: Row[Any] | None = (await connection.execute(statement, parameters)).one_or_none()
-        return found
-
-    async def by_itself() -> Row[Any] | None:
-        async with database.statement() as connection:
-            return await rotate_at_once(connection)
-
-    async def after_siblings(connection: AsyncConnection) -> Row[Any] | None:
-        await hold_user_of_token(connection, token)
-        return await rotate_at_once(connection)
-
-    async def step_by_step(connection: AsyncConnection) -> Row[Any] | None:
-        consume = _consume(len(scopes), bool(grace), True)
+    async def consume_and_issue(connection: AsyncConnection) -> Family | None:
+        if not database.is_sqlite:  # whose transaction keeps everybody else out
+            await hold_user_of_token(connection, token)
         login_id = await connection.scalar(consume, parameters)
         if login_id is None:
             return None
@@ -336,24 +293,25 @@ async def rotate(
             _INSERT_TOKEN,
             {
                 "login_id": login_id,
-                "token_hash": parameters["successor_hash"],
-                "parent_hash": parameters["presented_hash"],
+                "token_hash": hash_secret(successor),
+                "parent_hash": hash_secret(token),
                 "issued_at": now,
             },
         )
-        family = await connection.execute(_FAMILY_OF_LOGIN, {"login_id": login_id, "at_now": now})
-        found: Row[Any] = family.one()
-        user_id = found.user_id
-        await record(connection, now, replace(refreshed, actor=str(user_id), user_id=user_id))
-        return found
+        rows = await connection.execute(_FAMILY_OF_LOGIN, {"login_id": login_id, "at_now": now})
+        family = family_of(rows.one())
+        refreshed = Event(
+            type=REFRESHED,
+            actor=str(family.user_id),
+            user_id=family.user_id,
+            client_id=client_id,
+            origin=origin,
+        )
+        await record(connection, now, refreshed)
+        return family
 
-    if database.is_sqlite:
-        found = await database.transact(step_by_step)
-    elif grace:
-        found = await database.transact(after_siblings)
-    else:
-        found = await retry_conflicts(by_itself)
-    return None if found is None else (_family(found), successor)
+    family = await database.transact(consume_and_issue)
+    return None if family is None else (family, successor)
 
 
 async def revoke_family(

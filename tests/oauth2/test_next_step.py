@@ -23,7 +23,7 @@ from app.oauth2.next_step import (
 from app.tokens.authorizations import AuthorizationRequest, Pending
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
-ALICE = uuid.uuid4()
+ALICE = uuid.UUID(int=1)
 BOTH = ["profile", "email"]
 
 REQUEST = AuthorizationRequest(
@@ -151,7 +151,6 @@ def step(
         ({"decision": DENY}, SAID_NO),
         ({"user_scopes": [], "decision": DENY}, SAID_NO),
     ],
-    ids=str,
 )
 def test_the_next_step_follows_from_what_is_known(given: dict[str, Any], expected: Step) -> None:
     assert step(**given) == expected

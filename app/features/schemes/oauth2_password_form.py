@@ -13,7 +13,8 @@ from app.features.schemes.answer import TAG
 from app.oauth2.grants import supported_grants
 from app.oauth2.grants.password import password_grant
 from app.oauth2.responses import TOKEN_RESPONSES, demo_hint, demo_username
-from app.oauth2.token import PASSWORD_OF_THE_DEMO, answer_token_request, request_body
+from app.oauth2.token import answer_token_request
+from app.oauth2.token_form import PASSWORD_OF_THE_DEMO, request_body
 from app.server import CurrentServer
 from app.settings import Settings
 from app.web.routes import OAuth2Route

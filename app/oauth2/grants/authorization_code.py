@@ -41,12 +41,11 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     A second attempt ends what the first one issued. Another client's attempt changes nothing.
     Raises an :class:`~app.errors.OAuth2Error`.
     """
-    server = request.server
     code = request.form.get("code")
     if code is None:
         raise InvalidRequestError(told="The request needs a code.")
     keys = await find_signing_keys(request)
-    outcome = await server.database.transact(lambda connection: _redeem(connection, request, code))
+    outcome = await request.database.transact(lambda connection: _redeem(connection, request, code))
     # Raised outside: the code is used up, and what it issued is ended, whatever the answer.
     if isinstance(outcome, str):
         raise InvalidGrantError(reason=outcome, told=REFUSED)
@@ -72,7 +71,7 @@ class _Redeemed:
 
 async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str) -> _Redeemed | str:
     """The login that the code stands for, or why there is none."""
-    client, now = request.client, request.server.clock.now()
+    client, now = request.client, request.clock.now()
     used = await consume_code(connection, code, client.client_id, now)
     if used is None:
         return await _answer_reuse(connection, request, code)
@@ -113,7 +112,7 @@ async def _answer_reuse(connection: AsyncConnection, request: TokenRequest, code
     used = await find_used_code(connection, code, request.client.client_id)
     if used is None:
         return "the code is unknown, or another client's"
-    now = request.server.clock.now()
+    now = request.clock.now()
     # Only what ends something is written down: what is dead can be presented for ever.
     if used.login_id is not None and await end_login(connection, used.login_id, now):
         reused = Event(
@@ -129,7 +128,7 @@ async def _answer_reuse(connection: AsyncConnection, request: TokenRequest, code
 
 def _mismatch(request: TokenRequest, code: Code) -> str | None:
     """What about the request does not fit the code."""
-    if request.server.clock.now() >= code.expires_at:
+    if request.clock.now() >= code.expires_at:
         return "the code has expired"
     if code.session_ended:
         return "the user has logged out"
@@ -157,7 +156,7 @@ def _names_redirect_uri(request: TokenRequest, code: Code) -> bool:
     named = request.form.get("redirect_uri")
     if code.redirect_uri is not None:
         return named == code.redirect_uri
-    return named is None or named in registered_uris(request.client, request.server.settings)
+    return named is None or named in registered_uris(request.client, request.settings)
 
 
 GRANT = Grant("authorization_code", PARAMETERS, exchange)

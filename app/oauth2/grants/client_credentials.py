@@ -7,8 +7,8 @@ from app.audit.trail import Event
 from app.errors import InvalidScopeError, UnauthorizedClientError
 from app.identity.scopes import SPEAK_OF_A_USER
 from app.oauth2.grant import Grant, TokenRequest
+from app.oauth2.responses import token_response
 from app.oauth2.scope import requested_scopes
-from app.oauth2.tokens import token_response
 
 PARAMETERS = {"scope": {"type": "string", "description": "Scopes, separated by spaces."}}
 
@@ -30,10 +30,9 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     scope = " ".join(requested_scopes(request.form.get("scope", ""), own))
     if not scope:
         raise InvalidScopeError(reason="nothing is left to grant")
-    server = request.server
-    lifetime = server.settings.access_token_ttl
-    access_token = server.access_tokens.sign(
-        await server.access_tokens.signing_key(),
+    lifetime = request.settings.access_token_ttl
+    access_token = request.access_tokens.sign(
+        await request.access_tokens.signing_key(),
         subject=client.client_id,
         client_id=client.client_id,
         scope=scope,
@@ -48,7 +47,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         origin=request.origin,
         details={"grant": request.grant_type, "scope": scope},
     )
-    server.audit_batch.add(issued, server.clock.now())
+    request.audit_batch.add(issued, request.clock.now())
     return token_response(access_token, scope, lifetime)
 
 

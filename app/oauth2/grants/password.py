@@ -76,11 +76,10 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     Unknown, disabled and passwordless users get the same answer as a wrong password, after the
     same time. Raises an :class:`~app.errors.OAuth2Error` or :class:`~app.errors.LoginRefused`.
     """
-    server = request.server
     requested = requested_scopes(request.form.get("scope", ""), request.client)
     keys = await find_signing_keys(request)
     door = Door("token", request.origin, request.client.client_id)
-    account = await server.authenticator.authenticate(form.username, form.password, door)
+    account = await request.authenticator.authenticate(form.username, form.password, door)
     succeeded = Event(
         type="login.succeeded",
         actor=str(account.id),
@@ -98,13 +97,13 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
             actor=None,
             details={"door": door.name, "reason": "no scope to grant"},
         )
-        await server.database.transact(
-            lambda connection: record(connection, server.clock.now(), failed)
+        await request.database.transact(
+            lambda connection: record(connection, request.clock.now(), failed)
         )
         raise
 
     async def begin(connection: AsyncConnection) -> NewLogin:
-        await record(connection, server.clock.now(), succeeded)
+        await record(connection, request.clock.now(), succeeded)
         login = await begin_login(
             connection, request, account.id, scope, security_stamp=account.security_stamp
         )
@@ -114,7 +113,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
             raise InvalidGrantError(reason="the user lost a scope in the meantime")
         return login
 
-    login = await server.database.transact(begin)
+    login = await request.database.transact(begin)
     return user_tokens(
         request,
         keys,

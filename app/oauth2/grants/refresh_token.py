@@ -18,7 +18,8 @@ from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import grant_scopes, split_scope
 from app.oauth2.tokens import find_signing_keys, user_tokens
-from app.tokens.refresh_tokens import find_refresh_token, hold_user_of_token, rotate
+from app.tokens import refresh_postgresql, refresh_tokens
+from app.tokens.refresh_tokens import find_refresh_token, hold_user_of_token
 
 REFUSED = "The refresh token is expired, revoked or invalid."
 NEVER_GRANTED = "A requested scope was not granted at login."
@@ -37,21 +38,22 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     A used one ends its login. One that belongs to another client stays as it is. Raises an
     :class:`~app.errors.OAuth2Error`.
     """
-    server, client_id = request.server, request.client.client_id
+    client_id = request.client.client_id
     token = request.form.get("refresh_token")
     if token is None:
         raise InvalidRequestError(told="The request needs a refresh_token.")
     asked = split_scope(request.form.get("scope", ""))
-    grace = timedelta(seconds=server.settings.refresh_reuse_grace)
+    grace = timedelta(seconds=request.settings.refresh_reuse_grace)
     keys = await find_signing_keys(request)
-    now = server.clock.now()
-    rotated = await rotate(server.database, token, client_id, asked, now, grace, request.origin)
+    now = request.clock.now()
+    rotate = refresh_tokens.rotate if request.database.is_sqlite else refresh_postgresql.rotate
+    rotated = await rotate(request.database, token, client_id, asked, now, grace, request.origin)
     if rotated is None:
-        refusal = await server.database.transact(
+        refusal = await request.database.transact(
             lambda connection: _refuse(connection, request, token, asked, grace)
         )
-        if refusal.ended_login and server.metrics is not None:
-            server.metrics.refresh_token_reused(client_id)
+        if refusal.ended_login and request.metrics is not None:
+            request.metrics.refresh_token_reused(client_id)
         # Raised outside of the transaction: the login has ended, whatever the answer.
         raise refusal.error
     family, successor = rotated
@@ -82,8 +84,7 @@ async def _refuse(
     grace: timedelta,
 ) -> _Refusal:
     """Why the token was not taken. Ends the login of one that was used before."""
-    server = request.server
-    now = server.clock.now()
+    now = request.clock.now()
     await hold_user_of_token(connection, token)
     presented = await find_refresh_token(connection, token, now, grace)
     if presented is None:

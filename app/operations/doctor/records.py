@@ -13,7 +13,7 @@ from app.models import ApiKey, ClientSecret, Login, SigningKey, User, UserScope
 from app.operations.demo import demo_is_present
 from app.operations.doctor.finding import Finding, Severity
 from app.posture import Liberty, permits
-from app.security.passwords import PEPPERED
+from app.security.peppers import PEPPERED
 from app.server import Server
 from app.settings import Settings
 from app.tokens.keys import is_published

@@ -1,0 +1,14 @@
+"""The tests of the refresh token grant again, on PostgreSQL without its one statement."""
+
+import pytest
+
+from app.tokens import refresh_postgresql, refresh_tokens
+from tests.databases import Backend
+from tests.oauth2.test_refresh import *  # noqa: F403 - its tests and their fixtures
+
+pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True, scope="session")
+
+
+@pytest.fixture(autouse=True)
+def _in_steps(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refresh_postgresql, "rotate", refresh_tokens.rotate)
