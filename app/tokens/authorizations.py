@@ -11,8 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import network_of
 from app.database.engines import lock
-from app.identity.users import holding
-from app.models import AuthorizationCode, BrowserSession, PendingAuthorization
+from app.models import AuthorizationCode, BrowserSession, Client, PendingAuthorization, User
 from app.security.opaque import generate_secret, hash_secret
 
 PENDING_LIFETIME = timedelta(minutes=30)
@@ -169,10 +168,13 @@ class Code:
     session_ended: bool
 
 
-_HOLD_USER_OF_CODE = holding(
-    select(AuthorizationCode.user_id)
+_HOLD_PARTIES_OF_CODE = (
+    select(User.id)
+    .join_from(AuthorizationCode, User, User.id == AuthorizationCode.user_id)
+    .join(Client, Client.client_id == AuthorizationCode.client_id)
     .where(AuthorizationCode.code_hash == bindparam("code_hash"))
-    .scalar_subquery()
+    .with_for_update(key_share=True, of=User)
+    .suffix_with("FOR KEY SHARE OF clients", dialect="postgresql")
 )
 
 
@@ -182,9 +184,9 @@ async def consume_code(
     """Use the client's code up: of any number of simultaneous uses one succeeds.
 
     Its user is held first, so that a logout or a withdrawal is either seen here or sees what is
-    issued.
+    issued; then the client, as whoever disables it does before ending its codes.
     """
-    await connection.execute(_HOLD_USER_OF_CODE, {"code_hash": hash_secret(code)})
+    await connection.execute(_HOLD_PARTIES_OF_CODE, {"code_hash": hash_secret(code)})
     row = (
         await connection.execute(
             update(AuthorizationCode)

@@ -4,12 +4,14 @@ The session is looked at again in the transaction that writes. Whoever is logged
 changed nothing, and is led to log in.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.identity import users
@@ -22,10 +24,12 @@ from app.models import (
     AuthorizationCode,
     BrowserSession,
     Consent,
+    Login,
     PendingAuthorization,
 )
 from app.server import Server
 from app.tokens import consents
+from app.tokens.authorizations import Code, consume_code
 from tests.clock import TestClock
 from tests.factories import PASSWORD, TestUser, disable_user
 from tests.meanwhile import Meanwhile
@@ -292,6 +296,36 @@ async def test_a_request_of_a_client_that_loses_everything_meanwhile_does_not_wa
     pairs = list(flow.parameters().items())
     assert_error_page(await flow.send(method, pairs), CHANGED)
     assert await waiting(server) == 0
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True, scope="session")
+async def test_a_client_can_be_disabled_while_it_redeems_a_code(
+    flow: CodeFlow, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client's row is held before those of its codes, by either: else a deadlock."""
+    code = await flow.code()
+    disabling: list[asyncio.Task[None]] = []
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+
+    async def disable() -> None:
+        async with operating(server.database, server.clock) as operator:
+            await change_client(operator, "shop", ClientChanges(disabled=True))
+
+    async def be_disabled_then(*arguments: Any) -> Code | None:
+        used = await consume_code(*arguments)
+        disabling.append(asyncio.create_task(disable()))
+        async with server.database.read() as connection:
+            while not await connection.scalar(waiting):
+                pass
+        return used
+
+    monkeypatch.setattr("app.oauth2.grants.authorization_code.consume_code", be_disabled_then)
+    response = await flow.exchange(code)
+    assert response.status_code == 200, response.text
+    await disabling[0]
+    async with server.database.read() as connection:
+        logins = await connection.scalars(select(Login.id).where(Login.ended_at.is_(None)))
+        assert logins.all() == []
 
 
 # Logging out and in
