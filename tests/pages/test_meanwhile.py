@@ -309,7 +309,7 @@ async def test_a_client_can_be_disabled_while_it_redeems_a_code(
 
     async def disable() -> None:
         async with operating(server.database, server.clock) as operator:
-            await change_client(operator, "shop", ClientChanges(disabled=True))
+            await change_client(operator, "shop", {"disabled": True})
 
     async def be_disabled_then(*arguments: Any) -> Code | None:
         used = await consume_code(*arguments)
