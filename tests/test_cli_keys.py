@@ -310,7 +310,7 @@ def test_a_purge_tells_what_it_deleted(latchkey: Latchkey) -> None:
     before = latchkey.json("purge")
     assert {"logins", "revoked_tokens", "signing_keys"} <= set(before)
     assert set(before.values()) == {0}
-    over = datetime.now(UTC) - timedelta(seconds=1)
+    over = datetime.now(UTC) - timedelta(days=1, seconds=1)
     execute(
         insert(RevokedToken).values(token_id="over", expires_at=over),
         insert(RevokedToken).values(token_id="good", expires_at=over + timedelta(hours=1)),

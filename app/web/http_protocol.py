@@ -30,8 +30,9 @@ PIECE = 1024
 more is parsed or read, so that no more wait than fit into one piece."""
 
 CONNECTION_LIMIT = 900
-"""Connections of one worker; a further one is answered 503. Most systems give a process 1024
-files, of which the database has some."""
+"""Connections of one worker. A further one takes the place of the one that has asked for nothing
+the longest, so that nobody keeps others out by being connected; where all are being answered it is
+answered 503. Most systems give a process 1024 files, of which the database has some."""
 
 
 class Flow(FlowControl):
@@ -63,6 +64,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
+        self._quiet_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
@@ -71,10 +73,29 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.flow = Flow(transport)
         # What a client has not taken is known at once, and what is behind it is not made yet.
         transport.set_write_buffer_limits(high=0)
-        if crowded:
+        self._quiet_since = self.loop.time()
+        if crowded and not self._make_room():
             self._close_with(b"503 Service Unavailable", b"Retry-After: %d\r\n" % RETRY_AFTER)
             return
         self._timer = self.loop.call_later(REQUEST_TIMEOUT, self._give_up)
+
+    def _make_room(self) -> bool:
+        """Close the connection that has asked for nothing the longest; False if all are busy."""
+        quiet = [
+            each
+            for each in self.connections
+            if isinstance(each, BoundedHttpProtocol) and each is not self and each.is_quiet
+        ]
+        if not quiet:
+            return False
+        min(quiet, key=lambda each: each._quiet_since).transport.close()
+        return True
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether no request of this connection is being answered."""
+        answered = self._answering is None or self._answering.response_complete
+        return answered and not self.transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no longer."""
@@ -111,6 +132,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Called when a request is answered: go on with what has waited for it."""
         super().on_response_complete()
+        self._quiet_since = self.loop.time()
         if self.flow.full and not self.pipeline:
             self.flow.full = False
             self.flow.resume_reading()

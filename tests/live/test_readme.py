@@ -10,15 +10,8 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import typer
 
-from app.cli import cli
 from tests.live.server import CHEAP_DEVELOPMENT, ROOT, LiveServer
-
-pytestmark = pytest.mark.skipif(
-    "add-scope" not in vars(vars(typer.main.get_command(cli))["commands"]["users"])["commands"],
-    reason="the README's `users add-scope` does not exist yet",
-)
 
 SECTION = (
     (ROOT / "README.md").read_text().split("\n## Protect your own route\n")[1].split("\n## ")[0]
