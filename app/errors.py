@@ -24,10 +24,10 @@
     │       └── NotAUserError     403, whatever the scopes
     └── LoginRefused              wherever a password is checked: wrong, wait, or busy
 
-Both sentences of an error go by keyword, so that no slip shows one in the place of the other:
-``told`` is for the caller, ``reason`` for the log alone. Neither ever holds a credential or repeats
-what was sent. What is refused before or outside of a route, and a login, is told in the format of
-the route's class: see :mod:`app.web.routes`.
+An error takes its sentences by keyword, so that they are not confused: ``told`` is for the caller,
+``reason`` is for the log alone. Neither ever holds a credential or repeats what was sent. A login
+that is refused, and whatever goes wrong outside of a route, is told in the format of the route's
+class: see :mod:`app.web.routes`.
 """
 
 import re
@@ -387,13 +387,13 @@ class NotAUserError(InsufficientScopeError):
 
 
 class LoginRefused(AnsweredError):
-    """Nobody logs in, at any door. What is said of it is up to the class of the door's route."""
+    """A password was not accepted. The class of the route decides how that is told."""
 
     def __init__(
         self, why: Literal["wrong", "wait", "busy"], *, reason: str, retry_after: int = RETRY_AFTER
     ) -> None:
-        """``why`` is all that is told: the name or the password is wrong, or too many failed, or
-        too many wait already. ``retry_after`` is in seconds.
+        """``why``: the name or the password is wrong, or too many attempts have failed, or too many
+        are waiting already. ``retry_after`` is in seconds.
         """
         super().__init__(reason=reason)
         self.why = why

@@ -1,7 +1,7 @@
 """What comes next for an authorization request: the table behind the code flow, as one function.
 
-It knows no HTTP and no database: whoever calls it has looked everything up, in the transaction in
-which the step is performed (:mod:`app.pages.code_flow`).
+It knows neither HTTP nor the database: the caller looks everything up, in the transaction in which
+the step is performed (:mod:`app.pages.code_flow`).
 """
 
 from collections.abc import Collection, Sequence

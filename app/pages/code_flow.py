@@ -2,7 +2,7 @@
 
 A valid request is answered at once if nobody has to be asked anything. Else it is stored, and from
 then on the browser carries only its key: through the login, through the consent, to the redirect.
-What is next says :func:`~app.oauth2.next_step.next_step`; :func:`proceed` performs it.
+:func:`~app.oauth2.next_step.next_step` says what is next, and :func:`proceed` performs it.
 """
 
 from collections.abc import Collection, Mapping
@@ -56,7 +56,7 @@ async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredCli
 
 
 async def look_ahead(browser: Browser, pending: Pending, client: RegisteredClient) -> Step:
-    """The next step as things are, to choose a page by: :func:`proceed` judges for itself."""
+    """The next step as things stand, to choose a page by; :func:`proceed` decides again."""
     async with browser.server.database.read() as connection:
         return await _decide(connection, browser, browser.session, pending, client)
 
@@ -66,7 +66,7 @@ async def proceed(
 ) -> Response:
     """Perform the next step: the login page, the consent page, or the client's answer.
 
-    It is decided in the transaction that brings it about, by what is true there. Raises
+    The step is decided in the transaction that performs it. Raises
     :class:`PageError` if the request was answered meanwhile.
     """
 

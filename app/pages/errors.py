@@ -68,7 +68,7 @@ class PageRoute(ApiRoute):
 
     @classmethod
     def http_error(cls, status: int, sentence: str) -> AnsweredError:
-        """A page for what a browser can send too much of; no browser sends another method."""
+        """A page for the limits that a browser can run into."""
         if status not in TITLES:
             return super().http_error(status, sentence)
         advice = "Go back, and try again. If it happens again, remove this site's cookies."
@@ -76,7 +76,7 @@ class PageRoute(ApiRoute):
 
     @classmethod
     def outage(cls) -> AnsweredError:
-        """A page, without the form: what was typed is not sent again by itself."""
+        """A page that says so."""
         return PageError(
             "This service has an interruption",
             "It should be over soon. Wait a moment, then load this page again.",

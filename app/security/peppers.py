@@ -1,4 +1,4 @@
-"""Peppers: secrets outside of the database, without which its hashes of passwords are of no use."""
+"""Peppers: secrets kept outside the database, without which its password hashes are useless."""
 
 import hashlib
 import hmac

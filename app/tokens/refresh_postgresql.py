@@ -1,7 +1,7 @@
 """The rotation of :mod:`app.tokens.refresh_tokens` in one statement, for PostgreSQL.
 
-One round trip in place of six. Nothing needs it: ``refresh_tokens.rotate`` in its place does the
-same, and is what to read and to change first.
+An optimisation: one round trip in place of six. ``refresh_tokens.rotate`` does the same on either
+database; read and change that one first.
 """
 
 from collections.abc import Sequence

@@ -276,8 +276,8 @@ async def rotate(
     ``grace`` is how long a token that was just used may come again, for a client that lost the
     answer: as long as no successor was used, and only a few times. Of the successors one is used.
 
-    This is good for both databases, and says what is meant. PostgreSQL has a faster form of it in
-    :mod:`app.tokens.refresh_postgresql`.
+    This is the reference, for both databases. :mod:`app.tokens.refresh_postgresql` has a faster
+    form of it for PostgreSQL.
     """
     successor = generate_secret()
     consume = consuming(len(scopes), bool(grace), database.is_sqlite)

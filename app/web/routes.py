@@ -2,8 +2,8 @@
 
     router = APIRouter(route_class=OAuth2Route)
 
-The class also speaks where no route is entered: for a method that the path does not answer, and for
-a body that is too large. So :func:`learn_classes` notes once which path has which class.
+The class also applies where no route is entered: to a method that the path does not answer, or to a
+body that is too large. So :func:`learn_classes` notes once which class each path has.
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ from app.errors import (
 
 
 class ApiRoute(APIRoute):
-    """RFC 9457: what a route speaks that has no other class, and an address that has no route."""
+    """RFC 9457: the format of every route without another class, and of paths without a route."""
 
     @classmethod
     def http_error(cls, status: int, sentence: str) -> AnsweredError:
@@ -38,7 +38,7 @@ class ApiRoute(APIRoute):
 
     @classmethod
     def login_refused(cls, refusal: LoginRefused) -> AnsweredError:
-        """A password that was not taken, of whoever is logged in already."""
+        """The password of someone who is already logged in was not accepted."""
         if refusal.why == "wait":
             return TooManyAttemptsError(refusal.retry_after, reason=refusal.reason)
         if refusal.why == "busy":
@@ -52,7 +52,7 @@ class ApiRoute(APIRoute):
 
     @classmethod
     def lost_reference(cls) -> AnsweredError:
-        """Somebody else deleted what this was about."""
+        """Somebody else deleted what this refers to."""
         return ConflictError(told="Somebody else was faster. Try again.")
 
 
@@ -86,7 +86,7 @@ class OAuth2Route(ApiRoute):
 
 
 class CrossOriginRoute(ApiRoute):
-    """Called by programs in browsers, too, which come from other origins: see :mod:`.cors`."""
+    """Also called by programs in browsers, from other origins: see :mod:`app.web.cors`."""
 
 
 class CrossOriginOAuth2Route(CrossOriginRoute, OAuth2Route):
