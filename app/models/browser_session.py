@@ -3,10 +3,10 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, UserId
 
 
 class BrowserSession(Base):
@@ -16,9 +16,7 @@ class BrowserSession(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    user_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), index=True
-    )
+    user_id: Mapped[UserId] = mapped_column(index=True)
     created_at: Mapped[datetime]
     """When the password was typed: the ``auth_time`` of what is issued through this session."""
     expires_at: Mapped[datetime] = mapped_column(index=True)
