@@ -149,7 +149,7 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
         introspect=row.introspect,
         enabled=row.disabled_at is None,
         security_stamp=row.security_stamp,
-        secrets=tuple(StoredSecret(*secret) for secret in secrets),
+        secrets=tuple(StoredSecret(**secret) for secret in secrets.mappings()),
     )
 
 

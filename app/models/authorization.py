@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, ClientId, UserId
 
 
 class PendingAuthorization(Base):
@@ -20,9 +20,7 @@ class PendingAuthorization(Base):
     __table_args__ = (Index(None, "network_hash", "created_at"),)
 
     key_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
-    )
+    client_id: Mapped[ClientId] = mapped_column(index=True)
     network_hash: Mapped[str | None] = mapped_column(String(64))
     """Where it came from: how many wait from one network is bounded."""
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -36,12 +34,8 @@ class AuthorizationCode(Base):
     __tablename__ = "authorization_codes"
 
     code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
-    )
-    user_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), index=True
-    )
+    client_id: Mapped[ClientId] = mapped_column(index=True)
+    user_id: Mapped[UserId] = mapped_column(index=True)
     session_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("browser_sessions.id", ondelete="CASCADE"), index=True
     )
@@ -63,11 +57,7 @@ class Consent(Base):
 
     __tablename__ = "consents"
 
-    user_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True, index=True
-    )
+    user_id: Mapped[UserId] = mapped_column(primary_key=True)
+    client_id: Mapped[ClientId] = mapped_column(primary_key=True, index=True)
     scope: Mapped[str] = mapped_column(String(128), primary_key=True)
     granted_at: Mapped[datetime]

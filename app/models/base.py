@@ -1,11 +1,21 @@
 """What all tables share: names of constraints, and times that are always aware and UTC."""
 
 import secrets
+import uuid
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
-from sqlalchemy import DateTime, Dialect, Index, MetaData, String, TypeDecorator, text
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    TypeDecorator,
+    text,
+)
+from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -49,6 +59,13 @@ class ScopeSet(TypeDecorator[frozenset[str]]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> frozenset[str]:
         """The scopes."""
         return frozenset((value or "").split())
+
+
+UserId = Annotated[uuid.UUID, mapped_column(ForeignKey("users.id", ondelete="CASCADE"))]
+"""Of a row that goes with its user."""
+
+ClientId = Annotated[str, mapped_column(ForeignKey("clients.client_id", ondelete="CASCADE"))]
+"""Of a row that goes with its client."""
 
 
 def generate_stamp() -> str:

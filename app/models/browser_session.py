@@ -3,10 +3,10 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, UserId
 
 
 class BrowserSession(Base):
@@ -17,7 +17,7 @@ class BrowserSession(Base):
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    user_id: Mapped[UserId]
     created_at: Mapped[datetime]
     """When the password was typed: the ``auth_time`` of what is issued through this session."""
     expires_at: Mapped[datetime] = mapped_column(index=True)

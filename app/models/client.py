@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import JSON, ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, by_state, generate_stamp
+from app.models.base import Base, ClientId, by_state, generate_stamp
 
 
 class Client(Base):
@@ -43,9 +43,7 @@ class ClientSecret(Base):
     __tablename__ = "client_secrets"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
-    )
+    client_id: Mapped[ClientId] = mapped_column(index=True)
     secret_hash: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
@@ -56,8 +54,6 @@ class ClientScope(Base):
 
     __tablename__ = "client_scopes"
 
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True
-    )
+    client_id: Mapped[ClientId] = mapped_column(primary_key=True)
     scope: Mapped[str] = mapped_column(ForeignKey("scopes.name"), primary_key=True, index=True)
     is_default: Mapped[bool] = mapped_column(default=False)

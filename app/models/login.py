@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, ClientId, UserId
 
 
 class Login(Base):
@@ -19,10 +19,8 @@ class Login(Base):
     __table_args__ = (Index(None, "user_id", "created_at", "id"),)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    user_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
-    client_id: Mapped[str] = mapped_column(
-        ForeignKey("clients.client_id", ondelete="CASCADE"), index=True
-    )
+    user_id: Mapped[UserId]
+    client_id: Mapped[ClientId] = mapped_column(index=True)
     session_id: Mapped[uuid.UUID | None] = mapped_column(
         ForeignKey("browser_sessions.id", ondelete="SET NULL"), index=True
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, by_state, generate_stamp
+from app.models.base import Base, UserId, by_state, generate_stamp
 
 
 class User(Base):
@@ -42,7 +42,5 @@ class UserScope(Base):
 
     __tablename__ = "user_scopes"
 
-    user_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("users.id", ondelete="CASCADE"), primary_key=True
-    )
+    user_id: Mapped[UserId] = mapped_column(primary_key=True)
     scope: Mapped[str] = mapped_column(ForeignKey("scopes.name"), primary_key=True, index=True)

@@ -24,6 +24,7 @@ from tests.management.operators import (
     THE_LAST,
     TOO_GREAT,
     add_somebody,
+    assert_invalid,
     assert_refused,
     events,
     token_of,
@@ -162,7 +163,8 @@ async def test_no_client_takes_the_name_of_the_command_line(
     """What it did would look like the operator's work in the audit trail."""
     body = {"client_id": "operator", "name": "App", "grant_types": ["client_credentials"]}
     response = await http.post("/clients", json=body, headers=headers)
-    assert_refused(response, 422, "this client id is what the audit trail calls the command line")
+    reason = "this client id is what the audit trail calls the command line"
+    assert_invalid(response, ("body.client_id", reason))
 
 
 async def test_nobody_gives_themselves_a_scope_that_they_do_not_have(

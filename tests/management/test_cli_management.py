@@ -21,6 +21,7 @@ from app.cli import cli
 from app.database.migrations import ROOT
 from app.main import create_app
 from app.models import Client
+from app.security.passwords import PasswordHasher
 from app.server import Server
 from tests.clock import TestClock
 from tests.commands import development
@@ -114,6 +115,20 @@ def test_a_name_can_neither_break_nor_steer_the_terminal_of_an_operator(
         assert result.exit_code == 0, result.output
         assert shown in result.stdout
         assert name == shown or name not in result.stdout
+
+
+def test_a_command_that_checks_no_password_starts_no_threads_to_hash_one(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, ada: dict[str, Any], robot: dict[str, Any]
+) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a hasher was made")
+
+    monkeypatch.setattr(PasswordHasher, "__init__", refuse)
+    assert shell.json("users", "list")[0]["id"] == ada["id"]
+    assert shell.json("users", "add-scope", "ada", "items:read")["id"] == ada["id"]
+    assert shell.json("clients", "show", "robot")["created_at"] == robot["created_at"]
+    for command in (("scopes", "list"), ("keys", "list"), ("audit", "list"), ("db", "check")):
+        assert shell(*command).exit_code == 0
 
 
 def test_no_users_are_an_empty_list(shell: Shell) -> None:

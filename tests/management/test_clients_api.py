@@ -433,6 +433,20 @@ async def test_a_new_client_that_the_service_refuses_is_not_repeated(
     assert GIVEN_SECRET not in response.text
 
 
+async def test_a_client_is_registered_for_each_grant_of_the_token_endpoint_and_for_no_other(
+    http: httpx2.AsyncClient, as_admin: dict[str, str]
+) -> None:
+    """The list of grants is written down once."""
+    metadata = (await http.get("/.well-known/oauth-authorization-server")).json()
+    grants = metadata["grant_types_supported"]
+    created, _ = await create(http, as_admin, grant_types=grants, redirect_uris=[CALLBACK])
+    assert created["client"]["grant_types"] == grants
+    schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    assert schemas["NewClient"]["properties"]["grant_types"]["items"]["enum"] == grants
+    patched = schemas["ClientPatch"]["properties"]["grant_types"]["anyOf"][0]
+    assert patched["items"]["enum"] == grants
+
+
 async def test_a_new_client_is_told_of_all_the_rules_that_it_breaks_at_once(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
