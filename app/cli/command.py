@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.clock import Clock
 from app.errors import Problem
+from app.feature import Feature
 from app.identity.scopes import ScopeRefusedError
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
@@ -23,6 +25,9 @@ from app.settings import Settings, SettingsError, load_settings
 Result = TypeVar("Result")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+
+features: ContextVar[Sequence[Feature]] = ContextVar("features")
+"""What this command line was made with: see :func:`app.cli.command_line`."""
 
 REFUSED = 1
 
@@ -64,7 +69,7 @@ def settings() -> Settings:
 
 @asynccontextmanager
 async def _opened(settings: Settings) -> AsyncGenerator[Server]:
-    server = Server(settings, Clock())
+    server = Server(settings, Clock(), features.get())
     try:
         yield server
     finally:

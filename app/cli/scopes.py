@@ -52,7 +52,12 @@ def delete(
 
     async def work(server: Server) -> dict[str, Any]:
         async with operating(server.database, server.clock) as operator:
-            await delete_scope(operator, name)
+            await delete_scope(
+                operator,
+                name,
+                built_in=server.built_in_scopes,
+                holders=server.scope_holders,
+            )
         return {"name": name, "deleted": True}
 
     show(run(work), json)

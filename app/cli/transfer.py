@@ -49,7 +49,7 @@ def import_records(
 
     async def work(server: Server) -> dict[str, int]:
         async with operating(server.database, server.clock) as operator:
-            return await import_document(operator, document)
+            return await import_document(operator, document, server.revocations)
 
     show(run(work), json)
 

@@ -1,22 +1,20 @@
 """Demo data: users and clients whose secrets are printed in the documents. Development only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Problem
-from app.identity.digest import set_digest_credential
+from app.feature import Feature
 from app.identity.registration import Registration, create_client
-from app.identity.scopes import list_scopes
+from app.identity.scopes import SPEAK_OF_A_USER, list_scopes
 from app.identity.users import create_user, find_account
-from app.management.api_keys import create_api_key, lifetime_of_key
 from app.management.authority import Actor
-from app.models import ApiKey, Client, ClientSecret, User
+from app.models import Client, ClientSecret, User
 from app.security.opaque import hash_secret
-from app.security.passwords import PasswordHasher
 from app.server import Server
 
 
@@ -31,20 +29,8 @@ class DemoUser:
     disabled: bool = False
 
 
-_ALICE_SCOPES = (
-    "openid",
-    "profile",
-    "email",
-    "offline_access",
-    "account",
-    "items:read",
-    "items:write",
-    "api-keys:read",
-    "api-keys:write",
-)
-
 DEMO_USERS = (
-    DemoUser("alice", "alice-in-wonderland", _ALICE_SCOPES),
+    DemoUser("alice", "alice-in-wonderland", SPEAK_OF_A_USER),
     DemoUser("admin", "administrator-in-development"),
     DemoUser("disabled", "disabled-in-development", ("profile",), disabled=True),
 )
@@ -58,7 +44,7 @@ DEMO_CLIENTS = (
         is_public=True,
         grant_types=("password", "refresh_token"),
         every_scope=True,
-        default_scopes=("profile", "email", "items:read"),
+        default_scopes=("profile", "email"),
     ),
     Registration(
         client_id="swagger-ui",
@@ -66,7 +52,7 @@ DEMO_CLIENTS = (
         is_public=True,
         grant_types=("password", "authorization_code", "refresh_token"),
         every_scope=True,
-        default_scopes=("openid", "profile", "email", "items:read"),
+        default_scopes=("openid", "profile", "email"),
     ),
     Registration(
         client_id="demo-web",
@@ -74,7 +60,7 @@ DEMO_CLIENTS = (
         name="Demo web application",
         grant_types=("password", "authorization_code", "refresh_token"),
         redirect_uris=(_CALLBACK, "http://localhost:9000/callback"),
-        scopes=("openid", "offline_access", "items:read", "items:write"),
+        scopes=("openid", "offline_access"),
         default_scopes=("profile", "email"),
     ),
     Registration(
@@ -82,8 +68,7 @@ DEMO_CLIENTS = (
         client_secret="demo-service-secret-for-development-only",
         name="Demo service",
         grant_types=("client_credentials",),
-        scopes=("items:write", "users:read"),
-        default_scopes=("items:read",),
+        scopes=("users:read",),
         introspect="any",
     ),
     Registration(
@@ -92,13 +77,33 @@ DEMO_CLIENTS = (
         is_public=True,
         grant_types=("authorization_code", "refresh_token"),
         redirect_uris=(_CALLBACK,),
-        scopes=("openid", "items:read"),
+        scopes=("openid",),
         default_scopes=("profile", "email"),
     ),
 )
 
-DEMO_API_KEY = "lk_demo_alice_development_only"
-DEMO_DIGEST_PASSWORD = "alice-digest-in-development"
+
+def demo_users(features: Sequence[Feature]) -> Sequence[DemoUser]:
+    """The users, with the scopes that the features ask for."""
+    alice, *others = DEMO_USERS
+    scopes = dict.fromkeys(scope for each in features for scope in each.scopes)
+    return [replace(alice, scopes=(*alice.scopes, *scopes)), *others]
+
+
+def demo_clients(features: Sequence[Feature]) -> Sequence[Registration]:
+    """The clients, with the scopes that the features give them."""
+    clients = {str(client.client_id): client for client in DEMO_CLIENTS}
+    for feature in features:
+        for name, scopes in feature.demo.client_scopes.items():
+            clients[name] = replace(clients[name], scopes=(*clients[name].scopes, *scopes))
+        for name, scopes in feature.demo.default_scopes.items():
+            defaults = (*clients[name].default_scopes, *scopes)
+            clients[name] = replace(clients[name], default_scopes=defaults)
+    # Whoever acts for itself and asks for nothing has to be given something.
+    return [
+        replace(client, default_scopes=client.default_scopes or client.scopes)
+        for client in clients.values()
+    ]
 
 
 async def seed_demo(operator: Actor, server: Server) -> None:
@@ -107,7 +112,7 @@ async def seed_demo(operator: Actor, server: Server) -> None:
         raise Problem("demo data is for development: set LATCHKEY_ENVIRONMENT=development")
     connection, now = operator.connection, operator.now
     every_scope = list(await list_scopes(connection))
-    for user in DEMO_USERS:
+    for user in demo_users(server.features):
         if await find_account(connection, user.username) is None:
             user_id = await create_user(
                 connection,
@@ -118,56 +123,37 @@ async def seed_demo(operator: Actor, server: Server) -> None:
                 now=now,
             )
             if user.username == "alice":
-                await _give_alice_more(operator, server)
+                await _equip_alice(operator, server)
             if user.disabled:
                 await connection.execute(
                     update(User).where(User.id == user_id).values(disabled_at=now)
                 )
-    for client in DEMO_CLIENTS:
+    for client in demo_clients(server.features):
         known = select(exists().where(Client.client_id == client.client_id))
         if not await connection.scalar(known):
             await create_client(connection, client, now)
 
 
-async def _give_alice_more(operator: Actor, server: Server) -> None:
-    """An API key and a Digest credential."""
-    connection, realm = operator.connection, server.settings.realm
-    alice = await find_account(connection, "alice")
+async def _equip_alice(operator: Actor, server: Server) -> None:
+    alice = await find_account(operator.connection, "alice")
     assert alice is not None, "she was just added"  # noqa: S101
-    await create_api_key(
-        operator,
-        owner=alice,
-        permitted=alice.scopes,
-        name="demo",
-        scopes=("items:read", "items:write"),
-        lifetime=lifetime_of_key(None, server.settings.api_key_ttl),
-        key=DEMO_API_KEY,
-    )
-    await set_digest_credential(
-        connection,
-        server.encryption,
-        user_id=alice.id,
-        username=alice.username,
-        password=DEMO_DIGEST_PASSWORD,
-        realm=realm,
-        now=operator.now,
-    )
+    for feature in server.features:
+        if feature.demo.equip:
+            await feature.demo.equip(operator, server.settings, alice)
 
 
-async def demo_is_present(connection: AsyncConnection, passwords: PasswordHasher) -> bool:
+async def demo_is_present(connection: AsyncConnection, server: Server) -> bool:
     """Whether a secret or a password that the documents print opens something here."""
-    known_key = exists().where(
-        ApiKey.key_hash == hash_secret(DEMO_API_KEY), ApiKey.revoked_at.is_(None)
-    )
-    if await connection.scalar(select(known_key)):
-        return True
+    for feature in server.features:
+        if feature.demo.is_present and await feature.demo.is_present(connection):
+            return True
     printed = [hash_secret(c.client_secret) for c in DEMO_CLIENTS if c.client_secret]
     known = select(exists().where(ClientSecret.secret_hash.in_(printed)))
     if await connection.scalar(known):
         return True
     for user in DEMO_USERS:
         account = await find_account(connection, user.username)
-        if account and (await passwords.verify(user.password, account.password_hash))[0]:
+        if account and (await server.passwords.verify(user.password, account.password_hash))[0]:
             return True
     return False
 
@@ -178,7 +164,7 @@ async def refuse_demo_data(server: Server, host: str) -> None:
     if settings.development and (_is_loopback(host) or settings.allow_demo_on_network):
         return
     async with server.database.read() as connection:
-        if not await demo_is_present(connection, server.passwords):
+        if not await demo_is_present(connection, server):
             return
     if settings.development:
         raise Problem(

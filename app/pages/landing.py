@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.operations.demo import DEMO_CLIENTS, DEMO_USERS, demo_is_present
+from app.operations.demo import DEMO_CLIENTS, demo_is_present, demo_users
 from app.pages.rendering import render
 from app.server import CurrentServer, Reading
 
@@ -15,7 +15,7 @@ async def landing(server: CurrentServer, reading: Reading) -> Response:
     return render(
         "landing.html",
         issuer=server.settings.issuer,
-        demo=await demo_is_present(reading, server.passwords),
-        users=DEMO_USERS,
+        demo=await demo_is_present(reading, server),
+        users=demo_users(server.features),
         clients=DEMO_CLIENTS,
     )

@@ -1,7 +1,7 @@
 """From an error to its answer."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -21,12 +21,11 @@ from app.errors import (
     UnavailableError,
 )
 from app.log import get_logger
-from app.web.middleware import PROTOCOL_PATHS
 
 log = get_logger("latchkey")
 
 
-def add_error_handlers(app: FastAPI, realm: str) -> None:
+def add_error_handlers(app: FastAPI, realm: str, protocol_paths: Collection[str]) -> None:
     """Teach ``app`` to answer every error in its caller's format."""
 
     @app.exception_handler(LatchkeyError)
@@ -56,7 +55,7 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
         if error.status_code == 405:
             headers["Allow"] = ", ".join(sorted(_methods_of(request)))
         sentence = _SENTENCES.get(error.status_code, str(error.detail))
-        if request.url.path in PROTOCOL_PATHS:
+        if request.url.path in protocol_paths:
             protocol_error = InvalidRequestError(description=sentence)
             headers.update(protocol_error.headers(realm))
             return JSONResponse(protocol_error.content(), error.status_code, headers)
@@ -66,12 +65,12 @@ def add_error_handlers(app: FastAPI, realm: str) -> None:
         )
 
     async def database_error(request: Request, error: Exception) -> Response:
-        if lost_a_reference(error) and request.url.path not in PROTOCOL_PATHS:
+        if lost_a_reference(error) and request.url.path not in protocol_paths:
             return await answer(request, ConflictError("Somebody else was faster. Try again."))
         if not is_outage(error) and not lost_a_reference(error):
             raise error
         log.error("the database does not answer", kind=type(error).__name__)
-        if request.url.path in PROTOCOL_PATHS:
+        if request.url.path in protocol_paths:
             return await answer(request, TemporarilyUnavailableError())
         return await answer(
             request, UnavailableError("The database does not answer. Try again in a moment.")

@@ -6,6 +6,7 @@ all of this together.
 
 import secrets
 import time
+from collections.abc import Collection
 
 import structlog
 from starlette.datastructures import MutableHeaders
@@ -37,10 +38,13 @@ HSTS = "max-age=31536000"
 class Surroundings:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, *, body_limit: int, https: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, *, body_limit: int, https: bool, protocol_paths: Collection[str]
+    ) -> None:
         """``body_limit`` is in bytes; ``https`` says that the issuer is reached through TLS."""
         self._app = app
         self._body_limit = body_limit
+        self._protocol_paths = protocol_paths
         self._headers = {**SECURITY_HEADERS}
         if https:
             self._headers["Strict-Transport-Security"] = HSTS
@@ -78,7 +82,8 @@ class Surroundings:
             log.exception("unexpected fault")
             if status:
                 raise
-            await server_fault(scope["path"], request_id)(scope, receive, send_with_headers)
+            in_protocol = scope["path"] in self._protocol_paths
+            await server_fault(in_protocol, request_id)(scope, receive, send_with_headers)
         finally:
             client = scope.get("client")
             access_log.info(
@@ -92,22 +97,14 @@ class Surroundings:
             structlog.contextvars.unbind_contextvars("request_id")
 
 
-PROTOCOL_PATHS = frozenset(
-    {
-        "/token",
-        "/revoke",
-        "/introspect",
-        "/schemes/oauth2/password-form",
-        "/schemes/oauth2/password-form-strict",
-    }
-)
+PROTOCOL_PATHS = ("/token", "/revoke", "/introspect")
 """Whose errors, all of them, are written as RFC 6749 section 5.2 says."""
 
 
-def server_fault(path: str, request_id: str) -> JSONResponse:
+def server_fault(in_protocol: bool, request_id: str) -> JSONResponse:
     """The answer to an unexpected fault: nothing but where to find it in the log."""
     detail = f"An unexpected fault. The log has it under the request id {request_id}."
-    if path in PROTOCOL_PATHS:
+    if in_protocol:
         content = {"error": "server_error", "error_description": detail}
         return JSONResponse(content, 500, {"Pragma": "no-cache"})
     return JSONResponse(Problem(detail, 500).content(), 500, media_type="application/problem+json")

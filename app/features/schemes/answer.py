@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field
 
 from app.audit.trail import Event, Origin
 from app.errors import LatchkeyError, Problem, TooManyAttemptsError, UnavailableError
+from app.features.api_keys.service import KeyHolder, find_key_holder
 from app.identity.users import Account
 from app.login.authentication import AuthenticationError, Door
 from app.login.throttle import TooManyFailuresError
-from app.management.api_keys import KeyHolder, find_key_holder
 from app.oauth2.bearer import CurrentUser
 from app.security.passwords import QueueFullError
 from app.server import Server

@@ -1,0 +1,102 @@
+"""``latchkey api-keys``: credentials of users' own programs."""
+
+import uuid
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.cli.command import Json, run, show, show_list
+from app.errors import NotFoundError
+from app.features.api_keys.service import (
+    create_api_key,
+    lifetime_of_key,
+    list_api_keys,
+    revoke_api_key,
+)
+from app.identity.users import Account, find_account
+from app.management.authority import operating
+from app.server import Server
+from app.settings import TEN_YEARS
+
+cli = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+
+Username = Annotated[str, typer.Argument(help="The owner. Compared without regard to case.")]
+
+
+@cli.command("create")
+def create(
+    username: Username,
+    name: Annotated[str, typer.Option(help="What the owner knows it by.")] = "command line",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="A scope of the owner; may be repeated.")
+    ] = None,
+    expires_in: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=TEN_YEARS,
+            help="Seconds, at most LATCHKEY_API_KEY_TTL, which is also taken without it.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make an API key and print it, this once."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with operating(server.database, server.clock) as operator:
+            owner = await _find(operator.connection, username)
+            record, key = await create_api_key(
+                operator,
+                owner=owner,
+                permitted=owner.scopes,
+                name=name,
+                scopes=scope or (),
+                lifetime=lifetime_of_key(expires_in, server.settings.api_key_ttl),
+            )
+        return {**_plain(asdict(record)), "key": key}
+
+    show(run(work), json, "The key is shown this once.")
+
+
+@cli.command("list")
+def show_keys(
+    username: Annotated[str | None, typer.Argument(help="Only the keys of this user.")] = None,
+    json: Json = False,
+) -> None:
+    """List API keys, newest first."""
+
+    async def work(server: Server) -> list[dict[str, Any]]:
+        async with server.database.read() as connection:
+            owner_id = None if username is None else (await _find(connection, username)).id
+            records = await list_api_keys(connection, owner_id)
+        return [_plain(asdict(record)) for record in records]
+
+    show_list(run(work), json)
+
+
+@cli.command("revoke")
+def revoke(
+    key_id: Annotated[uuid.UUID, typer.Argument(help="From `api-keys list`.")],
+    json: Json = False,
+) -> None:
+    """Make an API key useless, at once."""
+
+    async def work(server: Server) -> dict[str, Any]:
+        async with operating(server.database, server.clock) as operator:
+            await revoke_api_key(operator, None, key_id)
+        return {"id": str(key_id), "revoked": True}
+
+    show(run(work), json)
+
+
+async def _find(connection: AsyncConnection, username: str) -> Account:
+    account = await find_account(connection, username)
+    if account is None:
+        raise NotFoundError(f"there is no user {username!r}")
+    return account
+
+
+def _plain(record: dict[str, Any]) -> dict[str, Any]:
+    return {**record, "id": str(record["id"]), "scopes": list(record["scopes"])}
