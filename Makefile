@@ -14,7 +14,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := uv
 
-.PHONY: help run test coverage check format bench migration lock openapi clean
+.PHONY: help run test coverage check subtract format bench migration lock openapi clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -37,6 +37,9 @@ check: $(VENV)/.dev ## Lint, format, types, import layers, migrations match mode
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(PY) -m scripts.check_migrations
+
+subtract: $(VENV)/.dev ## Delete features from a copy, one by one and in pairs: the rest stays whole
+	@$(PY) -m scripts.subtract_features
 
 format: $(VENV)/.dev ## Format, and mend what the linter can mend
 	@$(VENV)/bin/ruff format .

@@ -1,7 +1,7 @@
 """The application: what it is made of, in the order in which it is read."""
 
 import gc
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
@@ -9,10 +9,10 @@ from fastapi import FastAPI
 from uvicorn._types import ASGI3Application
 
 from app import VERSION
-from app.api import api_keys, audit, clients, me, scopes, users
+from app.api import audit, clients, me, scopes, users
 from app.clock import Clock
-from app.features.items import router as items_router
-from app.features.schemes import scheme_routers
+from app.feature import Feature
+from app.features import FEATURES
 from app.oauth2 import introspection, jwks, revocation
 from app.oauth2.metadata import metadata_router
 from app.oauth2.token import token_router
@@ -38,10 +38,14 @@ Press **Authorize**, log in, and try the operations with a padlock.
 """
 
 
-def create_app(settings: Settings | None = None, clock: Clock | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    clock: Clock | None = None,
+    features: Sequence[Feature] = FEATURES,
+) -> FastAPI:
     """The ASGI application, with the settings of the environment unless some are given."""
     settings = settings or load_settings()
-    server = Server(settings, clock or Clock())
+    server = Server(settings, clock or Clock(), features)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
@@ -83,14 +87,13 @@ def create_app(settings: Settings | None = None, clock: Clock | None = None) -> 
     app.include_router(discovery_router(settings))
     for page in (authorize, login, consent, logout, account, assets):
         app.include_router(page.router)
-    for management in (api_keys, users, clients, scopes, audit):
+    for management in (users, clients, scopes, audit):
         app.include_router(management.router)
-    app.include_router(items_router.router)
     app.include_router(health.router)
     if settings.metrics:
         app.include_router(measuring.router)
-    if settings.demo_routes:
-        for router in scheme_routers(server):
+    for feature in features:
+        for router in feature.routers(settings, server.clock) if feature.routers else ():
             app.include_router(router)
     if settings.docs:
         app.include_router(docs.router)

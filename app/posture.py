@@ -1,6 +1,10 @@
-"""What each posture permits: the one table of it, which ``docs/security.md`` repeats."""
+"""What a deployment leaves open: what each posture permits, and how a finding is told.
+
+``docs/security.md`` repeats the table.
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
@@ -32,3 +36,26 @@ WHO_MAY: Mapping[Liberty, Mapping[Posture, str]] = {
 def permits(posture: Posture, liberty: Liberty) -> bool:
     """Whether a client that was given ``liberty`` may take it."""
     return WHO_MAY[liberty][posture] != NOBODY
+
+
+class Severity(StrEnum):
+    """How much it matters in production; the worst comes first."""
+
+    UNSAFE = "unsafe"
+    """Nobody should serve like this."""
+    WARNING = "warning"
+    """It may be meant; then somebody should know why."""
+    NOTE = "note"
+    """Good to know."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is open, in words for an operator. Never holds a secret."""
+
+    severity: Severity
+    check: str
+    """A word by which scripts know it."""
+    found: str
+    why: str
+    fix: str

@@ -1,21 +1,24 @@
 """What one worker holds for all its requests, and the aliases by which routes ask for it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.audit.batch import AuditBatch
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.migrations import schema_state
+from app.feature import Feature
 from app.identity.clients import Clients
-from app.identity.scopes import Scopes
+from app.identity.scopes import BUILT_IN, Scopes
 from app.login.authentication import Authenticator
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
 from app.login.throttle import LoginThrottle
+from app.management.users import Revoke
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.form_tokens import FormTokens
 from app.security.jwt import Algorithm
@@ -33,8 +36,9 @@ if TYPE_CHECKING:
 class Server:
     """Settings, clock, database, and what is kept in memory. Nothing here is the only copy."""
 
-    def __init__(self, settings: Settings, clock: Clock) -> None:
+    def __init__(self, settings: Settings, clock: Clock, features: Sequence[Feature] = ()) -> None:
         """Open nothing yet: see :meth:`start`."""
+        self.features = features
         self.settings = settings
         self.clock = clock
         self.database = Database(settings.database_url)
@@ -71,7 +75,8 @@ class Server:
             if await schema_state(connection) in ("missing", "older"):
                 raise SettingsError("the database is not migrated: run `latchkey db upgrade`")
         try:
-            await renew_encryption(self.database, self.encryption)
+            renewals = [each.renew for each in self.features if each.renew]
+            await renew_encryption(self.database, self.encryption, renewals)
         except UndecryptableError:
             raise SettingsError(
                 "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
@@ -88,6 +93,23 @@ class Server:
     def signing_algorithms(self) -> frozenset[Algorithm]:
         """What this server cannot do without a key for."""
         return frozenset({self.settings.access_token_alg, DEFAULT_ALGORITHM})
+
+    @property
+    def built_in_scopes(self) -> frozenset[str]:
+        """What the routes ask for."""
+        return BUILT_IN.union(*(each.scopes for each in self.features))
+
+    @property
+    def scope_holders(self) -> Mapping[str, InstrumentedAttribute[str]]:
+        """What can have a scope, besides users and clients."""
+        return {
+            name: column for each in self.features for name, column in each.scope_holders.items()
+        }
+
+    @property
+    def revocations(self) -> Sequence[Revoke]:
+        """What ends when somebody else gives a user another password."""
+        return [each.revoke for each in self.features if each.revoke]
 
     async def close(self) -> None:
         """Let go of connections and threads."""

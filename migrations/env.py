@@ -10,6 +10,7 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
+import app.features  # noqa: F401 - with the features come their tables
 from app.database.engines import driver_url
 from app.database.sqlite_driver import create_for_owner
 from app.models import Base

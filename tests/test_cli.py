@@ -15,7 +15,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.testing import CliRunner, Result
 
-from app.cli import cli
+from app.__main__ import cli
 from app.clock import Clock
 from app.database.engines import Database
 from app.errors import InvalidError

@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import insert, update
 from typer.testing import CliRunner, Result
 
+from app.__main__ import cli
 from app.audit.password_grant_use import PasswordGrantUse, find_password_grant_use
 from app.audit.trail import Event, record
-from app.cli import cli
 from app.clock import Clock
-from app.models import ApiKey, ClientSecret, Login, SigningKey
+from app.models import ClientSecret, Login, SigningKey
 from app.operations.doctor import diagnose
 from app.server import Server
 from app.tokens.key_rotation import ensure_signing_key
@@ -25,6 +25,7 @@ from tests.commands import development, production
 from tests.conftest import make_settings
 from tests.databases import Backend
 from tests.factories import TestClient, TestUser, add_client, add_user, log_in
+from tests.features import brought
 
 STRONG = {"password_hash_memory_kib": "19456", "password_hash_time": "2"}
 
@@ -127,7 +128,7 @@ def test_development_is_unsafe_and_so_is_all_that_comes_with_it(doctor: Doctor) 
         "environment": "unsafe",
         "secret-key-published": "unsafe",
         "issuer-http": "unsafe",
-        "demo-routes": "warning",
+        **brought("FOUND_IN_DEVELOPMENT"),
         "docs": "note",
         "default-client-id": "note",
     }
@@ -191,7 +192,6 @@ def test_development_is_unsafe_and_so_is_all_that_comes_with_it(doctor: Doctor) 
             {"cors-http": "warning", "cors-origins": "note"},
         ),
         ({"cors_origins": "http://127.0.0.1:3000"}, {"cors-origins": "note"}),
-        ({"demo_routes": "true"}, {"demo-routes": "warning"}),
         ({"docs": "true"}, {"docs": "note"}),
         ({"metrics": "true"}, {"metrics": "note"}),
         ({"default_client_id": "app"}, {"default-client-id": "note"}),
@@ -430,20 +430,6 @@ def test_a_pepper_that_is_gone_is_found(doctor: Doctor) -> None:
     assert doctor.finds(password_pepper=PEPPER) == {}
     assert doctor.finds() == {"pepper-missing": "warning"}
     assert doctor.finds(password_pepper=f"{PEPPER}-another")["pepper-missing"] == "warning"
-
-
-def test_api_keys_without_end_are_found(doctor: Doctor) -> None:
-    doctor.prepare(lambda server: add_user(server, "ada"))
-    lasting = ["api-keys", "create", "ada", "--scope", "items:read"]
-    assert CliRunner().invoke(cli, lasting, env=production(doctor.url)).exit_code == 0
-    assert doctor.finds() == {}
-
-    async def as_they_were_made_before(server: Server) -> None:
-        async with server.database.transaction() as connection:
-            await connection.execute(update(ApiKey).values(expires_at=None))
-
-    doctor.prepare(as_they_were_made_before)
-    assert doctor.finds() == {"api-keys-without-end": "note"}
 
 
 def test_logins_that_nobody_purged_are_found(doctor: Doctor) -> None:

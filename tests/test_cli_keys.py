@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.serialization import (
 from sqlalchemy import insert, update
 from typer.testing import CliRunner, Result
 
-from app.cli import cli
+from app.__main__ import cli
 from app.clock import Clock
 from app.database.migrations import ROOT
 from app.models import RevokedToken, SigningKey

@@ -296,7 +296,7 @@ async def test_a_redirect_uri_that_is_added_counts_within_two_seconds(
 
 
 @pytest.mark.parametrize(
-    "path", ["/introspect", "/users/me", "/users/me/sessions", "/items", "/healthz", "/docs", "/"]
+    "path", ["/introspect", "/users/me", "/users/me/sessions", "/users", "/healthz", "/docs", "/"]
 )
 async def test_other_addresses_allow_no_origin(http: httpx2.AsyncClient, path: str) -> None:
     responses = [

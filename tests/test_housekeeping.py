@@ -7,7 +7,6 @@ import httpx2
 import pytest
 from sqlalchemy import event, func, select, update
 
-from app.identity.digest import count_nonce
 from app.models import Login, RefreshToken, RevokedToken, SigningKey
 from app.operations import purge as housekeeping
 from app.operations.purge import purge
@@ -210,43 +209,7 @@ async def test_a_revoked_token_of_a_client_stays_revoked_although_the_clock_of_a
     assert await introspected(http, service, token) == INACTIVE
 
 
-# Digest nonces
-
-NONCE = 300
 """Seconds that a nonce lives."""
-
-
-@pytest.mark.parametrize(
-    ("lifetime", "kept"),
-    [
-        pytest.param(NONCE, NONCE + NONCE + MARGIN, id="as_before"),
-        pytest.param(7 * MARGIN, NONCE + 7 * MARGIN + MARGIN, id="now_longer"),
-    ],
-)
-async def test_the_count_of_a_nonce_stays_longer_than_the_nonce_could_be_accepted(
-    server: Server, clock: TestClock, lifetime: int, kept: int
-) -> None:
-    expires_at = clock.now() + timedelta(seconds=NONCE)
-    assert await count_nonce(server.database, "a nonce", 1, expires_at)
-    changed = server.settings.model_copy(update={"digest_nonce_ttl": lifetime})
-    today = Server(changed, clock)
-    try:
-        clock.advance(kept)
-        assert await purged(today) == {}
-        assert not await count_nonce(server.database, "a nonce", 1, expires_at)
-        clock.advance(1)
-        assert await purged(today) == {"digest_nonces": 1}
-    finally:
-        await today.close()
-
-
-async def test_a_nonce_is_not_good_twice_although_the_clock_of_a_purge_was_ahead(
-    server: Server, clock: TestClock
-) -> None:
-    expires_at = clock.now() + timedelta(seconds=NONCE)
-    assert await count_nonce(server.database, "a nonce", 1, expires_at)
-    assert await purged_ahead(server, clock) == {}
-    assert not await count_nonce(server.database, "a nonce", 1, expires_at)
 
 
 # Signing keys

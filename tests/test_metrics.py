@@ -24,6 +24,7 @@ from tests.databases import Backend
 from tests.factories import TestClient, TestUser, add_client, add_user, log_in, other_secret
 from tests.live.server import START_TIMEOUT, latchkey, live_server
 from tests.live.tokens import ALICE, http_client
+from tests.pages.flow import Page, submit
 from tests.started import started
 
 Sample = tuple[str, frozenset[tuple[str, str]]]
@@ -108,6 +109,11 @@ async def fail(http: httpx2.AsyncClient, web: TestClient, username: str) -> http
     return await http.post("/token", data=form, auth=web.basic)
 
 
+async def fail_on_the_page(http: httpx2.AsyncClient, username: str) -> None:
+    form = Page(await http.get("/login")).form
+    await submit(http, form, {"username": username, "password": "wrong"})
+
+
 async def test_without_the_setting_there_is_no_such_address(sqlite: Backend) -> None:
     off = create_app(make_settings(database_url=sqlite.migrated()))
     async with started(off) as http:
@@ -180,11 +186,11 @@ async def test_a_failed_login_is_counted_by_door_and_reason(
     await fail(http, web, alice.username)
     await fail(http, web, "nobody")
     await fail(http, web, "x" * 1000)
-    await http.get("/schemes/http/basic", auth=("nobody-either", "wrong"))
+    await fail_on_the_page(http, "nobody-either")
     assert await counted.login("wrong password") == 1
     assert await counted.login("unknown user") == 1
     assert await counted.login("impossible name") == 1
-    assert await counted.login("unknown user", door="basic") == 1
+    assert await counted.login("unknown user", door="login") == 1
 
 
 async def test_a_login_that_has_to_wait_is_counted(
@@ -226,7 +232,7 @@ async def test_nothing_that_was_sent_is_in_a_label(
     typed = other_secret()
     await fail(http, web, typed)
     await http.get(f"/{typed}?{typed}={typed}", headers={"User-Agent": typed, "Origin": typed})
-    await http.request(typed.upper().replace("_", "-"), f"/items/{typed}")
+    await http.request(typed.upper().replace("_", "-"), f"/users/{typed}")
     await http.get("/users/me", headers={"Authorization": f"Bearer {typed}"})
     await http.post("/token", data={"grant_type": typed, "client_id": typed, "scope": typed})
     await http.post("/token", data={"grant_type": "password"}, auth=(typed, typed))

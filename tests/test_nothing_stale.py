@@ -7,8 +7,6 @@ application: one that is added and not listed fails the first test.
 
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 import httpx2
 import pytest
@@ -24,43 +22,12 @@ from app.models import AuditEvent, Base, Login, User
 from app.server import Server
 from app.tokens.revoked_tokens import revoke_token
 from tests.between import Between
-from tests.factories import PASSWORD, TestClient, TestUser, add_client, add_scope, add_user
+from tests.factories import PASSWORD, add_client, add_scope, add_user
+from tests.features import brought
 from tests.management.operators import EVERY_SCOPE, token_of, token_of_client
 from tests.oauth2.forger import read_claims
 from tests.routes import shipped_routes
-
-NEW_PASSWORD = "another horse battery staple"
-
-Headers = dict[str, str]
-
-
-@dataclass
-class Scene:
-    """Who asks, and whom and what they may change."""
-
-    http: httpx2.AsyncClient
-    server: Server
-    actor: TestUser
-    victim: TestUser
-    console: TestClient
-    service: TestClient
-    other_client: TestClient
-    headers: Headers = field(default_factory=dict)
-    known: dict[str, str] = field(default_factory=dict)
-    """Ids of what the actor has."""
-
-    async def ask(self, method: str, path: str, body: Any = None) -> httpx2.Response:
-        return await self.http.request(method, path, json=body, headers=self.headers)
-
-    async def ask_for_tokens(self, path: str) -> httpx2.Response:
-        form = {
-            "grant_type": "password",
-            "username": self.actor.username,
-            "password": self.actor.password,
-            "scope": "profile items:read",
-            "client_id": self.console.client_id,
-        }
-        return await self.http.post(path, data=form)
+from tests.writes import NEW_PASSWORD, Scene, Write, write
 
 
 @pytest.fixture
@@ -93,42 +60,6 @@ async def scene(http: httpx2.AsyncClient, server: Server) -> Scene:
 
 
 # What is asked
-
-
-@dataclass(frozen=True)
-class Write:
-    """A request that writes, of somebody with ``scope``."""
-
-    scope: str
-    send: Callable[[Scene], Awaitable[httpx2.Response]]
-    prepare: Callable[[Scene], Awaitable[None]] | None = None
-    by_client: bool = False
-    """A client that acts for itself may ask as well."""
-
-
-def write(
-    scope: str,
-    method: str,
-    path: str,
-    body: Any = None,
-    prepare: Callable[[Scene], Awaitable[None]] | None = None,
-) -> Write:
-    async def send(scene: Scene) -> httpx2.Response:
-        names = {"victim": str(scene.victim.id), "client": scene.other_client.client_id}
-        return await scene.ask(method, path.format(**names, **scene.known), body)
-
-    by_client = scope.partition(":")[0] in ("users", "clients", "scopes")
-    return Write(scope, send, prepare, by_client)
-
-
-async def have_an_item(scene: Scene) -> None:
-    made = await scene.ask("POST", "/items", {"title": "tea"})
-    scene.known["item"] = made.json()["id"]
-
-
-async def have_a_key(scene: Scene) -> None:
-    made = await scene.ask("POST", "/api-keys", {"name": "backup", "scopes": ["items:read"]})
-    scene.known["key"] = made.json()["id"]
 
 
 async def have_another_login(scene: Scene) -> None:
@@ -174,12 +105,6 @@ WRITES: Mapping[str, Write] = {
     "DELETE /scopes/{name}": write(
         "scopes:write", "DELETE", "/scopes/reports", prepare=have_a_scope
     ),
-    "POST /api-keys": write(
-        "api-keys:write", "POST", "/api-keys", {"name": "backup", "scopes": ["api-keys:write"]}
-    ),
-    "DELETE /api-keys/{key_id}": write(
-        "api-keys:write", "DELETE", "/api-keys/{key}", prepare=have_a_key
-    ),
     "PATCH /users/me": write(
         "account",
         "PATCH",
@@ -195,30 +120,22 @@ WRITES: Mapping[str, Write] = {
     "DELETE /users/me/sessions/{session_id}": write(
         "account", "DELETE", "/users/me/sessions/{session}", prepare=have_another_login
     ),
-    "POST /items": write("items:write", "POST", "/items", {"title": "tea"}),
-    "PATCH /items/{item_id}": write(
-        "items:write", "PATCH", "/items/{item}", {"title": "coffee"}, have_an_item
-    ),
-    "DELETE /items/{item_id}": write(
-        "items:write", "DELETE", "/items/{item}", prepare=have_an_item
-    ),
+    **brought("WRITES"),
 }
 """What users and clients do with an access token, and the scope that it takes."""
 
-LOGINS = ("/token", "/schemes/oauth2/password-form", "/schemes/oauth2/password-form-strict")
+LOGINS = ("/token", *brought("LOGINS"))
 
 OTHERWISE: Mapping[str, str] = {
     "POST /introspect": "writes nothing but that it was asked",
     "POST /revoke": "only ends what the client itself was issued",
     "POST /userinfo": "writes nothing",
-    "POST /schemes/scopes/write": "writes nothing",
-    "PUT /schemes/api-key/cookie": "sets a cookie",
-    "DELETE /schemes/api-key/cookie": "takes a cookie away",
     "POST /authorize": "stores what anybody may ask: tests/pages/test_authorize.py",
     "POST /login": "tests/pages/test_meanwhile.py",
     "POST /consent": "tests/pages/test_meanwhile.py",
     "POST /account": "tests/pages/test_meanwhile.py",
     "POST /logout": "tests/pages/test_meanwhile.py",
+    **brought("WRITES_OTHERWISE"),
 }
 """Routes that change something without an access token, and where they are tested."""
 
@@ -255,7 +172,7 @@ async def delete_the_user(scene: Scene) -> None:
 async def reset_the_password(scene: Scene) -> None:
     async with operating(scene.server.database, scene.server.clock) as operator:
         password_hash = scene.server.passwords.hash_now("what nobody has typed")
-        await set_password(operator, scene.actor.id, password_hash)
+        await set_password(operator, scene.actor.id, password_hash, revoke=scene.server.revocations)
 
 
 async def end_the_login(scene: Scene) -> None:

@@ -4,7 +4,6 @@ import json
 import re
 import sys
 import uuid
-from base64 import b64encode
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
 from pathlib import Path
@@ -21,12 +20,11 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 
 from app.database.migrations import ROOT
+from app.features import FEATURES
 from app.identity.scopes import list_scopes
 from app.main import create_app
 from app.management.authority import operating
 from app.operations.demo import (
-    DEMO_API_KEY,
-    DEMO_DIGEST_PASSWORD,
     DEMO_USERS,
     demo_clients,
     seed_demo,
@@ -38,6 +36,7 @@ from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
 from tests.databases import Backend
 from tests.factories import add_scope
+from tests.features import brought
 from tests.routes import shipped_routes
 from tests.started import started
 
@@ -57,9 +56,12 @@ PRODUCTION_ISSUER = "https://auth.example.com"
 
 PRINTED = {
     *(user.password for user in DEMO_USERS),
-    *(client.client_secret.get_secret_value() for client in demo_clients() if client.client_secret),
-    DEMO_API_KEY,
-    DEMO_DIGEST_PASSWORD,
+    *(
+        client.client_secret.get_secret_value()
+        for client in demo_clients(FEATURES)
+        if client.client_secret
+    ),
+    *brought("PRINTED"),
     DEVELOPMENT_SECRET_KEY,
 }
 """The secrets that the documents print."""
@@ -339,13 +341,6 @@ async def test_every_429_and_503_documents_when_to_try_again(document: Document)
     assert silent == {(*ready, "503")}
 
 
-async def test_digest_documents_both_challenges_and_its_proof(document: Document) -> None:
-    answers = document["paths"]["/schemes/http/digest"]["get"]["responses"]
-    challenge = answers["401"]["headers"]["WWW-Authenticate"]["example"]
-    assert re.findall(r"algorithm=([\w-]+)", challenge) == ["SHA-256", "MD5"]
-    assert set(answers["200"]["headers"]) == {"Authentication-Info"}
-
-
 # Its secrets
 
 
@@ -366,7 +361,7 @@ async def test_in_development_each_form_says_what_to_type(document: Document) ->
         for name, scheme in schemes.items()
         if not any(secret in scheme["description"] for secret in PRINTED)
     }
-    assert silent == {"HTTPBearer"}  # a token is pasted there
+    assert silent <= {"HTTPBearer"}  # a token is pasted there
 
 
 async def test_in_production_the_document_has_no_secret(
@@ -385,7 +380,7 @@ async def test_passwords_and_secrets_have_neither_example_nor_default(document: 
         for path, value in nodes(document)
         if len(path) > 1 and path[-2] == "properties" and secret.fullmatch(path[-1])
     ]
-    assert len(found) > 10
+    assert len(found) > 5
     for path, value in found:
         assert not {"example", "default"} & set(value), path
         assert value.get("examples", [""]) == [""], path
@@ -404,7 +399,7 @@ async def test_a_form_has_nothing_filled_in_but_in_development_the_name_of_a_dem
 ) -> None:
     for shown, username in ((document, "alice"), (await fetch(production), "")):
         found = list(forms(shown))
-        assert len(found) > 4
+        assert len(found) > 2
         for key, properties in found:
             for name, schema in properties.items():
                 filled_in = username if name == "username" else ""
@@ -445,7 +440,7 @@ def schemes_of(app: FastAPI) -> Iterator[tuple[str, SecurityBase]]:
 async def test_no_two_definitions_share_a_name(app: FastAPI) -> None:
     definitions: dict[str, Any] = {}
     found = list(schemes_of(app))
-    assert len(found) > 20
+    assert len(found) > 10
     for path, scheme in found:
         written = jsonable_encoder(scheme.model, by_alias=True, exclude_none=True)
         assert definitions.setdefault(scheme.scheme_name, written) == written, path
@@ -466,8 +461,7 @@ SETS_ITS_OWN_TERMS = {
     ("post", "/revoke"),
     ("post", "/introspect"),
     ("post", "/token"),
-    ("post", "/schemes/oauth2/password-form"),
-    ("post", "/schemes/oauth2/password-form-strict"),
+    *brought("SETS_ITS_OWN_TERMS"),
 }
 """Where a client authenticates, in the form or by a header, as RFC 6749 says."""
 
@@ -522,49 +516,17 @@ async def test_an_operation_with_any_bad_credential_is_401_exactly_if_the_docume
 
 
 async def test_what_is_optional_has_an_empty_alternative(document: Document) -> None:
-    operation = document["paths"]["/schemes/optional"]["get"]
-    assert operation["security"] == [{"OAuth2PasswordBearer": []}, {}]
-    with_empty = [key for key, each in protected(document).items() if {} in each["security"]]
-    assert with_empty == [("get", "/schemes/optional")]
-
-
-async def test_any_of_is_three_alternatives(document: Document) -> None:
-    operation = document["paths"]["/schemes/any-of"]["get"]
-    assert operation["security"] == [{"HTTPBearer": []}, {"APIKeyHeader": []}, {"HTTPBasic": []}]
-
-
-async def test_each_alternative_of_any_of_is_enough(http: httpx2.AsyncClient) -> None:
-    pair = b64encode(b"alice:alice-in-wonderland").decode()
-    login = {
-        "grant_type": "password",
-        "username": "alice",
-        "password": "alice-in-wonderland",
-    }
-    token = (await http.post("/token", data=login)).json()["access_token"]
-    sent = {
-        "HTTPBearer": {"Authorization": f"Bearer {token}"},
-        "APIKeyHeader": {"X-API-Key": DEMO_API_KEY},
-        "HTTPBasic": {"Authorization": f"Basic {pair}"},
-    }
-    for scheme, headers in sent.items():
-        response = await http.get("/schemes/any-of", headers=headers)
-        assert (response.status_code, response.json()["scheme"]) == (200, scheme)
+    with_empty = {key[1] for key, each in protected(document).items() if {} in each["security"]}
+    assert with_empty == {path for path, each in brought("SEVERAL_SCHEMES").items() if {} in each}
 
 
 async def test_every_other_operation_has_one_alternative_of_one_scheme(document: Document) -> None:
     several = {
-        key[1]
+        key[1]: operation["security"]
         for key, operation in protected(document).items()
         if len(operation["security"]) != 1 or len(operation["security"][0]) != 1
     }
-    assert several == {"/schemes/optional", "/schemes/any-of"}
-
-
-async def test_nested_scopes_are_published_together(document: Document) -> None:
-    (alternative,) = document["paths"]["/schemes/scopes/nested"]["get"]["security"]
-    assert {name: sorted(scopes) for name, scopes in alternative.items()} == {
-        "OAuth2PasswordBearer": ["items:read", "items:write"]
-    }
+    assert several == brought("SEVERAL_SCHEMES")
 
 
 def behind_a_token(document: Document) -> dict[tuple[str, str], set[str]]:
@@ -604,7 +566,7 @@ def ask(http: httpx2.AsyncClient) -> Ask:
 
 async def test_the_published_scopes_are_enough(document: Document, ask: Ask) -> None:
     found = behind_a_token(document)
-    assert len(found) > 30
+    assert len(found) > 20
     refused = {
         key
         for key, scopes in found.items()
@@ -640,7 +602,9 @@ async def test_every_flow_shows_the_scopes_of_the_database(
     server: Server = app.state.server
     async with server.database.read() as connection:
         stored = dict(await list_scopes(connection))
-    assert shown_scopes(document) == [stored] * 5
+    flows = shown_scopes(document)
+    assert len(flows) >= 1
+    assert flows == [stored] * len(flows)
 
 
 async def test_a_scope_that_is_added_is_shown_within_two_seconds(
@@ -651,7 +615,9 @@ async def test_a_scope_that_is_added_is_shown_within_two_seconds(
     assert all(name not in scopes for scopes in shown_scopes(await fetch(http)))
     await add_scope(server, name, "Reports")
     clock.advance(2)
-    assert [scopes[name] for scopes in shown_scopes(await fetch(http))] == ["Reports"] * 5
+    shown = [scopes[name] for scopes in shown_scopes(await fetch(http))]
+    assert len(shown) >= 1
+    assert set(shown) == {"Reports"}
 
 
 async def test_every_scope_that_an_operation_needs_is_in_the_database(document: Document) -> None:
@@ -672,7 +638,8 @@ async def test_the_addresses_of_flows_are_relative_to_the_document(document: Doc
         for path, value in nodes(schemes)
         if path and path[-1] in ("tokenUrl", "refreshUrl", "authorizationUrl", "openIdConnectUrl")
     }
-    assert addresses == {"token", "authorize", "docs/openid-configuration"}
+    assert "token" in addresses
+    assert addresses <= {"token", "authorize", "docs/openid-configuration"}
 
 
 async def test_the_password_and_code_flows_say_where_to_refresh(document: Document) -> None:
@@ -749,7 +716,8 @@ async def test_the_page_is_told_the_client_and_its_default_scopes(
     page = (await http.get("/docs")).text
     assert 'data-client-id="swagger-ui"' in page
     (scopes,) = re.findall(r'data-scopes="([^"]*)"', page)
-    assert set(scopes.split()) == {"openid", "profile", "email", "items:read"}
+    clients = {client.client_id: client for client in demo_clients(FEATURES)}
+    assert set(scopes.split()) == set(clients["swagger-ui"].default_scopes)
 
 
 async def test_without_that_client_the_page_is_told_nothing(

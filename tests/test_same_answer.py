@@ -15,6 +15,7 @@ from tests import databases
 from tests.clock import TestClock
 from tests.conftest import make_settings
 from tests.factories import PASSWORD, TestClient, add_client, add_user
+from tests.features import brought
 from tests.pages.flow import Page, submit
 from tests.passwords import Hashes, count_hashes
 from tests.started import started
@@ -71,21 +72,7 @@ async def by_page(
     return await submit(http, form, {"username": username, "password": password})
 
 
-async def by_basic(
-    http: httpx2.AsyncClient, web: TestClient, username: str, password: str
-) -> httpx2.Response:
-    return await http.get("/schemes/http/basic", auth=(username, password))
-
-
-async def by_sample_form(
-    http: httpx2.AsyncClient, web: TestClient, username: str, password: str
-) -> httpx2.Response:
-    form = {"grant_type": "password", "username": username, "password": password}
-    path = "/schemes/oauth2/password-form-strict"
-    return await http.post(path, data=form | {"client_id": web.client_id}, auth=web.basic)
-
-
-DOORS = pytest.mark.parametrize("door", [by_token, by_page, by_basic, by_sample_form])
+DOORS = pytest.mark.parametrize("door", [by_token, by_page, *brought("DOORS").values()])
 
 
 @DOORS

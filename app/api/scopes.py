@@ -117,6 +117,8 @@ async def update_scope(actor: Writer, name: str, changes: ScopePatch) -> ScopeMo
     summary="Delete a scope",
     responses={**NOT_FOUND, **CHANGE_RESPONSES},
 )
-async def delete_scope(actor: Writer, name: str) -> None:
+async def delete_scope(actor: Writer, server: CurrentServer, name: str) -> None:
     """Delete a scope that nobody has but those with `scopes:write`, oneself among them."""
-    await scope_management.delete_scope(actor, name)
+    await scope_management.delete_scope(
+        actor, name, built_in=server.built_in_scopes, holders=server.scope_holders
+    )

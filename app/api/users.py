@@ -179,7 +179,9 @@ async def set_user_password(
         user = await user_management.get_user(connection, user_id)
     password_hash = await hash_new_password(server, wanted.password, user.username)
     async with acting() as actor:
-        await user_management.set_password(actor, user_id, password_hash, expected)
+        await user_management.set_password(
+            actor, user_id, password_hash, expected, revoke=server.revocations
+        )
 
 
 @router.delete(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address, ip_network
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 from sqlalchemy import BigInteger, insert, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,8 +41,6 @@ def network_of(address: str | None) -> str:
 
 
 EventType = Literal[
-    "api_key.created",
-    "api_key.revoked",
     "client.changed",
     "client.created",
     "client.deleted",
@@ -53,8 +51,6 @@ EventType = Literal[
     "consent.denied",
     "consent.granted",
     "consent.withdrawn",
-    "digest.removed",
-    "digest.set",
     "email.changed",
     "key.imported",
     "key.retired",
@@ -80,14 +76,17 @@ EventType = Literal[
     "user.deleted",
     "user.password_reset",
 ]
-"""Everything that can happen. docs/audit.md has a row for each."""
+"""Everything that can happen in the core. docs/audit.md has a row for each."""
+
+FeatureEventType = NewType("FeatureEventType", str)
+"""What can happen in a feature: a constant beside what writes it, which its object lists."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
     """Something that happened. ``details`` never hold a credential."""
 
-    type: EventType
+    type: EventType | FeatureEventType
     actor: str | None = None
     user_id: object | None = None
     client_id: str | None = None

@@ -1,10 +1,10 @@
 """The operator's command line: ``latchkey`` or ``python -m app``. One file per noun."""
 
+from collections.abc import Sequence
+
 import typer
 
-from app import NAME
 from app.cli import (
-    api_keys,
     audit,
     clients,
     db,
@@ -17,28 +17,42 @@ from app.cli import (
     transfer,
     users,
 )
-from app.cli.command import command, server_command
-
-cli = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,  # a traceback with values could show a secret
-    help="An OAuth2 authorization server. Settings come from the environment: see README.md.",
-)
-cli.command("serve")(serve.serve)
-server_command(cli, "seed-demo")(seed_demo.seed_demo_data)
-cli.command("doctor")(doctor.examine)
-server_command(cli, "purge")(purge.purge_expired)
-command(cli, "export")(transfer.export_records)
-command(cli, "import")(transfer.import_records)
-cli.add_typer(db.cli, name="db")
-cli.add_typer(users.cli, name="users")
-cli.add_typer(clients.cli, name="clients")
-cli.add_typer(scopes.cli, name="scopes")
-cli.add_typer(keys.cli, name="keys")
-cli.add_typer(api_keys.cli, name="api-keys")
-cli.add_typer(audit.cli, name="audit")
+from app.cli.command import command, features_at_hand, server_command
+from app.feature import Feature
 
 
-def main() -> None:
-    """Run the command line."""
-    cli(prog_name=NAME)
+def command_line(features: Sequence[Feature]) -> typer.Typer:
+    """The commands of the core and of ``features``, which every command works with."""
+    cli = typer.Typer(
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,  # a traceback with values could show a secret
+        help="An OAuth2 authorization server. Settings come from the environment: see README.md.",
+    )
+
+    @cli.callback()
+    def hand_down() -> None:
+        features_at_hand.set(features)
+
+    cli.command("serve")(serve.serve)
+    server_command(cli, "seed-demo")(seed_demo.seed_demo_data)
+    cli.command("doctor")(doctor.examine)
+    server_command(cli, "purge")(purge.purge_expired)
+    command(cli, "export")(transfer.export_records)
+    server_command(cli, "import")(transfer.import_records)
+    nouns = {
+        "db": db.cli,
+        "users": users.cli,
+        "clients": clients.cli,
+        "scopes": scopes.cli,
+        "keys": keys.cli,
+        "audit": audit.cli,
+    }
+    for feature in features:
+        for noun, verbs in feature.commands().items() if feature.commands else ():
+            if noun in nouns:
+                nouns[noun].add_typer(verbs)
+            else:
+                nouns[noun] = verbs
+    for noun, verbs in nouns.items():
+        cli.add_typer(verbs, name=noun)
+    return cli

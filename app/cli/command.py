@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
@@ -19,6 +20,7 @@ from app import NAME
 from app.clock import Clock
 from app.database.engines import Database
 from app.errors import Problem
+from app.feature import Feature
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
 from app.settings import Settings, SettingsError, load_settings
@@ -30,6 +32,9 @@ Parameters = ParamSpec("Parameters")
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+
+features_at_hand: ContextVar[Sequence[Feature]] = ContextVar("features")
+"""What this command line was made with: see :func:`app.cli.command_line`."""
 
 REFUSED = 1
 
@@ -93,7 +98,7 @@ async def _deployment(settings: Settings) -> AsyncGenerator[Deployment]:
 
 @asynccontextmanager
 async def _server(settings: Settings) -> AsyncGenerator[Server]:
-    server = Server(settings, Clock())
+    server = Server(settings, Clock(), features_at_hand.get())
     try:
         yield server
     finally:

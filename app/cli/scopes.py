@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from app.cli.command import Deployment, Record, command
+from app.cli.command import Deployment, Record, command, server_command
 from app.identity.scopes import list_scopes
 from app.management.authority import operating
 from app.management.scopes import create_scope, delete_scope, describe_scope
+from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Create, list and delete scopes.")
 
@@ -46,9 +47,11 @@ async def update(deployment: Deployment, name: Name, description: Description) -
     return {"name": name, "description": description}
 
 
-@command(cli, "delete")
-async def delete(deployment: Deployment, name: Name) -> Record:
+@server_command(cli, "delete")
+async def delete(server: Server, name: Name) -> Record:
     """Delete a scope that nobody has but those with scopes:write, and no API key."""
-    async with operating(deployment.database, deployment.clock) as operator:
-        await delete_scope(operator, name)
+    async with operating(server.database, server.clock) as operator:
+        await delete_scope(
+            operator, name, built_in=server.built_in_scopes, holders=server.scope_holders
+        )
     return {"name": name, "deleted": True}

@@ -30,5 +30,5 @@ async def seed_demo_data(
     return {
         "seeded": seeded,
         "users": [user.username for user in DEMO_USERS],
-        "clients": [client.client_id for client in demo_clients()],
+        "clients": [client.client_id for client in demo_clients(server.features)],
     }

@@ -49,7 +49,7 @@ def serve(
         if not configured.development:
             return False
         async with server.database.read() as connection:
-            return await demo_is_present(connection, server.passwords)
+            return await demo_is_present(connection, server)
 
     demo = run(check)
     if configured.docs:

@@ -12,6 +12,7 @@ from app.errors import InvalidError
 from app.management.authority import operating
 from app.management.exporting import TransferDocument, export_document
 from app.management.importing import import_document
+from app.server import Server
 
 
 async def export_records(
@@ -29,7 +30,7 @@ async def export_records(
 
 
 async def import_records(
-    deployment: Deployment,
+    server: Server,
     file: Annotated[Path, typer.Argument(help="What `export` printed; - reads stdin.")],
 ) -> Record:
     """Bring users, clients and scopes to what a document says. Safe to run again.
@@ -44,8 +45,8 @@ async def import_records(
     more than 72 bytes cannot log in with a bcrypt hash: give it another.
     """
     document = _read(file)
-    async with operating(deployment.database, deployment.clock) as operator:
-        return await import_document(operator, document)
+    async with operating(server.database, server.clock) as operator:
+        return await import_document(operator, document, server.revocations)
 
 
 def _read(file: Path) -> TransferDocument:

@@ -6,23 +6,17 @@ import typer
 
 from app.cli.command import (
     Deployment,
-    Json,
     Noted,
     Record,
     command,
     given,
     read_secret,
-    run,
     server_command,
-    show,
 )
 from app.database.paging import every
-from app.errors import ConflictError, InvalidError, NotFoundError
 from app.identity.definition import Changes, validated
-from app.identity.digest import remove_digest_credential, set_digest_credential
 from app.identity.profile import NewUser
 from app.identity.scopes import SPEAK_OF_A_USER, list_scopes, require_known
-from app.identity.users import find_account, hold_user
 from app.login.throttle import forget_failures
 from app.management.authority import operating
 from app.management.users import (
@@ -151,7 +145,7 @@ async def set_user_password(
     server.password_rules.check(password, user.username)
     password_hash = server.passwords.hash_now(password)
     async with operating(server.database, server.clock) as operator:
-        await set_password(operator, user.id, password_hash)
+        await set_password(operator, user.id, password_hash, revoke=server.revocations)
     return _with_password({"id": user.id, "username": user.username}, password, typed)
 
 
@@ -229,57 +223,3 @@ async def _change(deployment: Deployment, username: str, changes: Changes) -> Re
 
 def _plain(user: UserRecord) -> dict[str, Any]:
     return {"id": user.id, "username": user.username, **user.model_dump()}
-
-
-@cli.command("set-digest")
-def set_digest(
-    username: Username,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="From stdin; on a terminal it is asked for.")
-    ] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the credential away.")] = False,
-    json: Json = False,
-) -> None:
-    """Make or remove the HTTP Digest credential of a user.
-
-    Its password must not be the login password. Unless it is given it is generated and
-    shown once. The credential holds for LATCHKEY_REALM, and for no other realm.
-    """
-    given = read_secret("Password") if password_stdin else None
-    password = generate_secret() if given is None else given
-
-    async def work(server: Server) -> dict[str, Any]:
-        async with server.database.read() as connection:
-            account = await find_account(connection, username)
-        if account is None:
-            raise NotFoundError(told=f"there is no user {username!r}")
-        if not remove:
-            server.password_rules.check(password, account.username)
-            if (await server.passwords.verify(password, account.password_hash))[0]:
-                raise InvalidError(told="the Digest password must differ from the login password")
-        async with operating(server.database, server.clock) as operator:
-            held = await hold_user(operator.connection, account.id)
-            if held is None or held.security_stamp != account.security_stamp:
-                raise ConflictError(told="the user was changed in the meantime: try again")
-            if remove:
-                removed = await remove_digest_credential(operator.connection, account.id)
-                if removed:
-                    await operator.record("digest.removed", user_id=account.id)
-                return {"username": account.username, "digest": False, "removed": removed}
-            await set_digest_credential(
-                operator.connection,
-                server.encryption,
-                user_id=account.id,
-                username=account.username,
-                password=password,
-                realm=server.settings.realm,
-                now=operator.now,
-            )
-            await operator.record("digest.set", user_id=account.id)
-        return {"username": account.username, "digest": True, "realm": server.settings.realm}
-
-    record = run(work)
-    generated = given is None and not remove
-    if generated:
-        record["password"] = password
-    show(record, json, "The password is shown this once." if generated else "")

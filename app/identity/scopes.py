@@ -21,15 +21,13 @@ SPEAK_OF_A_USER = ("openid", "profile", "email", "offline_access", "account")
 BUILT_IN = frozenset(
     {
         *SPEAK_OF_A_USER,
-        *("items:read", "items:write"),
-        *("api-keys:read", "api-keys:write"),
         *("users:read", "users:write"),
         *("clients:read", "clients:write"),
         *("scopes:read", "scopes:write"),
         "audit:read",
     }
 )
-"""What the migrations create and the routes ask for."""
+"""What the routes of the core ask for; each feature has its own."""
 
 
 class ScopeRefusedError(InvalidError):

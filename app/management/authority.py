@@ -18,7 +18,15 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.audit.trail import NOWHERE, OPERATOR, Event, EventType, Origin, record
+from app.audit.trail import (
+    NOWHERE,
+    OPERATOR,
+    Event,
+    EventType,
+    FeatureEventType,
+    Origin,
+    record,
+)
 from app.clock import Clock
 from app.database.engines import Database, lock
 from app.errors import ForbiddenError
@@ -69,7 +77,7 @@ class Actor:
 
     async def record(
         self,
-        event_type: EventType,
+        event_type: EventType | FeatureEventType,
         *,
         user_id: uuid.UUID | None = None,
         client_id: str | None = None,

@@ -34,6 +34,7 @@ from app.management.exporting import (
 )
 from app.management.scopes import create_scope, describe_scope
 from app.management.users import (
+    Revoke,
     apply_changes,
     find_administered,
     get_user,
@@ -46,19 +47,21 @@ from app.models.base import generate_stamp
 from app.security.passwords import check_imported_hash
 
 
-async def import_document(operator: Actor, document: TransferDocument) -> dict[str, int]:
+async def import_document(
+    operator: Actor, document: TransferDocument, revoke: Sequence[Revoke]
+) -> dict[str, int]:
     """Bring the database to what ``document`` says, as the operator would by hand.
 
     Whoever is disabled or given another password is logged out. What is as the document says is
-    not touched. Returns how many of each kind the document has. Raises a
-    :class:`~app.errors.Problem`.
+    not touched. ``revoke`` ends what else a user has whose password is another. Returns how many of
+    each kind the document has. Raises a :class:`~app.errors.Problem`.
     """
     await _import_scopes(operator, document.scopes)
     administered = await find_administered(operator.connection)
     users = _Once()
     for index, user in enumerate(document.users):
         with _naming(f"users.{index} {user.username!r}"):
-            users.add(await _import_user(operator, user))
+            users.add(await _import_user(operator, user, revoke))
     await require_administered(operator.connection, administered)
     clients = _Once()
     for index, client in enumerate(document.clients):
@@ -107,7 +110,9 @@ async def _import_scopes(operator: Actor, scopes: Sequence[TransferredScope]) ->
                 await describe_scope(operator, scope.name, scope.description)
 
 
-async def _import_user(operator: Actor, user: TransferredUser) -> uuid.UUID:
+async def _import_user(
+    operator: Actor, user: TransferredUser, revoke: Sequence[Revoke]
+) -> uuid.UUID:
     """Who it is: the same user may be named in several ways."""
     connection = operator.connection
     password_hash = None if user.password_hash is None else _checked(user.password_hash)
@@ -122,7 +127,7 @@ async def _import_user(operator: Actor, user: TransferredUser) -> uuid.UUID:
         await hold_user(connection, user_id)
         before = await get_user(connection, user_id)
         if password_hash not in (None, stored_hash):
-            await set_password(operator, user_id, password_hash)
+            await set_password(operator, user_id, password_hash, revoke=revoke)
     wanted = user.model_dump(exclude={"id", "password_hash"})
     wanted["scopes"] = sorted(set(user.scopes))
     as_it_is = before.model_dump(include=set(wanted))

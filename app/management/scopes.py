@@ -1,20 +1,21 @@
 """Managing scopes: what the API under ``/scopes`` and ``latchkey scopes`` do."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import delete, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.database.engines import insert_new
 from app.errors import ConflictError, ForbiddenError, InvalidError
 from app.identity.names import has_unseen
-from app.identity.scopes import BUILT_IN, SCOPE_TOKEN, get_scope, list_scopes
+from app.identity.scopes import SCOPE_TOKEN, get_scope, list_scopes
 from app.management.authority import Actor
 from app.management.clients import get_client
-from app.models import ApiKeyScope, Client, ClientScope, Consent, Scope, User, UserScope
+from app.models import Client, ClientScope, Consent, Scope, User, UserScope
 
 MANAGEMENT = "scopes:write"
 """Whoever has this has every scope that is added: nobody is out of reach of the others by it."""
@@ -67,8 +68,16 @@ async def describe_scope(actor: Actor, name: str, description: str) -> None:
         await actor.record("scope.changed", scope=name, description=description)
 
 
-async def delete_scope(actor: Actor, name: str) -> None:
+async def delete_scope(
+    actor: Actor,
+    name: str,
+    *,
+    built_in: Collection[str],
+    holders: Mapping[str, InstrumentedAttribute[str]],
+) -> None:
     """Delete a scope that nobody has but those who got it by themselves when it was added.
+
+    ``built_in`` are never deleted. ``holders`` are the columns of what else can have a scope.
 
     They lose it likewise. Whoever deletes it must have it: they could make one that they lack
     anew, and have it then. Raises :class:`NotFoundError`, :class:`ForbiddenError` or
@@ -76,7 +85,7 @@ async def delete_scope(actor: Actor, name: str) -> None:
     """
     connection = actor.connection
     await get_scope(connection, name)
-    if name in BUILT_IN:
+    if name in built_in:
         raise ConflictError(told="It is built in: this server itself asks for it.")
     if actor.scopes is not None and name not in actor.scopes:
         raise ForbiddenError(told="Nobody deletes a scope that they do not have.")
@@ -91,7 +100,7 @@ async def delete_scope(actor: Actor, name: str) -> None:
     others = {
         "users": UserScope.scope,
         "clients": ClientScope.scope,
-        "API keys": ApiKeyScope.scope,
+        **holders,
     }
     for plural, column in others.items():
         if await connection.scalar(select(exists().where(column == name))):

@@ -1,7 +1,7 @@
 """Managing users: what the API under ``/users`` and ``latchkey users`` do."""
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -23,11 +23,14 @@ from app.identity.users import (
 )
 from app.management.authority import Actor
 from app.management.versions import ANY_VERSION, Versions
-from app.models import ApiKey, BrowserSession, Login, User, UserScope
+from app.models import BrowserSession, Login, User, UserScope
 from app.models.base import generate_stamp
 
 ADMINISTRATION = ("users:write", "clients:write", "scopes:write")
 """The scopes of which none is taken away from the last user who can log in and has it."""
+
+Revoke = Callable[[AsyncConnection, uuid.UUID, datetime], Awaitable[Mapping[str, Any]]]
+"""End what else a user has at that time; what it returns is for the audit trail."""
 
 
 class UserRecord(VerifiedProfile):
@@ -206,13 +209,19 @@ async def _set_scopes(actor: Actor, user: UserRecord, scopes: Collection[str]) -
 
 
 async def set_password(
-    actor: Actor, user_id: uuid.UUID, password_hash: str, expected: Versions = ANY_VERSION
+    actor: Actor,
+    user_id: uuid.UUID,
+    password_hash: str,
+    expected: Versions = ANY_VERSION,
+    *,
+    revoke: Iterable[Revoke],
 ) -> None:
-    """Give a user another password; all their logins end, and their API keys with them.
+    """Give a user another password; all their logins end, and with them what ``revoke`` ends.
 
-    Whoever needs another password may have lost the old one to somebody, who can have made keys.
-    One's own takes the current one, or a token with ``users:write`` would be worth all that its
-    user has: see ``POST /users/me/password``. Raises a :class:`~app.errors.Problem`.
+    Whoever needs another password may have lost the old one to somebody, who can have made API
+    keys, for example. One's own takes the current one, or a token with ``users:write`` would be
+    worth all that its user has: see ``POST /users/me/password``. Raises a
+    :class:`~app.errors.Problem`.
     """
     user = await _get_managed(actor, user_id, expected)
     if actor.is_user(user_id):
@@ -227,9 +236,9 @@ async def set_password(
         .values(security_stamp=generate_stamp(), updated_at=now, **columns)
     )
     await _end_everything(connection, user.id, now)
-    revoked = update(ApiKey).where(ApiKey.owner_id == user.id, ApiKey.revoked_at.is_(None))
-    keys = (await connection.execute(revoked.values(revoked_at=now))).rowcount
-    details: dict[str, Any] = {"api_keys_revoked": keys} if keys else {}
+    details: dict[str, Any] = {}
+    for each in revoke:
+        details |= await each(connection, user.id, now)
     await actor.record("user.password_reset", user_id=user.id, **details)
 
 

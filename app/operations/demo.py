@@ -1,23 +1,21 @@
 """Demo data: users and clients whose secrets are printed in the documents. Development only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 
 from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Problem
-from app.identity.digest import set_digest_credential
+from app.feature import Feature
 from app.identity.profile import NewUser
 from app.identity.registration import Registration, create_client
-from app.identity.scopes import list_scopes
+from app.identity.scopes import SPEAK_OF_A_USER, list_scopes
 from app.identity.users import create_user, find_account
-from app.management.api_keys import create_api_key, lifetime_of_key
 from app.management.authority import Actor
-from app.models import ApiKey, Client, ClientSecret, User
+from app.models import Client, ClientSecret, User
 from app.security.opaque import hash_secret
-from app.security.passwords import PasswordHasher
 from app.server import Server
 
 
@@ -32,43 +30,34 @@ class DemoUser:
     disabled: bool = False
 
 
-_ALICE_SCOPES = (
-    "openid",
-    "profile",
-    "email",
-    "offline_access",
-    "account",
-    "items:read",
-    "items:write",
-    "api-keys:read",
-    "api-keys:write",
-)
-
 DEMO_USERS = (
-    DemoUser("alice", "alice-in-wonderland", _ALICE_SCOPES),
+    DemoUser("alice", "alice-in-wonderland", SPEAK_OF_A_USER),
     DemoUser("admin", "administrator-in-development"),
     DemoUser("disabled", "disabled-in-development", ("profile",), disabled=True),
 )
 
 _CALLBACK = "http://127.0.0.1:9000/callback"
 
+WITH_EVERY_SCOPE = ("first-party", "swagger-ui")
+"""Those of the clients that have every scope, also those that are still to come."""
 
-def demo_clients() -> Sequence[Registration]:
-    """The demo clients."""
+
+def _clients() -> Sequence[Registration]:
+    # Made when they are asked for: the grants that they name are registered above this module.
     return (
         Registration(
             client_id="first-party",
             name="First-party application",
             public=True,
             grant_types=["password", "refresh_token"],
-            default_scopes=["profile", "email", "items:read"],
+            default_scopes=["profile", "email"],
         ),
         Registration(
             client_id="swagger-ui",
             name="Swagger UI",
             public=True,
             grant_types=["password", "authorization_code", "refresh_token"],
-            default_scopes=["openid", "profile", "email", "items:read"],
+            default_scopes=["openid", "profile", "email"],
         ),
         Registration(
             client_id="demo-web",
@@ -76,7 +65,7 @@ def demo_clients() -> Sequence[Registration]:
             name="Demo web application",
             grant_types=["password", "authorization_code", "refresh_token"],
             redirect_uris=[_CALLBACK, "http://localhost:9000/callback"],
-            scopes=["openid", "offline_access", "items:read", "items:write"],
+            scopes=["openid", "offline_access"],
             default_scopes=["profile", "email"],
         ),
         Registration(
@@ -84,8 +73,7 @@ def demo_clients() -> Sequence[Registration]:
             client_secret="demo-service-secret-for-development-only",
             name="Demo service",
             grant_types=["client_credentials"],
-            scopes=["items:write", "users:read"],
-            default_scopes=["items:read"],
+            scopes=["users:read"],
             introspect="any",
         ),
         Registration(
@@ -94,17 +82,31 @@ def demo_clients() -> Sequence[Registration]:
             public=True,
             grant_types=["authorization_code", "refresh_token"],
             redirect_uris=[_CALLBACK],
-            scopes=["openid", "items:read"],
+            scopes=["openid"],
             default_scopes=["profile", "email"],
         ),
     )
 
 
-WITH_EVERY_SCOPE = ("first-party", "swagger-ui")
-"""Those of the clients that have every scope, also those that are still to come."""
+def demo_users(features: Sequence[Feature]) -> Sequence[DemoUser]:
+    """The users, with the scopes that the features ask for."""
+    alice, *others = DEMO_USERS
+    scopes = dict.fromkeys(scope for each in features for scope in each.scopes)
+    return [replace(alice, scopes=(*alice.scopes, *scopes)), *others]
 
-DEMO_API_KEY = "lk_demo_alice_development_only"
-DEMO_DIGEST_PASSWORD = "alice-digest-in-development"
+
+def demo_clients(features: Sequence[Feature]) -> Sequence[Registration]:
+    """The clients, with the scopes that the features give them."""
+    clients = []
+    for client in _clients():
+        scopes, default_scopes = list(client.scopes), list(client.default_scopes)
+        for feature in features:
+            scopes += feature.demo.client_scopes.get(str(client.client_id), ())
+            default_scopes += feature.demo.default_scopes.get(str(client.client_id), ())
+        # Whoever acts for itself and asks for nothing has to be given something.
+        changes = {"scopes": scopes, "default_scopes": default_scopes or scopes}
+        clients.append(client.model_copy(update=changes))
+    return clients
 
 
 async def seed_demo(operator: Actor, server: Server) -> None:
@@ -113,7 +115,7 @@ async def seed_demo(operator: Actor, server: Server) -> None:
         raise Problem(told="demo data is for development: set LATCHKEY_ENVIRONMENT=development")
     connection, now = operator.connection, operator.now
     every_scope = list(await list_scopes(connection))
-    for user in DEMO_USERS:
+    for user in demo_users(server.features):
         if await find_account(connection, user.username) is None:
             user_id = await create_user(
                 connection,
@@ -126,58 +128,39 @@ async def seed_demo(operator: Actor, server: Server) -> None:
                 now=now,
             )
             if user.username == "alice":
-                await _give_alice_more(operator, server)
+                await _equip_alice(operator, server)
             if user.disabled:
                 await connection.execute(
                     update(User).where(User.id == user_id).values(disabled_at=now)
                 )
-    for client in demo_clients():
+    for client in demo_clients(server.features):
         known = select(exists().where(Client.client_id == client.client_id))
         if not await connection.scalar(known):
             every = client.client_id in WITH_EVERY_SCOPE
             await create_client(connection, client, now, every_scope=every)
 
 
-async def _give_alice_more(operator: Actor, server: Server) -> None:
-    """An API key and a Digest credential."""
-    connection, realm = operator.connection, server.settings.realm
-    alice = await find_account(connection, "alice")
+async def _equip_alice(operator: Actor, server: Server) -> None:
+    alice = await find_account(operator.connection, "alice")
     assert alice is not None, "she was just added"  # noqa: S101
-    await create_api_key(
-        operator,
-        owner=alice,
-        permitted=alice.scopes,
-        name="demo",
-        scopes=["items:read", "items:write"],
-        lifetime=lifetime_of_key(None, server.settings.api_key_ttl),
-        key=DEMO_API_KEY,
-    )
-    await set_digest_credential(
-        connection,
-        server.encryption,
-        user_id=alice.id,
-        username=alice.username,
-        password=DEMO_DIGEST_PASSWORD,
-        realm=realm,
-        now=operator.now,
-    )
+    for feature in server.features:
+        if feature.demo.equip:
+            await feature.demo.equip(operator, server.settings, alice)
 
 
-async def demo_is_present(connection: AsyncConnection, passwords: PasswordHasher) -> bool:
+async def demo_is_present(connection: AsyncConnection, server: Server) -> bool:
     """Whether a secret or a password that the documents print opens something here."""
-    known_key = exists().where(
-        ApiKey.key_hash == hash_secret(DEMO_API_KEY), ApiKey.revoked_at.is_(None)
-    )
-    if await connection.scalar(select(known_key)):
-        return True
-    secrets = [client.client_secret for client in demo_clients() if client.client_secret]
+    for feature in server.features:
+        if feature.demo.is_present and await feature.demo.is_present(connection):
+            return True
+    secrets = [client.client_secret for client in _clients() if client.client_secret]
     printed = [hash_secret(secret.get_secret_value()) for secret in secrets]
     known = select(exists().where(ClientSecret.secret_hash.in_(printed)))
     if await connection.scalar(known):
         return True
     for user in DEMO_USERS:
         account = await find_account(connection, user.username)
-        if account and (await passwords.verify(user.password, account.password_hash))[0]:
+        if account and (await server.passwords.verify(user.password, account.password_hash))[0]:
             return True
     return False
 
@@ -188,7 +171,7 @@ async def refuse_demo_data(server: Server, host: str) -> None:
     if settings.development and (_is_loopback(host) or settings.allow_demo_on_network):
         return
     async with server.database.read() as connection:
-        if not await demo_is_present(connection, server.passwords):
+        if not await demo_is_present(connection, server):
             return
     if settings.development:
         raise Problem(

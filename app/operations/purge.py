@@ -13,7 +13,6 @@ from app.models import (
     AuditEvent,
     AuthorizationCode,
     BrowserSession,
-    DigestNonce,
     FailedLogins,
     KnownOrigin,
     Login,
@@ -37,14 +36,12 @@ async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, i
     Audit events go only when they are older than ``audit_days``, if that is given.
 
     A login stays until every token issued from it is over, so that a used refresh token is known
-    as used for as long as it could be presented. The count of a Digest nonce stays for as long as
-    one that was issued then would be accepted now, if its lifetime was made longer since.
+    as used for as long as it could be presented.
     """
     now = server.clock.now()
     settings = server.settings
     long_over = now - KEPT_LONGER
     over = long_over - timedelta(seconds=settings.access_token_ttl)
-    nonce_over = long_over - timedelta(seconds=settings.digest_nonce_ttl)
     deleted = {
         "pending_authorizations": await _delete(
             server, PendingAuthorization.key_hash, PendingAuthorization.expires_at < now
@@ -56,9 +53,6 @@ async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, i
             server, BrowserSession.id, BrowserSession.expires_at < over
         ),
         "logins": await _delete(server, Login.id, Login.expires_at < over),
-        "digest_nonces": await _delete(
-            server, DigestNonce.nonce_hash, DigestNonce.expires_at < nonce_over
-        ),
         "failed_logins": await _delete(
             server, FailedLogins.key_hash, FailedLogins.last_failed_at < now - FORGOTTEN_AFTER
         ),
@@ -70,6 +64,9 @@ async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, i
         ),
         "signing_keys": await _delete(server, SigningKey.kid, _long_retired(now)),
     }
+    for feature in server.features:
+        for key, expired in feature.expired(settings, now) if feature.expired else ():
+            deleted[key.class_.__tablename__] = await _delete(server, key, expired)
     if audit_days is not None:
         kept_since = now - timedelta(days=audit_days)
         purged = Event(

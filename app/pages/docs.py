@@ -21,18 +21,7 @@ from app.web.problems import without_json_twins
 
 router = APIRouter(include_in_schema=False)
 
-DEMO_HINTS = {
-    "OAuth2PasswordBearer": "`alice` and `alice-in-wonderland`",
-    "OAuth2AuthorizationCodeBearer": "`alice` and `alice-in-wonderland`",
-    "OAuth2": "`alice` and `alice-in-wonderland`, or the client `demo-service` and "
-    "`demo-service-secret-for-development-only`",
-    "OpenIdConnect": "`alice` and `alice-in-wonderland`",
-    "HTTPBasic": "`alice` and `alice-in-wonderland`",
-    "HTTPDigest": "`alice` and `alice-digest-in-development`",
-    "APIKeyHeader": "`lk_demo_alice_development_only`",
-    "APIKeyQuery": "`lk_demo_alice_development_only`",
-    "APIKeyCookie": "`lk_demo_alice_development_only`",
-}
+DEMO_HINTS = {"OAuth2PasswordBearer": "`alice` and `alice-in-wonderland`"}
 """What to type into each form, in development, while the demo data is there."""
 
 
@@ -83,9 +72,12 @@ async def openapi(request: Request, server: CurrentServer) -> Response:
     """The OpenAPI document, with the scopes that the database has now."""
     document = copy.deepcopy(_document(request))
     scopes = dict(await server.scopes.all())
+    hints = dict(DEMO_HINTS)
+    for feature in server.features:
+        hints |= feature.demo.hints
     for name, scheme in document["components"]["securitySchemes"].items():
-        if server.settings.development and name in DEMO_HINTS:
-            scheme["description"] += f" With the demo data: {DEMO_HINTS[name]}."
+        if server.settings.development and name in hints:
+            scheme["description"] += f" With the demo data: {hints[name]}."
         for flow in scheme.get("flows", {}).values():
             flow["scopes"] = scopes
     return Response(json.dumps(document), media_type="application/json")

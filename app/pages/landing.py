@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.operations.demo import DEMO_USERS, demo_clients, demo_is_present
+from app.operations.demo import demo_clients, demo_is_present, demo_users
 from app.pages.rendering import render
 from app.server import CurrentServer, Reading
 
@@ -16,7 +16,7 @@ async def landing(server: CurrentServer, reading: Reading) -> Response:
         "landing.html",
         server.settings.service_name,
         issuer=server.settings.issuer,
-        demo=await demo_is_present(reading, server.passwords),
-        users=DEMO_USERS,
-        clients=demo_clients(),
+        demo=await demo_is_present(reading, server),
+        users=demo_users(server.features),
+        clients=demo_clients(server.features),
     )

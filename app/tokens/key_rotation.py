@@ -4,7 +4,7 @@ A new key is published first and signs later, when every verifier can know it; t
 published until the last token that it signed is over.
 """
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import Clock
 from app.database.engines import Database, lock
 from app.errors import ConflictError, InvalidError, NotFoundError
-from app.identity.digest import renew_digest_credentials
 from app.models import SigningKey
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.jwt import Algorithm, generate_private_key, parse_private_key
@@ -27,6 +26,9 @@ KNOWN_EVERYWHERE = 2
 """Seconds in which every worker has learned of a change."""
 
 KEYS_LOCK = "signing_keys"
+
+Renew = Callable[[AsyncConnection, Encryption], Awaitable[None]]
+"""Encrypt something else under the newest secret."""
 
 
 @dataclass(frozen=True)
@@ -264,8 +266,12 @@ async def ensure_signing_key(
             await _add(connection, encryption, pem, now, now)
 
 
-async def renew_encryption(database: Database, encryption: Encryption) -> None:
-    """Encrypt everything under the newest secret, so that the older ones can be taken away.
+async def renew_encryption(
+    database: Database, encryption: Encryption, others: Iterable[Renew]
+) -> None:
+    """Encrypt the keys, and what ``others`` do, under the newest secret.
+
+    Then the older ones can be taken away.
 
     Raises :class:`~app.security.encryption.UndecryptableError` if a key can no longer be read.
     """
@@ -278,4 +284,5 @@ async def renew_encryption(database: Database, encryption: Encryption) -> None:
                 await connection.execute(
                     update(SigningKey).where(SigningKey.kid == row.kid).values(private_key=renewed)
                 )
-        await renew_digest_credentials(connection, encryption)
+        for renew in others:
+            await renew(connection, encryption)

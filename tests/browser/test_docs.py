@@ -17,6 +17,7 @@ from app.identity.scopes import list_scopes
 from app.management.authority import operating
 from app.management.scopes import create_scope
 from tests.browser.docs_page import Answer, Docs, Watch, fresh_context
+from tests.live.server import default_scope
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page
@@ -70,10 +71,10 @@ class Visit:
 
     page: Page
     watch: Watch
-    items: Answer
+    anonymous: Answer
     refusal: str
     me: Answer
-    new_item: Answer
+    sessions: Answer
     userinfo: Answer
     token: Answer
 
@@ -85,17 +86,17 @@ def visit(browser: Browser, live: str) -> Generator[Visit]:
         watch = Watch(page)
         docs = Docs(page, live)
         docs.load()
-        items = docs.execute("items-list_items")
+        anonymous = docs.execute("account-list_sessions")
         dialog = docs.open_dialog()
         docs.submit(dialog, "wrong")
         refusal = dialog.locator(".errors").inner_text()
         docs.submit(dialog, PASSWORD)
         docs.close_when_logged_in(dialog)
         me = docs.execute("account-get_me")
-        new_item = docs.execute("items-create_item")
+        sessions = docs.execute("account-list_sessions")
         userinfo = docs.execute("openid-post_userinfo")
         token = docs.execute("oauth2-token", form={"password": PASSWORD})
-        yield Visit(page, watch, items, refusal, me, new_item, userinfo, token)
+        yield Visit(page, watch, anonymous, refusal, me, sessions, userinfo, token)
 
 
 # The Authorize dialog
@@ -109,7 +110,7 @@ def test_the_dialog_has_the_default_scopes_of_its_client_ticked(dialog: Locator)
     ticked = dialog.locator(".scopes input:checked").evaluate_all(
         "boxes => boxes.map(box => box.dataset.value)"
     )
-    assert ticked == ["email", "items:read", "openid", "profile"]
+    assert ticked == default_scope("swagger-ui").split()
 
 
 def test_the_dialog_offers_every_scope_of_the_database_with_its_description(
@@ -117,7 +118,7 @@ def test_the_dialog_offers_every_scope_of_the_database_with_its_description(
 ) -> None:
     offered = offered_scopes(dialog)
     assert offered == in_database(live_database_url, list_scopes)
-    assert offered["items:read"] == "See your items"
+    assert offered["profile"] == "See your user name"
 
 
 def test_the_dialog_logs_in_also_with_the_client_in_the_request_body(docs: Docs) -> None:
@@ -137,7 +138,7 @@ def test_a_wrong_password_is_refused_with_a_reason_that_a_person_can_read(visit:
 
 
 def test_an_operation_is_refused_before_anybody_logs_in(visit: Visit) -> None:
-    assert visit.items.status == "401"
+    assert visit.anonymous.status == "401"
 
 
 def test_whoever_logged_in_sees_their_profile(visit: Visit) -> None:
@@ -145,9 +146,9 @@ def test_whoever_logged_in_sees_their_profile(visit: Visit) -> None:
 
 
 def test_an_operation_whose_scope_was_not_ticked_is_refused_with_its_name(visit: Visit) -> None:
-    assert visit.new_item.status == "403"
-    assert visit.new_item.body["error"] == "insufficient_scope"
-    assert visit.new_item.body["scope"] == "items:write"
+    assert visit.sessions.status == "403"
+    assert visit.sessions.body["error"] == "insufficient_scope"
+    assert visit.sessions.body["scope"] == "account"
 
 
 def test_a_form_that_is_left_empty_does_not_get_in_the_way_of_the_login(visit: Visit) -> None:
@@ -159,7 +160,7 @@ def test_the_token_endpoint_can_be_tried_out_with_nothing_typed_but_the_password
     visit: Visit,
 ) -> None:
     assert (visit.token.status, visit.token.body["token_type"]) == ("200", "Bearer")
-    assert visit.token.body["scope"] == "email items:read profile"
+    assert visit.token.body["scope"] == default_scope("first-party")
 
 
 def test_the_padlock_of_an_operation_is_closed_after_the_login(visit: Visit) -> None:

@@ -15,6 +15,9 @@ from pathlib import Path
 
 import httpx2
 
+from app.features import FEATURES
+from app.operations.demo import demo_clients
+
 ROOT = Path(__file__).parents[2]
 
 START_TIMEOUT = 20
@@ -57,6 +60,12 @@ def latchkey(
         )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
+
+
+def default_scope(client_id: str) -> str:
+    """What a client of the demo data is granted if it asks for nothing."""
+    clients = {client.client_id: client for client in demo_clients(FEATURES)}
+    return " ".join(sorted(clients[client_id].default_scopes))
 
 
 def seed_demo(database_url: str) -> None:

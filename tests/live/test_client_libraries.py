@@ -14,7 +14,7 @@ from oauthlib.oauth2 import InvalidGrantError, LegacyApplicationClient
 from requests_oauthlib import OAuth2Session
 
 from tests import databases
-from tests.live.server import seed_demo, serving
+from tests.live.server import default_scope, seed_demo, serving
 
 LOGIN = {"username": "alice", "password": "alice-in-wonderland"}
 WEB_SECRET = "demo-web-secret-for-development-only"
@@ -70,22 +70,22 @@ def test_requests_oauthlib_logs_in_with_the_secret_in_the_body(live: str) -> Non
 def test_requests_oauthlib_logs_in_as_a_public_client_by_an_empty_secret(live: str) -> None:
     with OAuth2Session(client=LegacyApplicationClient(client_id="first-party")) as session:
         token = session.fetch_token(f"{live}/token", **LOGIN)
-        assert granted(token) == "email items:read profile"
+        assert granted(token) == default_scope("first-party")
         assert session.get(f"{live}/users/me").json()["username"] == "alice"
 
 
 def test_requests_oauthlib_logs_in_as_a_public_client_by_its_id_in_the_body(live: str) -> None:
     with OAuth2Session(client=LegacyApplicationClient(client_id="first-party")) as session:
         token = session.fetch_token(f"{live}/token", include_client_id=True, **LOGIN)
-        assert granted(token) == "email items:read profile"
+        assert granted(token) == default_scope("first-party")
         assert session.get(f"{live}/users/me").json()["username"] == "alice"
 
 
 def test_requests_oauthlib_accepts_the_answer_to_the_scopes_that_it_asked_for(live: str) -> None:
-    client = LegacyApplicationClient(client_id="first-party", scope="profile items:write")
+    client = LegacyApplicationClient(client_id="first-party", scope="email profile")
     with OAuth2Session(client=client) as session:
         token = session.fetch_token(f"{live}/token", **LOGIN)
-        assert granted(token) == "profile items:write"
+        assert granted(token) == "email profile"
 
 
 def test_requests_oauthlib_reports_a_wrong_password_with_the_reason(live: str) -> None:
@@ -116,7 +116,7 @@ def test_authlib_on_requests_logs_in_with_the_secret_in_the_body(live: str) -> N
 def test_authlib_on_requests_logs_in_as_a_public_client(live: str) -> None:
     with AuthlibSession("first-party") as session:
         token = session.fetch_token(f"{live}/token", **LOGIN)
-        assert granted(token) == "email items:read profile"
+        assert granted(token) == default_scope("first-party")
         assert session.get(f"{live}/users/me").json()["username"] == "alice"
 
 
@@ -138,14 +138,14 @@ def test_authlib_on_httpx2_logs_in_with_the_secret_in_the_body(live: str) -> Non
 def test_authlib_on_httpx2_logs_in_as_a_public_client(live: str) -> None:
     with OAuth2Client("first-party") as client:
         token = client.fetch_token(f"{live}/token", **LOGIN)
-        assert granted(token) == "email items:read profile"
+        assert granted(token) == default_scope("first-party")
         assert client.get(f"{live}/users/me").json()["username"] == "alice"
 
 
 async def test_authlib_on_asynchronous_httpx2_logs_in_as_a_public_client(live: str) -> None:
     async with AsyncOAuth2Client("first-party") as client:
         token = await client.fetch_token(f"{live}/token", **LOGIN)
-        assert granted(token) == "email items:read profile"
+        assert granted(token) == default_scope("first-party")
         me = await client.get(f"{live}/users/me")
         assert me.json()["username"] == "alice"
 
@@ -177,6 +177,6 @@ def test_the_curl_commands_of_the_readme_log_in_without_naming_a_client(live: st
         *("-d", "grant_type=password", "-d", "username=alice"),
         *("-d", "password=alice-in-wonderland", f"{live}/token"),
     )
-    assert granted(token) == "email items:read profile"
+    assert granted(token) == default_scope("first-party")
     me = curl("-H", f"Authorization: Bearer {token['access_token']}", f"{live}/users/me")
     assert me["username"] == "alice"

@@ -20,11 +20,13 @@ from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from tests import databases
-from tests.live.server import seed_demo, serving
+from tests.live.server import default_scope, seed_demo, serving
 
 LOGIN = {"username": "alice", "password": "alice-in-wonderland"}
 WEB_SECRET = "demo-web-secret-for-development-only"
 SERVICE_SECRET = "demo-service-secret-for-development-only"
+SERVICE_SCOPE = default_scope("demo-service")
+TWO_SCOPES = " ".join(sorted({SERVICE_SCOPE, "users:read"}))
 REFUSED = "The refresh token is expired, revoked or invalid."
 
 
@@ -62,7 +64,7 @@ def assert_rotated(before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
     assert subject(after) == subject(before)
 
 
-def assert_service_token(token: Mapping[str, Any], scope: str = "items:read") -> None:
+def assert_service_token(token: Mapping[str, Any], scope: str = SERVICE_SCOPE) -> None:
     granted = token["scope"]  # oauthlib makes a list of it
     assert granted == scope if isinstance(granted, str) else granted == scope.split()
     assert "refresh_token" not in token
@@ -177,7 +179,7 @@ def test_authlib_on_requests_gets_client_credentials_tokens_with_the_secret_in_t
 def test_authlib_on_requests_gets_client_credentials_tokens_for_the_scopes_it_asks_for(
     live: str,
 ) -> None:
-    scope = "items:read users:read"
+    scope = TWO_SCOPES
     with AuthlibSession("demo-service", SERVICE_SECRET, scope=scope) as session:
         token = session.fetch_token(f"{live}/token", grant_type="client_credentials")
         assert_service_token(token, scope)
@@ -373,7 +375,7 @@ def test_requests_oauthlib_gets_client_credentials_tokens_with_the_secret_in_the
 def test_requests_oauthlib_gets_client_credentials_tokens_for_the_scopes_it_asks_for(
     live: str,
 ) -> None:
-    scope = "items:read items:write"
+    scope = TWO_SCOPES
     client = BackendApplicationClient(client_id="demo-service", scope=scope)
     with OAuth2Session(client=client) as session:
         token = session.fetch_token(f"{live}/token", client_secret=SERVICE_SECRET)

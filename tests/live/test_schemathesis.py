@@ -14,8 +14,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.operations.demo import DEMO_API_KEY
 from tests import databases
+from tests.features import brought
 from tests.live.server import seed_demo, serving
 
 EXAMPLES = 10
@@ -71,16 +71,7 @@ headers = {{ Authorization = "Basic {client}" }}
 [parameters]
 {parameters}
 
-[auth.openapi.APIKeyCookie]
-api_key = "{key}"
-[auth.openapi.APIKeyHeader]
-api_key = "{key}"
-[auth.openapi.APIKeyQuery]
-api_key = "{key}"
-[auth.openapi.HTTPBasic]
-username = "alice"
-password = "alice-in-wonderland"
-{bearers}
+{credentials}
 """
 
 
@@ -121,9 +112,11 @@ def add_what_may_be_lost(http: httpx2.Client) -> dict[str, str]:
     return {
         "user_id": add("/users", username="lost", password=PASSWORD)["id"],
         "client_id": add("/clients", **client)["client_id"],
-        "key_id": add("/api-keys", name="lost", scopes=["items:read"])["id"],
-        "item_id": add("/items", title="lost")["id"],
         "name": add("/scopes", name="lost", description="Lost")["name"],
+        **{
+            parameter: add(path, **body)[key]
+            for parameter, (path, body, key) in brought("TO_LOSE").items()
+        },
     }
 
 
@@ -134,7 +127,7 @@ def as_bearer_tokens(document: dict[str, Any]) -> dict[str, Any]:
     one: an OAuth 2 flow it leaves out.
     """
     schemes = document["components"]["securitySchemes"]
-    for name in BEARER_SCHEMES:
+    for name in schemes.keys() & set(BEARER_SCHEMES):
         schemes[name] = {"type": "http", "scheme": "bearer"}
     return document
 
@@ -148,10 +141,15 @@ def test_no_operation_answers_what_the_document_does_not_say(live: str, tmp_path
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     configuration = CONFIGURATION.format(
         examples=EXAMPLES,
-        key=DEMO_API_KEY,
         client=b64encode(CLIENT).decode(),
         parameters="\n".join(f'"path.{name}" = "{value}"' for name, value in parameters.items()),
-        bearers="\n".join(f'[auth.openapi.{name}]\nbearer = "{token}"' for name in BEARER_SCHEMES),
+        credentials="\n".join(
+            f"[auth.openapi.{scheme}]\n" + "\n".join(f'{n} = "{v}"' for n, v in members.items())
+            for scheme, members in (
+                brought("SCHEMATHESIS") | {name: {"bearer": token} for name in BEARER_SCHEMES}
+            ).items()
+            if scheme in document["components"]["securitySchemes"]
+        ),
     )
     (tmp_path / "schemathesis.toml").write_text(configuration)
     finished = subprocess.run(

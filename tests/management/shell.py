@@ -7,8 +7,8 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
+from app.__main__ import cli
 from app.audit.trail import RecordedEvent, list_events
-from app.cli import cli
 from app.clock import Clock
 from app.server import Server
 from tests.commands import development

@@ -5,20 +5,30 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import pytest
+
 from app.audit.trail import EventType
+from app.feature import Feature
+from app.features import FEATURES
 
 ROOT = Path(__file__).parent.parent.parent
 
 
-def described() -> Iterator[str]:
-    """The types in the first column of the table."""
-    for line in (ROOT / "docs/audit.md").read_text().splitlines():
+def described(part: int) -> Iterator[str]:
+    """The types in the first column of the table of the core (0), or of features (2)."""
+    parts = (ROOT / "docs/audit.md").read_text().partition("## Of features")
+    for line in parts[part].splitlines():
         if line.startswith("| `"):
             yield from re.findall(r"`([^`]+)`", line.split("|")[1])
 
 
 def test_every_event_has_one_row_in_the_document_and_no_other_has() -> None:
-    assert sorted(described()) == sorted(get_args(EventType))
+    assert sorted(described(0)) == sorted(get_args(EventType))
+
+
+@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+def test_every_event_of_a_feature_has_a_row(feature: Feature) -> None:
+    assert set(feature.event_types) - set(described(2)) == set()
 
 
 def test_every_event_is_written_somewhere() -> None:

@@ -33,11 +33,6 @@ def test_keys_that_are_rotated_imported_and_retired_are_written_down(
 
 def test_what_an_operator_does_to_a_user_is_written_down(shell: Shell) -> None:
     user_id = shell.json("users", "create", "ada", "--scope", "profile")["id"]
-    shell.json("users", "set-digest", "ada")
-    for _ in range(2):  # of which the second removes nothing
-        shell.json("users", "set-digest", "ada", "--remove")
-    key = shell.json("api-keys", "create", "ada")["id"]
-    shell.json("api-keys", "revoke", key)
     shell.json("users", "set-password", "ada")
     shell.json("users", "set-scopes", "ada", "--scope", "email")
     shell.json("users", "disable", "ada")
@@ -46,9 +41,6 @@ def test_what_an_operator_does_to_a_user_is_written_down(shell: Shell) -> None:
     assert by_operator(shell, "user.created") == [
         (user_id, None, {"username": "ada", "scopes": ["profile"]})
     ]
-    assert by_operator(shell, "digest.set") == [(user_id, None, {})]
-    assert by_operator(shell, "digest.removed") == [(user_id, None, {})]
-    assert by_operator(shell, "api_key.created") == [(user_id, None, {"key": key, "scopes": []})]
     assert by_operator(shell, "user.password_reset") == [(user_id, None, {})]
     assert by_operator(shell, "user.changed") == [
         (user_id, None, {"scopes_added": ["email"], "scopes_removed": ["profile"]}),
@@ -56,14 +48,6 @@ def test_what_an_operator_does_to_a_user_is_written_down(shell: Shell) -> None:
         (user_id, None, {"disabled": False}),
     ]
     assert by_operator(shell, "user.deleted") == [(user_id, None, {"username": "ada"})]
-
-
-def test_the_owner_of_a_key_that_an_operator_revokes_is_written_down(shell: Shell) -> None:
-    """So that the trail of a user shows it."""
-    user_id = shell.json("users", "create", "ada", "--scope", "profile")["id"]
-    key = shell.json("api-keys", "create", "ada")["id"]
-    shell.json("api-keys", "revoke", key)
-    assert by_operator(shell, "api_key.revoked") == [(user_id, None, {"key": key})]
 
 
 def test_what_an_operator_does_to_clients_scopes_and_records_is_written_down(

@@ -17,6 +17,7 @@ from app.server import Server
 from tests.assertions import assert_bearer_error, assert_problem
 from tests.clock import TestClock
 from tests.factories import TestClient, TestUser, add_client, add_user, log_in
+from tests.features import brought
 from tests.management.operators import (
     EVERY_SCOPE,
     NOT_YOURS,
@@ -32,7 +33,6 @@ from tests.management.operators import (
 )
 from tests.management.shell import Shell, assert_line
 from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, add_service, own_token, take_from_client
-from tests.schemes.keys import give_key
 
 pytestmark = pytest.mark.usefixtures("no_dotenv_file")
 
@@ -424,9 +424,7 @@ async def test_a_user_with_users_read_alone_can_change_nothing(
         ("DELETE", f"/clients/{client.client_id}", None),
         ("POST", "/scopes", {"name": "reports", "description": "Reports"}),
         ("DELETE", "/scopes/account", None),
-        ("POST", "/api-keys", {"name": "key", "scopes": []}),
-        ("DELETE", f"/api-keys/{uuid.uuid4()}", None),
-        ("POST", "/items", {"title": "Tea"}),
+        *brought("WRITING_REQUESTS").values(),
     ]
     answers = [
         (await http.request(method, path, json=body, headers=headers)).status_code
@@ -692,18 +690,3 @@ async def test_nobody_sets_their_own_password_without_the_one_that_they_have(
     told = "Change your own password at /users/me/password, with the old one."
     assert_refused(response, 403, told)
     await log_in(http, user, console)
-
-
-async def test_the_keys_of_a_user_end_when_an_administrator_sets_a_password(
-    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
-) -> None:
-    user = await add_somebody(server, "items:read", name="owner")
-    key = await give_key(server, user, "items:read")
-    used = {"X-API-Key": key.key}
-    assert (await http.get("/schemes/api-key/header", headers=used)).status_code == 200
-    body = {"password": NEW_PASSWORD}
-    reset = await http.post(f"/users/{user.id}/password", json=body, headers=as_admin)
-    assert reset.status_code == 204
-    assert (await http.get("/schemes/api-key/header", headers=used)).status_code == 401
-    (event,) = await events(server, user_id=str(user.id), event_type="user.password_reset")
-    assert event.details == {"api_keys_revoked": 1}

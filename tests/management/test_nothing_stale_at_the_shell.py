@@ -8,7 +8,6 @@ command: one that is added and not listed fails the first test.
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,19 +15,15 @@ import typer.main
 from sqlalchemy import select
 from typer.core import TyperGroup
 
-from app.cli import cli
+from app.__main__ import cli
 from app.clock import Clock
 from app.identity.profile import NewUser
 from app.identity.registration import Registration
-from app.management.api_keys import list_api_keys, revoke_api_key
 from app.management.authority import Actor, operating
 from app.management.clients import delete_client, register_client
 from app.management.scopes import create_scope, delete_scope
 from app.management.users import (
-    delete_user,
-    get_user_by_name,
     register_user,
-    set_password,
 )
 from app.models import Base
 from app.security.jwt import generate_private_key
@@ -36,25 +31,13 @@ from app.server import Server
 from app.tokens.key_rotation import import_key, list_keys, retire_key, rotate_key
 from tests.between import Between
 from tests.conftest import make_settings
+from tests.features import brought
+from tests.management.commands import NO_BOB, PASSWORD, Case, delete_bob
 from tests.management.shell import Shell
-
-PASSWORD = "another horse battery staple"
-
-Meanwhile = Callable[[Actor, Server], Awaitable[None]]
 
 
 async def add_ada(operator: Actor, server: Server) -> None:
     await register_user(operator, NewUser(username="ada"), password_hash=None)
-
-
-async def delete_bob(operator: Actor, server: Server) -> None:
-    bob = await get_user_by_name(operator.connection, "bob")
-    await delete_user(operator, bob.id)
-
-
-async def reset_bob(operator: Actor, server: Server) -> None:
-    bob = await get_user_by_name(operator.connection, "bob")
-    await set_password(operator, bob.id, "a hash that no password has")
 
 
 async def add_app(operator: Actor, server: Server) -> None:
@@ -71,7 +54,9 @@ async def add_billing(operator: Actor, server: Server) -> None:
 
 
 async def delete_reports(operator: Actor, server: Server) -> None:
-    await delete_scope(operator, "reports")
+    await delete_scope(
+        operator, "reports", built_in=server.built_in_scopes, holders=server.scope_holders
+    )
 
 
 async def rotate(operator: Actor, server: Server) -> None:
@@ -91,25 +76,9 @@ async def retire_the_new_one(operator: Actor, server: Server) -> None:
     await retire_key(operator.connection, newest.kid, operator.now, needed=())
 
 
-async def revoke_it(operator: Actor, server: Server) -> None:
-    (key,) = await list_api_keys(operator.connection, None)
-    await revoke_api_key(operator, None, key.id)
-
-
 PEM = generate_private_key("ES256")
 
 
-@dataclass(frozen=True)
-class Case:
-    """A command, what happens right before it writes, and the line that it ends with."""
-
-    arguments: str
-    meanwhile: Meanwhile
-    line: str
-    stdin: str | None = None
-
-
-NO_BOB = "there is no user 'bob'"
 NO_SHOP = "There is no such client."
 
 CASES: Mapping[str, Case] = {
@@ -122,12 +91,6 @@ CASES: Mapping[str, Case] = {
     "users add-scope": Case("bob items:read", delete_bob, NO_BOB),
     "users remove-scope": Case("bob profile", delete_bob, NO_BOB),
     "users unlock": Case("bob", delete_bob, NO_BOB),
-    "users set-digest": Case(
-        "bob --password-stdin",
-        reset_bob,
-        "the user was changed in the meantime: try again",
-        PASSWORD,
-    ),
     "users disable": Case("bob", delete_bob, NO_BOB),
     "users enable": Case("bob", delete_bob, NO_BOB),
     "users delete": Case("bob", delete_bob, NO_BOB),
@@ -149,16 +112,15 @@ CASES: Mapping[str, Case] = {
     "keys rotate": Case("", rotate, "waits for its time already"),
     "keys retire": Case("{newest}", retire_the_new_one, "there is no published key {newest}"),
     "keys import": Case("{pem}", import_it, "is here already"),
-    "api-keys create": Case("bob", delete_bob, NO_BOB),
-    "api-keys revoke": Case("{api_key}", revoke_it, "There is no such API key."),
     "import": Case("-", delete_reports, "users.0 'eve': there is no scope 'reports'"),
+    **brought("COMMANDS"),
 }
 
 OTHERWISE: Mapping[str, str] = {
     **dict.fromkeys(
         (
             *("users list", "users show", "clients list", "clients show", "scopes list"),
-            *("keys list", "api-keys list", "audit list", "export", "doctor", "db check"),
+            *("keys list", "audit list", "export", "doctor", "db check"),
         ),
         "reads",
     ),
@@ -166,6 +128,7 @@ OTHERWISE: Mapping[str, str] = {
     "db upgrade": "changes the schema alone, under a lock of its own",
     "seed-demo": "adds what is missing when it writes",
     "purge": "deletes what is over, whoever asks",
+    **brought("COMMANDS_OTHERWISE"),
 }
 
 
@@ -185,11 +148,11 @@ def test_every_command_is_listed() -> None:
 
 @pytest.fixture
 def filled(shell: Shell) -> dict[str, str]:
-    """A user, a client, a scope and an API key; the ids that commands take."""
+    """A user, a client and a scope; no ids yet that commands take."""
     shell.json("users", "create", "bob", "--password-stdin", stdin="bob and his own password")
     shell.json("clients", "create", "Shop", "--client-id", "shop", "--grant", "password")
     shell.json("scopes", "create", "reports", "--description", "Read reports")
-    return {"api_key": shell.json("api-keys", "create", "bob")["id"]}
+    return {}
 
 
 async def everything(server: Server) -> list[str]:
@@ -209,6 +172,8 @@ def test_a_command_writes_nothing_when_what_it_is_about_has_changed_meanwhile(
     pem.write_bytes(PEM)
     if name == "keys retire":
         filled["newest"] = shell.json("keys", "rotate")["kid"]
+    if case.prepare is not None:
+        filled |= case.prepare(shell)
     document = {"users": [{"username": "eve", "scopes": ["reports"]}]}
     stdin = json.dumps(document) if name == "import" else case.stdin
     left: list[str] = []

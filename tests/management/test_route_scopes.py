@@ -11,17 +11,22 @@ from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
-from app.identity.scopes import BUILT_IN
 from app.server import Server
 from tests.assertions import assert_bearer_error, assert_no_token_sent
 from tests.factories import TestClient, TestUser
+from tests.features import brought
 from tests.management.operators import EVERY_SCOPE, NOBODYS, token_of, token_of_client
 from tests.oauth2.lifecycle import add_service
 from tests.routes import is_shipped
 
-MANAGEMENT = ("users", "clients", "scopes", "api-keys", "audit")
+OF_FEATURES = brought("FOR_USERS_ALONE")
 
-FOR_USERS_ALONE = ("/users/me", "/api-keys")
+MANAGEMENT = (
+    *("users", "clients", "scopes", "audit"),
+    *(path.removeprefix("/") for path in OF_FEATURES),
+)
+
+FOR_USERS_ALONE = ("/users/me", *OF_FEATURES)
 """Where the answer is about whoever asks."""
 
 
@@ -78,25 +83,23 @@ def needed(route: Route) -> str:
     return f"{route.path.split('/')[1]}:{kind}"
 
 
-def test_what_the_routes_ask_for_is_built_in(app: FastAPI) -> None:
+async def test_what_the_routes_ask_for_is_built_in(app: FastAPI, server: Server) -> None:
     asked = {
         scope
         for context in iter_route_contexts(app.routes)
         if context.dependant is not None and is_shipped(context)
         for scope in scopes_of(context.dependant)
     }
-    assert asked - BUILT_IN == set()
+    assert asked - server.built_in_scopes == set()
+    assert server.built_in_scopes <= set(EVERY_SCOPE)
 
 
 def test_every_route_that_programs_rely_on_is_there(routes: list[Route]) -> None:
-    assert [route.name for route in routes] == [
-        "DELETE /api-keys/{key_id}",
+    assert {route.name for route in routes} == {
         "DELETE /clients/{client_id}",
         "DELETE /scopes/{name}",
         "DELETE /users/me/sessions/{session_id}",
         "DELETE /users/{user_id}",
-        "GET /api-keys",
-        "GET /api-keys/{key_id}",
         "GET /audit",
         "GET /clients",
         "GET /clients/{client_id}",
@@ -110,14 +113,14 @@ def test_every_route_that_programs_rely_on_is_there(routes: list[Route]) -> None
         "PATCH /scopes/{name}",
         "PATCH /users/me",
         "PATCH /users/{user_id}",
-        "POST /api-keys",
         "POST /clients",
         "POST /clients/{client_id}/secret",
         "POST /scopes",
         "POST /users",
         "POST /users/me/password",
         "POST /users/{user_id}/password",
-    ]
+        *(name for names in OF_FEATURES.values() for name in names),
+    }
 
 
 def test_every_route_needs_the_one_scope_that_its_path_and_method_say(routes: list[Route]) -> None:

@@ -10,7 +10,6 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.identity.digest import set_digest_credential
 from app.server import Server
 from tests.assertions import assert_oauth2_error, assert_problem
 from tests.clock import TestClock
@@ -37,11 +36,8 @@ from tests.oauth2.lifecycle import (
     refresh,
 )
 from tests.pages.flow import Page, assert_logged_in, assert_logged_out, open_browser, submit
-from tests.schemes.answers import assert_no_good_key, assert_no_good_password
-from tests.schemes.keys import give_key
 
 NEW_PASSWORD = "another horse battery staple"
-DIGEST_PASSWORD = "a password for digest alone"
 CHANGED = "It was changed by somebody else meanwhile."
 NO_ETAG = CHANGED
 
@@ -678,10 +674,11 @@ async def test_an_address_that_is_none_changes_nothing(
 async def test_a_scope_that_is_taken_away_stops_at_once(
     http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], alice: TestUser
 ) -> None:
-    as_alice = await token_of(server, alice, "profile", "items:read")
-    assert (await http.get("/items", headers=as_alice)).status_code == 200
+    as_alice = await token_of(server, alice, "profile", "account")
+    sessions = "/users/me/sessions"
+    assert (await http.get(sessions, headers=as_alice)).status_code == 200
     await changed(http, as_admin, alice.id, scopes=["profile"])
-    assert (await http.get("/items", headers=as_alice)).status_code == 403
+    assert (await http.get(sessions, headers=as_alice)).status_code == 403
     assert (await http.get("/users/me", headers=as_alice)).status_code == 200
 
 
@@ -876,58 +873,6 @@ async def test_the_old_password_of_a_user_stops_at_once(
     assert_wrong_password(await try_to_log_in(http, console, alice.username, PASSWORD))
 
 
-@pytest.mark.parametrize("stop", ENDING)
-async def test_http_basic_of_a_user_stops_at_once(
-    http: httpx2.AsyncClient, as_admin: dict[str, str], alice: TestUser, stop: Any
-) -> None:
-    auth = (alice.username, PASSWORD)
-    assert (await http.get("/schemes/http/basic", auth=auth)).status_code == 200
-    await stop(http, as_admin, alice)
-    assert_no_good_password(await http.get("/schemes/http/basic", auth=auth))
-
-
-@pytest.mark.parametrize("stop", SHUTTING_OUT)
-async def test_the_api_keys_of_a_user_stop_at_once(
-    http: httpx2.AsyncClient,
-    server: Server,
-    as_admin: dict[str, str],
-    alice: TestUser,
-    stop: Any,
-) -> None:
-    headers = {"X-API-Key": (await give_key(server, alice, "items:read")).key}
-    assert (await http.get("/schemes/api-key/header", headers=headers)).status_code == 200
-    await stop(http, as_admin, alice)
-    assert_no_good_key(await http.get("/schemes/api-key/header", headers=headers))
-
-
-@pytest.mark.parametrize("stop", SHUTTING_OUT)
-async def test_the_digest_credential_of_a_user_stops_at_once(
-    http: httpx2.AsyncClient,
-    server: Server,
-    as_admin: dict[str, str],
-    alice: TestUser,
-    stop: Any,
-) -> None:
-    async with server.database.transaction() as connection:
-        await set_digest_credential(
-            connection,
-            server.encryption,
-            user_id=alice.id,
-            username=alice.username,
-            password=DIGEST_PASSWORD,
-            realm=server.settings.realm,
-            now=server.clock.now(),
-        )
-
-    async def present() -> int:
-        auth = httpx2.DigestAuth(alice.username, DIGEST_PASSWORD)
-        return (await http.get("/schemes/http/digest", auth=auth)).status_code
-
-    assert await present() == 200
-    await stop(http, as_admin, alice)
-    assert await present() == 401
-
-
 async def test_a_user_who_is_enabled_again_logs_in_anew_with_the_same_credentials(
     http: httpx2.AsyncClient,
     server: Server,
@@ -935,11 +880,9 @@ async def test_a_user_who_is_enabled_again_logs_in_anew_with_the_same_credential
     alice: TestUser,
     console: TestClient,
 ) -> None:
-    key = {"X-API-Key": (await give_key(server, alice, "items:read")).key}
     await disable(http, as_admin, alice)
     await changed(http, as_admin, alice.id, disabled=False)
     assert (await try_to_log_in(http, console, alice.username, PASSWORD)).status_code == 200
-    assert (await http.get("/schemes/api-key/header", headers=key)).status_code == 200
 
 
 async def test_logins_that_ended_stay_ended_when_the_user_is_enabled_again(

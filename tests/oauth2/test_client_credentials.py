@@ -6,6 +6,7 @@ from collections.abc import Callable
 import httpx2
 import jwt
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.errors import InvalidError
@@ -27,9 +28,15 @@ from tests.oauth2.lifecycle import (
     own_token,
     set_grants,
 )
+from tests.sample import PATH, add_sample
 
 NOT_ALLOWED = "A requested scope is unknown or not allowed to this client."
 NO_DEFAULT = "Ask for a scope: this client has no default."
+
+
+@pytest.fixture(autouse=True)
+def _sample(app: FastAPI) -> None:
+    add_sample(app)
 
 
 @pytest.fixture
@@ -256,7 +263,7 @@ async def test_the_token_does_not_open_the_items_of_users(
     http: httpx2.AsyncClient, alice: TestUser, service: TestClient, method: str, scope: str
 ) -> None:
     token = await own_token(http, service, scope)
-    response = await http.request(method, "/items", json={"title": "one"}, headers=bearer(token))
+    response = await http.request(method, PATH, json={"title": "one"}, headers=bearer(token))
     assert_bearer_error(response, "insufficient_scope", 403, scope=scope)
 
 
@@ -266,7 +273,7 @@ async def test_the_token_of_a_client_with_a_users_name_does_not_open_that_users_
     namesake = await add_service(server, alice.username)
     token = await own_token(http, namesake, "items:read")
     assert_bearer_error(await get_me(http, token), "insufficient_scope", 403, scope="profile")
-    items = await http.get("/items", headers=bearer(token))
+    items = await http.get(PATH, headers=bearer(token))
     assert_bearer_error(items, "insufficient_scope", 403, scope="items:read")
 
 
@@ -297,5 +304,5 @@ async def test_the_token_of_a_disabled_client_is_refused_within_two_seconds(
     token = await own_token(http, service)
     await disable_client(server, service)
     clock.advance(KNOWN_EVERYWHERE)
-    response = await http.get("/items", headers=bearer(token))
+    response = await http.get(PATH, headers=bearer(token))
     assert_bearer_error(response, "invalid_token", 401)

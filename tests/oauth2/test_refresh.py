@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.database.engines import Database
@@ -47,6 +48,7 @@ from tests.oauth2.lifecycle import (
     take_from_client,
     take_from_user,
 )
+from tests.sample import PATH, add_sample
 
 REFUSED = "The refresh token is expired, revoked or invalid."
 MISSING = "The request needs a refresh_token."
@@ -56,6 +58,11 @@ GRANTED = "profile items:read"
 USES = 24
 
 Change = Callable[[str], str]
+
+
+@pytest.fixture(autouse=True)
+def _sample(app: FastAPI) -> None:
+    add_sample(app)
 
 
 @pytest.fixture
@@ -452,7 +459,7 @@ async def test_a_narrower_access_token_does_not_reach_further(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
     second = await refreshed(http, shop, first["refresh_token"], "profile")
-    response = await http.get("/items", headers=bearer(second["access_token"]))
+    response = await http.get(PATH, headers=bearer(second["access_token"]))
     assert (response.status_code, response.json()["scope"]) == (403, "items:read")
 
 

@@ -433,11 +433,11 @@ async def test_after_the_answer_nothing_of_the_family_works_also_against_a_refre
             assert_oauth2_error(refreshing, "invalid_grant")
 
 
-async def test_a_revoked_access_token_opens_no_item(
+async def test_a_revoked_access_token_opens_nothing(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
     await revoked(http, shop, first["access_token"])
-    response = await http.get("/items", headers=bearer(first["access_token"]))
+    response = await http.get("/users/me", headers=bearer(first["access_token"]))
     assert_bearer_error(response, "invalid_token", 401)
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Row, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFoundError
-from app.models import Item
+from app.features.items.model import Item
 
 ItemRow = Row[uuid.UUID, str, str | None, datetime]
 

@@ -1,48 +1,113 @@
-"""A sample route for each class of ``fastapi.security``. Delete this folder when you fork.
+"""A sample route for each class of ``fastapi.security``.
 
 Each file is one class and can be read alone. What they share is in
 :mod:`app.features.schemes.answer`. The three classes that FastAPI leaves unfinished are finished in
 :mod:`app.features.schemes.dropin`.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
 
 from fastapi import APIRouter
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
+from typer import Typer
 
-from app.features.schemes import (
-    any_of,
-    api_key_cookie,
-    api_key_header,
-    api_key_query,
-    http_basic,
-    http_bearer,
-    http_digest,
-    oauth2_authorization_code,
-    oauth2_flows,
-    oauth2_password,
-    oauth2_password_form,
-    openid_connect,
-    optional,
-    security_scopes,
+from app.clock import Clock
+from app.feature import Demo, Feature
+from app.features.api_keys import DEMO_API_KEY
+from app.features.api_keys import feature as api_keys
+from app.features.schemes.digest_credentials import (
+    REMOVED,
+    SET,
+    renew_digest_credentials,
+    set_digest_credential,
 )
-from app.server import Server
+from app.features.schemes.model import DigestCredential, DigestNonce
+from app.identity.users import Account
+from app.management.authority import Actor
+from app.operations.purge import KEPT_LONGER
+from app.posture import Finding, Severity
+from app.security.encryption import Encryption
+from app.settings import Settings
+
+DEMO_DIGEST_PASSWORD = "alice-digest-in-development"
 
 
-def scheme_routers(server: Server) -> Sequence[APIRouter]:
-    """The routers of all samples. Those whose challenge names the realm are made for a server."""
-    return [
-        api_key_cookie.router,
-        api_key_header.router,
-        api_key_query.router,
-        http_basic.make_router(server.settings),
-        http_bearer.router,
-        http_digest.make_router(server),
-        oauth2_password.router,
-        oauth2_password_form.make_router(server.settings),
-        oauth2_authorization_code.router,
-        oauth2_flows.router,
-        openid_connect.make_router(server.settings),
-        security_scopes.router,
-        optional.router,
-        any_of.make_router(server.settings),
-    ]
+def _routers(settings: Settings, clock: Clock) -> Sequence[APIRouter]:
+    if not settings.demo_routes:
+        return []
+    from app.features.schemes.routers import scheme_routers  # the command line needs no routes
+
+    return scheme_routers(settings, clock)
+
+
+def _commands() -> Mapping[str, Typer]:
+    from app.features.schemes.commands import cli  # a worker needs no commands
+
+    return {"users": cli}
+
+
+def _expired(
+    settings: Settings, now: datetime
+) -> Sequence[tuple[InstrumentedAttribute[Any], ColumnElement[bool]]]:
+    """The count of a nonce stays for as long as one that was issued then would be accepted now.
+
+    Its lifetime can have been made longer since.
+    """
+    over = now - KEPT_LONGER - timedelta(seconds=settings.digest_nonce_ttl)
+    return [(DigestNonce.nonce_hash, DigestNonce.expires_at < over)]
+
+
+async def _examine(
+    _connection: AsyncConnection, settings: Settings, _now: datetime
+) -> AsyncIterator[Finding]:
+    if settings.demo_routes:
+        yield Finding(
+            Severity.WARNING,
+            "demo-routes",
+            "LATCHKEY_DEMO_ROUTES is true",
+            "The samples take passwords over Basic, and API keys in the address, which end up in "
+            "logs.",
+            "Unset it.",
+        )
+
+
+async def _equip_alice(operator: Actor, settings: Settings, alice: Account) -> None:
+    await set_digest_credential(
+        operator.connection,
+        Encryption(settings.secret_keys),
+        user_id=alice.id,
+        username=alice.username,
+        password=DEMO_DIGEST_PASSWORD,
+        realm=settings.realm,
+        now=operator.now,
+    )
+
+
+feature = Feature(
+    name="schemes",
+    requires=[api_keys],
+    tables=[DigestCredential, DigestNonce],
+    scopes=["items:read", "items:write"],  # of the samples of SecurityScopes
+    event_types=[SET, REMOVED],
+    routers=_routers,
+    commands=_commands,
+    renew=renew_digest_credentials,
+    expired=_expired,
+    examine=_examine,
+    demo=Demo(
+        equip=_equip_alice,
+        hints={
+            "HTTPBasic": "`alice` and `alice-in-wonderland`",
+            "HTTPDigest": f"`alice` and `{DEMO_DIGEST_PASSWORD}`",
+            "OAuth2": "`alice` and `alice-in-wonderland`, or the client `demo-service` and "
+            "`demo-service-secret-for-development-only`",
+            "OAuth2AuthorizationCodeBearer": "`alice` and `alice-in-wonderland`",
+            "OpenIdConnect": "`alice` and `alice-in-wonderland`",
+            **dict.fromkeys(("APIKeyHeader", "APIKeyQuery", "APIKeyCookie"), f"`{DEMO_API_KEY}`"),
+        },
+    ),
+)

@@ -9,9 +9,9 @@ from pydantic import BaseModel, Field
 
 from app.audit.trail import Event, Origin
 from app.errors import AnsweredError, LoginRefused, Problem
+from app.features.api_keys.service import KeyHolder, find_key_holder
 from app.identity.users import Account
 from app.login.authentication import Door
-from app.management.api_keys import KeyHolder, find_key_holder
 from app.oauth2.bearer import CurrentUser
 from app.server import Server
 from app.web.problems import PROBLEM_RESPONSES, problem

@@ -7,10 +7,11 @@ operation and answer the browser's own dialog.
 
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, cast
 
 from fastapi import APIRouter, Request, Response, Security
 
+from app.clock import Clock
 from app.errors import LoginRefused
 from app.features.schemes.answer import (
     TAG,
@@ -19,13 +20,14 @@ from app.features.schemes.answer import (
     make_answer,
     note_login,
 )
+from app.features.schemes.digest_credentials import count_nonce, find_digest_user
 from app.features.schemes.dropin.digest import DigestCredentials, DigestServer
-from app.identity.digest import count_nonce, find_digest_user
 from app.identity.users import find_enabled_scopes
 from app.login.authentication import Door
 from app.oauth2.responses import demo_hint
 from app.security.encryption import UndecryptableError
 from app.server import CurrentServer, Server
+from app.settings import Settings
 from app.web.origin import origin_of
 from app.web.problems import TOO_MANY_ATTEMPTS
 
@@ -33,35 +35,35 @@ from app.web.problems import TOO_MANY_ATTEMPTS
 class SqlDigest(DigestServer):
     """Digest with the credentials of ``latchkey users set-digest``."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, settings: Settings, clock: Clock) -> None:
         """Nonces are protected by ``LATCHKEY_SECRET_KEY``, so that every worker knows them."""
         super().__init__(
-            realm=server.settings.realm,
-            secrets=server.settings.secret_keys,
-            nonce_lifetime=server.settings.digest_nonce_ttl,
-            now=lambda: server.clock.now().timestamp(),
+            realm=settings.realm,
+            secrets=settings.secret_keys,
+            nonce_lifetime=settings.digest_nonce_ttl,
+            now=lambda: clock.now().timestamp(),
             scheme_name="HTTPDigest",
             description="The button below does nothing: Swagger UI cannot do Digest. Your browser "
             "can: execute the operation, and type into the browser's own dialog.",
         )
-        self._server = server
 
     async def __call__(  # type: ignore[override]
         self, request: Request, response: Response
     ) -> DigestCredentials | None:
         """The user of the request; what has begun is finished, even if this is cancelled."""
         checked = super().__call__(request, response)
-        return await self._server.authenticator.uninterrupted.run(checked)
+        return await _server_of(request).authenticator.uninterrupted.run(checked)
 
     async def find_ha1(self, request: Request, username: str, algorithm: str) -> str | None:
         """The user's HA1, decrypted for this one comparison."""
-        async with self._server.database.read() as connection:
+        server = _server_of(request)
+        async with server.database.read() as connection:
             user = await find_digest_user(connection, username, self.realm)
         if user is None:
             return None
         encrypted = user.ha1_sha256 if algorithm == "SHA-256" else user.ha1_md5
         try:
-            return self._server.encryption.decrypt(encrypted).decode()
+            return server.encryption.decrypt(encrypted).decode()
         except UndecryptableError:
             return None  # made under a secret that is gone: as if there were none
 
@@ -70,7 +72,7 @@ class SqlDigest(DigestServer):
         door = Door("digest", origin_of(request))
         block = AsyncExitStack()
         try:
-            attempt = self._server.authenticator.attempt(username, door)
+            attempt = _server_of(request).authenticator.attempt(username, door)
             request.state.attempt = await block.enter_async_context(attempt), block
         except LoginRefused as refusal:
             if refusal.why == "wrong":
@@ -91,13 +93,17 @@ class SqlDigest(DigestServer):
     ) -> bool:
         """Counted in the database, for all workers."""
         until = datetime.fromtimestamp(expires_at, UTC)
-        return await count_nonce(self._server.database, nonce, count, until)
+        return await count_nonce(_server_of(request).database, nonce, count, until)
 
 
-def make_router(server: Server) -> APIRouter:
+def _server_of(request: Request) -> Server:
+    return cast(Server, request.app.state.server)
+
+
+def make_router(settings: Settings, clock: Clock) -> APIRouter:
     """The sample route."""
     router = APIRouter(tags=[TAG])
-    digest = SqlDigest(server)
+    digest = SqlDigest(settings, clock)
 
     @router.get(
         "/schemes/http/digest",
@@ -122,7 +128,7 @@ def make_router(server: Server) -> APIRouter:
         description="Recognise a user by a Digest credential.\n\nPress **Execute**: the browser "
         "asks with its own dialog. The button of Swagger UI's dialog does nothing for Digest. The "
         "password is not the login password; `latchkey users set-digest` makes one."
-        + demo_hint(server.settings, "`alice` and `alice-digest-in-development`"),
+        + demo_hint(settings, "`alice` and `alice-digest-in-development`"),
     )
     async def http_digest(
         server: CurrentServer,

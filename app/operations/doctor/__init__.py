@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from app.operations.doctor.files import examine_files
-from app.operations.doctor.finding import Finding, Severity
 from app.operations.doctor.records import examine_records
 from app.operations.doctor.settings import examine_settings
+from app.posture import Finding, Severity
 from app.server import Server
 
 __all__ = ["Finding", "Severity", "diagnose"]

@@ -4,7 +4,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from app.operations.doctor.finding import Finding, Severity
+from app.posture import Finding, Severity
 from app.settings import Settings
 
 BESIDE = ("", "-wal", "-shm")

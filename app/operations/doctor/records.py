@@ -9,10 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.password_grant_use import NEVER, PasswordGrantUse, find_password_grant_use
 from app.database.paging import every
 from app.management.clients import ClientRecord, list_clients
-from app.models import ApiKey, ClientSecret, Login, SigningKey, User, UserScope
+from app.models import ClientSecret, Login, SigningKey, User, UserScope
 from app.operations.demo import demo_is_present
-from app.operations.doctor.finding import Finding, Severity
-from app.posture import Liberty, permits
+from app.posture import Finding, Liberty, Severity, permits
 from app.security.peppers import PEPPERED
 from app.server import Server
 from app.settings import Settings
@@ -31,7 +30,7 @@ async def examine_records(server: Server) -> AsyncIterator[Finding]:
     """What the records in the database leave open."""
     now = server.clock.now()
     async with server.database.read() as connection:
-        if await demo_is_present(connection, server.passwords):
+        if await demo_is_present(connection, server):
             yield Finding(
                 Severity.UNSAFE,
                 "demo-data",
@@ -42,9 +41,13 @@ async def examine_records(server: Server) -> AsyncIterator[Finding]:
         for examine in (_clients, _administrators, _hashes):
             async for finding in examine(connection, server):
                 yield finding
-        for examine_age in (_secrets, _signing_keys, _api_keys, _expired):
+        for examine_age in (_secrets, _signing_keys, _expired):
             async for finding in examine_age(connection, now):
                 yield finding
+        for feature in server.features:
+            if feature.examine:
+                async for finding in feature.examine(connection, server.settings, now):
+                    yield finding
 
 
 async def _clients(connection: AsyncConnection, server: Server) -> AsyncIterator[Finding]:
@@ -223,19 +226,6 @@ async def _signing_keys(connection: AsyncConnection, now: datetime) -> AsyncIter
             f"the newest {alg} key signs since {since:%Y-%m-%d}",
             "Whoever has copied it signs tokens until it is retired.",
             "`latchkey keys rotate`, every few months; nothing has to be restarted.",
-        )
-
-
-async def _api_keys(connection: AsyncConnection, now: datetime) -> AsyncIterator[Finding]:
-    lasting = (ApiKey.expires_at.is_(None)) & (ApiKey.revoked_at.is_(None))
-    count = await connection.scalar(select(func.count()).select_from(ApiKey).where(lasting))
-    if count:
-        yield Finding(
-            Severity.NOTE,
-            "api-keys-without-end",
-            f"{count} API keys never expire",
-            "They are from before keys had an end. One that was forgotten somewhere stays good.",
-            "`latchkey api-keys create`, which makes one that ends, and `revoke` in place of it.",
         )
 
 

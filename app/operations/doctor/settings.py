@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 from urllib.parse import urlsplit
 
-from app.operations.doctor.finding import Finding, Severity
+from app.posture import Finding, Severity
 from app.settings import PUBLISHED_SECRET_KEYS, Settings
 
 HOUR = 3600
@@ -307,15 +307,6 @@ def _network(settings: Settings) -> Iterator[Finding]:
 
 
 def _routes(settings: Settings) -> Iterator[Finding]:
-    if settings.demo_routes:
-        yield Finding(
-            Severity.WARNING,
-            "demo-routes",
-            "LATCHKEY_DEMO_ROUTES is true",
-            "The samples take passwords over Basic, and API keys in the address, which end up in "
-            "logs.",
-            "Unset it.",
-        )
     if settings.docs:
         yield Finding(
             Severity.NOTE,

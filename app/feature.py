@@ -1,0 +1,76 @@
+"""What a feature is: one object, which says everything that its folder brings.
+
+``app/features/__init__.py`` lists the features. :mod:`app.main` and :mod:`app.__main__` hand the
+list down, and whoever serves, purges, re-encrypts, seeds or asks goes over it.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
+from typer import Typer
+
+from app.audit.trail import FeatureEventType
+from app.clock import Clock
+from app.identity.users import Account
+from app.management.authority import Actor
+from app.management.users import Revoke
+from app.models import Base
+from app.posture import Finding
+from app.settings import Settings
+from app.tokens.key_rotation import Renew
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """What a feature adds to the demo data, whose secrets the documents print."""
+
+    client_scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """More scopes of a demo client, by its id."""
+    default_scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """More default scopes of a demo client, by its id."""
+    equip: Callable[[Actor, Settings, Account], Awaitable[None]] | None = None
+    """Give alice, who was just added, what the feature has for a user."""
+    is_present: Callable[[AsyncConnection], Awaitable[bool]] | None = None
+    """Whether a secret of the feature that the documents print opens something here."""
+    hints: Mapping[str, str] = field(default_factory=dict)
+    """What to type in ``/docs``, by the name of the security scheme."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Feature:
+    """What one folder of ``app/features`` brings. Whatever is left out, it does not bring."""
+
+    name: str
+    """The name of its folder, here and in ``tests/features``."""
+    requires: Sequence["Feature"] = ()
+    """The features that it imports: they cannot be deleted without it."""
+    tables: Sequence[type[Base]] = ()
+    scopes: Sequence[str] = ()
+    """What its routes ask for: nobody deletes them, and alice of the demo data has them."""
+    event_types: Sequence[FeatureEventType] = ()
+    routers: Callable[[Settings, Clock], Sequence[APIRouter]] | None = None
+    commands: Callable[[], Mapping[str, Typer]] | None = None
+    """Commands by their noun, which may be one that is there already, such as ``users``."""
+    scope_holders: Mapping[str, InstrumentedAttribute[str]] = field(default_factory=dict)
+    """Columns that keep a scope from being deleted, by what an error calls their rows."""
+    revoke: Revoke | None = None
+    """What ends when somebody else gives a user another password."""
+    renew: Renew | None = None
+    """Encrypt what is stored under the newest ``LATCHKEY_SECRET_KEY``."""
+    expired: (
+        Callable[
+            [Settings, datetime],
+            Sequence[tuple[InstrumentedAttribute[Any], ColumnElement[bool]]],
+        ]
+        | None
+    ) = None
+    """What a purge at that time deletes: the key of a table, and which of its rows."""
+    examine: Callable[[AsyncConnection, Settings, datetime], AsyncIterator[Finding]] | None = None
+    """What the doctor finds open."""
+    demo: Demo = Demo()

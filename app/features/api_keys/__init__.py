@@ -1,0 +1,92 @@
+"""API keys: credentials of users' own programs, made under ``/api-keys`` and at the shell."""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+from typer import Typer
+
+from app.clock import Clock
+from app.feature import Demo, Feature
+from app.features.api_keys.model import ApiKey, ApiKeyScope
+from app.features.api_keys.service import CREATED, REVOKED, create_api_key, lifetime_of_key
+from app.identity.users import Account
+from app.management.authority import Actor
+from app.posture import Finding, Severity
+from app.security.opaque import hash_secret
+from app.settings import Settings
+
+DEMO_API_KEY = "lk_demo_alice_development_only"
+
+
+def _routers(_settings: Settings, _clock: Clock) -> Sequence[APIRouter]:
+    from app.features.api_keys.router import router  # the command line needs no routes
+
+    return [router]
+
+
+def _commands() -> Mapping[str, Typer]:
+    from app.features.api_keys.commands import cli  # a worker needs no commands
+
+    return {"api-keys": cli}
+
+
+async def _revoke(
+    connection: AsyncConnection, user_id: uuid.UUID, now: datetime
+) -> Mapping[str, Any]:
+    """Whoever had the old password can have made keys."""
+    revoked = update(ApiKey).where(ApiKey.owner_id == user_id, ApiKey.revoked_at.is_(None))
+    keys = (await connection.execute(revoked.values(revoked_at=now))).rowcount
+    return {"api_keys_revoked": keys} if keys else {}
+
+
+async def _examine(
+    connection: AsyncConnection, _settings: Settings, _now: datetime
+) -> AsyncIterator[Finding]:
+    lasting = (ApiKey.expires_at.is_(None)) & (ApiKey.revoked_at.is_(None))
+    count = await connection.scalar(select(func.count()).select_from(ApiKey).where(lasting))
+    if count:
+        yield Finding(
+            Severity.NOTE,
+            "api-keys-without-end",
+            f"{count} API keys never expire",
+            "They are from before keys had an end. One that was forgotten somewhere stays good.",
+            "`latchkey api-keys create`, which makes one that ends, and `revoke` in place of it.",
+        )
+
+
+async def _equip_alice(operator: Actor, settings: Settings, alice: Account) -> None:
+    await create_api_key(
+        operator,
+        owner=alice,
+        permitted=alice.scopes,
+        name="demo",
+        scopes=[scope for scope in ("items:read", "items:write") if scope in alice.scopes],
+        lifetime=lifetime_of_key(None, settings.api_key_ttl),
+        key=DEMO_API_KEY,
+    )
+
+
+async def _demo_is_present(connection: AsyncConnection) -> bool:
+    known = exists().where(
+        ApiKey.key_hash == hash_secret(DEMO_API_KEY), ApiKey.revoked_at.is_(None)
+    )
+    return bool(await connection.scalar(select(known)))
+
+
+feature = Feature(
+    name="api_keys",
+    tables=[ApiKey, ApiKeyScope],
+    scopes=["api-keys:read", "api-keys:write"],
+    event_types=[CREATED, REVOKED],
+    routers=_routers,
+    commands=_commands,
+    scope_holders={"API keys": ApiKeyScope.scope},
+    revoke=_revoke,
+    examine=_examine,
+    demo=Demo(equip=_equip_alice, is_present=_demo_is_present),
+)

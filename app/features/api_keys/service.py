@@ -1,0 +1,273 @@
+"""API keys: made once, shown once, checked at every use."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import (
+    ColumnElement,
+    bindparam,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import FeatureEventType
+from app.database.engines import Database
+from app.errors import InvalidError, NotFoundError
+from app.features.api_keys.model import ApiKey, ApiKeyScope
+from app.identity.names import has_unseen
+from app.identity.scopes import ScopeRefusedError, require_known
+from app.identity.users import SCOPES_OF_USER, Account
+from app.management.authority import Actor
+from app.models import User
+from app.models.base import UtcDateTime
+from app.security.opaque import generate_secret, hash_secret
+
+CREATED = FeatureEventType("api_key.created")
+REVOKED = FeatureEventType("api_key.revoked")
+
+KEY_PREFIX = "lk_"
+SHOWN_LENGTH = 11
+"""Characters of a key that stay readable, so that its owner recognises it."""
+
+NAME_MAX_LENGTH = 100
+
+LAST_USE_PRECISION = timedelta(minutes=1)
+"""A use is written down when the last one that was is so long ago."""
+
+_SCOPES_OF_KEY = (
+    select(func.aggregate_strings(ApiKeyScope.scope, " "))
+    .where(ApiKeyScope.api_key_id == ApiKey.id)
+    .scalar_subquery()
+)
+
+
+@dataclass(frozen=True)
+class KeyHolder:
+    """The owner of a good key, and what the key permits that they still have."""
+
+    key_id: uuid.UUID
+    user_id: uuid.UUID
+    username: str
+    scopes: frozenset[str]
+
+
+_FIND_HOLDER = (
+    select(
+        ApiKey.id,
+        User.id.label("user_id"),
+        User.username,
+        _SCOPES_OF_KEY.label("key_scopes"),
+        SCOPES_OF_USER.label("user_scopes"),
+        ApiKey.last_used_at,
+    )
+    .join(User, User.id == ApiKey.owner_id)
+    .where(
+        ApiKey.key_hash == bindparam("key_hash"),
+        ApiKey.revoked_at.is_(None),
+        or_(
+            ApiKey.expires_at.is_(None),
+            ApiKey.expires_at > bindparam("now", type_=ApiKey.expires_at.type),
+        ),
+        User.disabled_at.is_(None),
+    )
+)
+
+
+async def find_key_holder(database: Database, key: str, now: datetime) -> KeyHolder | None:
+    """Who holds ``key``; None if it is unknown, expired or revoked, or its owner disabled."""
+    parameters = {"key_hash": hash_secret(key), "now": now}
+    async with database.read() as connection:
+        row = (await connection.execute(_FIND_HOLDER, parameters)).one_or_none()
+    if row is None:
+        return None
+    if row.last_used_at is None or now - row.last_used_at >= LAST_USE_PRECISION:
+        async with database.statement() as connection:
+            await connection.execute(
+                update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now)
+            )
+    scopes = row.user_scopes.intersection((row.key_scopes or "").split())
+    return KeyHolder(row.id, row.user_id, row.username, frozenset(scopes))
+
+
+@dataclass(frozen=True)
+class KeyRecord:
+    """An API key as its owner sees it again; the key itself is gone."""
+
+    id: uuid.UUID
+    owner: str
+    name: str
+    prefix: str
+    scopes: tuple[str, ...]
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+def lifetime_of_key(asked: int | None, longest: int) -> timedelta:
+    """How long a key is good that is to last ``asked`` seconds; as long as any if nobody says.
+
+    Raises :class:`InvalidError` for more than ``longest``.
+    """
+    if asked is not None and asked > longest:
+        raise InvalidError(
+            told=f"an API key is good for at most {longest} seconds", field="expires_in"
+        )
+    return timedelta(seconds=longest if asked is None else asked)
+
+
+async def create_api_key(
+    actor: Actor,
+    *,
+    owner: Account,
+    permitted: Collection[str],
+    name: str,
+    scopes: Sequence[str],
+    lifetime: timedelta,
+    key: str | None = None,
+) -> tuple[KeyRecord, str]:
+    """Add a key; return its record and the key, which cannot be shown again.
+
+    Its scopes are among those that the owner has and that are ``permitted`` to whoever asks: a
+    token cannot make a key that opens more than the token. ``key`` brings a known one instead of
+    a random one (demo data). Raises :class:`InvalidError`.
+    """
+    connection, now = actor.connection, actor.now
+    if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH:
+        raise InvalidError(told=f"an API key has a name of 1 to {NAME_MAX_LENGTH} characters")
+    if has_unseen(name):
+        raise InvalidError(told="an API key has no control characters in its name")
+    names = await require_known(connection, scopes)
+    for scope in names:
+        if scope not in owner.scopes:
+            raise ScopeRefusedError(
+                told="the owner does not have the scope",
+                line=f"the owner does not have the scope {scope!r}",
+            )
+        if scope not in permitted:
+            raise ScopeRefusedError(
+                told="the access token does not have the scope",
+                line=f"the access token does not have the scope {scope!r}",
+            )
+    expires_at = now + lifetime
+    key = key or KEY_PREFIX + generate_secret()
+    record = KeyRecord(
+        uuid.uuid4(),
+        owner.username,
+        name,
+        key[:SHOWN_LENGTH],
+        tuple(sorted(names)),
+        now,
+        expires_at,
+        None,
+        None,
+    )
+    await connection.execute(
+        insert(ApiKey).values(
+            id=record.id,
+            owner_id=owner.id,
+            name=name,
+            prefix=record.prefix,
+            key_hash=hash_secret(key),
+            created_at=now,
+            expires_at=expires_at,
+        )
+    )
+    if names:
+        await connection.execute(
+            insert(ApiKeyScope), [{"api_key_id": record.id, "scope": scope} for scope in names]
+        )
+    await actor.record(
+        CREATED,
+        user_id=owner.id,
+        client_id=actor.client_id,
+        key=str(record.id),
+        scopes=list(record.scopes),
+    )
+    return record, key
+
+
+async def _select(
+    connection: AsyncConnection, *conditions: ColumnElement[bool], limit: int | None = None
+) -> list[KeyRecord]:
+    rows = await connection.execute(
+        select(
+            ApiKey.id,
+            User.username,
+            ApiKey.name,
+            ApiKey.prefix,
+            _SCOPES_OF_KEY,
+            ApiKey.created_at,
+            ApiKey.expires_at,
+            ApiKey.last_used_at,
+            ApiKey.revoked_at,
+        )
+        .join(User, User.id == ApiKey.owner_id)
+        .where(*conditions)
+        .order_by(ApiKey.created_at.desc(), ApiKey.id.desc())
+        .limit(limit)
+    )
+    return [
+        KeyRecord(key_id, owner, name, prefix, tuple(sorted((scopes or "").split())), *times)
+        for key_id, owner, name, prefix, scopes, *times in rows
+    ]
+
+
+def _belonging_to(owner_id: uuid.UUID | None) -> ColumnElement[bool]:
+    return true() if owner_id is None else ApiKey.owner_id == owner_id
+
+
+async def list_api_keys(
+    connection: AsyncConnection,
+    owner_id: uuid.UUID | None,
+    *,
+    limit: int | None = None,
+    before: tuple[datetime, uuid.UUID] | None = None,
+) -> list[KeyRecord]:
+    """The keys of a user, or of all users, newest first, revoked ones among them.
+
+    At most ``limit``, beginning behind the key of the time and id ``before``.
+    """
+    of_owner = _belonging_to(owner_id)
+    if before is None:
+        return await _select(connection, of_owner, limit=limit)
+    made_at, key_id = before
+    place = tuple_(ApiKey.created_at, ApiKey.id)
+    cursor = tuple_(literal(made_at, UtcDateTime), literal(key_id, ApiKey.id.type))
+    return await _select(connection, of_owner, place < cursor, limit=limit)
+
+
+async def get_api_key(
+    connection: AsyncConnection, owner_id: uuid.UUID, key_id: uuid.UUID
+) -> KeyRecord:
+    """One key of a user. Raises :class:`NotFoundError`."""
+    found = await _select(connection, ApiKey.owner_id == owner_id, ApiKey.id == key_id)
+    if not found:
+        raise NotFoundError(told="There is no such API key.")
+    return found[0]
+
+
+async def revoke_api_key(actor: Actor, owner_id: uuid.UUID | None, key_id: uuid.UUID) -> None:
+    """Make a key useless, at once: of that owner, or of anybody.
+
+    Raises :class:`NotFoundError` if it is not there, or useless already.
+    """
+    revoked = await actor.connection.execute(
+        update(ApiKey)
+        .where(_belonging_to(owner_id), ApiKey.id == key_id, ApiKey.revoked_at.is_(None))
+        .values(revoked_at=actor.now)
+        .returning(ApiKey.owner_id)
+    )
+    owner = revoked.one_or_none()
+    if owner is None:
+        raise NotFoundError(told="There is no such API key.")
+    await actor.record(REVOKED, user_id=owner.owner_id, client_id=actor.client_id, key=str(key_id))

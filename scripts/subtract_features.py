@@ -1,0 +1,120 @@
+"""Delete features, one by one and in pairs, and see that what is left is whole.
+
+Each time in a copy of the checkout: the feature's two folders and its line go, with those of the
+features that require it; ``make migration`` writes the migration; then ``make check`` and a quick
+selection of tests have to pass.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from pathlib import Path
+
+from app.features import FEATURES
+
+ROOT = Path(__file__).parent.parent
+
+NOT_COPIED = (".git", ".venv", ".hypothesis", ".pytest_cache", "__pycache__", "*.db*")
+
+TESTS = (
+    "tests/management/test_audit_document.py",
+    "tests/management/test_nothing_stale_at_the_shell.py::test_every_command_is_listed",
+    "tests/management/test_route_scopes.py",
+    "tests/oauth2/test_client_credentials.py",
+    "tests/oauth2/test_scope.py",
+    "tests/test_cli_doctor.py",
+    "tests/test_housekeeping.py::test_a_used_refresh_token_is_known_as_used_while_its_family_lives",
+    "tests/test_migrations.py",
+    "tests/test_no_secrets.py",
+    "tests/test_nothing_stale.py::test_every_route_that_can_write_is_listed",
+    "tests/test_openapi.py",
+    "tests/test_same_answer.py",
+    "tests/test_security_document.py",
+    "tests/browser/test_landing.py",
+)
+"""Of the schema, the document, the pages, a login, the doctor, a purge, and of all that is there.
+
+On SQLite alone: the whole suite has both databases.
+"""
+
+DROPS = "op.drop_table("
+
+
+def subtractions() -> Iterator[frozenset[str]]:
+    """What goes together: each feature and each pair, with all that require one of them."""
+    seen = set()
+    for count in (1, 2):
+        for chosen in combinations(FEATURES, count):
+            names = {feature.name for feature in chosen}
+            for feature in FEATURES:  # a feature is listed behind those that it requires
+                if names.intersection(required.name for required in feature.requires):
+                    names.add(feature.name)
+            if names not in seen:
+                seen.add(frozenset(names))
+                yield frozenset(names)
+
+
+def subtract(names: frozenset[str], folder: Path) -> None:
+    """Delete the features from the checkout in ``folder``."""
+    listed = folder / "app/features/__init__.py"
+    for name in names:
+        shutil.rmtree(folder / "app/features" / name)
+        shutil.rmtree(folder / "tests/features" / name)
+        line = f'        "{name}",\n'
+        text = listed.read_text()
+        assert text.count(line) == 1, f"{listed} has no line of its own for {name}"
+        listed.write_text(text.replace(line, ""))
+
+
+def check(names: frozenset[str]) -> str:
+    """Raise :class:`subprocess.CalledProcessError` unless everything passes without them."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="latchkey-subtract-") as temporary:
+        folder = Path(temporary) / "latchkey"
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+        (folder / ".venv").symlink_to(ROOT / ".venv")
+        subtract(names, folder)
+        before = set((folder / "migrations/versions").glob("*.py"))
+        run(folder, "make", "migration", f"MESSAGE=remove {' and '.join(sorted(names))}")
+        (written,) = set((folder / "migrations/versions").glob("*.py")) - before
+        gone = sum(len(feature.tables) for feature in FEATURES if feature.name in names)
+        upgrade = written.read_text().partition("def downgrade")[0]
+        assert upgrade.count(DROPS) == gone, f"{written.name} drops not exactly {gone} tables"
+        run(folder, "make", "check")
+        run(folder, sys.executable, "-m", "pytest", "-q", "-k", "not postgresql", *TESTS)
+    return f"without {', '.join(sorted(names))}: whole ({time.monotonic() - started:.0f} s)"
+
+
+def run(folder: Path, *command: str) -> None:
+    """Run a command there; what it prints is kept for the error."""
+    subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def main() -> None:
+    """Two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        futures = [pool.submit(check, names) for names in subtractions()]
+        try:
+            for future in futures:
+                print(future.result(), flush=True)
+        except subprocess.CalledProcessError as failed:
+            pool.shutdown(cancel_futures=True)
+            sys.exit(f"{failed.stdout}\n{' '.join(failed.cmd)} failed")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""A folder of tests for each feature, which goes with it.
+
+Tests of the core know no feature. Where they go over all that there is, ``tables.py`` in the folder
+of a feature has what it adds.
+"""
+
+from importlib import import_module
+from typing import Any
+
+from app.features import FEATURES
+
+
+def brought(table: str) -> dict[str, Any]:
+    """What the features that are there add to a table of the core's tests."""
+    rows: dict[str, Any] = {}
+    for feature in FEATURES:
+        rows |= getattr(import_module(f"tests.features.{feature.name}.tables"), table, {})
+    return rows

@@ -1,0 +1,108 @@
+"""One application on SQLite for each module, and users of its own for each test."""
+
+import uuid
+from collections.abc import AsyncGenerator, Generator
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.server import Server
+from app.settings import Settings
+from tests import databases
+from tests.clock import TestClock
+from tests.conftest import make_settings
+from tests.databases import Backend
+from tests.factories import TestClient, TestUser, add_client, add_user, log_in
+from tests.features.schemes.own_documents import publish_own_documents
+from tests.oauth2.lifecycle import Tokens, add_service, own_token
+from tests.pages.flow import CodeFlow, add_web_client, open_browser
+from tests.started import started
+
+SCOPES = ("openid", "profile", "email", "items:read", "items:write")
+
+
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
+    with databases.sqlite(tmp_path_factory.mktemp("schemes")) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def clock() -> TestClock:
+    return TestClock()
+
+
+@pytest.fixture(scope="module")
+def settings(sqlite: Backend) -> Generator[Settings]:
+    url = sqlite.migrated()
+    yield make_settings(database_url=url)
+    sqlite.drop(url)
+
+
+@pytest.fixture(scope="module")
+def app(settings: Settings, clock: TestClock) -> FastAPI:
+    return create_app(settings, clock)
+
+
+@pytest.fixture(scope="module")
+async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with started(app) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def server(app: FastAPI, http: httpx2.AsyncClient) -> Server:
+    found: Server = app.state.server
+    return found
+
+
+@pytest.fixture(scope="module")
+async def web(server: Server) -> TestClient:
+    return await add_client(
+        server, grant_types=("password", "refresh_token"), scopes=SCOPES, default_scopes=SCOPES
+    )
+
+
+@pytest.fixture
+async def alice(server: Server) -> TestUser:
+    return await add_user(server, f"alice {uuid.uuid4()}", scopes=SCOPES)
+
+
+@pytest.fixture
+async def tokens(http: httpx2.AsyncClient, alice: TestUser, web: TestClient) -> Tokens:
+    """Alice's tokens, with two scopes."""
+    return await log_in(http, alice, web, "profile items:read")
+
+
+@pytest.fixture
+def token(tokens: Tokens) -> str:
+    access_token: str = tokens["access_token"]
+    return access_token
+
+
+@pytest.fixture
+async def id_token(server: Server, http: httpx2.AsyncClient, app: FastAPI, alice: TestUser) -> str:
+    """An ID token of alice, from the code flow."""
+    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
+    async with open_browser(app) as browser:
+        issued: str = (await CodeFlow(browser, alice, shop).tokens(nonce="n"))["id_token"]
+    return issued
+
+
+@pytest.fixture(scope="module")
+async def service(server: Server) -> TestClient:
+    """A client that acts for itself."""
+    return await add_service(server)
+
+
+@pytest.fixture
+async def service_token(http: httpx2.AsyncClient, service: TestClient) -> str:
+    return await own_token(http, service, "items:read")
+
+
+@pytest.fixture
+async def own_documents(http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the application publishes of itself, where the drop-in fetches it."""
+    await publish_own_documents(http, monkeypatch)
