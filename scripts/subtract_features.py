@@ -66,7 +66,7 @@ def subtract(names: frozenset[str], folder: Path) -> None:
     for name in names:
         shutil.rmtree(folder / "app/features" / name)
         shutil.rmtree(folder / "tests/features" / name)
-        line = f'        "{name}",\n'
+        line = f'    "{name}",\n'
         text = listed.read_text()
         assert text.count(line) == 1, f"{listed} has no line of its own for {name}"
         listed.write_text(text.replace(line, ""))

@@ -100,7 +100,7 @@ def state(url: str) -> str:
 
 
 def add_rows(url: str) -> None:
-    """A user with an item, a login and scopes, and a client with a secret."""
+    """A user with a login and scopes, and a client with a secret."""
 
     async def main() -> None:
         server = Server(make_settings(database_url=url), Clock())
@@ -113,13 +113,6 @@ def add_rows(url: str) -> None:
             now = "'2026-11-24 00:00:00+00:00'"
             await connection.execute(
                 text(
-                    "INSERT INTO items (id, owner_id, title, created_at) "
-                    f"VALUES (:id, :user, 'Tea', {now})"
-                ),
-                values,
-            )
-            await connection.execute(
-                text(
                     "INSERT INTO logins (id, user_id, client_id, scope, created_at, expires_at) "
                     f"VALUES (:id, :user, 'web', 'profile', {now}, {now})"
                 ),
@@ -130,7 +123,7 @@ def add_rows(url: str) -> None:
     asyncio.run(main())
 
 
-FILLED = ("users", "user_scopes", "clients", "client_scopes", "client_secrets", "items", "logins")
+FILLED = ("users", "user_scopes", "clients", "client_scopes", "client_secrets", "logins")
 
 
 # Up and down

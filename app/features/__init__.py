@@ -8,11 +8,13 @@ from importlib import import_module
 
 from app.feature import Feature
 
+FOLDERS: Sequence[str] = [
+    # A feature stands behind those that it requires.
+    "items",
+    "api_keys",
+    "schemes",
+]
+
 FEATURES: Sequence[Feature] = [
-    import_module(f"app.features.{folder}").feature
-    for folder in (
-        "items",
-        "api_keys",
-        "schemes",
-    )
+    import_module(f"app.features.{folder}").feature for folder in FOLDERS
 ]
