@@ -16,8 +16,10 @@ from app.server import Server
 from tests.assertions import assert_problem
 from tests.factories import TestClient, TestUser, add_client, add_user, bearer
 
-EVERY_SCOPE = tuple(sorted(BUILT_IN))
-"""Those that come with the project; a fork's own may be there, too."""
+OF_FEATURES = ("api-keys:read", "api-keys:write", "items:read", "items:write")
+
+EVERY_SCOPE = tuple(sorted({*BUILT_IN, *OF_FEATURES}))
+"""Those that the migrations create, whichever features are there; a fork has its own beside."""
 
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 NO_USER = "There is no such user."
