@@ -106,13 +106,13 @@ class NotFoundError(Problem):
 
 
 class ConflictError(Problem):
-    """It exists already, or is in use."""
+    """It already exists, or is in use."""
 
     status = 409
 
 
 class PreconditionFailedError(Problem):
-    """It was changed by somebody else meanwhile."""
+    """Someone else changed this in the meantime."""
 
     status = 412
 
@@ -201,7 +201,7 @@ class TooManyAttemptsError(UnavailableError):
 
     def __init__(self, retry_after: int, *, reason: str = "") -> None:
         """``retry_after`` is in seconds."""
-        super().__init__(told="Too many attempts have failed. Try again later.", reason=reason)
+        super().__init__(told="Too many failed attempts. Try again later.", reason=reason)
         self.retry_after = retry_after
 
 
@@ -273,7 +273,7 @@ class InvalidScopeError(OAuth2Error):
     """A scope is unknown, malformed or not allowed, or none is left."""
 
     error = "invalid_scope"
-    description = "A requested scope is unknown or not allowed to this client."
+    description = "A requested scope is unknown or not allowed for this client."
 
 
 class TemporarilyUnavailableError(OAuth2Error):
@@ -293,7 +293,7 @@ class SlowDownError(TemporarilyUnavailableError):
     """Too many failed logins."""
 
     status = 429
-    description = "Too many logins have failed. Try again later."
+    description = "Too many failed logins. Try again later."
 
     def __init__(self, retry_after: int, *, reason: str = "") -> None:
         """``retry_after`` is in seconds."""
@@ -306,7 +306,7 @@ class ServerError(OAuth2Error):
 
     status = 500
     error = "server_error"
-    description = "The server has failed."
+    description = "An internal server error occurred."
 
 
 class BearerError(AnsweredError):
@@ -359,7 +359,7 @@ class InvalidTokenError(BearerError):
     """Expired, revoked, malformed, or not meant for this."""
 
     error = "invalid_token"
-    description = "The access token is expired, revoked, malformed or invalid."
+    description = "The access token is expired, revoked, malformed, or otherwise invalid."
 
 
 class InsufficientScopeError(BearerError):

@@ -239,7 +239,7 @@ def test_a_key_that_has_a_successor_is_retired(
 
 def test_the_last_key_is_not_retired(latchkey: Latchkey, first: str) -> None:
     assert latchkey.refused("keys", "retire", first) == (
-        "no other key would sign: run `keys rotate --now` first"
+        "no other key could sign: run `keys rotate --now` first"
     )
     assert latchkey.states() == {first: "signing"}
 
@@ -291,7 +291,7 @@ def test_a_key_with_a_passphrase_is_refused(latchkey: Latchkey, tmp_path: Path) 
 def test_a_key_that_is_here_already_is_refused(latchkey: Latchkey, tmp_path: Path) -> None:
     file = write_pem(tmp_path, ed25519.Ed25519PrivateKey.generate())
     kid = latchkey.json("keys", "import", file, "--activate")["kid"]
-    assert latchkey.refused("keys", "import", file) == f"the key {kid} is here already"
+    assert latchkey.refused("keys", "import", file) == f"the key {kid} already exists"
 
 
 @pytest.mark.parametrize(
@@ -377,6 +377,6 @@ def test_a_wrong_secret_stops_the_server_with_one_line(latchkey: Latchkey) -> No
     stopped = in_a_process("serve", "--port", "8765")
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == (
-        "latchkey: LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
+        "latchkey: LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
         "add the older one behind a comma\n"
     )

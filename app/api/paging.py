@@ -20,7 +20,7 @@ AUTHORITY_RESPONSES = forbidden("whoever asks lacks a scope of whom it is about,
 
 CHANGE_RESPONSES: dict[int | str, dict[str, Any]] = {
     **AUTHORITY_RESPONSES,
-    409: problem("It exists already, is in use or built in, or is the last administrator."),
+    409: problem("It already exists, is in use or built in, or is the last administrator."),
 }
 
 EDIT_RESPONSES: dict[int | str, dict[str, Any]] = {

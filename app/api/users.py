@@ -190,5 +190,5 @@ async def set_user_password(
     responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def delete_user(actor: Writer, user_id: uuid.UUID, expected: ExpectedVersions) -> None:
-    """Delete a user and all that is theirs. The audit trail stays."""
+    """Delete a user and everything that is theirs, except the audit trail."""
     await user_management.delete_user(actor, user_id, expected)

@@ -20,15 +20,17 @@ from app.management.authority import operating
 from app.server import Server
 from app.settings import TEN_YEARS
 
-cli = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+cli = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 
-Username = Annotated[str, typer.Argument(help="The owner. Compared without regard to case.")]
+Username = Annotated[str, typer.Argument(help="The owner; case-insensitive.")]
 
 
 @cli.command("create")
 def create(
     username: Username,
-    name: Annotated[str, typer.Option(help="What the owner knows it by.")] = "command line",
+    name: Annotated[
+        str, typer.Option(help="A name for the owner to recognise it by.")
+    ] = "command line",
     scope: Annotated[
         list[str] | None, typer.Option(help="A scope of the owner; may be repeated.")
     ] = None,
@@ -37,12 +39,12 @@ def create(
         typer.Option(
             min=1,
             max=TEN_YEARS,
-            help="Seconds, at most LATCHKEY_API_KEY_TTL, which is also taken without it.",
+            help="Seconds, at most LATCHKEY_API_KEY_TTL, which is also the default.",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make an API key and print it, this once."""
+    """Create an API key and print it; it is shown only once."""
 
     async def work(server: Server) -> dict[str, Any]:
         async with operating(server.database, server.clock) as operator:
@@ -57,7 +59,7 @@ def create(
             )
         return {**_plain(asdict(record)), "key": key}
 
-    show(run(work), json, "The key is shown this once.")
+    show(run(work), json, "The key is shown only once.")
 
 
 @cli.command("list")
@@ -81,7 +83,7 @@ def revoke(
     key_id: Annotated[uuid.UUID, typer.Argument(help="From `api-keys list`.")],
     json: Json = False,
 ) -> None:
-    """Make an API key useless, at once."""
+    """Revoke an API key, effective at once."""
 
     async def work(server: Server) -> dict[str, Any]:
         async with operating(server.database, server.clock) as operator:

@@ -12,7 +12,7 @@ from app.management.scopes import create_scope, delete_scope, describe_scope
 cli = typer.Typer(no_args_is_help=True, help="Create, list and delete scopes.")
 
 Name = Annotated[str, typer.Argument(help="From `scopes list`.")]
-Description = Annotated[str, typer.Option(help="What people read when asked to allow it.")]
+Description = Annotated[str, typer.Option(help="Shown to users on the consent page.")]
 
 
 @command(cli, "create")
@@ -21,9 +21,9 @@ async def create(
     name: Annotated[str, typer.Argument(help="Such as reports:read.")],
     description: Description,
 ) -> Record:
-    """Add a scope, which everybody with scopes:write then has.
+    """Create a scope, which everyone with scopes:write is then given.
 
-    It shows in /docs and in the metadata within two seconds.
+    It appears in /docs and in the metadata within two seconds.
     """
     async with operating(deployment.database, deployment.clock) as operator:
         await create_scope(operator, name=name, description=description)
@@ -40,7 +40,7 @@ async def show_scopes(deployment: Deployment) -> list[Record]:
 
 @command(cli, "update")
 async def update(deployment: Deployment, name: Name, description: Description) -> Record:
-    """Change the sentence that people read when asked to allow a scope."""
+    """Change the description that users see on the consent page."""
     async with operating(deployment.database, deployment.clock) as operator:
         await describe_scope(operator, name, description)
     return {"name": name, "description": description}
@@ -48,7 +48,7 @@ async def update(deployment: Deployment, name: Name, description: Description) -
 
 @command(cli, "delete")
 async def delete(deployment: Deployment, name: Name) -> Record:
-    """Delete a scope that nobody has but those with scopes:write, and no API key."""
+    """Delete a scope that no API key has, and no one without scopes:write."""
     async with operating(deployment.database, deployment.clock) as operator:
         await delete_scope(operator, name)
     return {"name": name, "deleted": True}

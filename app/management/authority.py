@@ -52,12 +52,14 @@ class Actor:
     def require_over(self, scopes: Collection[str]) -> None:
         """Raise :class:`ForbiddenError` unless the actor has all of ``scopes``."""
         if self.scopes is not None and not self.scopes.issuperset(scopes):
-            raise ForbiddenError(told="It has scopes that you do not have yourself.")
+            raise ForbiddenError(
+                told="You can only manage users and clients whose scopes you have yourself."
+            )
 
     def require_to_grant(self, scopes: Collection[str]) -> None:
         """Raise :class:`ForbiddenError` unless the actor may give ``scopes`` away."""
         if self.scopes is not None and not self.scopes.issuperset(scopes):
-            raise ForbiddenError(told="Nobody grants a scope that they do not have.")
+            raise ForbiddenError(told="You can only grant scopes that you have yourself.")
 
     def grantable(self, scopes: Collection[str]) -> list[str]:
         """Those of ``scopes`` that the actor may give away."""

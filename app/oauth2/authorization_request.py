@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from app.identity.clients import RegisteredClient
 from app.identity.scopes import SCOPE_TOKEN
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
-from app.posture import Liberty, permits
+from app.posture import LegacyFeature, permits
 from app.server import Server
 from app.tokens.authorizations import AuthorizationRequest
 
@@ -161,7 +161,7 @@ def _pkce_problem(
     challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method")
     if challenge is None:
         opted_out = not client.is_public and not client.require_pkce
-        permitted = permits(server.settings.posture, Liberty.CODE_WITHOUT_PKCE)
+        permitted = permits(server.settings.posture, LegacyFeature.CODE_WITHOUT_PKCE)
         if opted_out and permitted and method is None:
             return None
         return "The request needs a code_challenge (PKCE)."

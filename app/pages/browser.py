@@ -60,7 +60,7 @@ class Browser:
         try:
             return await read_form(self.request)
         except InvalidRequestError:
-            raise PageError("This form could not be read", "Go back, and try again.") from None
+            raise PageError("This form could not be read", "Go back and try again.") from None
 
     def was_shown(self, form: Mapping[str, str], purpose: str) -> bool:
         """Whether this server showed ``form`` to this browser, for its session as it is now."""
@@ -74,8 +74,8 @@ class Browser:
         if not self.was_shown(form, purpose):
             raise PageError(
                 "This form is no longer valid",
-                "You may have logged in or out in another tab, or your browser refuses cookies. "
-                "Go back to the application, and start again.",
+                "You may have logged in or out in another tab, or your browser may be blocking "
+                "cookies. Go back to the application and start again.",
             )
 
     async def transact(

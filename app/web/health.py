@@ -11,7 +11,7 @@ from app.server import CurrentServer, Server
 from app.tokens.keys import NoSigningKeyError
 from app.web.problems import problem
 
-router = APIRouter(tags=["health"], responses={500: problem("An unexpected fault.")})
+router = APIRouter(tags=["health"], responses={500: problem("An unexpected error.")})
 
 
 class Health(BaseModel):

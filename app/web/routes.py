@@ -48,12 +48,12 @@ class ApiRoute(APIRoute):
     @classmethod
     def outage(cls) -> AnsweredError:
         """The database does not answer."""
-        return UnavailableError(told="The database does not answer. Try again in a moment.")
+        return UnavailableError(told="The database is not responding. Try again in a moment.")
 
     @classmethod
     def lost_reference(cls) -> AnsweredError:
         """Somebody else deleted what this was about."""
-        return ConflictError(told="Somebody else was faster. Try again.")
+        return ConflictError(told="Someone else changed this in the meantime. Try again.")
 
 
 class OAuth2Route(ApiRoute):

@@ -42,7 +42,7 @@ UNKNOWN = "The application is not known here, or was switched off"
 TWO_ADDRESSES = "The request names two addresses to return to"
 NO_ADDRESS = "The request does not say which address to return to"
 OTHER_ADDRESS = "The address to return to is not registered for the application"
-UNREADABLE = "This request cannot be read"
+UNREADABLE = "The request could not be read"
 
 REPEATED = "A parameter is repeated."
 TOO_LONG = "A parameter is too long or contains NUL."

@@ -44,7 +44,7 @@ NEW = "the-secret-key-of-this-year-32-bytes"
 TTL = 900
 """Seconds that an access token lives here."""
 
-NO_OTHER = "no other key would sign: run `keys rotate --now` first"
+NO_OTHER = "no other key could sign: run `keys rotate --now` first"
 
 
 @pytest.fixture
@@ -598,7 +598,7 @@ async def test_a_key_that_is_here_already_is_refused(operator: Operator, clock: 
     before = await operator.keys()
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem)
-    assert refused.value.told == f"the key {kid} is here already"
+    assert refused.value.told == f"the key {kid} already exists"
     assert await operator.keys() == before
 
 
@@ -610,7 +610,7 @@ async def test_a_key_that_is_here_in_another_encoding_is_refused(
     clock.advance(PROPAGATION)
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem_of(key, PrivateFormat.TraditionalOpenSSL))
-    assert refused.value.told == f"the key {kid} is here already"
+    assert refused.value.told == f"the key {kid} already exists"
 
 
 async def test_an_import_is_refused_while_a_key_of_that_algorithm_waits(
@@ -627,7 +627,7 @@ async def test_an_import_is_refused_while_a_key_of_that_algorithm_waits(
 
 # The secret key
 
-NOT_THEIRS = "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with"
+NOT_THEIRS = "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with"
 
 
 async def test_a_rotation_under_another_secret_is_refused(operator: Operator, first: str) -> None:
@@ -700,7 +700,7 @@ async def test_a_wrong_secret_stops_the_start_with_one_line_and_changes_nothing(
     with pytest.raises(SettingsError) as stopped:
         await start(settings, NEW, clock=clock)
     assert str(stopped.value) == (
-        "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
+        "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
         "add the older one behind a comma"
     )
     assert await encrypted(server) == before
