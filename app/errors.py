@@ -24,9 +24,9 @@
     │       └── NotAUserError     403, whatever the scopes
     └── LoginRefused              wherever a password is checked: wrong, wait, or busy
 
-Both sentences of an error go by keyword, so that no slip shows one in the place of the other:
-``told`` is for the caller, ``reason`` for the log alone. Neither ever holds a credential or repeats
-what was sent. What is refused before or outside of a route, and a login, is told in the format of
+Both sentences of an error are keyword arguments, so that they cannot be swapped by mistake:
+``told`` is for the caller, ``reason`` only for the log. Neither ever holds a credential or repeats
+input. What is refused before or outside a route, and a refused login, is answered in the format of
 the route's class: see :mod:`app.web.routes`.
 """
 
@@ -94,13 +94,13 @@ class Problem(AnsweredError):
 
 
 class ForbiddenError(Problem):
-    """Whoever asks may not do this."""
+    """The caller may not do this."""
 
     status = 403
 
 
 class NotFoundError(Problem):
-    """There is no such thing, or it belongs to somebody else."""
+    """There is no such thing, or it belongs to someone else."""
 
     status = 404
 
@@ -236,7 +236,7 @@ class InvalidRequestError(OAuth2Error):
 
 
 class InvalidClientError(OAuth2Error):
-    """The client is unknown, or did not prove who it is."""
+    """The client is unknown, or its authentication failed."""
 
     status = 401
     error = "invalid_client"
@@ -249,7 +249,7 @@ class InvalidClientError(OAuth2Error):
 
 
 class InvalidGrantError(OAuth2Error):
-    """The user's name and password, or the token, are not good."""
+    """The user's name and password, or the token, are not valid."""
 
     error = "invalid_grant"
     description = "The user name or the password is wrong."
@@ -277,7 +277,7 @@ class InvalidScopeError(OAuth2Error):
 
 
 class TemporarilyUnavailableError(OAuth2Error):
-    """Too many wait already, or the database does not answer."""
+    """Too many are waiting already, or the database is unavailable."""
 
     status = 503
     error = "temporarily_unavailable"
@@ -363,7 +363,7 @@ class InvalidTokenError(BearerError):
 
 
 class InsufficientScopeError(BearerError):
-    """The token is good and does not reach here."""
+    """The token is valid but lacks a scope."""
 
     status = 403
     error = "insufficient_scope"
@@ -381,13 +381,13 @@ class InsufficientScopeError(BearerError):
 
 
 class NotAUserError(InsufficientScopeError):
-    """The token is good, and speaks of a client where a user is needed."""
+    """The token is valid, but belongs to a client where a user is needed."""
 
     description = "This resource needs the access token of a user, not of a client."
 
 
 class LoginRefused(AnsweredError):
-    """Nobody logs in, at any door. What is said of it is up to the class of the door's route."""
+    """A login was refused, at any endpoint. The class of its route decides what to say."""
 
     def __init__(
         self, why: Literal["wrong", "wait", "busy"], *, reason: str, retry_after: int = RETRY_AFTER

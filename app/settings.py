@@ -126,7 +126,7 @@ class Settings(BaseSettings):
 
     @property
     def issuer_given(self) -> bool:
-        """Whether somebody named the issuer; else it is made up, in development."""
+        """Whether the issuer was configured; otherwise it is made up, in development."""
         return self._issuer_given
 
     @property

@@ -38,7 +38,7 @@ ENDLESS = 1_000_000
 
 
 class FailingInOneLine:
-    """Turns what an operator can mend into one line on stderr and exit code 1."""
+    """Turns what an operator can fix into one line on stderr and exit code 1."""
 
     def __enter__(self) -> None:
         """Nothing to prepare."""

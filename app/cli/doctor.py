@@ -1,4 +1,4 @@
-"""``latchkey doctor``: what this deployment leaves open, and how to close it."""
+"""``latchkey doctor``: what this deployment leaves open, and how to fix it."""
 
 import json as to_json
 from collections import Counter

@@ -54,7 +54,7 @@ Email = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), rule(check_email)]
 
 
 class Profile(BaseModel):
-    """What somebody can say of a user."""
+    """What can be set of a user's profile."""
 
     email: Email | None = None
 

@@ -158,9 +158,9 @@ class Registration(ClientMetadata):
 
     model_config = STRICT
 
-    client_id: ClientId | None = Field(default=None, description="Else generated.")
+    client_id: ClientId | None = Field(default=None, description="Generated if left out.")
     client_secret: Annotated[SecretStr, rule(_check_secret)] | None = Field(
-        default=None, description="Else generated."
+        default=None, description="Generated if left out."
     )
     public: bool = Field(
         default=False,

@@ -1,4 +1,4 @@
-"""Who acts, and who may change what: nobody rises above themselves.
+"""Who acts, and who may change what: no one can gain or give permissions they do not have.
 
 An :class:`Actor` lives in the one transaction in which it was judged, and carries its connection.
 Whatever manages takes an actor and no other connection, so it cannot act on an authority that was

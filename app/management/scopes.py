@@ -17,7 +17,7 @@ from app.management.clients import get_client
 from app.models import ApiKeyScope, Client, ClientScope, Consent, Scope, User, UserScope
 
 MANAGEMENT = "scopes:write"
-"""Whoever has this has every scope that is added: nobody is out of reach of the others by it."""
+"""Holders of this scope get every scope that is added, so none is beyond the others' reach."""
 
 
 async def create_scope(actor: Actor, *, name: str, description: str) -> None:
@@ -68,7 +68,7 @@ async def describe_scope(actor: Actor, name: str, description: str) -> None:
 
 
 async def delete_scope(actor: Actor, name: str) -> None:
-    """Delete a scope that nobody has but those who got it by themselves when it was added.
+    """Delete a scope that only those have who got it automatically when it was added.
 
     They lose it likewise. Whoever deletes it must have it: they could make one that they lack
     anew, and have it then. Raises :class:`NotFoundError`, :class:`ForbiddenError` or

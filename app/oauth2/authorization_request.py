@@ -31,7 +31,7 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}")  # SHA-256 in base64url, RFC 7636
 
 
 class UnsafeRequestError(Exception):
-    """The person has to be told: there is nobody whom it would be safe to send them to."""
+    """Shown to the user: there is no address that they could safely be redirected to."""
 
 
 class AuthorizationError(Exception):

@@ -189,10 +189,10 @@ BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
     **PROBLEM_RESPONSES,
     400: _error("More than one token was sent (`invalid_request`)."),
     401: {
-        **_error("No access token, or one that is not good (`invalid_token`)."),
+        **_error("The access token is missing, or invalid (`invalid_token`)."),
         "content": {"application/problem+json": {"schema": {"type": "object"}}},
     },
-    403: _error("The token lacks a scope, or is no user's (`insufficient_scope`)."),
+    403: _error("The token lacks a scope, or is not a user's (`insufficient_scope`)."),
 }
 """What every route behind :func:`current_user` can answer, for its ``responses``."""
 

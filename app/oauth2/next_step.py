@@ -115,6 +115,6 @@ def _must_log_in(session: Session, pending: Pending, now: datetime) -> bool:
 
 
 def _is_another_user(session: Session, pending: Pending) -> bool:
-    """Whether somebody else is logged in than the request's ``id_token_hint`` names."""
+    """Whether the logged-in user is not the one that the request's ``id_token_hint`` names."""
     hinted = pending.request.hinted_user
     return hinted is not None and hinted != str(session.user_id)

@@ -79,7 +79,7 @@ async def _receive(
 async def _unless_outage(
     server: Server, pending: Pending, response: Awaitable[Response]
 ) -> Response:
-    """Tell the client, which is known to be good, that the database does not answer."""
+    """Tell the client, which has been validated, that the database is unavailable."""
     try:
         return await response
     except OUTAGES as error:

@@ -38,7 +38,7 @@ class LoggedOutError(Exception):
 
 @dataclass(frozen=True)
 class Browser:
-    """A browser: known by one cookie, logged in by another."""
+    """A browser: recognised by one cookie, logged in by another."""
 
     server: Server
     request: Request
@@ -56,7 +56,7 @@ class Browser:
         return f"{purpose} {self.session.id if self.session else '-'}"
 
     async def read_form(self) -> Mapping[str, str]:
-        """The fields of a form, whoever made it. Raises :class:`PageError`."""
+        """The fields of a form from any origin. Raises :class:`PageError`."""
         try:
             return await read_form(self.request)
         except InvalidRequestError:
@@ -109,7 +109,7 @@ class Browser:
         )
 
     async def log_in(self, account: Account, client_id: str | None) -> tuple["Browser", str]:
-        """Begin a session under a new cookie, in the place of the one that was there.
+        """Start a session under a new cookie, replacing the previous one.
 
         Raises :class:`LoginRefused` if the password that was checked is no longer theirs.
         """

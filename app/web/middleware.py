@@ -1,4 +1,4 @@
-"""What surrounds every request: limits, request id, security headers, access log, faults.
+"""The envelope of every request: limits, request id, security headers, access log, faults.
 
 One plain ASGI middleware: each layer of Starlette's ``BaseHTTPMiddleware`` would cost more than
 all of this together.

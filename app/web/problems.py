@@ -64,7 +64,7 @@ TOO_MANY_ATTEMPTS: dict[int | str, dict[str, Any]] = {
 
 _BODY_RESPONSES: dict[int | str, dict[str, Any]] = {
     413: problem("The body is too large."),
-    422: problem("A field breaks a rule.", ValidationProblemResponse),
+    422: problem("A field is invalid.", ValidationProblemResponse),
 }
 
 _UNREADABLE = {"application/problem+json": {"schema": {"type": "object"}}}

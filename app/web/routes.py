@@ -1,4 +1,4 @@
-"""Classes of routes: in which format the errors at a path are told.
+"""Classes of routes, which decide the format of the errors at a path.
 
     router = APIRouter(route_class=OAuth2Route)
 
@@ -38,7 +38,7 @@ class ApiRoute(APIRoute):
 
     @classmethod
     def login_refused(cls, refusal: LoginRefused) -> AnsweredError:
-        """A password that was not taken, of whoever is logged in already."""
+        """A refused password of a user who is already logged in."""
         if refusal.why == "wait":
             return TooManyAttemptsError(refusal.retry_after, reason=refusal.reason)
         if refusal.why == "busy":
@@ -52,7 +52,7 @@ class ApiRoute(APIRoute):
 
     @classmethod
     def lost_reference(cls) -> AnsweredError:
-        """Somebody else deleted what this was about."""
+        """Someone else deleted what this request refers to."""
         return ConflictError(told="Someone else changed this in the meantime. Try again.")
 
 

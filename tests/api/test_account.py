@@ -39,7 +39,7 @@ from tests.oauth2.lifecycle import (
 
 WRONG = "The current password is wrong."
 NEW_PASSWORD = "another horse battery staple"
-NO_SESSION = "There is no such session."
+NO_SESSION = "There is no such login."
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 SCOPE = "profile email account"
 SCOPES = ("profile", "email", "account")
