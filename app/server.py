@@ -75,7 +75,7 @@ class Server:
         except UndecryptableError:
             raise SettingsError(
                 "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
-                "add the older one behind a comma"
+                "add the older one after a comma"
             ) from None
         for alg in self.signing_algorithms:
             await ensure_signing_key(self.database, self.encryption, alg, self.clock)

@@ -1012,8 +1012,8 @@ def test_demo_data_is_not_served_on_a_network(
     result = latchkey("serve", "--host", host)
     assert_refused(
         result,
-        f"the demo data is in the database, and {host} is not loopback: anybody who reaches "
-        "it may log in. Set LATCHKEY_ALLOW_DEMO_ON_NETWORK=true if that is meant",
+        f"the demo data is in the database, and {host} is not loopback: anyone who can "
+        "reach it can log in. Set LATCHKEY_ALLOW_DEMO_ON_NETWORK=true if that is intended",
     )
     assert served == []
 

@@ -195,8 +195,7 @@ def test_a_second_rotation_is_refused_and_one_at_once_brings_the_key_forward(
 ) -> None:
     waiting = latchkey.json("keys", "rotate")
     assert latchkey.refused("keys", "rotate") == (
-        f"the key {waiting['kid']} waits for its time already: "
-        "`keys rotate --now` lets it sign at once"
+        f"the key {waiting['kid']} is already pending: `keys rotate --now` makes it sign at once"
     )
     forward = latchkey.json("keys", "rotate", "--now")
     assert forward["kid"] == waiting["kid"]
@@ -276,7 +275,7 @@ def test_a_file_that_is_not_there_is_refused(latchkey: Latchkey) -> None:
 def test_a_weak_key_is_refused(latchkey: Latchkey, first: str, tmp_path: Path) -> None:
     file = write_pem(tmp_path, rsa.generate_private_key(65537, 1024))
     assert latchkey.refused("keys", "import", file) == (
-        "the key cannot be used: a signing key is RSA of 2048 bits or more, P-256, or Ed25519"
+        "the key cannot be used: a signing key must be RSA of 2048 bits or more, P-256, or Ed25519"
     )
     assert latchkey.states() == {first: "signing"}
 

@@ -177,7 +177,10 @@ class BearerErrorResponse(BaseModel):
 
 
 def _error(description: str) -> dict[str, Any]:
-    challenge = {"schema": {"type": "string"}, "description": "`Bearer`, with its realm and why."}
+    challenge = {
+        "schema": {"type": "string"},
+        "description": "`Bearer`, with the realm and the error.",
+    }
     return {
         "model": BearerErrorResponse,
         "description": description,

@@ -80,9 +80,9 @@ def next_step(
     if session is None or _must_log_in(session, pending, now):
         return Refuse("login_required", "The user must log in.") if silent else LogIn()
     if _is_another_user(session, pending):
-        return Refuse("login_required", "Another user is logged in.")
+        return Refuse("login_required", "A different user is logged in.")
     if decision is not None and not decision.allowed:
-        return Refuse("access_denied", "The user said no.", by_user=True)
+        return Refuse("access_denied", "The user denied the request.", by_user=True)
     scopes = [name for name in request.scopes if name in client.scopes and name in user_scopes]
     if decision is not None:
         scopes = [name for name in scopes if name in decision.shown]

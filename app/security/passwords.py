@@ -120,7 +120,7 @@ def check_imported_hash(imported: str) -> str:
     """
     stored = imported.removeprefix(_DJANGO_ARGON2)
     if _IMPORTED.identify(split_mark(stored)[1]) is None:
-        raise ValueError("of no known kind")
+        raise ValueError("of an unknown kind")
     if kind_of(stored) is None or re.search(r"\s", stored) or len(stored) > STORED_MAX_LENGTH:
         raise ValueError("malformed")
     if _is_too_costly(stored):

@@ -120,7 +120,7 @@ async def _lock(connection: AsyncConnection, encryption: Encryption) -> None:
         ) from None
 
 
-_WAITING = "the key {} waits for its time already: `keys rotate --now` lets it sign at once"
+_WAITING = "the key {} is already pending: `keys rotate --now` makes it sign at once"
 
 
 async def _add(

@@ -215,7 +215,7 @@ def test_a_denied_consent_leads_back_with_an_error(tab: Tab, shop: Shop) -> None
     tab.press("Deny")
     assert tab.answer() == {
         "error": "access_denied",
-        "error_description": "The user said no.",
+        "error_description": "The user denied the request.",
         "iss": shop.issuer,
         "state": "state of the shop",
     }

@@ -294,17 +294,17 @@ SPA = {"client_id": "spa", "name": "SPA", "public": True, "grant_types": ["passw
         ),
         pytest.param(
             {"users": [{"username": "ada", "password_hash": "{SSHA}abc"}]},
-            "users.0 'ada': the password hash is of no known kind",
+            "users.0 'ada': the password hash is of an unknown kind",
             id="unknown kind of hash",
         ),
         pytest.param(
             {"users": [{"username": "ada", "password_hash": PASSWORD}]},
-            "users.0 'ada': the password hash is of no known kind",
+            "users.0 'ada': the password hash is of an unknown kind",
             id="plain password",
         ),
         pytest.param(
             {"users": [{"username": "ada", "password_hash": ""}]},
-            "users.0 'ada': the password hash is of no known kind",
+            "users.0 'ada': the password hash is of an unknown kind",
             id="empty hash",
         ),
         pytest.param(

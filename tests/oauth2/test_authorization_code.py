@@ -57,7 +57,7 @@ from tests.pages.flow import (
     submit,
 )
 
-REFUSED = "The authorization code is expired, used, invalid or not for this request."
+REFUSED = "The authorization code is invalid, expired, already used, or not for this request."
 REFRESH_REFUSED = "The refresh token is expired, revoked or invalid."
 USES = 24
 

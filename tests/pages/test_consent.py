@@ -38,7 +38,7 @@ from tests.pages.flow import (
     submit,
 )
 
-SAID_NO = "The user said no."
+SAID_NO = "The user denied the request."
 NONE_OF_THE_SCOPES = "None of the scopes can be granted."
 MUST_CONSENT = "The user must consent."
 

@@ -320,7 +320,7 @@ async def test_a_second_rotation_is_refused_while_a_key_waits(
     with pytest.raises(ConflictError) as refused:
         await operator.rotate()
     assert refused.value.told == (
-        f"the key {waiting} waits for its time already: `keys rotate --now` lets it sign at once"
+        f"the key {waiting} is already pending: `keys rotate --now` makes it sign at once"
     )
     assert await operator.keys() == before
 
@@ -518,7 +518,9 @@ async def test_an_imported_key_of_another_algorithm_leaves_the_one_that_signs(
     assert await login.kid() == first
 
 
-WRONG_KIND = "the key cannot be used: a signing key is RSA of 2048 bits or more, P-256, or Ed25519"
+WRONG_KIND = (
+    "the key cannot be used: a signing key must be RSA of 2048 bits or more, P-256, or Ed25519"
+)
 PASSPHRASE = "the key cannot be used: the private key is protected by a passphrase: remove it first"
 
 
@@ -620,7 +622,7 @@ async def test_an_import_is_refused_while_a_key_of_that_algorithm_waits(
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem_of(p256()))
     assert refused.value.told == (
-        f"the key {waiting} waits for its time already: `keys rotate --now` lets it sign at once"
+        f"the key {waiting} is already pending: `keys rotate --now` makes it sign at once"
     )
     assert await operator.states() == {waiting: "pending", first: "signing"}
 
@@ -701,7 +703,7 @@ async def test_a_wrong_secret_stops_the_start_with_one_line_and_changes_nothing(
         await start(settings, NEW, clock=clock)
     assert str(stopped.value) == (
         "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
-        "add the older one behind a comma"
+        "add the older one after a comma"
     )
     assert await encrypted(server) == before
 
