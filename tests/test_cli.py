@@ -795,7 +795,7 @@ def test_a_redirect_uri_that_is_exact_and_safe_is_accepted(uri: str) -> None:
     ],
 )
 def test_any_other_redirect_uri_is_refused(uri: str) -> None:
-    with pytest.raises(InvalidError, match=r"^a (redirect URI|private scheme) "):
+    with pytest.raises(InvalidError, match=r"^a (redirect URI|private-use scheme) "):
         check_redirect_uri(uri)
 
 
