@@ -377,5 +377,5 @@ def test_a_wrong_secret_stops_the_server_with_one_line(latchkey: Latchkey) -> No
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == (
         "latchkey: LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
-        "add the older one behind a comma\n"
+        "add the older one after a comma\n"
     )
