@@ -24,10 +24,10 @@
     │       └── NotAUserError     403, whatever the scopes
     └── LoginRefused              wherever a password is checked: wrong, wait, or busy
 
-An error takes its sentences by keyword, so that they are not confused: ``told`` is for the caller,
-``reason`` is for the log alone. Neither ever holds a credential or repeats what was sent. A login
-that is refused, and whatever goes wrong outside of a route, is told in the format of the route's
-class: see :mod:`app.web.routes`.
+Both sentences of an error are keyword arguments, so that they cannot be swapped by mistake:
+``told`` is for the caller, ``reason`` only for the log. Neither ever holds a credential or repeats
+input. What is refused before or outside a route, and a refused login, is answered in the format of
+the route's class: see :mod:`app.web.routes`.
 """
 
 import re
@@ -94,25 +94,25 @@ class Problem(AnsweredError):
 
 
 class ForbiddenError(Problem):
-    """Whoever asks may not do this."""
+    """The caller may not do this."""
 
     status = 403
 
 
 class NotFoundError(Problem):
-    """There is no such thing, or it belongs to somebody else."""
+    """There is no such thing, or it belongs to someone else."""
 
     status = 404
 
 
 class ConflictError(Problem):
-    """It exists already, or is in use."""
+    """It already exists, or is in use."""
 
     status = 409
 
 
 class PreconditionFailedError(Problem):
-    """It was changed by somebody else meanwhile."""
+    """Someone else changed this in the meantime."""
 
     status = 412
 
@@ -201,7 +201,7 @@ class TooManyAttemptsError(UnavailableError):
 
     def __init__(self, retry_after: int, *, reason: str = "") -> None:
         """``retry_after`` is in seconds."""
-        super().__init__(told="Too many attempts have failed. Try again later.", reason=reason)
+        super().__init__(told="Too many failed attempts. Try again later.", reason=reason)
         self.retry_after = retry_after
 
 
@@ -236,7 +236,7 @@ class InvalidRequestError(OAuth2Error):
 
 
 class InvalidClientError(OAuth2Error):
-    """The client is unknown, or did not prove who it is."""
+    """The client is unknown, or its authentication failed."""
 
     status = 401
     error = "invalid_client"
@@ -249,7 +249,7 @@ class InvalidClientError(OAuth2Error):
 
 
 class InvalidGrantError(OAuth2Error):
-    """The user's name and password, or the token, are not good."""
+    """The user's name and password, or the token, are not valid."""
 
     error = "invalid_grant"
     description = "The user name or the password is wrong."
@@ -273,11 +273,11 @@ class InvalidScopeError(OAuth2Error):
     """A scope is unknown, malformed or not allowed, or none is left."""
 
     error = "invalid_scope"
-    description = "A requested scope is unknown or not allowed to this client."
+    description = "A requested scope is unknown or not allowed for this client."
 
 
 class TemporarilyUnavailableError(OAuth2Error):
-    """Too many wait already, or the database does not answer."""
+    """Too many are waiting already, or the database is unavailable."""
 
     status = 503
     error = "temporarily_unavailable"
@@ -293,7 +293,7 @@ class SlowDownError(TemporarilyUnavailableError):
     """Too many failed logins."""
 
     status = 429
-    description = "Too many logins have failed. Try again later."
+    description = "Too many failed logins. Try again later."
 
     def __init__(self, retry_after: int, *, reason: str = "") -> None:
         """``retry_after`` is in seconds."""
@@ -306,7 +306,7 @@ class ServerError(OAuth2Error):
 
     status = 500
     error = "server_error"
-    description = "The server has failed."
+    description = "An internal server error occurred."
 
 
 class BearerError(AnsweredError):
@@ -359,11 +359,11 @@ class InvalidTokenError(BearerError):
     """Expired, revoked, malformed, or not meant for this."""
 
     error = "invalid_token"
-    description = "The access token is expired, revoked, malformed or invalid."
+    description = "The access token is expired, revoked, malformed, or otherwise invalid."
 
 
 class InsufficientScopeError(BearerError):
-    """The token is good and does not reach here."""
+    """The token is valid but lacks a scope."""
 
     status = 403
     error = "insufficient_scope"
@@ -381,13 +381,13 @@ class InsufficientScopeError(BearerError):
 
 
 class NotAUserError(InsufficientScopeError):
-    """The token is good, and speaks of a client where a user is needed."""
+    """The token is valid, but belongs to a client where a user is needed."""
 
     description = "This resource needs the access token of a user, not of a client."
 
 
 class LoginRefused(AnsweredError):
-    """A password was not accepted. The class of the route decides how that is told."""
+    """A login was refused, at any endpoint. The class of its route decides what to say."""
 
     def __init__(
         self, why: Literal["wrong", "wait", "busy"], *, reason: str, retry_after: int = RETRY_AFTER

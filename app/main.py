@@ -25,7 +25,7 @@ from app.web import health
 from app.web import metrics_route as measuring
 from app.web.cors import CrossOrigin
 from app.web.error_answers import add_error_handlers
-from app.web.middleware import Surroundings
+from app.web.middleware import RequestEnvelope
 from app.web.proxies import TrustedProxies
 from app.web.routes import learn_classes
 
@@ -67,7 +67,7 @@ def create_app(
     app.state.server = server
     app.add_middleware(CrossOrigin, server=server)
     app.add_middleware(
-        Surroundings,
+        RequestEnvelope,
         body_limit=settings.request_body_limit,
         https=settings.issuer.startswith("https:"),
         service_name=settings.service_name,

@@ -43,7 +43,7 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             f"{NAME}_http_requests",
-            "Requests by the template of their route; status 0 is no answer at all.",
+            "Requests by route template; status 0 means no response.",
             ("method", "route", "status"),
             registry=registry,
         )
@@ -56,25 +56,25 @@ class Metrics:
         )
         self._logins = Counter(
             f"{NAME}_logins",
-            "Names and passwords that were brought to a door, and what came of it.",
+            "Login attempts by where the password was given, and their outcome.",
             ("door", "outcome"),
             registry=registry,
         )
         self._tokens = Counter(
             f"{NAME}_tokens_issued",
-            "Good answers of the token endpoint.",
+            "Successful responses of the token endpoint.",
             ("grant_type", "client_id"),
             registry=registry,
         )
         self._reused = Counter(
             f"{NAME}_refresh_tokens_reused",
-            "Used refresh tokens that came back and ended their login.",
+            "Used refresh tokens that were presented again, which ended their login.",
             ("client_id",),
             registry=registry,
         )
         self._pending = Gauge(
             f"{NAME}_password_hashes_pending",
-            "Passwords that are hashed or wait for it, as of each worker's last answer.",
+            "Passwords being hashed or waiting, as of each worker's last response.",
             registry=registry,
             multiprocess_mode="livesum",
         )

@@ -11,8 +11,8 @@ from typing import Literal
 Posture = Literal["standard", "oauth21"]
 
 
-class Liberty(StrEnum):
-    """What OAuth 2.1 no longer has and older clients may still need."""
+class LegacyFeature(StrEnum):
+    """What OAuth 2.1 has removed and older clients may still need."""
 
     PASSWORD_GRANT = "the password grant"
     CODE_WITHOUT_PKCE = "the code grant without PKCE"
@@ -20,22 +20,22 @@ class Liberty(StrEnum):
 
 NOBODY = "nobody"
 
-WHO_MAY: Mapping[Liberty, Mapping[Posture, str]] = {
-    Liberty.PASSWORD_GRANT: {
+WHO_MAY: Mapping[LegacyFeature, Mapping[Posture, str]] = {
+    LegacyFeature.PASSWORD_GRANT: {
         "standard": "clients with the grant `password`",
         "oauth21": NOBODY,
     },
-    Liberty.CODE_WITHOUT_PKCE: {
+    LegacyFeature.CODE_WITHOUT_PKCE: {
         "standard": "confidential clients with `--no-pkce`",
         "oauth21": NOBODY,
     },
 }
-"""Whom each posture lets take a liberty."""
+"""Who may use each feature under each posture."""
 
 
-def permits(posture: Posture, liberty: Liberty) -> bool:
-    """Whether a client that was given ``liberty`` may take it."""
-    return WHO_MAY[liberty][posture] != NOBODY
+def permits(posture: Posture, feature: LegacyFeature) -> bool:
+    """Whether a client that was registered for ``feature`` may use it."""
+    return WHO_MAY[feature][posture] != NOBODY
 
 
 class Severity(StrEnum):

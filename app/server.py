@@ -79,15 +79,15 @@ class Server:
             await renew_encryption(self.database, self.encryption, renewals)
         except UndecryptableError:
             raise SettingsError(
-                "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
-                "add the older one behind a comma"
+                "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
+                "add the older one after a comma"
             ) from None
         for alg in self.signing_algorithms:
             await ensure_signing_key(self.database, self.encryption, alg, self.clock)
         default = self.settings.default_client_id
         client = await self.clients.find(default) if default else None
         if client is not None and not client.is_public:
-            raise SettingsError("LATCHKEY_DEFAULT_CLIENT_ID takes the id of a public client")
+            raise SettingsError("LATCHKEY_DEFAULT_CLIENT_ID must be the id of a public client")
 
     @property
     def signing_algorithms(self) -> frozenset[Algorithm]:

@@ -126,7 +126,7 @@ class Settings(BaseSettings):
 
     @property
     def issuer_given(self) -> bool:
-        """Whether somebody named the issuer; else it is made up, in development."""
+        """Whether the issuer was configured; otherwise it is made up, in development."""
         return self._issuer_given
 
     @property
@@ -183,7 +183,7 @@ class Settings(BaseSettings):
 def _check_database_url(settings: Settings) -> None:
     if not re.match(LOCATION, settings.database_url) or ":memory:" in settings.database_url:
         raise SettingsError(
-            "LATCHKEY_DATABASE_URL takes sqlite:///path/to/file or postgresql://user:pw@host/db"
+            "LATCHKEY_DATABASE_URL must be sqlite:///path/to/file or postgresql://user:pw@host/db"
         )
 
 
@@ -191,7 +191,7 @@ def _check_hash_cost(settings: Settings) -> None:
     """RFC 9106, section 3.1: eight blocks of memory for each lane."""
     if settings.password_hash_memory_kib < 8 * settings.password_hash_parallelism:
         raise SettingsError(
-            "LATCHKEY_PASSWORD_HASH_MEMORY_KIB takes 8 or more for each of "
+            "LATCHKEY_PASSWORD_HASH_MEMORY_KIB must be 8 or more for each of "
             "LATCHKEY_PASSWORD_HASH_PARALLELISM"
         )
 
@@ -208,7 +208,7 @@ def _complete_proxies(settings: Settings) -> None:
         ]
     except ValueError:
         raise SettingsError(
-            "LATCHKEY_FORWARDED_ALLOW_IPS takes addresses and networks with commas, or *"
+            "LATCHKEY_FORWARDED_ALLOW_IPS must be addresses and networks separated by commas, or *"
         ) from None
     settings.forwarded_allow_ips = ",".join(str(network) for network in networks)
 
@@ -218,15 +218,17 @@ def _check_secret_keys(settings: Settings) -> None:
         raise SettingsError("LATCHKEY_SECRET_KEY is required: 32 random bytes or more")
     for key in settings.secret_keys:
         if len(key.encode()) < SECRET_KEY_MIN_BYTES:
-            raise SettingsError("LATCHKEY_SECRET_KEY is too short: it takes 32 bytes or more")
+            raise SettingsError("LATCHKEY_SECRET_KEY is too short: it must have 32 bytes or more")
         if key in PUBLISHED_SECRET_KEYS and not settings.development:
-            raise SettingsError("LATCHKEY_SECRET_KEY is a published one: make 32 random bytes")
+            raise SettingsError("LATCHKEY_SECRET_KEY is a published key: generate 32 random bytes")
 
 
 def _check_password_peppers(settings: Settings) -> None:
     for pepper in settings.password_peppers:
         if len(pepper.encode()) < SECRET_KEY_MIN_BYTES:
-            raise SettingsError("LATCHKEY_PASSWORD_PEPPER is too short: it takes 32 bytes or more")
+            raise SettingsError(
+                "LATCHKEY_PASSWORD_PEPPER is too short: it must have 32 bytes or more"
+            )
 
 
 def _split_url(url: str) -> SplitResult | None:
@@ -249,9 +251,11 @@ def _check_issuer(settings: Settings) -> None:
     schemes = ("http", "https") if settings.development else ("https",)
     # In its one spelling: clients compare it byte for byte, and so does this server.
     if parts is None or not settings.issuer.startswith(tuple(f"{each}://" for each in schemes)):
-        raise SettingsError("LATCHKEY_ISSUER takes a URL that begins with https://")
+        raise SettingsError("LATCHKEY_ISSUER must be a URL that begins with https://")
     if "?" in settings.issuer or "#" in settings.issuer or settings.issuer.endswith("/"):
-        raise SettingsError("LATCHKEY_ISSUER takes a URL without query, fragment or final slash")
+        raise SettingsError(
+            "LATCHKEY_ISSUER must be a URL without query, fragment or trailing slash"
+        )
 
 
 def _check_cors_origins(settings: Settings) -> None:
@@ -259,7 +263,7 @@ def _check_cors_origins(settings: Settings) -> None:
     for origin in settings.cors_origins:
         parts = _split_url(origin)
         if parts is None or origin != f"{parts.scheme}://{parts.netloc}":
-            raise SettingsError("LATCHKEY_CORS_ORIGINS takes origins such as https://app.example")
+            raise SettingsError("LATCHKEY_CORS_ORIGINS must be origins such as https://app.example")
 
 
 def _refuse_unknown_names() -> None:

@@ -323,9 +323,9 @@ def test_a_password_from_stdin_loses_one_newline(
 @pytest.mark.parametrize(
     ("password", "line"),
     [
-        pytest.param("", "a password has at least 15 characters", id="empty"),
-        pytest.param("fourteen chars", "a password has at least 15 characters", id="short"),
-        pytest.param("x" * 1025, "a password has at most 1024 characters", id="long"),
+        pytest.param("", "a password must have at least 15 characters", id="empty"),
+        pytest.param("fourteen chars", "a password must have at least 15 characters", id="short"),
+        pytest.param("x" * 1025, "a password can have at most 1024 characters", id="long"),
         pytest.param(
             f"{PASSWORD}\x00", "a password cannot contain the NUL character", id="with NUL"
         ),
@@ -355,11 +355,11 @@ def test_the_least_length_of_a_password_is_a_setting(latchkey: Latchkey) -> None
 def test_a_second_user_of_the_same_name_is_refused(latchkey: Latchkey, name: str) -> None:
     latchkey.json("users", "create", "Bob")
     result = latchkey("users", "create", name)
-    assert_refused(result, f"a user named {name!r} exists already")
+    assert_refused(result, f"a user named {name!r} already exists")
     assert count(latchkey.url, User) == 1
 
 
-CONTROL = "a user name has no control characters and no space at its ends"
+CONTROL = "a user name cannot contain control characters, or start or end with a space"
 NO_NAME = "username: String should have at least 1 character"
 LONG_NAME = "username: String should have at most 128 characters"
 NO_UTF8 = "username: Input should be a valid string, unable to parse raw data as a unicode string"
@@ -387,7 +387,7 @@ def test_a_name_that_no_user_can_have_is_refused(latchkey: Latchkey, name: str, 
 )
 def test_what_is_no_address_is_refused(latchkey: Latchkey, email: str) -> None:
     result = latchkey("users", "create", "bob", "--email", email)
-    assert_refused(result, "an e-mail address has the form name@domain")
+    assert_refused(result, "an e-mail address must have the form name@domain")
     assert count(latchkey.url, User) == 0
 
 
@@ -555,7 +555,7 @@ def test_a_client_secret_is_taken_from_stdin(
     assert rows(latchkey.url, ClientSecret.secret_hash) == [(hash_secret(secret or stdin),)]
 
 
-SHORT = "a client secret has at least 32 printable ASCII characters"
+SHORT = "a client secret must have 32 or more printable ASCII characters"
 
 
 @pytest.mark.parametrize(
@@ -586,17 +586,18 @@ GRANTS = "password, refresh_token, client_credentials, authorization_code"
     [
         pytest.param(
             (),
-            f"a client has at least one grant ({GRANTS}) or introspects any tokens",
+            f"a client needs at least one grant ({GRANTS}), or to introspect any token",
             id="no grant",
         ),
         pytest.param(
             ("--grant", "authorization_code"),
-            "authorization_code needs a redirect URI",
+            "authorization_code requires a redirect URI",
             id="nowhere to redirect to",
         ),
         pytest.param(
             ("--grant", "client_credentials", "--default-scope", "profile"),
-            "client_credentials never gets what speaks of a user: give it another default scope",
+            "client_credentials cannot be granted scopes about a user: choose another default "
+            "scope",
             id="defaults that it never gets",
         ),
         pytest.param(
@@ -632,12 +633,12 @@ GRANTS = "password, refresh_token, client_credentials, authorization_code"
         ),
         pytest.param(
             ("--grant", "password", "--client-id", "my app"),
-            "a client id has 1 to 255 printable ASCII characters and no space",
+            "a client id must have 1 to 255 printable ASCII characters and no spaces",
             id="space in the id",
         ),
         pytest.param(
             ("--grant", "password", "--client-id", ""),
-            "a client id has 1 to 255 printable ASCII characters and no space",
+            "a client id must have 1 to 255 printable ASCII characters and no spaces",
             id="empty id",
         ),
         pytest.param(
@@ -647,17 +648,17 @@ GRANTS = "password, refresh_token, client_credentials, authorization_code"
         ),
         pytest.param(
             ("--public", "--grant", "client_credentials"),
-            "client_credentials is for confidential clients (RFC 6749, section 4.4)",
+            "client_credentials is only for confidential clients (RFC 6749, section 4.4)",
             id="public with client_credentials",
         ),
         pytest.param(
             ("--public", "--grant", "password", "--auth-method", "client_secret_basic"),
-            "a public client has no secret and no authentication method",
+            "a public client cannot have a secret or an authentication method",
             id="public with a method",
         ),
         pytest.param(
             ("--public", "--grant", "password", "--no-pkce"),
-            "only a confidential client can do without PKCE",
+            "only a confidential client can be exempt from PKCE",
             id="public without PKCE",
         ),
         pytest.param(
@@ -685,14 +686,14 @@ def test_a_public_client_with_a_secret_is_refused(latchkey: Latchkey) -> None:
         "--client-secret-stdin",
         stdin=SECRET,
     )
-    assert_refused(result, "a public client has no secret and no authentication method")
+    assert_refused(result, "a public client cannot have a secret or an authentication method")
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
         pytest.param("", "name: String should have at least 1 character", id="empty"),
-        pytest.param(" ", "a client has a name of 1 to 255 characters", id="blank"),
+        pytest.param(" ", "a client name must have 1 to 255 characters", id="blank"),
         pytest.param("x" * 256, "name: String should have at most 255 characters", id="long"),
     ],
 )
@@ -704,14 +705,16 @@ def test_all_the_rules_that_a_client_breaks_are_counted_in_the_one_line(
     latchkey: Latchkey,
 ) -> None:
     options = ("--public", "--grant", "client_credentials", "--no-pkce")
-    line = "client_credentials is for confidential clients (RFC 6749, section 4.4) (and 1 more)"
+    line = (
+        "client_credentials is only for confidential clients (RFC 6749, section 4.4) (and 1 more)"
+    )
     assert_refused(latchkey("clients", "create", "App", *options), line)
 
 
 def test_a_second_client_of_the_same_id_is_refused(latchkey: Latchkey) -> None:
     arguments = ("clients", "create", "App", "--client-id", "app", "--grant", "password")
     latchkey.json(*arguments)
-    assert_refused(latchkey(*arguments), "a client with the id 'app' exists already")
+    assert_refused(latchkey(*arguments), "a client with the id 'app' already exists")
     assert count(latchkey.url, ClientSecret) == 1
 
 
@@ -723,7 +726,7 @@ def test_a_client_cannot_have_the_id_of_a_user(
 ) -> None:
     user_id = spelled(latchkey.json("users", "create", "bob")["id"])
     result = latchkey("clients", "create", "App", "--client-id", user_id, "--grant", "password")
-    assert_refused(result, "a client id does not have the form of a user's id")
+    assert_refused(result, "a client id cannot have the form of a user id")
 
 
 @pytest.mark.parametrize(
@@ -792,7 +795,7 @@ def test_a_redirect_uri_that_is_exact_and_safe_is_accepted(uri: str) -> None:
     ],
 )
 def test_any_other_redirect_uri_is_refused(uri: str) -> None:
-    with pytest.raises(InvalidError, match=r"^a (redirect URI|private scheme) "):
+    with pytest.raises(InvalidError, match=r"^a (redirect URI|private-use scheme) "):
         check_redirect_uri(uri)
 
 
@@ -800,7 +803,7 @@ def test_any_other_redirect_uri_is_refused(uri: str) -> None:
 def test_a_client_with_one_bad_redirect_uri_is_refused(latchkey: Latchkey, option: str) -> None:
     uris = (option, "https://app.example/cb", option, "https://app.example/cb#part")
     result = latchkey("clients", "create", "App", "--grant", "password", *uris)
-    assert_refused(result, "a redirect URI has no fragment")
+    assert_refused(result, "a redirect URI cannot have a fragment")
     assert count(latchkey.url, Client) == 0
 
 
@@ -815,7 +818,7 @@ def test_a_record_is_printed_for_people_unless_json_is_asked(latchkey: Latchkey)
     assert words[words.index("scopes") + 1 :][:2] == ["email", "profile"]
     password = words[words.index("password") + 1]
     assert password_matches(latchkey.url, "bob", password)
-    assert "The password is shown this once." in result.stdout
+    assert "The password is shown only once." in result.stdout
 
 
 def test_a_long_value_is_printed_in_one_piece(latchkey: Latchkey) -> None:
@@ -826,7 +829,7 @@ def test_a_long_value_is_printed_in_one_piece(latchkey: Latchkey) -> None:
 
 def test_a_secret_is_shown_with_a_note_that_it_is_shown_once(latchkey: Latchkey) -> None:
     result = latchkey("clients", "create", "App", "--grant", "password")
-    assert "The secret is shown this once." in result.stdout
+    assert "The secret is shown only once." in result.stdout
     public = latchkey("clients", "create", "App", "--public", "--grant", "password")
     assert "secret" not in public.stdout
 
@@ -1009,8 +1012,8 @@ def test_demo_data_is_not_served_on_a_network(
     result = latchkey("serve", "--host", host)
     assert_refused(
         result,
-        f"the demo data is in the database, and {host} is not loopback: anybody who reaches "
-        "it may log in. Set LATCHKEY_ALLOW_DEMO_ON_NETWORK=true if that is meant",
+        f"the demo data is in the database, and {host} is not loopback: anyone who can "
+        "reach it can log in. Set LATCHKEY_ALLOW_DEMO_ON_NETWORK=true if that is intended",
     )
     assert served == []
 
@@ -1060,7 +1063,7 @@ def test_a_development_secret_is_not_served_in_production(
     latchkey.settings = production(latchkey.url)
     assert_refused(
         latchkey("serve", secret_key=DEVELOPMENT_SECRET_KEY),
-        "LATCHKEY_SECRET_KEY is a published one: make 32 random bytes",
+        "LATCHKEY_SECRET_KEY is a published key: generate 32 random bytes",
     )
     assert served == []
 
@@ -1071,6 +1074,6 @@ def test_a_confidential_default_client_stops_the_start(
     latchkey.json("clients", "create", "App", "--client-id", "app", "--grant", "password")
     assert_refused(
         latchkey("serve", default_client_id="app"),
-        "LATCHKEY_DEFAULT_CLIENT_ID takes the id of a public client",
+        "LATCHKEY_DEFAULT_CLIENT_ID must be the id of a public client",
     )
     assert served == []

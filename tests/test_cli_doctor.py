@@ -106,7 +106,7 @@ def test_for_people_each_finding_has_why_and_how_and_the_worst_comes_first(docto
     assert result.exit_code == 1
     assert result.stdout.startswith(
         "UNSAFE  LATCHKEY_LOGIN_MAX_FAILURES is 0.\n"
-        "    why  The password of an account may be guessed without end (RFC 6749, section"
+        "    why  An account's password can be guessed without limit (RFC 6749, section"
         " 4.3.2).\n"
         "    how  Unset it, or set a limit.\n\n"
         "NOTE  "
@@ -237,7 +237,7 @@ def test_what_lies_beside_a_database_is_looked_at_as_well(doctor: Doctor) -> Non
     wal.touch()
     wal.chmod(0o644)
     assert doctor.sentence("database-readable") == (
-        f"other users of this machine may open {wal.name}"
+        f"other users of this machine can open {wal.name}"
     )
 
 
@@ -276,8 +276,8 @@ def test_a_client_with_the_password_grant_is_named_with_its_use(doctor: Doctor) 
     report = json.loads(doctor("--json").stdout)
     today = Clock().now()
     assert sorted(each["found"] for each in report["findings"] if "password" in each["check"]) == [
-        "the client forgotten has the password grant; it never used it",
-        "the client kiosk has the password grant; it last used it on "
+        "the client forgotten has the password grant and has never used it",
+        "the client kiosk has the password grant and last used it on "
         f"{today:%Y-%m-%d}, 3 times in 30 days",
     ]
     assert doctor.finds() == {"password-grant": "warning"}
@@ -350,7 +350,7 @@ def test_a_client_that_administers_by_itself_is_named(doctor: Doctor) -> None:
     doctor.prepare(work)
     assert doctor.finds() == {"client-administrator": "warning"}
     assert doctor.sentence("client-administrator") == (
-        "the client robot may use scopes:write, users:write by itself"
+        "the client robot may use scopes:write, users:write without a user"
     )
 
 
@@ -377,7 +377,9 @@ def test_a_secret_that_is_old_and_one_that_is_being_rotated_are_named(doctor: Do
     doctor.prepare(lambda server: add_client(server, "young", grant_types=grants))
     doctor.prepare(work)
     assert doctor.finds() == {"client-secret-old": "warning"}
-    assert doctor.sentence("client-secret-old").startswith("the secret of the client aged is of ")
+    assert doctor.sentence("client-secret-old").startswith(
+        "the secret of the client aged dates from "
+    )
     CliRunner().invoke(cli, ["clients", "rotate-secret", "aged"], env=production(doctor.url))
     assert doctor.finds() == {"client-secret-rotating": "note"}
 

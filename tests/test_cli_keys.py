@@ -195,8 +195,7 @@ def test_a_second_rotation_is_refused_and_one_at_once_brings_the_key_forward(
 ) -> None:
     waiting = latchkey.json("keys", "rotate")
     assert latchkey.refused("keys", "rotate") == (
-        f"the key {waiting['kid']} waits for its time already: "
-        "`keys rotate --now` lets it sign at once"
+        f"the key {waiting['kid']} is already pending: `keys rotate --now` makes it sign at once"
     )
     forward = latchkey.json("keys", "rotate", "--now")
     assert forward["kid"] == waiting["kid"]
@@ -239,7 +238,7 @@ def test_a_key_that_has_a_successor_is_retired(
 
 def test_the_last_key_is_not_retired(latchkey: Latchkey, first: str) -> None:
     assert latchkey.refused("keys", "retire", first) == (
-        "no other key would sign: run `keys rotate --now` first"
+        "no other key could sign: run `keys rotate --now` first"
     )
     assert latchkey.states() == {first: "signing"}
 
@@ -276,7 +275,7 @@ def test_a_file_that_is_not_there_is_refused(latchkey: Latchkey) -> None:
 def test_a_weak_key_is_refused(latchkey: Latchkey, first: str, tmp_path: Path) -> None:
     file = write_pem(tmp_path, rsa.generate_private_key(65537, 1024))
     assert latchkey.refused("keys", "import", file) == (
-        "the key cannot be used: a signing key is RSA of 2048 bits or more, P-256, or Ed25519"
+        "the key cannot be used: a signing key must be RSA of 2048 bits or more, P-256, or Ed25519"
     )
     assert latchkey.states() == {first: "signing"}
 
@@ -291,7 +290,7 @@ def test_a_key_with_a_passphrase_is_refused(latchkey: Latchkey, tmp_path: Path) 
 def test_a_key_that_is_here_already_is_refused(latchkey: Latchkey, tmp_path: Path) -> None:
     file = write_pem(tmp_path, ed25519.Ed25519PrivateKey.generate())
     kid = latchkey.json("keys", "import", file, "--activate")["kid"]
-    assert latchkey.refused("keys", "import", file) == f"the key {kid} is here already"
+    assert latchkey.refused("keys", "import", file) == f"the key {kid} already exists"
 
 
 @pytest.mark.parametrize(
@@ -377,6 +376,6 @@ def test_a_wrong_secret_stops_the_server_with_one_line(latchkey: Latchkey) -> No
     stopped = in_a_process("serve", "--port", "8765")
     assert (stopped.returncode, stopped.stdout) == (1, "")
     assert stopped.stderr == (
-        "latchkey: LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
-        "add the older one behind a comma\n"
+        "latchkey: LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
+        "add the older one after a comma\n"
     )

@@ -37,8 +37,8 @@ async def test_the_text_of_an_exception_is_the_detail_of_a_problem(
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (404, "There is nothing at this address."),
-        (405, "This address does not answer this method."),
+        (404, "There is no resource at this address."),
+        (405, "This method is not allowed at this address."),
         (413, "The request body is too large."),
         (418, "I'm a Teapot"),
     ],

@@ -64,7 +64,7 @@ async def refusing() -> httpx2.AsyncClient:
     ("why", "status", "detail", "retry_after"),
     [
         ("wrong", 403, "The current password is wrong.", None),
-        ("wait", 429, "Too many attempts have failed. Try again later.", "42"),
+        ("wait", 429, "Too many failed attempts. Try again later.", "42"),
         ("busy", 503, "Too many log in at the moment.", "2"),
     ],
 )
@@ -89,7 +89,7 @@ async def test_the_json_api_tells_a_refused_login_as_a_problem(
             "wait",
             "temporarily_unavailable",
             429,
-            "Too many logins have failed. Try again later.",
+            "Too many failed logins. Try again later.",
             "42",
         ),
         (
@@ -121,7 +121,7 @@ async def test_a_method_that_a_path_does_not_answer_is_told_in_the_format_of_its
     refusing: httpx2.AsyncClient,
 ) -> None:
     oauth2, api = await refusing.delete("/oauth2"), await refusing.delete("/api")
-    sentence = "This address does not answer this method."
+    sentence = "This method is not allowed at this address."
     assert_oauth2_error(oauth2, "invalid_request", 405, sentence)
     assert assert_problem(api, 405)["detail"] == sentence
     assert oauth2.headers["allow"] == api.headers["allow"] == "GET"

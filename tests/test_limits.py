@@ -99,11 +99,11 @@ def assert_refused(response: httpx2.Response, path: str, status: int, detail: st
 
 
 PAGE_TITLES = {
-    400: "This request cannot be read",
-    408: "This took too long to arrive",
-    413: "This is more than is read here",
+    400: "The request could not be read",
+    408: "The request took too long to arrive",
+    413: "The request is too large",
     414: "This address is too long",
-    431: "Your browser sends more than is read here",
+    431: "The request headers are too large",
 }
 
 HEADERS_TOO_LARGE = "The request headers are too large."

@@ -7,7 +7,7 @@ import pytest
 
 from app.database.migrations import ROOT
 from app.models import Base
-from app.posture import WHO_MAY, Liberty, Posture, permits
+from app.posture import WHO_MAY, LegacyFeature, Posture, permits
 from app.settings import Settings
 from tests.features import brought
 
@@ -32,18 +32,18 @@ def rows() -> list[list[str]]:
 
 
 def test_the_table_of_the_postures_is_that_of_the_code() -> None:
-    (start,) = (n for n, row in enumerate(rows()) if row[0] == "liberty")
+    (start,) = (n for n, row in enumerate(rows()) if row[0] == "legacy feature")
     head, _, *table = rows()[start : start + 2 + len(WHO_MAY)]
-    assert head == ["liberty", "`standard`", "`oauth21`"]
-    assert table == [[liberty, who["standard"], who["oauth21"]] for liberty, who in WHO_MAY.items()]
+    assert head == ["legacy feature", "`standard`", "`oauth21`"]
+    assert table == [[feature, who["standard"], who["oauth21"]] for feature, who in WHO_MAY.items()]
 
 
-@pytest.mark.parametrize("liberty", Liberty)
+@pytest.mark.parametrize("feature", LegacyFeature)
 @pytest.mark.parametrize(("posture", "permitted"), [("standard", True), ("oauth21", False)])
-def test_oauth21_permits_no_liberty_and_standard_each(
-    posture: Posture, permitted: bool, liberty: Liberty
+def test_oauth21_permits_no_legacy_feature_and_standard_each(
+    posture: Posture, permitted: bool, feature: LegacyFeature
 ) -> None:
-    assert permits(posture, liberty) is permitted
+    assert permits(posture, feature) is permitted
 
 
 def test_every_requirement_of_the_chapters_has_one_row_with_a_verdict() -> None:

@@ -271,14 +271,14 @@ def test_a_bad_value_stops_the_start_with_a_line_that_names_the_setting_alone(
 def test_what_is_no_file_and_no_server_is_no_database(environment: Environment, url: str) -> None:
     line = refusal(environment, PRODUCTION, database_url=url)
     assert line == (
-        "LATCHKEY_DATABASE_URL takes sqlite:///path/to/file or postgresql://user:pw@host/db"
+        "LATCHKEY_DATABASE_URL must be sqlite:///path/to/file or postgresql://user:pw@host/db"
     )
 
 
 def test_the_memory_of_a_hash_must_be_enough_for_its_lanes(environment: Environment) -> None:
     changes = {"password_hash_memory_kib": "127", "password_hash_parallelism": "16"}
     assert refusal(environment, PRODUCTION, **changes) == (
-        "LATCHKEY_PASSWORD_HASH_MEMORY_KIB takes 8 or more for each of "
+        "LATCHKEY_PASSWORD_HASH_MEMORY_KIB must be 8 or more for each of "
         "LATCHKEY_PASSWORD_HASH_PARALLELISM"
     )
 
@@ -304,7 +304,10 @@ def test_proxies_are_addresses_networks_or_all(
 @pytest.mark.parametrize("proxies", ["sentinel", "", "10.0.0.1,sentinel", "10.0.0.0/33", "::1,*"])
 def test_what_is_no_address_is_no_proxy(environment: Environment, proxies: str) -> None:
     line = refusal(environment, PRODUCTION, forwarded_allow_ips=proxies)
-    assert line == "LATCHKEY_FORWARDED_ALLOW_IPS takes addresses and networks with commas, or *"
+    assert (
+        line
+        == "LATCHKEY_FORWARDED_ALLOW_IPS must be addresses and networks separated by commas, or *"
+    )
 
 
 def test_the_line_says_what_is_accepted(environment: Environment) -> None:
@@ -321,7 +324,7 @@ def test_a_secret_is_not_shown_when_settings_are_printed(environment: Environmen
 
 def test_a_short_pepper_is_refused(environment: Environment) -> None:
     line = refusal(environment, PRODUCTION, password_pepper=f"{SECRET},{'x' * 31}")
-    assert line == "LATCHKEY_PASSWORD_PEPPER is too short: it takes 32 bytes or more"
+    assert line == "LATCHKEY_PASSWORD_PEPPER is too short: it must have 32 bytes or more"
 
 
 def test_several_peppers_are_separated_by_commas_newest_first(environment: Environment) -> None:
@@ -349,7 +352,7 @@ def test_production_refuses_published_secret_keys(
     environment: Environment, published: str, keys: str
 ) -> None:
     line = refusal(environment, issuer=ISSUER, secret_key=keys.format(published))
-    assert line == "LATCHKEY_SECRET_KEY is a published one: make 32 random bytes"
+    assert line == "LATCHKEY_SECRET_KEY is a published key: generate 32 random bytes"
 
 
 @pytest.mark.parametrize(
@@ -363,7 +366,7 @@ def test_production_refuses_published_secret_keys(
 @pytest.mark.parametrize("place", ["production", "development"])
 def test_a_short_secret_key_is_refused(environment: Environment, place: str, keys: str) -> None:
     line = refusal(environment, environment=place, issuer=ISSUER, secret_key=keys)
-    assert line == "LATCHKEY_SECRET_KEY is too short: it takes 32 bytes or more"
+    assert line == "LATCHKEY_SECRET_KEY is too short: it must have 32 bytes or more"
 
 
 @pytest.mark.parametrize("key", ["x" * 32, "é" * 16], ids=["ASCII", "UTF-8"])
@@ -432,7 +435,7 @@ def test_what_is_no_https_url_of_a_server_is_no_issuer(
     environment: Environment, issuer: str
 ) -> None:
     line = refusal(environment, secret_key=SECRET, issuer=issuer)
-    assert line.startswith("LATCHKEY_ISSUER takes a URL ")
+    assert line.startswith("LATCHKEY_ISSUER must be a URL ")
     assert "auth" not in line
 
 
@@ -444,7 +447,7 @@ def test_development_takes_an_http_issuer_too(environment: Environment, issuer: 
 @pytest.mark.parametrize("issuer", ["ftp://127.0.0.1", "http://127.0.0.1/", "127.0.0.1:8000"])
 def test_development_takes_no_other_issuer(environment: Environment, issuer: str) -> None:
     line = refusal(environment, DEVELOPMENT, issuer=issuer)
-    assert line.startswith("LATCHKEY_ISSUER takes a URL ")
+    assert line.startswith("LATCHKEY_ISSUER must be a URL ")
 
 
 # Origins of browsers
@@ -468,7 +471,7 @@ def test_development_takes_no_other_issuer(environment: Environment, issuer: str
 )
 def test_what_is_no_origin_is_refused(environment: Environment, origins: str) -> None:
     line = refusal(environment, PRODUCTION, cors_origins=origins)
-    assert line == "LATCHKEY_CORS_ORIGINS takes origins such as https://app.example"
+    assert line == "LATCHKEY_CORS_ORIGINS must be origins such as https://app.example"
 
 
 # The example file

@@ -30,7 +30,9 @@ class AuditEventOut(BaseModel):
     id: int
     at: datetime
     type: str = Field(examples=["login.failed"])
-    actor: str | None = Field(description="The `sub` of who did it; `operator` at the shell.")
+    actor: str | None = Field(
+        description="The `sub` of whoever did it; `operator` for the command line."
+    )
     user_id: str | None
     client_id: str | None
     address: str | None
@@ -72,17 +74,17 @@ async def list_audit_events(
         Query(
             max_length=USERNAME_MAX_LENGTH,
             pattern=NO_NUL,
-            description="The name of a user, or the id, also of one who was deleted.",
+            description="A user's name, or the id, also of a deleted user.",
         ),
     ] = None,
     client: Annotated[
         str | None, Query(max_length=255, pattern=NO_NUL, description="A client id.")
     ] = None,
     type: Annotated[EventType | None, Query(examples=["login.failed"])] = None,
-    since: Annotated[AwareDatetime | None, Query(description="Not older than this.")] = None,
+    since: Annotated[AwareDatetime | None, Query(description="No older than this.")] = None,
     until: Annotated[AwareDatetime | None, Query(description="Older than this.")] = None,
 ) -> AuditPage:
-    """What happened, newest first. docs/audit.md has every type of event."""
+    """What happened, newest first. docs/audit.md lists every type of event."""
     before = None
     if cursor is not None:
         at, event_id = place_at(cursor)

@@ -140,7 +140,9 @@ async def list_clients(
         str | None,
         Query(max_length=255, pattern=NO_NUL, description="`next_cursor` of a page."),
     ] = None,
-    disabled: Annotated[bool | None, Query(description="Only these, or only the others.")] = None,
+    disabled: Annotated[
+        bool | None, Query(description="Only disabled, or only enabled ones.")
+    ] = None,
 ) -> ClientPage:
     """Clients by id."""
     records = await client_management.list_clients(
@@ -160,7 +162,7 @@ async def list_clients(
 async def create_client(
     actor: Writer, server: CurrentServer, wanted: NewClient, response: Response
 ) -> CreatedClient:
-    """Register a client, with scopes that one has oneself. Its secret is shown this once."""
+    """Register a client, with scopes that the caller has. Its secret is shown only once."""
     record, client_secret = await client_management.register_client(actor, wanted)
     path = quote(record.client_id, safe="/:")
     response.headers["Location"] = f"{server.settings.issuer}/clients/{path}"
@@ -172,7 +174,7 @@ async def create_client(
 @router.get(
     "/{client_id:client_id}",
     operation_id="get_client",
-    summary="Look at a client",
+    summary="Get a client",
     responses=NOT_FOUND,
 )
 async def get_client(
@@ -195,7 +197,7 @@ async def update_client(
     expected: ExpectedVersions,
     response: Response,
 ) -> ClientRecord:
-    """Change a client; every worker follows within two seconds."""
+    """Change a client; this takes effect in every worker within two seconds."""
     record = await client_management.change_client(actor, client_id, changes_of(changes), expected)
     return _out(record, response)
 
@@ -203,7 +205,7 @@ async def update_client(
 @router.post(
     "/{client_id:path}/secret",
     operation_id="rotate_client_secret",
-    summary="Give a client another secret",
+    summary="Rotate a client's secret",
     responses={**NOT_FOUND, **AUTHORITY_RESPONSES, **EDIT_RESPONSES},
 )
 async def rotate_client_secret(
@@ -212,7 +214,7 @@ async def rotate_client_secret(
     rotation: SecretRotation,
     expected: ExpectedVersions,
 ) -> NewSecret:
-    """A new secret, shown this once; the old one stays good for a while."""
+    """Issue a new secret, shown only once; the old one stays valid for a while."""
     overlap = timedelta(seconds=rotation.overlap)
     secret, until = await client_management.rotate_secret(actor, client_id, overlap, expected)
     return NewSecret(client_id=client_id, client_secret=secret, old_secret_expires_at=until)

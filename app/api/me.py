@@ -1,4 +1,4 @@
-"""The account of whoever asks: who they are, their password, their sessions."""
+"""The caller's own account: who they are, their password, their logins."""
 
 import uuid
 from dataclasses import replace
@@ -45,7 +45,7 @@ class Me(PermittedProfile):
 
     id: uuid.UUID
     username: str
-    scopes: list[str] = Field(description="Those of the token that the user still has.")
+    scopes: list[str] = Field(description="The token's scopes that the user still has.")
 
 
 class AccountChanges(BaseModel):
@@ -79,12 +79,12 @@ class Session(BaseModel):
     expires_at: datetime
     address: str | None
     user_agent: str | None
-    current: bool = Field(default=False, description="The one that this request is made with.")
+    current: bool = Field(default=False, description="Whether this request was made with it.")
 
 
-@router.get("", operation_id="get_me", summary="Who am I")
+@router.get("", operation_id="get_me", summary="Get my account")
 async def get_me(user: Self) -> Me:
-    """Who the access token speaks for, as far as it permits to know, and its scopes.
+    """The user the access token belongs to, as far as its scopes reveal, and those scopes.
 
     `email` and `email_verified` are null without the scope `email`.
     """
@@ -104,7 +104,7 @@ async def update_me(
     request: Request,
     changes: AccountChanges,
 ) -> Me:
-    """Change the e-mail address, which is unverified then."""
+    """Change the e-mail address, which is then unverified."""
     account = await _verify_password(server, user, changes.current_password, request)
     async with acting() as actor:
         if not await users.change_email(actor.connection, account, changes.email, actor.now):
@@ -128,7 +128,7 @@ async def change_password(
     request: Request,
     change: PasswordChange,
 ) -> None:
-    """Change the password. Every other session of the user ends."""
+    """Change the password. Every other login of the user ends."""
     account = await _verify_password(server, user, change.current_password, request)
     password_hash = await hash_new_password(server, change.new_password, user.username)
     async with acting() as actor:
@@ -157,7 +157,7 @@ NEXT_PAGE: dict[int | str, dict[str, Any]] = {
 @router.get(
     "/sessions",
     operation_id="list_sessions",
-    summary="Where am I logged in",
+    summary="List my logins",
     responses={**with_body(BEARER_RESPONSES), **NEXT_PAGE},
 )
 async def list_sessions(
@@ -167,10 +167,10 @@ async def list_sessions(
     response: Response,
     limit: Limit = 50,
     cursor: Annotated[
-        str | None, Query(pattern=ROW_CURSOR, description="Taken from the `Link` of a page.")
+        str | None, Query(pattern=ROW_CURSOR, description="Taken from the `Link` header of a page.")
     ] = None,
 ) -> list[Session]:
-    """Where the user is logged in, newest first."""
+    """The applications where the user is logged in, newest first."""
     before = None if cursor is None else row_place_at(cursor)
     live = await logins.list_logins(
         reading, user.id, server.clock.now(), limit=limit + 1, before=before
@@ -189,11 +189,11 @@ async def list_sessions(
     "/sessions/{session_id}",
     status_code=204,
     operation_id="end_session",
-    summary="End a session",
-    responses={**with_body(BEARER_RESPONSES), 404: problem("The user has no such session.")},
+    summary="End a login",
+    responses={**with_body(BEARER_RESPONSES), 404: problem("The user has no such login.")},
 )
 async def end_session(actor: ActingOwner, request: Request, session_id: uuid.UUID) -> None:
-    """End a session: its access and refresh tokens stop working at once."""
+    """End a login: its access and refresh tokens stop working at once."""
     await logins.end_own_login(actor.connection, actor.user.id, session_id, actor.now)
     ended = actor.user.event("session.ended", request, session=str(session_id))
     await record(actor.connection, actor.now, ended)

@@ -13,18 +13,18 @@ from app.web.problems import problem
 NO_NUL = r"^[^\x00]*$"
 """PostgreSQL has no NUL in a text."""
 
-Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
+Limit = Annotated[int, Query(ge=1, le=200, description="Maximum number of results.")]
 
-AUTHORITY_RESPONSES = forbidden("whoever asks lacks a scope of whom it is about, or one to grant")
-"""What a route can answer that changes what somebody else may do."""
+AUTHORITY_RESPONSES = forbidden("the caller lacks a scope that the record has or would be granted")
+"""What a route can answer that changes what another user or client may do."""
 
 CHANGE_RESPONSES: dict[int | str, dict[str, Any]] = {
     **AUTHORITY_RESPONSES,
-    409: problem("It exists already, is in use or built in, or is the last administrator."),
+    409: problem("It already exists, is in use or built in, or is the last administrator."),
 }
 
 EDIT_RESPONSES: dict[int | str, dict[str, Any]] = {
-    412: problem("It was changed meanwhile (`If-Match`)."),
+    412: problem("It was changed in the meantime (`If-Match`)."),
 }
 """What a route can answer as well that takes :data:`ExpectedVersions`."""
 
@@ -36,7 +36,7 @@ def etag(updated_at: datetime) -> str:
 
 async def _expected_versions(
     if_match: Annotated[
-        str | None, Header(description="The `ETag` that the change is based on.")
+        str | None, Header(description="The `ETag` of the version that the change is based on.")
     ] = None,
 ) -> Versions:
     """RFC 9110, section 13.1.1: one or several tags, or ``*``."""

@@ -11,9 +11,8 @@ from app.server import Server
 PasswordToSet = Annotated[
     SecretStr,
     Field(
-        description="At least 15 characters of any kind, unless the server is set otherwise; not "
-        "the user name, nor a password that everybody tries first. A refusal says which rule was "
-        "broken."
+        description="At least 15 characters of any kind, unless the server is configured "
+        "otherwise; not the user name or a common password. An error says which rule was broken."
     ),
 ]
 

@@ -76,18 +76,16 @@ async def list_scopes(
 async def create_scope(
     actor: Writer, server: CurrentServer, wanted: ScopeModel, response: Response
 ) -> ScopeModel:
-    """Add a scope, which everybody who has `scopes:write` then has, to be able to grant it.
+    """Add a scope, and give it to everyone who has `scopes:write`, so that they can grant it.
 
-    It shows in `/docs` and in the metadata within two seconds.
+    It appears in `/docs` and in the metadata within two seconds.
     """
     await scope_management.create_scope(actor, name=wanted.name, description=wanted.description)
     response.headers["Location"] = f"{server.settings.issuer}/scopes/{quote(wanted.name, safe=':')}"
     return wanted
 
 
-@router.get(
-    "/{name:path}", operation_id="get_scope", summary="Look at a scope", responses=NOT_FOUND
-)
+@router.get("/{name:path}", operation_id="get_scope", summary="Get a scope", responses=NOT_FOUND)
 async def get_scope(principal: Reader, reading: Reading, name: str) -> ScopeModel:
     """One scope."""
     return ScopeModel(name=name, description=await scopes.get_scope(reading, name))
@@ -96,13 +94,13 @@ async def get_scope(principal: Reader, reading: Reading, name: str) -> ScopeMode
 @router.patch(
     "/{name:path}",
     operation_id="update_scope",
-    summary="Describe a scope",
+    summary="Change a scope's description",
     responses={**NOT_FOUND, **AUTHORITY_RESPONSES},
 )
 async def update_scope(actor: Writer, name: str, changes: ScopePatch) -> ScopeModel:
-    """Change the sentence that people read when they are asked to allow a scope.
+    """Change the description that users see on the consent page.
 
-    One has the scope oneself: else somebody could make a great permission sound small.
+    The caller must have the scope: otherwise they could make a broad permission sound narrow.
     """
     before = await scopes.get_scope(actor.connection, name)
     description = before if changes.description is None else changes.description
@@ -118,7 +116,7 @@ async def update_scope(actor: Writer, name: str, changes: ScopePatch) -> ScopeMo
     responses={**NOT_FOUND, **CHANGE_RESPONSES},
 )
 async def delete_scope(actor: Writer, server: CurrentServer, name: str) -> None:
-    """Delete a scope that nobody has but those with `scopes:write`, oneself among them."""
+    """Delete a scope that only holders of `scopes:write` have, including the caller."""
     await scope_management.delete_scope(
         actor, name, built_in=server.built_in_scopes, holders=server.scope_holders
     )

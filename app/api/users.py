@@ -42,12 +42,12 @@ Scopes = Annotated[list[str], Field(max_length=100, examples=[["profile", "items
 
 
 class NewUser(profile.NewUser):
-    """A user to add. Without a password they cannot log in until they are given one."""
+    """A user to add. Without a password, they cannot log in until one is set."""
 
     password: PasswordToSet | None = None
     scopes: Scopes = Field(
         default=list(SPEAK_OF_A_USER),
-        description="Left out: those of the default that one has oneself.",
+        description="If left out: those of the default that the caller has.",
     )
 
 
@@ -67,7 +67,7 @@ class UserPatch(VerifiedProfile):
 
 
 class NewPassword(BaseModel):
-    """A password for somebody else."""
+    """A password for another user."""
 
     model_config = STRICT
 
@@ -98,9 +98,11 @@ async def list_users(
         ),
     ] = None,
     name: Annotated[
-        str, Query(max_length=128, pattern=NO_NUL, description="How the name begins.")
+        str, Query(max_length=128, pattern=NO_NUL, description="The beginning of the name.")
     ] = "",
-    disabled: Annotated[bool | None, Query(description="Only these, or only the others.")] = None,
+    disabled: Annotated[
+        bool | None, Query(description="Only disabled, or only enabled ones.")
+    ] = None,
 ) -> UserPage:
     """Users by name."""
     records = await user_management.list_users(
@@ -120,10 +122,10 @@ async def list_users(
 async def create_user(
     acting: WriterLater, server: CurrentServer, wanted: NewUser, response: Response
 ) -> UserRecord:
-    """Add a user, with scopes that one has oneself.
+    """Add a user, with scopes that the caller has.
 
-    Without `scopes` they get those that speak of a user, as far as one has them oneself; an empty
-    list means none.
+    Without `scopes`, they get the default ones, as far as the caller has them; an empty list means
+    none.
     """
     password_hash = None
     if wanted.password is not None:
@@ -134,7 +136,7 @@ async def create_user(
     return _out(record, response)
 
 
-@router.get("/{user_id}", operation_id="get_user", summary="Look at a user", responses=NOT_FOUND)
+@router.get("/{user_id}", operation_id="get_user", summary="Get a user", responses=NOT_FOUND)
 async def get_user(
     principal: Reader, reading: Reading, user_id: uuid.UUID, response: Response
 ) -> UserRecord:
@@ -155,7 +157,7 @@ async def update_user(
     expected: ExpectedVersions,
     response: Response,
 ) -> UserRecord:
-    """Change e-mail, scopes, or whether the user is disabled, which ends all their logins."""
+    """Change the e-mail address or scopes, or disable the user, which ends all their logins."""
     record = await user_management.change_user(actor, user_id, changes_of(changes), expected)
     return _out(record, response)
 
@@ -164,7 +166,7 @@ async def update_user(
     "/{user_id}/password",
     status_code=204,
     operation_id="set_user_password",
-    summary="Give a user another password",
+    summary="Set a user's password",
     responses={**NOT_FOUND, **AUTHORITY_RESPONSES, **EDIT_RESPONSES},
 )
 async def set_user_password(
@@ -174,7 +176,7 @@ async def set_user_password(
     wanted: NewPassword,
     expected: ExpectedVersions,
 ) -> None:
-    """Set somebody else's password. All their logins end, and their API keys are revoked."""
+    """Set another user's password. All their logins end, and their API keys are revoked."""
     async with server.database.read() as connection:
         user = await user_management.get_user(connection, user_id)
     password_hash = await hash_new_password(server, wanted.password, user.username)
@@ -192,5 +194,5 @@ async def set_user_password(
     responses={**NOT_FOUND, **CHANGE_RESPONSES, **EDIT_RESPONSES},
 )
 async def delete_user(actor: Writer, user_id: uuid.UUID, expected: ExpectedVersions) -> None:
-    """Delete a user and all that is theirs. The audit trail stays."""
+    """Delete a user and everything that is theirs, except the audit trail."""
     await user_management.delete_user(actor, user_id, expected)

@@ -36,7 +36,7 @@ def _moment(text: str) -> datetime:
 def _type(text: str) -> str:
     """One of the types that there are: another would find nothing, like one that did not happen."""
     if text not in get_args(EventType):
-        raise typer.BadParameter("there is no such type of event: docs/audit.md has them all")
+        raise typer.BadParameter("there is no such event type: docs/audit.md lists them all")
     return text
 
 
@@ -50,7 +50,7 @@ async def show_events(
     deployment: Deployment,
     user: Annotated[
         str | None,
-        typer.Option(help="The name of a user, or the id, also of one who was deleted."),
+        typer.Option(help="A user's name, or the id, also of a deleted user."),
     ] = None,
     client: Annotated[str | None, typer.Option(help="A client id.")] = None,
     actor: Annotated[
@@ -63,7 +63,7 @@ async def show_events(
             "--type",
             parser=_type,
             metavar="TYPE",
-            help="Such as login.failed: see docs/audit.md.",
+            help="An event type such as login.failed: see docs/audit.md.",
         ),
     ] = None,
     since: Annotated[
@@ -71,19 +71,21 @@ async def show_events(
         typer.Option(
             parser=_moment,
             metavar="TIME",
-            help="Not older than this: 12h, 7d, a date, or a time; UTC unless it says otherwise.",
+            help="No older than this: 12h, 7d, a date, or a time; in UTC unless it has an offset.",
         ),
     ] = None,
     until: Annotated[
         datetime | None,
-        typer.Option(parser=_moment, metavar="TIME", help="Older than this; written likewise."),
+        typer.Option(
+            parser=_moment, metavar="TIME", help="Older than this; same format as --since."
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of events.")] = 100,
     json: Json = False,
 ) -> list[Record]:
     """List what happened, newest first.
 
-    Who logged in as ada last night is `--user ada --type login.succeeded --since 12h`.
+    To see who logged in as ada last night: `--user ada --type login.succeeded --since 12h`.
     """
     async with deployment.database.read() as connection:
         events = await list_events(

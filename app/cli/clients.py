@@ -42,23 +42,33 @@ Grant = Annotated[
     Many, typer.Option(help="One of: " + ", ".join(grant.grant_type for grant in GRANTS))
 ]
 RedirectUri = Annotated[Many, typer.Option(help="Compared exactly; may be repeated.")]
-PostLogoutRedirectUri = Annotated[Many, typer.Option(help="Where to go after logout.")]
+PostLogoutRedirectUri = Annotated[
+    Many, typer.Option(help="Where users may be sent after logout; may be repeated.")
+]
 Scope = Annotated[Many, typer.Option(help="A scope it may ask for; may be repeated.")]
 DefaultScope = Annotated[
-    Many, typer.Option(help="A scope it gets when it asks for none; may be repeated.")
+    Many, typer.Option(help="A scope it gets if it asks for none; may be repeated.")
 ]
-AuthMethod = Annotated[Many, typer.Option(help="Only this: " + " or ".join(SECRET_METHODS))]
+AuthMethod = Annotated[
+    Many, typer.Option(help="The only method allowed: " + " or ".join(SECRET_METHODS))
+]
 IdTokenAlg = Annotated[str | None, typer.Option(help="RS256, ES256 or EdDSA.")]
-Introspect = Annotated[str | None, typer.Option(help="Whose access tokens: own or any.")]
+Introspect = Annotated[
+    str | None, typer.Option(help="Which access tokens it may introspect: own or any.")
+]
 
 
 @command(cli, "create")
 async def create(
     deployment: Deployment,
-    name: Annotated[str, typer.Argument(help="Shown to users when they are asked to allow it.")],
-    client_id: Annotated[str | None, typer.Option(help="Instead of a generated one.")] = None,
+    name: Annotated[str, typer.Argument(help="Shown to users on the consent page.")],
+    client_id: Annotated[str | None, typer.Option(help="Used instead of a generated one.")] = None,
     public: Annotated[
-        bool, typer.Option("--public", help="It runs where a secret cannot be kept.")
+        bool,
+        typer.Option(
+            "--public",
+            help="For a client that cannot keep a secret, such as a browser or mobile app.",
+        ),
     ] = False,
     grant: Grant = None,
     redirect_uri: RedirectUri = None,
@@ -68,21 +78,23 @@ async def create(
     auth_method: AuthMethod = None,
     id_token_alg: IdTokenAlg = None,
     no_pkce: Annotated[
-        bool, typer.Option("--no-pkce", help="An old client that sends no code_challenge.")
+        bool, typer.Option("--no-pkce", help="For an old client that sends no code_challenge.")
     ] = False,
     introspect: Introspect = None,
     client_secret_stdin: Annotated[
         bool,
-        typer.Option("--client-secret-stdin", help="From stdin; on a terminal it is asked for."),
+        typer.Option(
+            "--client-secret-stdin", help="Read it from stdin, or prompt for it on a terminal."
+        ),
     ] = False,
 ) -> Noted:
-    """Register a client and print its id and, once, its secret, unless that was given.
+    """Register a client; print its id and, unless it was given, its secret, which is shown once.
 
-    A web application has `--grant authorization_code --grant refresh_token --redirect-uri URI
-    --default-scope openid`; one in a browser or on a telephone has `--public` as well.
+    A web application needs `--grant authorization_code --grant refresh_token --redirect-uri URI
+    --default-scope openid`; a browser or mobile app needs `--public` as well.
 
-    A service that acts for itself has `--grant client_credentials --default-scope SCOPE`. A
-    resource server, which only checks the tokens of others, has `--introspect any` and no grant.
+    A service that acts for itself needs `--grant client_credentials --default-scope SCOPE`. A
+    resource server, which only checks others' tokens, needs `--introspect any` and no grant.
     """
     options = _given(
         name=name,
@@ -104,7 +116,7 @@ async def create(
     if secret is None or client_secret_stdin:
         return Noted(_plain(client), "")
     once = {"client_id": client.client_id, "client_secret": secret}
-    return Noted(once | _plain(client), "The secret is shown this once.")
+    return Noted(once | _plain(client), "The secret is shown only once.")
 
 
 def _given(**options: Any) -> Changes:
@@ -116,7 +128,8 @@ def _given(**options: Any) -> Changes:
 async def show_clients(
     deployment: Deployment,
     disabled: Annotated[
-        bool | None, typer.Option("--disabled/--enabled", help="Only these, or only the others.")
+        bool | None,
+        typer.Option("--disabled/--enabled", help="Only disabled, or only enabled ones."),
     ] = None,
 ) -> list[Record]:
     """List clients, by id."""
@@ -153,14 +166,14 @@ async def update(
     auth_method: AuthMethod = None,
     id_token_alg: IdTokenAlg = None,
     pkce: Annotated[
-        bool | None, typer.Option("--pkce/--no-pkce", help="Whether it must send a challenge.")
+        bool | None, typer.Option("--pkce/--no-pkce", help="Whether it must send a code_challenge.")
     ] = None,
     introspect: Introspect = None,
 ) -> Record:
-    """Change a client. What is named replaces what it had; the rest stays.
+    """Change a client. Options replace the old values; those that are left out change nothing.
 
-    An empty value takes all away: `--redirect-uri ''`, `--scope ''`. A scope that is taken away
-    is no default any more either. To change a single scope there are add-scope and remove-scope.
+    An empty value removes all: `--redirect-uri ''`, `--scope ''`. A removed scope is no longer a
+    default either. To add or remove single scopes, use add-scope and remove-scope.
     """
     changes = _given(
         name=name,
@@ -183,10 +196,10 @@ async def add_scope(
     client_id: ClientId,
     scopes: Scopes,
     default: Annotated[
-        bool, typer.Option("--default", help="It gets them also when it asks for none.")
+        bool, typer.Option("--default", help="Grant them also if it asks for none.")
     ] = False,
 ) -> Record:
-    """Let a client ask for more scopes. Those that it has stay."""
+    """Add scopes to a client, which keeps those it has."""
     async with operating(deployment.database, deployment.clock) as operator:
         client = await get_client(operator.connection, client_id)
         changes: dict[str, Any] = {}
@@ -202,7 +215,7 @@ async def add_scope(
 
 @command(cli, "remove-scope")
 async def remove_scope(deployment: Deployment, client_id: ClientId, scopes: Scopes) -> Record:
-    """Take scopes away from a client. The others stay."""
+    """Remove scopes from a client, which keeps the others."""
     async with operating(deployment.database, deployment.clock) as operator:
         client = await get_client(operator.connection, client_id)
         removed = await require_known(operator.connection, scopes)
@@ -216,28 +229,28 @@ async def rotate(
     deployment: Deployment,
     client_id: ClientId,
     overlap: Annotated[
-        int, typer.Option(min=0, help="Seconds that the old secret stays good; 0 if it leaked.")
+        int, typer.Option(min=0, help="Seconds that the old secret stays valid; 0 if it leaked.")
     ] = int(SECRET_OVERLAP.total_seconds()),
 ) -> Noted:
-    """Give a client another secret, shown once; the old one stays good for a while.
+    """Issue a new client secret, shown once; the old one stays valid for a while.
 
-    With --overlap 0 the old one stops now, and with it the tokens that the client has for itself.
+    With --overlap 0, the old one and the client's own tokens stop working at once.
     """
     async with operating(deployment.database, deployment.clock) as operator:
         secret, until = await rotate_secret(operator, client_id, timedelta(seconds=overlap))
     record = {"client_id": client_id, "client_secret": secret, "old_secret_expires_at": until}
-    return Noted(record, "The secret is shown this once.")
+    return Noted(record, "The secret is shown only once.")
 
 
 @command(cli, "disable")
 async def disable(deployment: Deployment, client_id: ClientId) -> Record:
-    """Shut a client out: every login through it ends, and its own tokens stop for good."""
+    """Disable a client: every login through it ends, and its own tokens stop working for good."""
     return await _change(deployment, client_id, {"disabled": True})
 
 
 @command(cli, "enable")
 async def enable(deployment: Deployment, client_id: ClientId) -> Record:
-    """Let a disabled client in again. What ended stays ended."""
+    """Enable a disabled client again. Logins and tokens that have ended stay ended."""
     return await _change(deployment, client_id, {"disabled": False})
 
 

@@ -31,7 +31,7 @@ Parameters = ParamSpec("Parameters")
 
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
 
 features_at_hand: ContextVar[Sequence[Feature]] = ContextVar("features")
 """What this command line was made with: see :func:`app.cli.command_line`."""
@@ -43,7 +43,7 @@ ENDLESS = 1_000_000
 
 
 class FailingInOneLine:
-    """Turns what an operator can mend into one line on stderr and exit code 1."""
+    """Turns what an operator can fix into one line on stderr and exit code 1."""
 
     def __enter__(self) -> None:
         """Nothing to prepare."""
@@ -64,9 +64,9 @@ def _line_of(error: BaseException) -> str | None:
         case DBAPIError():
             if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
                 return "the database is not migrated: run `latchkey db upgrade`"
-            return f"the database refused: {type(error).__name__}"
+            return f"the database reported an error: {type(error).__name__}"
         case UnicodeError():
-            return "what was given is not UTF-8"
+            return "the input is not UTF-8"
         case SQLAlchemyError() | OSError():
             return f"the database cannot be reached: {type(error).__name__}"
     return None

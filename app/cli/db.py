@@ -13,12 +13,12 @@ from app.cli.command import (
 from app.database.migrations import schema_state, upgrade
 from app.errors import Problem
 
-cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or look at its schema.")
+cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or check its schema.")
 
 
 @cli.command("upgrade")
 def upgrade_database(json: Json = False) -> None:
-    """Migrate the database to the newest schema. Safe to run again, and from several places."""
+    """Migrate the database to the newest schema. Safe to run repeatedly and concurrently."""
     with FailingInOneLine():
         upgrade(settings().database_url)
     show({"schema_state": run_without_server(_state)}, json)
@@ -26,7 +26,7 @@ def upgrade_database(json: Json = False) -> None:
 
 @cli.command("check")
 def check(json: Json = False) -> None:
-    """Say whether the schema is current; exit code 1 if it is older than this code."""
+    """Check whether the schema is current; exit code 1 if it is older than this code."""
     state = run_without_server(_state)
     show({"schema_state": state}, json)
     if state in ("older", "missing"):

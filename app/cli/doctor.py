@@ -1,4 +1,4 @@
-"""``latchkey doctor``: what this deployment leaves open, and how to close it."""
+"""``latchkey doctor``: what this deployment leaves open, and how to fix it."""
 
 import json as to_json
 from collections import Counter
@@ -12,9 +12,9 @@ from app.operations.doctor import Finding, Severity, diagnose
 
 
 def examine(json: Json = False) -> None:
-    """Say what the settings and the data leave open, why it matters, and how to close it.
+    """Report security weaknesses in the settings and data, why they matter, and how to fix them.
 
-    Exit code 1 if something is unsafe for production.
+    Exit code 1 if anything is unsafe for production.
     """
     findings = run(diagnose)
     count = Counter(finding.severity for finding in findings)

@@ -32,13 +32,16 @@ async def show_keys(deployment: Deployment) -> list[Record]:
 async def rotate(
     server: Server,
     now: Annotated[
-        bool, typer.Option("--now", help="Sign with it in two seconds, not in ten minutes.")
+        bool,
+        typer.Option(
+            "--now", help="Start signing with it after two seconds instead of ten minutes."
+        ),
     ] = False,
 ) -> Record:
-    """Make a new key: published now, signing once verifiers can know it.
+    """Create a new key: published at once, used for signing once verifiers can know it.
 
-    The old one stays published until its last token has expired. Running workers follow. Some
-    verifiers look for an unknown key only every half minute: --now is for a key that has leaked.
+    The old one stays published until its last token has expired. Running workers pick this up.
+    Some verifiers look for new keys only every half minute: use --now only if a key has leaked.
     """
     async with operating(server.database, server.clock) as operator:
         kid, succession = await rotate_key(
@@ -57,7 +60,7 @@ async def rotate(
 async def retire(
     server: Server, kid: Annotated[str, typer.Argument(help="From `keys list`.")]
 ) -> Record:
-    """Stop publishing a key at once: every token that it signed is refused from then on."""
+    """Stop publishing a key at once: every token it signed is rejected from then on."""
     async with operating(server.database, server.clock) as operator:
         await retire_key(operator.connection, kid, operator.now, server.signing_algorithms)
         await operator.record("key.retired", kid=kid)
@@ -67,12 +70,15 @@ async def retire(
 @server_command(cli, "import")
 async def import_pem(
     server: Server,
-    file: Annotated[Path, typer.Argument(help="An unencrypted private key in PEM.")],
+    file: Annotated[Path, typer.Argument(help="An unencrypted private key in PEM format.")],
     activate: Annotated[
-        bool, typer.Option("--activate", help="Sign with it in two seconds, not in ten minutes.")
+        bool,
+        typer.Option(
+            "--activate", help="Start signing with it after two seconds instead of ten minutes."
+        ),
     ] = False,
 ) -> Record:
-    """Bring a key of your own: RSA of 2048 bits or more, P-256, or Ed25519."""
+    """Import your own key: RSA of 2048 bits or more, P-256, or Ed25519."""
     try:
         pem = file.read_bytes()
     except OSError as error:

@@ -13,11 +13,14 @@ async def purge_expired(
     server: Server,
     audit_days: Annotated[
         int | None,
-        typer.Option(min=1, help="Also delete audit events that are older; else they all stay."),
+        typer.Option(
+            min=1,
+            help="Also delete audit events older than this many days; by default, all are kept.",
+        ),
     ] = None,
 ) -> Record:
     """Delete expired logins, codes, sessions, tokens, nonces and keys, in small batches.
 
-    Run it from cron, daily.
+    Run it daily, for example from cron.
     """
     return await purge(server, audit_days)

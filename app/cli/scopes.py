@@ -13,7 +13,7 @@ from app.server import Server
 cli = typer.Typer(no_args_is_help=True, help="Create, list and delete scopes.")
 
 Name = Annotated[str, typer.Argument(help="From `scopes list`.")]
-Description = Annotated[str, typer.Option(help="What people read when asked to allow it.")]
+Description = Annotated[str, typer.Option(help="Shown to users on the consent page.")]
 
 
 @command(cli, "create")
@@ -22,9 +22,9 @@ async def create(
     name: Annotated[str, typer.Argument(help="Such as reports:read.")],
     description: Description,
 ) -> Record:
-    """Add a scope, which everybody with scopes:write then has.
+    """Create a scope, which everyone with scopes:write is then given.
 
-    It shows in /docs and in the metadata within two seconds.
+    It appears in /docs and in the metadata within two seconds.
     """
     async with operating(deployment.database, deployment.clock) as operator:
         await create_scope(operator, name=name, description=description)
@@ -41,7 +41,7 @@ async def show_scopes(deployment: Deployment) -> list[Record]:
 
 @command(cli, "update")
 async def update(deployment: Deployment, name: Name, description: Description) -> Record:
-    """Change the sentence that people read when asked to allow a scope."""
+    """Change the description that users see on the consent page."""
     async with operating(deployment.database, deployment.clock) as operator:
         await describe_scope(operator, name, description)
     return {"name": name, "description": description}
@@ -49,7 +49,7 @@ async def update(deployment: Deployment, name: Name, description: Description) -
 
 @server_command(cli, "delete")
 async def delete(server: Server, name: Name) -> Record:
-    """Delete a scope that nobody has but those with scopes:write, and no API key."""
+    """Delete a scope that no one but holders of scopes:write has."""
     async with operating(server.database, server.clock) as operator:
         await delete_scope(
             operator, name, built_in=server.built_in_scopes, holders=server.scope_holders

@@ -15,7 +15,7 @@ from app.server import Server
 async def seed_demo_data(
     server: Server,
     if_empty: Annotated[
-        bool, typer.Option("--if-empty", help="Only if there is no user and no client yet.")
+        bool, typer.Option("--if-empty", help="Only if there are no users or clients yet.")
     ] = False,
 ) -> Record:
     """Add the demo users and clients that are missing. Refused in production.

@@ -29,13 +29,13 @@ SHUTDOWN_TIMEOUT = 30
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="How many processes serve.")] = 1,
-    access_log: Annotated[bool, typer.Option(help="Write a line for each request.")] = True,
+    workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
+    access_log: Annotated[bool, typer.Option(help="Log a line for each request.")] = True,
 ) -> None:
-    """Serve. The database must be migrated; in production, demo data is refused.
+    """Run the server. The database must be migrated; in production, demo data is refused.
 
-    In development the issuer is http://127.0.0.1:PORT, or HOST if it listens nowhere else,
-    unless LATCHKEY_ISSUER says otherwise.
+    In development, the issuer defaults to http://127.0.0.1:PORT, or to HOST if that is the only
+    address it listens on; LATCHKEY_ISSUER overrides it.
     """
     configured = settings()
     if not configured.issuer_given:

@@ -18,11 +18,15 @@ from app.server import Server
 async def export_records(
     deployment: Deployment,
     with_hashes: Annotated[
-        bool, typer.Option("--with-hashes", help="Also of passwords and secrets: keep it safe.")
+        bool,
+        typer.Option(
+            "--with-hashes",
+            help="Include the hashes of passwords and secrets: keep the output safe.",
+        ),
     ] = False,
     json: Json = False,
 ) -> str:
-    """Print users, clients and scopes as JSON, to be imported elsewhere."""
+    """Print users, clients and scopes as JSON, for import elsewhere."""
     async with deployment.database.read() as connection:
         now = deployment.clock.now()
         document = await export_document(connection, now, with_hashes=with_hashes)
@@ -31,18 +35,18 @@ async def export_records(
 
 async def import_records(
     server: Server,
-    file: Annotated[Path, typer.Argument(help="What `export` printed; - reads stdin.")],
+    file: Annotated[Path, typer.Argument(help="The output of `export`; - reads stdin.")],
 ) -> Record:
-    """Bring users, clients and scopes to what a document says. Safe to run again.
+    """Create or update users, clients and scopes to match a document. Safe to run again.
 
-    Of what it names, a field that is absent has its default: no scopes, no e-mail, not disabled.
-    Only passwords and secrets stay then as they are. What it does not name is not touched. A user
-    is found by id, or without one by name.
+    Records in the document are replaced as a whole: a field that is absent gets its default (no
+    scopes, no e-mail, not disabled), except that passwords and secrets are kept. Records that are
+    not in the document stay as they are. A user is matched by id, or by name if there is no id.
 
-    Users can come from another system: password hashes may be of passlib's argon2, bcrypt,
-    bcrypt_sha256, pbkdf2_sha256, pbkdf2_sha512, scrypt, sha256_crypt and sha512_crypt, or Django's
-    of Argon2, PBKDF2 and bcrypt with SHA-256. They become Argon2 at the next login. A password of
-    more than 72 bytes cannot log in with a bcrypt hash: give it another.
+    Users can come from another system: password hashes may be in the formats of passlib's argon2,
+    bcrypt, bcrypt_sha256, pbkdf2_sha256, pbkdf2_sha512, scrypt, sha256_crypt and sha512_crypt, or
+    of Django's Argon2, PBKDF2 and bcrypt with SHA-256. They become Argon2 at the next login. A
+    password longer than 72 bytes cannot log in with a bcrypt hash: set a new one.
     """
     document = _read(file)
     async with operating(server.database, server.clock) as operator:

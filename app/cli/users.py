@@ -34,10 +34,11 @@ from app.server import Server
 cli = typer.Typer(no_args_is_help=True, help="Create and manage users.")
 
 
-Username = Annotated[str, typer.Argument(help="Compared without regard to case.")]
+Username = Annotated[str, typer.Argument(help="Case-insensitive.")]
 Scopes = Annotated[list[str], typer.Argument(help="One or more.")]
 PasswordStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="From stdin; on a terminal it is asked for.")
+    bool,
+    typer.Option("--password-stdin", help="Read it from stdin, or prompt for it on a terminal."),
 ]
 
 
@@ -59,12 +60,15 @@ async def create(
         ),
     ] = None,
     all_scopes: Annotated[
-        bool, typer.Option("--all-scopes", help="Every scope there is: the first administrator.")
+        bool,
+        typer.Option(
+            "--all-scopes", help="Grant every existing scope, for the first administrator."
+        ),
     ] = False,
 ) -> Noted:
-    """Create a user. Unless it is given, the password is generated and shown once."""
+    """Create a user. Without --password-stdin, a password is generated and shown once."""
     if scope and all_scopes:
-        raise typer.BadParameter("--scope and --all-scopes exclude each other")
+        raise typer.BadParameter("--scope and --all-scopes cannot be used together")
     typed = read_secret("Password") if password_stdin else None
     password = generate_secret() if typed is None else typed
     server.password_rules.check(password, username)
@@ -82,15 +86,16 @@ def _with_password(record: dict[str, Any], password: str, typed: str | None) -> 
     """Show the password, this once, unless it was given."""
     if typed is not None:
         return Noted(record, "")
-    return Noted({**record, "password": password}, "The password is shown this once.")
+    return Noted({**record, "password": password}, "The password is shown only once.")
 
 
 @command(cli, "list")
 async def show_users(
     deployment: Deployment,
-    name: Annotated[str, typer.Option(help="Only names that begin so.")] = "",
+    name: Annotated[str, typer.Option(help="Only names with this prefix.")] = "",
     disabled: Annotated[
-        bool | None, typer.Option("--disabled/--enabled", help="Only these, or only the others.")
+        bool | None,
+        typer.Option("--disabled/--enabled", help="Only disabled, or only enabled ones."),
     ] = None,
 ) -> list[Record]:
     """List users, by name."""
@@ -116,14 +121,16 @@ async def update(
     deployment: Deployment,
     username: Username,
     email: Annotated[
-        str | None, typer.Option(help="Not verified then, unless you say so; '' for none.")
+        str | None, typer.Option(help="Unverified unless --email-verified is given; '' removes it.")
     ] = None,
     email_verified: Annotated[
         bool | None,
-        typer.Option("--email-verified/--no-email-verified", help="Whether it is known as theirs."),
+        typer.Option(
+            "--email-verified/--no-email-verified", help="Whether it is known to be theirs."
+        ),
     ] = None,
 ) -> Record:
-    """Change what is known of a user. What is not named stays."""
+    """Change a user's details. Options that are left out change nothing."""
     changes = given(email=email, email_verified=email_verified)
     if email == "":
         changes["email"] = None
@@ -134,9 +141,9 @@ async def update(
 async def set_user_password(
     server: Server, username: Username, password_stdin: PasswordStdin = False
 ) -> Noted:
-    """Give a user another password; all their logins end, and their API keys are revoked.
+    """Set a new password; this ends all the user's logins and revokes their API keys.
 
-    Unless it is given it is generated and shown once.
+    Without --password-stdin, a password is generated and shown once.
     """
     typed = read_secret("Password") if password_stdin else None
     password = generate_secret() if typed is None else typed
@@ -154,16 +161,16 @@ async def set_scopes(
     deployment: Deployment,
     username: Username,
     scope: Annotated[
-        list[str] | None, typer.Option(help="All that the user shall have; may be repeated.")
+        list[str] | None, typer.Option(help="A scope the user will have; may be repeated.")
     ] = None,
 ) -> Record:
-    """Give a user exactly these scopes; without any, none."""
+    """Replace a user's scopes with exactly these; without --scope, with none."""
     return await _change(deployment, username, {"scopes": scope or []})
 
 
 @command(cli, "add-scope")
 async def add_scope(deployment: Deployment, username: Username, scopes: Scopes) -> Record:
-    """Give a user more scopes. Those that they have stay."""
+    """Add scopes to a user, who keeps those they have."""
     async with operating(deployment.database, deployment.clock) as operator:
         user = await get_user_by_name(operator.connection, username)
         more = {"scopes": [*user.scopes, *scopes]}
@@ -172,7 +179,7 @@ async def add_scope(deployment: Deployment, username: Username, scopes: Scopes) 
 
 @command(cli, "remove-scope")
 async def remove_scope(deployment: Deployment, username: Username, scopes: Scopes) -> Record:
-    """Take scopes away from a user. The others stay."""
+    """Remove scopes from a user, who keeps the others."""
     async with operating(deployment.database, deployment.clock) as operator:
         user = await get_user_by_name(operator.connection, username)
         removed = await require_known(operator.connection, scopes)
@@ -182,9 +189,9 @@ async def remove_scope(deployment: Deployment, username: Username, scopes: Scope
 
 @command(cli, "unlock")
 async def unlock(deployment: Deployment, username: Username) -> Record:
-    """Forget the failed logins of a user, who need not wait any longer then.
+    """Reset a user's failed logins, so that they need not wait any longer.
 
-    Where they have logged in lately, failures have a count of their own, which stays.
+    Failures on devices where they logged in recently are counted separately; those counts stay.
     """
     async with operating(deployment.database, deployment.clock) as operator:
         user = await get_user_by_name(operator.connection, username)
@@ -196,19 +203,19 @@ async def unlock(deployment: Deployment, username: Username) -> Record:
 
 @command(cli, "disable")
 async def disable(deployment: Deployment, username: Username) -> Record:
-    """Shut a user out at once: logins, tokens, API keys, Basic and Digest."""
+    """Disable a user: their logins, tokens, API keys, Basic and Digest stop working at once."""
     return await _change(deployment, username, {"disabled": True})
 
 
 @command(cli, "enable")
 async def enable(deployment: Deployment, username: Username) -> Record:
-    """Let a disabled user in again. Logins that ended stay ended."""
+    """Enable a disabled user again. Logins that have ended stay ended."""
     return await _change(deployment, username, {"disabled": False})
 
 
 @command(cli, "delete")
 async def delete(deployment: Deployment, username: Username) -> Record:
-    """Delete a user and all that is theirs. The audit trail stays."""
+    """Delete a user and everything that is theirs, except the audit trail."""
     async with operating(deployment.database, deployment.clock) as operator:
         user = await get_user_by_name(operator.connection, username)
         await delete_user(operator, user.id)

@@ -26,15 +26,17 @@ def username_key(username: str) -> str:
     Raises :class:`InvalidError` for more characters than a name has: normalising takes time.
     """
     if len(username) > USERNAME_MAX_LENGTH:
-        raise InvalidError(told=f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
+        raise InvalidError(told=f"a user name must have 1 to {USERNAME_MAX_LENGTH} characters")
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
 def _check_username(username: str) -> None:
     if len(username_key(username)) > 1024:
-        raise InvalidError(told=f"a user name has 1 to {USERNAME_MAX_LENGTH} characters")
+        raise InvalidError(told=f"a user name must have 1 to {USERNAME_MAX_LENGTH} characters")
     if username != username.strip() or has_unseen(username):
-        raise InvalidError(told="a user name has no control characters and no space at its ends")
+        raise InvalidError(
+            told="a user name cannot contain control characters, or start or end with a space"
+        )
 
 
 def check_email(email: str) -> None:
@@ -42,7 +44,7 @@ def check_email(email: str) -> None:
     local, at, domain = email.rpartition("@")
     blank = any(character.isspace() or not character.isprintable() for character in email)
     if not (local and at and domain) or blank or len(email) > EMAIL_MAX_LENGTH:
-        raise InvalidError(told="an e-mail address has the form name@domain")
+        raise InvalidError(told="an e-mail address must have the form name@domain")
 
 
 Username = Annotated[
@@ -52,7 +54,7 @@ Email = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), rule(check_email)]
 
 
 class Profile(BaseModel):
-    """What somebody can say of a user."""
+    """What can be set of a user's profile."""
 
     email: Email | None = None
 

@@ -45,9 +45,9 @@ _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 def _check_name(name: str) -> None:
     if not name.strip():
-        raise InvalidError(told="a client has a name of 1 to 255 characters")
+        raise InvalidError(told="a client name must have 1 to 255 characters")
     if has_unseen(name):
-        raise InvalidError(told="a client has no control characters in its name")
+        raise InvalidError(told="a client name cannot contain control characters")
 
 
 def _check_client_id(client_id: str) -> None:
@@ -57,16 +57,20 @@ def _check_client_id(client_id: str) -> None:
     may a client take the place of a user who was deleted: so no client id has their form.
     """
     if client_id == OPERATOR:
-        raise InvalidError(told="this client id is what the audit trail calls the command line")
+        raise InvalidError(
+            told="this client id is reserved: the audit trail uses it for the command line"
+        )
     if not _CLIENT_ID.fullmatch(client_id):
-        raise InvalidError(told="a client id has 1 to 255 printable ASCII characters and no space")
+        raise InvalidError(
+            told="a client id must have 1 to 255 printable ASCII characters and no spaces"
+        )
     if not {"", ".", ".."}.isdisjoint(client_id.split("/")):
         # Whoever asks for /clients/{client_id} would ask for another path (RFC 3986, 6.2.2.3).
-        raise InvalidError(told="a client id has no empty segment, . or .. between its slashes")
+        raise InvalidError(told="a client id cannot contain an empty, . or .. path segment")
     if client_id.endswith("/secret"):
-        raise InvalidError(told="a client id does not end in /secret: that is where its secret is")
+        raise InvalidError(told="a client id cannot end in /secret: that is the path of its secret")
     if _looks_like_a_user_id(client_id):
-        raise InvalidError(told="a client id does not have the form of a user's id")
+        raise InvalidError(told="a client id cannot have the form of a user id")
 
 
 def _looks_like_a_user_id(client_id: str) -> bool:
@@ -81,7 +85,7 @@ def _check_secret(secret: SecretStr) -> None:
     plain = secret.get_secret_value()
     if not SECRET_MIN_LENGTH <= len(plain) <= 1024 or not _SECRET.fullmatch(plain):
         raise InvalidError(
-            told=f"a client secret has at least {SECRET_MIN_LENGTH} printable ASCII characters"
+            told=f"a client secret must have {SECRET_MIN_LENGTH} or more printable ASCII characters"
         )
 
 
@@ -96,25 +100,27 @@ def check_redirect_uri(uri: str) -> None:
         host = parts.hostname
         parts.port  # noqa: B018 - raises for what is no port
     except ValueError:
-        raise InvalidError(told="a redirect URI is an absolute URI") from None
+        raise InvalidError(told="a redirect URI must be an absolute URI") from None
     if not parts.scheme or not (host or parts.path) or re.search(r"[^\x21-\x7e]|[\\*]", uri):
-        raise InvalidError(told="a redirect URI is an absolute URI, exact, without wildcards")
+        raise InvalidError(told="a redirect URI must be an absolute URI without wildcards")
     if re.search(r"[;,'\"]", parts.netloc):
-        raise InvalidError(told="a redirect URI has none of ; , ' \" in its host")
+        raise InvalidError(told="a redirect URI cannot contain ; , ' \" in its host")
     if "#" in uri:
-        raise InvalidError(told="a redirect URI has no fragment")
+        raise InvalidError(told="a redirect URI cannot have a fragment")
     if parts.username is not None or parts.password is not None:
-        raise InvalidError(told="a redirect URI has no user name")
+        raise InvalidError(told="a redirect URI cannot contain a user name")
     if parts.scheme in _UNSAFE_SCHEMES:
-        raise InvalidError(told="a redirect URI cannot have this scheme")
+        raise InvalidError(told="a redirect URI cannot use this scheme")
     if parts.scheme in ("http", "https"):
         if not host:
-            raise InvalidError(told="a redirect URI has a host")
+            raise InvalidError(told="a redirect URI must have a host")
         if parts.scheme == "http" and host not in _LOOPBACK:
-            raise InvalidError(told="a redirect URI uses https, except on the loopback interface")
+            raise InvalidError(
+                told="a redirect URI must use https, except on the loopback interface"
+            )
     elif "." not in parts.scheme:
         raise InvalidError(
-            told="a private scheme is a reversed domain name (RFC 8252, section 7.1)"
+            told="a private-use scheme must be a reversed domain name (RFC 8252, section 7.1)"
         )
 
 
@@ -138,12 +144,12 @@ class ClientMetadata(BaseModel):
     default_scopes: list[str] = Field(
         default=[],
         examples=[["profile"]],
-        description="They are allowed too, whether `scopes` repeats them or not.",
+        description="Granted if the client asks for none; allowed even if not in `scopes`.",
     )
     id_token_alg: IdTokenAlgorithm = "RS256"
     require_pkce: bool = True
     introspect: Literal["own", "any"] = Field(
-        default="own", description="Whose access tokens it may introspect."
+        default="own", description="Which access tokens it may introspect."
     )
 
 
@@ -152,11 +158,14 @@ class Registration(ClientMetadata):
 
     model_config = STRICT
 
-    client_id: ClientId | None = Field(default=None, description="Else generated.")
+    client_id: ClientId | None = Field(default=None, description="Generated if left out.")
     client_secret: Annotated[SecretStr, rule(_check_secret)] | None = Field(
-        default=None, description="Else generated."
+        default=None, description="Generated if left out."
     )
-    public: bool = Field(default=False, description="It runs where a secret cannot be kept.")
+    public: bool = Field(
+        default=False,
+        description="For a client that cannot keep a secret, such as a browser or mobile app.",
+    )
     auth_methods: list[AuthMethod] = []
 
     @model_validator(mode="after")
@@ -173,31 +182,31 @@ class Registration(ClientMetadata):
             names = ", ".join(grant_types())
             yield (
                 "grant_types",
-                f"a client has at least one grant ({names}) or introspects any tokens",
+                f"a client needs at least one grant ({names}), or to introspect any token",
             )
         # /docs logs in with a public client, whose redirect URI is not stored.
         if "authorization_code" in grants and not self.public and not self.redirect_uris:
-            yield "redirect_uris", "authorization_code needs a redirect URI"
+            yield "redirect_uris", "authorization_code requires a redirect URI"
         unasked = set(self.default_scopes)
         acts_for_itself = grants == {"client_credentials"}
         if acts_for_itself and unasked and unasked.issubset(SPEAK_OF_A_USER):
             yield (
                 "default_scopes",
-                "client_credentials never gets what speaks of a user: "
-                "give it another default scope",
+                "client_credentials cannot be granted scopes about a user: "
+                "choose another default scope",
             )
         if not self.public:
             return
         if "client_credentials" in grants:
             yield (
                 "grant_types",
-                "client_credentials is for confidential clients (RFC 6749, section 4.4)",
+                "client_credentials is only for confidential clients (RFC 6749, section 4.4)",
             )
         for field in ("client_secret", "auth_methods"):
             if getattr(self, field):
-                yield field, "a public client has no secret and no authentication method"
+                yield field, "a public client cannot have a secret or an authentication method"
         if not self.require_pkce:
-            yield "require_pkce", "only a confidential client can do without PKCE"
+            yield "require_pkce", "only a confidential client can be exempt from PKCE"
         if self.introspect != "own":
             yield "introspect", "only a confidential client can introspect"
 
@@ -258,7 +267,7 @@ async def add_client(
     check_every_scope(registration, every_scope)
     allowed = await allowed_scopes(connection, registration, every_scope)
     client_id = registration.client_id or generate_secret()[:22]
-    taken = f"a client with the id {client_id!r} exists already"
+    taken = f"a client with the id {client_id!r} already exists"
     if await connection.scalar(select(exists().where(Client.client_id == client_id))):
         raise ConflictError(told=taken)
     await insert_new(
@@ -280,7 +289,7 @@ def check_every_scope(registration: Registration, every_scope: bool) -> None:
     """Raise :class:`InvalidError` if the client cannot have every scope."""
     if every_scope and not registration.public:
         # One that acts for itself would be granted what nobody has given it.
-        raise InvalidError(told="only a public client can have every scope that is still to come")
+        raise InvalidError(told="only a public client can have all future scopes")
 
 
 async def allowed_scopes(

@@ -96,7 +96,7 @@ async def require_known(
     for name in names:
         if name not in known:
             raise ScopeRefusedError(
-                told="there is no scope of that name",
+                told="there is no scope with that name",
                 line=f"there is no scope {name!r}",
                 field=field,
             )

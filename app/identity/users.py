@@ -171,7 +171,7 @@ async def create_user(
     user_id = user_id or uuid.uuid4()
     await insert_new(
         connection,
-        f"a user named {user.username!r} exists already",
+        f"a user named {user.username!r} already exists",
         insert(User).values(
             id=user_id,
             username_key=username_key(user.username),
@@ -188,7 +188,7 @@ async def create_user(
 async def require_free(connection: AsyncConnection, username: str) -> None:
     """Raise :class:`ConflictError` if somebody has that name."""
     if await connection.scalar(select(exists().where(User.username_key == username_key(username)))):
-        raise ConflictError(told=f"a user named {username!r} exists already")
+        raise ConflictError(told=f"a user named {username!r} already exists")
 
 
 async def set_user_scopes(
@@ -282,5 +282,5 @@ async def find_user_id(connection: AsyncConnection, user: str) -> str:
         return user.lower()
     account = await find_account(connection, user)
     if account is None:
-        raise NotFoundError(told="There is no user of that name. Who was deleted is found by id.")
+        raise NotFoundError(told="There is no user with that name. Look up deleted users by id.")
     return str(account.id)

@@ -1,4 +1,4 @@
-"""Checking a user's name and password: the one place for every door of the server."""
+"""Checking a user's name and password: the one place for every way to log in."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -32,18 +32,18 @@ NOT_TRIED = "queue full"
 
 @dataclass(frozen=True)
 class Door:
-    """Where somebody tries to log in."""
+    """Where and how a login is attempted: an endpoint, an address, a client, a browser."""
 
     name: str
     origin: Origin
     client_id: str | None = None
     device: str | None = None
-    """The secret by which a browser is known again."""
+    """The secret by which a browser is recognised."""
 
 
 @dataclass
 class LoginAttempt:
-    """Somebody who says to be a user, and may try to prove it. It fails unless it succeeds."""
+    """An attempt to log in as a user. It counts as failed unless it succeeds."""
 
     door: Door
     account: Account | None
@@ -52,16 +52,16 @@ class LoginAttempt:
     """Replaces a stored hash that is outdated."""
 
     def succeed(self, new_hash: str | None = None) -> None:
-        """It is the user."""
+        """The credentials are the user's."""
         self.outcome, self.new_hash = SUCCEEDED, new_hash
 
     def fail(self, reason: str) -> None:
-        """It is not the user, or one who may not log in. The reason is one of a few sentences."""
+        """The credentials are wrong, or the user may not log in. The reason is a fixed phrase."""
         self.outcome = reason
 
 
 class Authenticator:
-    """Checks names and passwords against the database, and writes down what fails."""
+    """Checks names and passwords against the database, and records failures."""
 
     def __init__(
         self,
@@ -86,8 +86,8 @@ class Authenticator:
 
         A stored hash of another kind or cost than is configured now is replaced.
 
-        Every failure takes the same hashes: see :meth:`PasswordHasher.verify`. A name that nobody
-        can have costs nothing, and neither does an attempt that comes too soon. What has begun is
+        Every failure costs the same hashes: see :meth:`PasswordHasher.verify`. An impossible name
+        costs nothing, and neither does an attempt that comes too soon. Once started, an attempt is
         finished, even if this is cancelled. Raises :class:`LoginRefused`.
         """
         return await self.uninterrupted.run(self._authenticate(username, password, door))
@@ -114,11 +114,11 @@ class Authenticator:
 
     @asynccontextmanager
     async def attempt(self, username: str, door: Door) -> AsyncGenerator[LoginAttempt]:
-        """Let somebody try, and settle what came of it when the block ends.
+        """Start an attempt, and record its outcome when the block ends.
 
-        An attempt that neither succeeds nor fails is taken back: nobody looked at what was
-        brought. Raises :class:`LoginRefused` for a name that nobody can have, and while too many
-        have failed.
+        An attempt that neither succeeds nor fails is uncounted: its credentials were not checked.
+        Raises :class:`LoginRefused` for an impossible name, and while too many attempts have
+        failed.
         """
         if len(username) > USERNAME_MAX_LENGTH:
             self._count(door, "impossible name")

@@ -18,7 +18,7 @@ from app.security.opaque import generate_secret, hash_secret
 
 @dataclass(frozen=True)
 class Session:
-    """A session that goes on, and its user."""
+    """A live session, and its user."""
 
     id: uuid.UUID
     user_id: uuid.UUID
@@ -36,7 +36,7 @@ async def start_session(
     now: datetime,
     expires_at: datetime,
 ) -> str:
-    """Begin a session; return the secret for its cookie, which is never one that was there."""
+    """Start a session; return the secret for its cookie, which is always a new one."""
     secret = generate_secret()
     agent = origin.user_agent
     await connection.execute(
@@ -53,7 +53,7 @@ async def start_session(
 
 
 async def find_session(connection: AsyncConnection, secret: str, now: datetime) -> Session | None:
-    """The session of a cookie, unless it is over or its user disabled."""
+    """The session of a cookie, unless it has ended or its user is disabled."""
     return await _find(connection, BrowserSession.secret_hash == hash_secret(secret), now)
 
 
@@ -111,7 +111,7 @@ def _goes_on(now: datetime) -> ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class LiveSession:
-    """Another session that goes on, as its user sees it."""
+    """Another live session, as its user sees it."""
 
     id: uuid.UUID
     created_at: datetime

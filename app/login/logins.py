@@ -166,7 +166,7 @@ async def end_own_login(
         .returning(Login.id)
     )
     if ended.one_or_none() is None:
-        raise NotFoundError(told="There is no such session.")
+        raise NotFoundError(told="There is no such login.")
 
 
 async def end_other_logins(

@@ -1,4 +1,4 @@
-"""Who acts, and who may change what: nobody rises above themselves.
+"""Who acts, and who may change what: no one can gain or give permissions they do not have.
 
 An :class:`Actor` lives in the one transaction in which it was judged, and carries its connection.
 Whatever manages takes an actor and no other connection, so it cannot act on an authority that was
@@ -60,12 +60,14 @@ class Actor:
     def require_over(self, scopes: Collection[str]) -> None:
         """Raise :class:`ForbiddenError` unless the actor has all of ``scopes``."""
         if self.scopes is not None and not self.scopes.issuperset(scopes):
-            raise ForbiddenError(told="It has scopes that you do not have yourself.")
+            raise ForbiddenError(
+                told="You can only manage users and clients whose scopes you have yourself."
+            )
 
     def require_to_grant(self, scopes: Collection[str]) -> None:
         """Raise :class:`ForbiddenError` unless the actor may give ``scopes`` away."""
         if self.scopes is not None and not self.scopes.issuperset(scopes):
-            raise ForbiddenError(told="Nobody grants a scope that they do not have.")
+            raise ForbiddenError(told="You can only grant scopes that you have yourself.")
 
     def grantable(self, scopes: Collection[str]) -> list[str]:
         """Those of ``scopes`` that the actor may give away."""

@@ -41,7 +41,7 @@ class ClientRecord(ClientMetadata):
 
     client_id: str
     public: bool
-    every_scope: bool = Field(description="Also those that are still to come.")
+    every_scope: bool = Field(description="Including scopes that are added later.")
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
@@ -231,7 +231,7 @@ async def rotate_secret(
     connection, now = actor.connection, actor.now
     client = await _get_managed(actor, client_id, expected)
     if client.public:
-        raise InvalidError(told="a public client has no secret")
+        raise InvalidError(told="a public client cannot have a secret")
     until = now + overlap
     # The current secret is the one that does not expire: after an import all are of one age.
     rotated_out = ClientSecret.expires_at.is_not(None)

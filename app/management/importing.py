@@ -85,7 +85,7 @@ class _Once:
 
     def add(self, thing: Hashable) -> None:
         if thing in self._seen:
-            raise InvalidError(told="the document has this one twice")
+            raise InvalidError(told="this appears twice in the document")
         self._seen.add(thing)
 
 
@@ -145,11 +145,11 @@ def _checked(password_hash: str) -> str:
 
 async def _check_new_id(connection: AsyncConnection, user_id: uuid.UUID, username: str) -> None:
     if await find_client(connection, str(user_id)) is not None:
-        raise ConflictError(told="this id is the id of a client")
+        raise ConflictError(told="this id belongs to a client")
     if await _find_user(connection, None, username) is not None:
         raise ConflictError(
-            told="a user of this name exists with another id: take the id out of the document, and "
-            "this one is changed"
+            told="a user with this name exists under another id: remove the id from the document "
+            "to change that user"
         )
 
 
@@ -165,7 +165,7 @@ async def _find_user(
 async def _import_client(operator: Actor, client: TransferredClient) -> None:
     connection = operator.connection
     if client.public and client.secrets:
-        raise InvalidError(told="a public client has no secret and no authentication method")
+        raise InvalidError(told="a public client cannot have a secret or an authentication method")
     policy = client.model_dump(exclude={"client_id", "every_scope", "disabled", "secrets"})
     registration = validated(Registration, {"client_id": client.client_id, **policy})
     if await find_client(connection, client.client_id) is None:

@@ -18,7 +18,7 @@ from app.management.clients import get_client
 from app.models import Client, ClientScope, Consent, Scope, User, UserScope
 
 MANAGEMENT = "scopes:write"
-"""Whoever has this has every scope that is added: nobody is out of reach of the others by it."""
+"""Holders of this scope get every scope that is added, so none is beyond the others' reach."""
 
 
 async def create_scope(actor: Actor, *, name: str, description: str) -> None:
@@ -29,15 +29,15 @@ async def create_scope(actor: Actor, *, name: str, description: str) -> None:
     """
     if not SCOPE_TOKEN.fullmatch(name) or len(name) > 128:
         raise InvalidError(
-            told='a scope has 1 to 128 printable ASCII characters, no space, " or \\'
+            told='a scope must have 1 to 128 printable ASCII characters, with no space, " or \\'
         )
     _check_description(description)
     connection = actor.connection
     if name in await list_scopes(connection):
-        raise ConflictError(told=f"the scope {name} exists already")
+        raise ConflictError(told=f"the scope {name} already exists")
     await insert_new(
         connection,
-        f"the scope {name} exists already",
+        f"the scope {name} already exists",
         insert(Scope).values(name=name, description=description, created_at=actor.now),
     )
     await actor.record("scope.created", scope=name, description=description)
@@ -75,7 +75,7 @@ async def delete_scope(
     built_in: Collection[str],
     holders: Mapping[str, InstrumentedAttribute[str]],
 ) -> None:
-    """Delete a scope that nobody has but those who got it by themselves when it was added.
+    """Delete a scope that only those have who got it automatically when it was added.
 
     ``built_in`` are never deleted. ``holders`` are the columns of what else can have a scope.
 
@@ -86,9 +86,11 @@ async def delete_scope(
     connection = actor.connection
     await get_scope(connection, name)
     if name in built_in:
-        raise ConflictError(told="It is built in: this server itself asks for it.")
+        raise ConflictError(
+            told="This scope is built in and cannot be deleted: the server itself requires it."
+        )
     if actor.scopes is not None and name not in actor.scopes:
-        raise ForbiddenError(told="Nobody deletes a scope that they do not have.")
+        raise ForbiddenError(told="You can only delete a scope that you have yourself.")
     able = await _find_holders(connection)
     of_user = (UserScope.scope == name) & UserScope.user_id.in_(able.users)
     of_client = (ClientScope.scope == name) & ClientScope.client_id.in_(able.clients)
@@ -104,7 +106,7 @@ async def delete_scope(
     }
     for plural, column in others.items():
         if await connection.scalar(select(exists().where(column == name))):
-            raise ConflictError(told=f"{plural} have the scope {name}: take it from them first")
+            raise ConflictError(told=f"{plural} have the scope {name}: remove it from them first")
     await connection.execute(delete(Consent).where(Consent.scope == name))
     await connection.execute(delete(Scope).where(Scope.name == name))
     await _note_holders(actor, losers, removed=[name])
@@ -113,9 +115,9 @@ async def delete_scope(
 
 def _check_description(description: str) -> None:
     if not description.strip() or len(description) > 255:
-        raise InvalidError(told="a scope has a description of 1 to 255 characters")
+        raise InvalidError(told="a scope description must have 1 to 255 characters")
     if has_unseen(description):
-        raise InvalidError(told="a scope has no control characters in its description")
+        raise InvalidError(told="a scope description cannot contain control characters")
 
 
 @dataclass(frozen=True)

@@ -157,7 +157,7 @@ async def change_user(
     before = await _get_managed(actor, user_id, expected)
     if actor.is_user(user_id) and not {"email", "email_verified"}.isdisjoint(changes):
         raise ForbiddenError(
-            told="Change your own e-mail address at /users/me, with your password."
+            told="Change your own e-mail address at /users/me, which asks for your password."
         )
     await apply_changes(actor, before, changes)
     await require_administered(actor.connection, _administered_by(before))
@@ -226,7 +226,7 @@ async def set_password(
     user = await _get_managed(actor, user_id, expected)
     if actor.is_user(user_id):
         raise ForbiddenError(
-            told="Change your own password at /users/me/password, with the old one."
+            told="Change your own password at /users/me/password, which asks for the current one."
         )
     connection, now = actor.connection, actor.now
     columns = password_columns(password_hash)
@@ -280,7 +280,7 @@ async def require_administered(connection: AsyncConnection, before: Collection[s
     Whoever manages does so one after the other: else two of them could go at once.
     """
     if before and not (await find_administered(connection)).issuperset(before):
-        raise ConflictError(told="This is the last administrator: make another one first.")
+        raise ConflictError(told="This is the last administrator: create another one first.")
 
 
 def _administered_by(user: UserRecord) -> frozenset[str]:

@@ -27,7 +27,7 @@ class Versions:
     def require(self, updated_at: datetime) -> None:
         """Raise :class:`PreconditionFailedError` if the record has another version now."""
         if self.allowed is not None and version_of(updated_at) not in self.allowed:
-            raise PreconditionFailedError(told="It was changed by somebody else meanwhile.")
+            raise PreconditionFailedError(told="Someone else changed this in the meantime.")
 
 
 ANY_VERSION = Versions(None)

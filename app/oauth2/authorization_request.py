@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from app.identity.clients import RegisteredClient
 from app.identity.scopes import SCOPE_TOKEN
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
-from app.posture import Liberty, permits
+from app.posture import LegacyFeature, permits
 from app.server import Server
 from app.tokens.authorizations import AuthorizationRequest
 
@@ -31,7 +31,7 @@ _CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}")  # SHA-256 in base64url, RFC 7636
 
 
 class UnsafeRequestError(Exception):
-    """The person has to be told: there is nobody whom it would be safe to send them to."""
+    """Shown to the user: there is no address that they could safely be redirected to."""
 
 
 class AuthorizationError(Exception):
@@ -86,9 +86,9 @@ async def read_authorization_request(
     if "response_type" not in parameters:
         raise refuse("invalid_request", "The request needs a response_type.")
     if parameters["response_type"] != "code":
-        raise refuse("unsupported_response_type", "The only response_type is code.")
+        raise refuse("unsupported_response_type", "The only supported response_type is code.")
     if mode not in RESPONSE_MODES:
-        raise refuse("invalid_request", "The response_mode is query or form_post.")
+        raise refuse("invalid_request", "The response_mode must be query or form_post.")
     if "authorization_code" not in client.grant_types:
         raise refuse("unauthorized_client", "This client may not use this flow.")
     if problem := _pkce_problem(parameters, client, server):
@@ -98,14 +98,16 @@ async def read_authorization_request(
         raise refuse("invalid_scope", "A requested scope is unknown or not allowed.")
     prompt = parameters.get("prompt", "").split()
     if not set(prompt).issubset(PROMPTS) or ("none" in prompt and len(prompt) > 1):
-        raise refuse("invalid_request", "The prompt is none, or of login, consent, select_account.")
+        raise refuse(
+            "invalid_request", "The prompt must be none, or any of login, consent, select_account."
+        )
     max_age = parameters.get("max_age")
     if max_age is not None and not (
         max_age.isascii() and max_age.isdigit() and int(max_age) < MAX_AGE_LIMIT
     ):
-        raise refuse("invalid_request", "The max_age is a number of seconds.")
+        raise refuse("invalid_request", "The max_age must be a number of seconds.")
     if "openid" in scopes and not given:
-        raise refuse("invalid_request", "With openid the request needs its redirect_uri.")
+        raise refuse("invalid_request", "A request with the scope openid needs a redirect_uri.")
     hint = await server.id_tokens.read_hint(parameters.get("id_token_hint", ""))
     request = AuthorizationRequest(
         client_id=client.client_id,
@@ -130,11 +132,11 @@ async def _client(
     parameters: Mapping[str, str], counts: Counter[str], server: Server
 ) -> RegisteredClient:
     if counts["client_id"] != 1:
-        raise UnsafeRequestError("The request does not name one application")
+        raise UnsafeRequestError("The request must name exactly one application")
     client_id = parameters["client_id"]
     client = None if "\x00" in client_id else await server.clients.find(client_id)
     if client is None:
-        raise UnsafeRequestError("The application is not known here, or was switched off")
+        raise UnsafeRequestError("The application is unknown or disabled")
     return client
 
 
@@ -143,14 +145,14 @@ def _redirect_uri(
 ) -> tuple[str, bool]:
     """The redirect URI, and whether the request had it (RFC 6749, section 3.1.2.3)."""
     if counts["redirect_uri"] > 1:
-        raise UnsafeRequestError("The request names two addresses to return to")
+        raise UnsafeRequestError("The request names more than one address to return to")
     registered = registered_uris(client, server.settings)
     if "redirect_uri" not in parameters:
         if len(registered) != 1:
-            raise UnsafeRequestError("The request does not say which address to return to")
+            raise UnsafeRequestError("The request does not name an address to return to")
         return registered[0], False
     if not may_redirect_to(client, parameters["redirect_uri"], server.settings):
-        raise UnsafeRequestError("The address to return to is not registered for the application")
+        raise UnsafeRequestError("The address to return to is not registered for this application")
     return parameters["redirect_uri"], True
 
 
@@ -161,7 +163,7 @@ def _pkce_problem(
     challenge, method = parameters.get("code_challenge"), parameters.get("code_challenge_method")
     if challenge is None:
         opted_out = not client.is_public and not client.require_pkce
-        permitted = permits(server.settings.posture, Liberty.CODE_WITHOUT_PKCE)
+        permitted = permits(server.settings.posture, LegacyFeature.CODE_WITHOUT_PKCE)
         if opted_out and permitted and method is None:
             return None
         return "The request needs a code_challenge (PKCE)."

@@ -177,7 +177,10 @@ class BearerErrorResponse(BaseModel):
 
 
 def _error(description: str) -> dict[str, Any]:
-    challenge = {"schema": {"type": "string"}, "description": "`Bearer`, with its realm and why."}
+    challenge = {
+        "schema": {"type": "string"},
+        "description": "`Bearer`, with the realm and the error.",
+    }
     return {
         "model": BearerErrorResponse,
         "description": description,
@@ -189,10 +192,10 @@ BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
     **PROBLEM_RESPONSES,
     400: _error("More than one token was sent (`invalid_request`)."),
     401: {
-        **_error("No access token, or one that is not good (`invalid_token`)."),
+        **_error("The access token is missing, or invalid (`invalid_token`)."),
         "content": {"application/problem+json": {"schema": {"type": "object"}}},
     },
-    403: _error("The token lacks a scope, or is no user's (`insufficient_scope`)."),
+    403: _error("The token lacks a scope, or is not a user's (`insufficient_scope`)."),
 }
 """What every route behind :func:`current_user` can answer, for its ``responses``."""
 

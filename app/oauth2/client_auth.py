@@ -82,7 +82,7 @@ def _presented(request: Request, form: Mapping[str, str]) -> Presented | None:
     if secret is not None:
         raise InvalidRequestError(told="Use one method of client authentication.")
     if named is not None and named != basic.client_id:
-        raise InvalidRequestError(told="The request names two clients.")
+        raise InvalidRequestError(told="The request names more than one client.")
     return basic
 
 

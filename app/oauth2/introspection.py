@@ -46,9 +46,9 @@ class Introspection(BaseModel):
 @router.post(
     "/introspect",
     operation_id="introspect",
-    summary="Ask whether a token is good",
+    summary="Introspect a token",
     responses={
-        200: {"model": Introspection, "description": "What the token is."},
+        200: {"model": Introspection, "description": "The state of the token."},
         **PROTOCOL_ERRORS,
     },
     openapi_extra={"requestBody": form_body({"token": "An access or a refresh token."})},
@@ -57,7 +57,7 @@ async def introspect(request: Request, server: CurrentServer) -> Response:
     """The state of a token at this moment (RFC 7662), for confidential clients.
 
     A client sees its own tokens; one that was registered with `introspect: any` sees every
-    client's access tokens. Of anything else the answer is that it is not active.
+    client's access tokens. For anything else, the answer is that it is not active.
     """
     form = await read_form(request)
     client = await authenticate_client(request, form, server)

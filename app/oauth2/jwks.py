@@ -22,7 +22,7 @@ class Jwks(BaseModel):
 
 
 async def jwks(request: Request, server: CurrentServer) -> Response:
-    """The keys that tokens of this server can be verified with."""
+    """The keys for verifying tokens issued by this server."""
     keys = [dict(key.jwk) for key in (await server.keys.public()).values()]
     return publish(request, {"keys": keys}, MAX_AGE)
 
@@ -32,6 +32,6 @@ serve_published(
     "/.well-known/jwks.json",
     jwks,
     operation_id="get_jwks",
-    summary="Public keys",
+    summary="Get the public keys",
     response_model=Jwks,
 )

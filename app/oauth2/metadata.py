@@ -37,7 +37,7 @@ def metadata_router(settings: Settings) -> APIRouter:
             path,
             metadata,
             operation_id="get_metadata",
-            summary="What this server can do",
+            summary="Get the server metadata",
             include_in_schema=path == WELL_KNOWN,
             response_model=dict[str, Any],
         )

@@ -80,9 +80,9 @@ def next_step(
     if session is None or _must_log_in(session, pending, now):
         return Refuse("login_required", "The user must log in.") if silent else LogIn()
     if _is_another_user(session, pending):
-        return Refuse("login_required", "Another user is logged in.")
+        return Refuse("login_required", "A different user is logged in.")
     if decision is not None and not decision.allowed:
-        return Refuse("access_denied", "The user said no.", by_user=True)
+        return Refuse("access_denied", "The user denied the request.", by_user=True)
     scopes = [name for name in request.scopes if name in client.scopes and name in user_scopes]
     if decision is not None:
         scopes = [name for name in scopes if name in decision.shown]
@@ -115,6 +115,6 @@ def _must_log_in(session: Session, pending: Pending, now: datetime) -> bool:
 
 
 def _is_another_user(session: Session, pending: Pending) -> bool:
-    """Whether somebody else is logged in than the request's ``id_token_hint`` names."""
+    """Whether the logged-in user is not the one that the request's ``id_token_hint`` names."""
     hinted = pending.request.hinted_user
     return hinted is not None and hinted != str(session.user_id)

@@ -18,10 +18,10 @@ class TokenResponse(BaseModel):
     token_type: Literal["Bearer"]
     expires_in: int = Field(description="Seconds.", examples=[900])
     refresh_token: str | None = Field(
-        default=None, description="Good for one use; absent unless the client may refresh."
+        default=None, description="Can be used once; absent unless the client may refresh."
     )
     id_token: str | None = Field(
-        default=None, description="With `openid`, in the code flow and its refreshes."
+        default=None, description="With the scope `openid`, in the code flow and its refreshes."
     )
     scope: str = Field(description="What was granted.", examples=["profile email items:read"])
 
@@ -56,13 +56,16 @@ def _error(description: str, *headers: str) -> dict[str, Any]:
 
 PROTOCOL_ERRORS: dict[int | str, dict[str, Any]] = {
     400: _error("The request was refused; `error` says why."),
-    401: _error("The client is not who it says (`invalid_client`).", "WWW-Authenticate"),
+    401: _error("Client authentication failed (`invalid_client`).", "WWW-Authenticate"),
     413: _error("The body is too large."),
     429: _error(
         "Too many failed logins, of users or clients (`temporarily_unavailable`).", "Retry-After"
     ),
-    500: _error("An unexpected fault (`server_error`)."),
-    503: _error("Too busy, or no database (`temporarily_unavailable`).", "Retry-After"),
+    500: _error("An unexpected error (`server_error`)."),
+    503: _error(
+        "The server is too busy, or the database is down (`temporarily_unavailable`).",
+        "Retry-After",
+    ),
 }
 
 TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -31,7 +31,7 @@ router = APIRouter(tags=["oauth2"], route_class=CrossOriginOAuth2Route)
     operation_id="revoke",
     summary="Revoke a token",
     responses={
-        200: {"description": "The token, if it was the client's, is dead."},
+        200: {"description": "If the token was the client's, it no longer works."},
         **PROTOCOL_ERRORS,
     },
     openapi_extra={"requestBody": form_body({"token": "An access or a refresh token."})},

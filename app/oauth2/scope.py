@@ -26,7 +26,9 @@ def requested_scopes(scope: str, client: RegisteredClient) -> list[str]:
     """
     names = split_scope(scope) or list(client.default_scopes)
     if not names:
-        raise InvalidScopeError(told="Ask for a scope: this client has no default.")
+        raise InvalidScopeError(
+            told="The scope parameter is required: this client has no default scope."
+        )
     if not client.scopes.issuperset(names):
         raise InvalidScopeError(reason="a scope is not allowed to this client")
     return names

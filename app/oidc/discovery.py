@@ -35,7 +35,7 @@ def discovery_router(settings: Settings) -> APIRouter:
             address,
             openid_configuration,
             operation_id="get_openid_configuration",
-            summary="What this provider can do",
+            summary="Get the provider metadata",
             include_in_schema=address == WELL_KNOWN,
             response_model=dict[str, Any],
         )

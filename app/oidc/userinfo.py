@@ -34,18 +34,20 @@ CLAIMS = tuple(UserInfo.model_fields)
 """What there may be, for the discovery document."""
 
 
-@router.get("", operation_id="get_userinfo", summary="Who logged in", response_model=UserInfo)
+@router.get(
+    "", operation_id="get_userinfo", summary="Get the user's claims", response_model=UserInfo
+)
 async def get_userinfo(
     user: Annotated[CurrentUser, Security(current_user, scopes=[SCOPE])],
 ) -> Response:
-    """What the access token's scopes say about its user."""
+    """The claims about the user that the access token's scopes allow."""
     return _claims(user)
 
 
 @router.post(
     "",
     operation_id="post_userinfo",
-    summary="Who logged in",
+    summary="Get the user's claims",
     response_model=UserInfo,
     openapi_extra={
         "security": [{password_bearer.scheme_name: [SCOPE]}],

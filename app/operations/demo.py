@@ -175,8 +175,8 @@ async def refuse_demo_data(server: Server, host: str) -> None:
             return
     if settings.development:
         raise Problem(
-            told=f"the demo data is in the database, and {host} is not loopback: anybody who "
-            "reaches it may log in. Set LATCHKEY_ALLOW_DEMO_ON_NETWORK=true if that is meant"
+            told=f"the demo data is in the database, and {host} is not loopback: anyone who "
+            "can reach it can log in. Set LATCHKEY_ALLOW_DEMO_ON_NETWORK=true if that is intended"
         )
     raise Problem(told="the demo data is in the database: its passwords are public. Delete it")
 

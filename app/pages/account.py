@@ -28,11 +28,11 @@ SHOWN = 50
 """Browsers on a page, and logins of applications."""
 
 NOTICES = {
-    "password": "Your password is changed. You are logged out everywhere else.",
-    "session": "The session is ended.",
-    "browser": "That browser is logged out.",
-    "elsewhere": "You are logged out everywhere else.",
-    "application": "The application may no longer use your account.",
+    "password": "Your password has been changed. You have been logged out everywhere else.",
+    "session": "The application has been logged out.",
+    "browser": "That browser has been logged out.",
+    "elsewhere": "You have been logged out everywhere else.",
+    "application": "The application no longer has access to your account.",
 }
 
 

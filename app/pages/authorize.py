@@ -32,7 +32,7 @@ async def authorize(request: Request, server: CurrentServer, browser: CurrentBro
     try:
         pairs = parse_pairs(request.scope["query_string"])
     except InvalidRequestError as error:
-        raise PageError("This request cannot be read", START_AGAIN) from error
+        raise PageError("The request could not be read", START_AGAIN) from error
     received = await _receive(pairs, server)
     if isinstance(received, Response):
         return received
@@ -49,7 +49,7 @@ async def authorize_by_form(request: Request, server: CurrentServer) -> Response
     try:
         pairs = await read_pairs(request)
     except InvalidRequestError as error:
-        raise PageError("This request cannot be read", START_AGAIN) from error
+        raise PageError("The request could not be read", START_AGAIN) from error
     received = await _receive(pairs, server)
     if isinstance(received, Response):
         return received
@@ -67,7 +67,9 @@ async def _receive(
     try:
         request, client = await read_authorization_request(pairs, server)
     except UnsafeRequestError as error:
-        raise PageError(str(error), "Tell the makers of the application, or try again.") from error
+        raise PageError(
+            str(error), "Try again, or contact the developer of this application."
+        ) from error
     except AuthorizationError as error:
         parameters = {"error": error.error, "error_description": error.description}
         return answer(server, error.redirect_uri, error.response_mode, parameters, error.state)
@@ -77,7 +79,7 @@ async def _receive(
 async def _unless_outage(
     server: Server, pending: Pending, response: Awaitable[Response]
 ) -> Response:
-    """Tell the client, which is known to be good, that the database does not answer."""
+    """Tell the client, which has been validated, that the database is unavailable."""
     try:
         return await response
     except OUTAGES as error:
@@ -87,7 +89,7 @@ async def _unless_outage(
         request = pending.request
         parameters = {
             "error": "temporarily_unavailable",
-            "error_description": "The server has an interruption. Try again in a moment.",
+            "error_description": "The service is temporarily unavailable. Try again in a moment.",
         }
         return answer(
             server, request.redirect_uri, request.response_mode, parameters, request.state

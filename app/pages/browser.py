@@ -38,7 +38,7 @@ class LoggedOutError(Exception):
 
 @dataclass(frozen=True)
 class Browser:
-    """A browser: known by one cookie, logged in by another."""
+    """A browser: recognised by one cookie, logged in by another."""
 
     server: Server
     request: Request
@@ -56,11 +56,11 @@ class Browser:
         return f"{purpose} {self.session.id if self.session else '-'}"
 
     async def read_form(self) -> Mapping[str, str]:
-        """The fields of a form, whoever made it. Raises :class:`PageError`."""
+        """The fields of a form from any origin. Raises :class:`PageError`."""
         try:
             return await read_form(self.request)
         except InvalidRequestError:
-            raise PageError("This form could not be read", "Go back, and try again.") from None
+            raise PageError("This form could not be read", "Go back and try again.") from None
 
     def was_shown(self, form: Mapping[str, str], purpose: str) -> bool:
         """Whether this server showed ``form`` to this browser, for its session as it is now."""
@@ -74,8 +74,8 @@ class Browser:
         if not self.was_shown(form, purpose):
             raise PageError(
                 "This form is no longer valid",
-                "You may have logged in or out in another tab, or your browser refuses cookies. "
-                "Go back to the application, and start again.",
+                "You may have logged in or out in another tab, or your browser may be blocking "
+                "cookies. Go back to the application and start again.",
             )
 
     async def transact(
@@ -109,7 +109,7 @@ class Browser:
         )
 
     async def log_in(self, account: Account, client_id: str | None) -> tuple["Browser", str]:
-        """Begin a session under a new cookie, in the place of the one that was there.
+        """Start a session under a new cookie, replacing the previous one.
 
         Raises :class:`LoginRefused` if the password that was checked is no longer theirs.
         """

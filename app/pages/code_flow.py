@@ -35,8 +35,8 @@ from app.web.origin import origin_of
 RequestKey = Annotated[str, Query(alias="request")]
 """The key of a stored request, in the address of a page."""
 
-CHANGED = "The application was changed while you logged in"
-START_AGAIN = "Go back to the application, and log in from there again."
+CHANGED = "The application changed while you were logging in"
+START_AGAIN = "Go back to the application and log in again from there."
 
 
 async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredClient]:
@@ -48,7 +48,7 @@ async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredCli
         pending = await find_pending(connection, key, server.clock.now())
     client = await server.clients.find(pending.request.client_id) if pending else None
     if pending is None or client is None:
-        raise PageError("This login has expired, or is finished already", START_AGAIN)
+        raise PageError("This login has expired or is already complete", START_AGAIN)
     registered = may_redirect_to(client, pending.request.redirect_uri, server.settings)
     if not registered or "authorization_code" not in client.grant_types:
         raise PageError(CHANGED, START_AGAIN)
@@ -118,7 +118,7 @@ async def _perform(
         case Grant():
             parameters = {"code": await _grant(connection, browser, pending, client, step)}
     if pending.key is not None and not await finish_pending(connection, pending.key):
-        raise PageError("This login is finished already", START_AGAIN)
+        raise PageError("This login is already complete", START_AGAIN)
     return answer(server, request.redirect_uri, request.response_mode, parameters, request.state)
 
 

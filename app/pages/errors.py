@@ -8,18 +8,18 @@ from app.pages.rendering import render
 from app.web.routes import ApiRoute
 
 TITLES = {
-    400: "This request cannot be read",
-    408: "This took too long to arrive",
-    413: "This is more than is read here",
+    400: "The request could not be read",
+    408: "The request took too long to arrive",
+    413: "The request is too large",
     414: "This address is too long",
-    431: "Your browser sends more than is read here",
+    431: "The request headers are too large",
 }
 """By the status of what :mod:`app.web.limits` refuses."""
 
 
 REFUSALS = {
-    "wait": ("Too many attempts have failed. Wait a few minutes, then try again.", 429),
-    "busy": ("Many people log in at the moment. Try again in a few seconds.", 503),
+    "wait": ("Too many failed attempts. Wait a few minutes, then try again.", 429),
+    "busy": ("We're busy right now. Try again in a few seconds.", 503),
 }
 
 
@@ -71,15 +71,15 @@ class PageRoute(ApiRoute):
         """A page for the limits that a browser can run into."""
         if status not in TITLES:
             return super().http_error(status, sentence)
-        advice = "Go back, and try again. If it happens again, remove this site's cookies."
+        advice = "Go back and try again. If the problem persists, clear the cookies for this site."
         return PageError(TITLES[status], advice, status)
 
     @classmethod
     def outage(cls) -> AnsweredError:
         """A page that says so."""
         return PageError(
-            "This service has an interruption",
-            "It should be over soon. Wait a moment, then load this page again.",
+            "The service is temporarily unavailable",
+            "Wait a moment, then reload this page.",
             503,
             retry_after=RETRY_AFTER,
         )

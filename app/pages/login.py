@@ -26,10 +26,10 @@ PURPOSE = "login"
 WRONG = "The user name or the password is wrong."
 
 OVERTAKEN = (
-    "You have logged in or out in another tab meanwhile, or your browser refuses cookies. "
+    "You may have logged in or out in another tab, or your browser may be blocking cookies. "
     "Log in again here."
 )
-SOMEBODY_ELSE = "In another tab you have logged in as {}. Log in here to be somebody else instead."
+SWITCH_ACCOUNT = "You are already logged in as {} in another tab. Log in here to switch accounts."
 
 
 @router.head("/login")
@@ -96,7 +96,7 @@ async def _go_on(
         return _page(browser, pending, client, username=username, error=OVERTAKEN, status=400)
     possible = len(username) <= USERNAME_MAX_LENGTH
     if not possible or username_key(username) != username_key(session.username):
-        error = SOMEBODY_ELSE.format(session.username)
+        error = SWITCH_ACCOUNT.format(session.username)
         return _page(browser, pending, client, username=username, error=error, status=400)
     if pending is None or client is None:
         return RedirectResponse(f"{browser.server.settings.issuer}/account", 303)

@@ -72,7 +72,7 @@ async def log_out(request: Request, server: CurrentServer, browser: CurrentBrows
     try:
         pairs = dict(await read_pairs(request))
     except InvalidRequestError:
-        raise PageError("This form could not be read", "Go back, and try again.") from None
+        raise PageError("This form could not be read", "Go back and try again.") from None
     if "form_token" not in pairs:
         parameters = {name: pairs[name] for name in PASSED_ON if name in pairs}
         return redirect(f"{server.settings.issuer}/logout", parameters)

@@ -86,7 +86,7 @@ def algorithm_of(key: PrivateKeyTypes) -> Algorithm:
         return "RS256"
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return "EdDSA"
-    raise ValueError("a signing key is RSA of 2048 bits or more, P-256, or Ed25519")
+    raise ValueError("a signing key must be RSA of 2048 bits or more, P-256, or Ed25519")
 
 
 def parse_private_key(pem: bytes) -> tuple[PrivateKey, dict[str, str]]:

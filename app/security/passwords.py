@@ -91,13 +91,15 @@ class PasswordRules:
         There are no composition rules; the whole password is compared, never a part of it.
         """
         if len(password) < self.min_length:
-            raise UnacceptablePasswordError(f"a password has at least {self.min_length} characters")
+            raise UnacceptablePasswordError(
+                f"a password must have at least {self.min_length} characters"
+            )
         if len(password) > MAX_LENGTH or len(_normalise(password)) > _HASHED_MAX_LENGTH:
-            raise UnacceptablePasswordError(f"a password has at most {MAX_LENGTH} characters")
+            raise UnacceptablePasswordError(f"a password can have at most {MAX_LENGTH} characters")
         if "\x00" in password:
             raise UnacceptablePasswordError("a password cannot contain the NUL character")
         if any("\ud800" <= character <= "\udfff" for character in password):
-            raise UnacceptablePasswordError("a password consists of Unicode characters")
+            raise UnacceptablePasswordError("a password can contain only valid Unicode characters")
         compared = _comparable(password)
         if compared == _comparable(username):
             raise UnacceptablePasswordError("a password must differ from the user name")
@@ -105,8 +107,7 @@ class PasswordRules:
             raise UnacceptablePasswordError("a password must differ from the name of the service")
         if compared in _common_passwords():
             raise UnacceptablePasswordError(
-                "this password is among those that everybody tries first: take another, such as "
-                "several words"
+                "this password is one of the most common: choose another, such as several words"
             )
 
 
@@ -119,7 +120,7 @@ def check_imported_hash(imported: str) -> str:
     """
     stored = imported.removeprefix(_DJANGO_ARGON2)
     if _IMPORTED.identify(split_mark(stored)[1]) is None:
-        raise ValueError("of no known kind")
+        raise ValueError("of an unknown kind")
     if kind_of(stored) is None or re.search(r"\s", stored) or len(stored) > STORED_MAX_LENGTH:
         raise ValueError("malformed")
     if _is_too_costly(stored):

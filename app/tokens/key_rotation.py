@@ -118,11 +118,11 @@ async def _lock(connection: AsyncConnection, encryption: Encryption) -> None:
             encryption.decrypt(encrypted)
     except UndecryptableError:
         raise ConflictError(
-            told="LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with"
+            told="LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with"
         ) from None
 
 
-_WAITING = "the key {} waits for its time already: `keys rotate --now` lets it sign at once"
+_WAITING = "the key {} is already pending: `keys rotate --now` makes it sign at once"
 
 
 async def _add(
@@ -137,7 +137,7 @@ async def _add(
     except ValueError as error:
         raise InvalidError(told=f"the key cannot be used: {error}") from None
     if await connection.scalar(select(exists().where(SigningKey.kid == key.kid))):
-        raise ConflictError(told=f"the key {key.kid} is here already")
+        raise ConflictError(told=f"the key {key.kid} already exists")
     await connection.execute(
         insert(SigningKey).values(
             kid=key.kid,
@@ -201,7 +201,7 @@ async def retire_key(
         SigningKey.retired_at.is_(None),
     )
     if key.alg in needed and not await connection.scalar(select(others)):
-        raise ConflictError(told="no other key would sign: run `keys rotate --now` first")
+        raise ConflictError(told="no other key could sign: run `keys rotate --now` first")
     await connection.execute(update(SigningKey).where(SigningKey.kid == kid).values(retired_at=now))
 
 

@@ -73,8 +73,8 @@ def _methods_of(request: Request) -> set[str]:
 
 
 _SENTENCES = {
-    404: "There is nothing at this address.",
-    405: "This address does not answer this method.",
+    404: "There is no resource at this address.",
+    405: "This method is not allowed at this address.",
     408: "The request body did not arrive in time.",
     413: "The request body is too large.",
     414: "The address is too long.",

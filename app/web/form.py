@@ -26,7 +26,7 @@ async def read_form(request: Request) -> Mapping[str, str]:
     a repeated parameter, too many of them or too long ones, and for credentials in the address.
     """
     if request.url.query and not BELONG_IN_THE_BODY.isdisjoint(request.query_params):
-        raise InvalidRequestError(told="Credentials belong in the body, not in the address.")
+        raise InvalidRequestError(told="Credentials must be sent in the body, not in the address.")
     pairs = await read_pairs(request)
     form = dict(pairs)
     if len(form) != len(pairs):

@@ -11,7 +11,7 @@ from app.server import CurrentServer, Server
 from app.tokens.keys import NoSigningKeyError
 from app.web.problems import problem
 
-router = APIRouter(tags=["health"], responses={500: problem("An unexpected fault.")})
+router = APIRouter(tags=["health"], responses={500: problem("An unexpected error.")})
 
 
 class Health(BaseModel):
@@ -27,11 +27,11 @@ class Health(BaseModel):
 @router.get(
     "/healthz",
     operation_id="get_liveness",
-    summary="Does the process live",
+    summary="Is the process alive",
     response_model_exclude_none=True,
 )
 async def healthz() -> Health:
-    """Whether the process answers; says nothing of the database."""
+    """Whether the process answers; says nothing about the database."""
     return Health(status="alive")
 
 
@@ -39,12 +39,12 @@ async def healthz() -> Health:
 @router.get(
     "/readyz",
     operation_id="get_readiness",
-    summary="May it get traffic",
+    summary="Is it ready for traffic",
     response_model=Health,
     responses={503: {"model": Health, "description": "Not ready for traffic."}},
 )
 async def readyz(server: CurrentServer) -> JSONResponse:
-    """Whether the database answers, its schema is new enough and a signing key is active."""
+    """Whether the database responds, its schema is new enough and a signing key is active."""
     health = await _look(server)
     ready = health.status == "ready"
     return JSONResponse(health.model_dump(exclude_none=True), 200 if ready else 503)

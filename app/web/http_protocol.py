@@ -196,7 +196,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """
         method = self.parser.get_method()
         if method == b"CONNECT":
-            self.send_400_response("This is no proxy.")
+            self.send_400_response("This server is not a proxy.")
             return
         head = [b"%b %b HTTP/1.1" % (method, self.url)]
         for name, value in self.headers:

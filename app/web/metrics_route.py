@@ -11,7 +11,7 @@ from app.server import CurrentServer, Server
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 OTHER = "other"
-"""The label of a method that nobody knows, and of an address where there is no route."""
+"""The label of an unknown method, and of an address without a route."""
 
 router = APIRouter(include_in_schema=False)
 

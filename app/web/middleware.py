@@ -1,4 +1,4 @@
-"""What surrounds every request: limits, request id, security headers, access log, faults.
+"""The envelope of every request: limits, request id, security headers, access log, faults.
 
 One plain ASGI middleware: each layer of Starlette's ``BaseHTTPMiddleware`` would cost more than
 all of this together.
@@ -35,7 +35,7 @@ SECURITY_HEADERS = {
 HSTS = "max-age=31536000"
 
 
-class Surroundings:
+class RequestEnvelope:
     """The outermost layer of the application."""
 
     def __init__(self, app: ASGIApp, *, body_limit: int, https: bool, service_name: str) -> None:
@@ -97,5 +97,5 @@ class Surroundings:
 
 def server_fault(scope: Scope, request_id: str, service_name: str) -> Response:
     """The answer to an unexpected fault: nothing but where to find it in the log."""
-    sentence = f"An unexpected fault. The log has it under the request id {request_id}."
+    sentence = f"An unexpected error occurred. It is logged under request id {request_id}."
     return class_at(scope).http_error(500, sentence).response("", service_name)

@@ -52,19 +52,19 @@ def without_json_twins(document: dict[str, Any]) -> None:
 
 
 PROBLEM_RESPONSES: dict[int | str, dict[str, Any]] = {
-    500: problem("An unexpected fault."),
-    503: problem("The database does not answer.", headers=["Retry-After"]),
+    500: problem("An unexpected error."),
+    503: problem("The database is not responding.", headers=["Retry-After"]),
 }
 """What every route of the JSON API can answer."""
 
 TOO_MANY_ATTEMPTS: dict[int | str, dict[str, Any]] = {
-    429: problem("Too many attempts have failed.", headers=["Retry-After"]),
+    429: problem("Too many failed attempts.", headers=["Retry-After"]),
 }
 """What every route that checks a password can answer as well."""
 
 _BODY_RESPONSES: dict[int | str, dict[str, Any]] = {
     413: problem("The body is too large."),
-    422: problem("A field breaks a rule.", ValidationProblemResponse),
+    422: problem("A field is invalid.", ValidationProblemResponse),
 }
 
 _UNREADABLE = {"application/problem+json": {"schema": {"type": "object"}}}

@@ -1,4 +1,4 @@
-"""Classes of routes: in which format the errors at a path are told.
+"""Classes of routes, which decide the format of the errors at a path.
 
     router = APIRouter(route_class=OAuth2Route)
 
@@ -38,7 +38,7 @@ class ApiRoute(APIRoute):
 
     @classmethod
     def login_refused(cls, refusal: LoginRefused) -> AnsweredError:
-        """The password of someone who is already logged in was not accepted."""
+        """A refused password of a user who is already logged in."""
         if refusal.why == "wait":
             return TooManyAttemptsError(refusal.retry_after, reason=refusal.reason)
         if refusal.why == "busy":
@@ -48,12 +48,12 @@ class ApiRoute(APIRoute):
     @classmethod
     def outage(cls) -> AnsweredError:
         """The database does not answer."""
-        return UnavailableError(told="The database does not answer. Try again in a moment.")
+        return UnavailableError(told="The database is not responding. Try again in a moment.")
 
     @classmethod
     def lost_reference(cls) -> AnsweredError:
-        """Somebody else deleted what this refers to."""
-        return ConflictError(told="Somebody else was faster. Try again.")
+        """Someone else deleted what this request refers to."""
+        return ConflictError(told="Someone else changed this in the meantime. Try again.")
 
 
 class OAuth2Route(ApiRoute):

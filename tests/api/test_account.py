@@ -39,7 +39,7 @@ from tests.oauth2.lifecycle import (
 
 WRONG = "The current password is wrong."
 NEW_PASSWORD = "another horse battery staple"
-NO_SESSION = "There is no such session."
+NO_SESSION = "There is no such login."
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 SCOPE = "profile email account"
 SCOPES = ("profile", "email", "account")
@@ -305,14 +305,18 @@ async def test_the_password_stays_when_the_current_one_is_wrong(
 @pytest.mark.parametrize(
     ("new_password", "detail"),
     [
-        pytest.param("fourteen chars", "a password has at least 15 characters", id="too_short"),
-        pytest.param("", "a password has at least 15 characters", id="empty"),
-        pytest.param("x" * 1025, "a password has at most 1024 characters", id="too_long"),
+        pytest.param(
+            "fourteen chars", "a password must have at least 15 characters", id="too_short"
+        ),
+        pytest.param("", "a password must have at least 15 characters", id="empty"),
+        pytest.param("x" * 1025, "a password can have at most 1024 characters", id="too_long"),
         pytest.param(
             "fifteen\x00characters", "a password cannot contain the NUL character", id="nul"
         ),
         pytest.param(
-            "\ud800" * 15, "a password consists of Unicode characters", id="lone_surrogates"
+            "\ud800" * 15,
+            "a password can contain only valid Unicode characters",
+            id="lone_surrogates",
         ),
     ],
 )

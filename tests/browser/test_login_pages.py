@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 CLIENT_NAME = "Photo Printer"
 ALLOW = f"Allow {CLIENT_NAME}?"
 ACCOUNT = "Your account"
-FINISHED = "This login has expired, or is finished already"
+FINISHED = "This login has expired or is already complete"
+PASSWORD_CHANGED = "Your password has been changed. You have been logged out everywhere else."
 WRONG = "The user name or the password is wrong."
 FAILED = "Failed to load resource: the server responded with a status of 400 (Bad Request)"
 
@@ -211,10 +212,10 @@ def test_a_denied_consent_leads_back_with_an_error(tab: Tab, shop: Shop) -> None
     tab.come()
     tab.log_in()
     tab.see(ALLOW)
-    tab.press("Do not allow")
+    tab.press("Deny")
     assert tab.answer() == {
         "error": "access_denied",
-        "error_description": "The user said no.",
+        "error_description": "The user denied the request.",
         "iss": shop.issuer,
         "state": "state of the shop",
     }
@@ -349,7 +350,7 @@ def test_a_login_form_that_has_expired_says_what_to_do(tab: Tab, in_database: In
     expire_requests(in_database)
     tab.log_in()
     tab.see(FINISHED)
-    advice = "Go back to the application, and log in from there again."
+    advice = "Go back to the application and log in again from there."
     assert tab.page.get_by_text(advice, exact=True).is_visible()
 
 
@@ -416,7 +417,7 @@ def test_whoever_is_somebody_else_logs_in_from_the_consent_page(
     tab.come()
     tab.log_in()
     tab.see(ALLOW)
-    tab.follow("Log in as somebody else")
+    tab.follow("Log in as someone else")
     somebody_else = add_person()
     Tab(tab.page, shop, somebody_else).log_in()
     tab.see(ALLOW)
@@ -453,9 +454,9 @@ def test_the_account_page_ends_a_session_of_an_application(
     token = access_token(live, person)
     assert status_of(live, token) == 200
     tab.log_in_for_the_account()
-    tab.press("End the session of First-party application")
-    assert tab.notice() == "The session is ended."
-    assert tab.page.get_by_text("No application is logged in for you.").is_visible()
+    tab.press("End the login of First-party application")
+    assert tab.notice() == "The application has been logged out."
+    assert tab.page.get_by_text("No application is signed in to your account.").is_visible()
     assert status_of(live, token) == 401
 
 
@@ -468,7 +469,7 @@ def test_the_account_page_logs_another_browser_out(
         tab.log_in_for_the_account()
         assert tab.page.get_by_text("This browser", exact=True).count() == 1
         tab.page.get_by_role("button", name="Log out Chrome on Linux, since").click()
-        assert tab.notice() == "That browser is logged out."
+        assert tab.notice() == "That browser has been logged out."
         other.open("/account")
         other.see("Log in")
 
@@ -477,7 +478,7 @@ def test_the_account_page_logs_out_everywhere_else(tab: Tab, live: str, person: 
     token = access_token(live, person)
     tab.log_in_for_the_account()
     tab.press("Log out everywhere else")
-    assert tab.notice() == "You are logged out everywhere else."
+    assert tab.notice() == "You have been logged out everywhere else."
     assert status_of(live, token) == 401
 
 
@@ -488,9 +489,9 @@ def test_the_account_page_takes_back_what_an_application_may_do(tab: Tab, person
     tab.see(WELCOME)
     tab.open("/account")
     tab.see(ACCOUNT)
-    tab.press(f"Take back what {CLIENT_NAME} may do")
-    assert tab.notice() == "The application may no longer use your account."
-    assert tab.page.get_by_text("You have allowed no application to use your account.").is_visible()
+    tab.press(f"Remove access for {CLIENT_NAME}")
+    assert tab.notice() == "The application no longer has access to your account."
+    assert tab.page.get_by_text("No application has access to your account.").is_visible()
     tab.come()
     tab.see(ALLOW)
 
@@ -498,7 +499,7 @@ def test_the_account_page_takes_back_what_an_application_may_do(tab: Tab, person
 def change_password(tab: Tab, current: str) -> None:
     tab.field("Current password").fill(current)
     tab.field("New password").fill(NEW_PASSWORD)
-    tab.press("Change it")
+    tab.press("Change password")
 
 
 def test_a_new_password_is_good_for_the_next_login_and_the_old_one_is_not(
@@ -506,10 +507,10 @@ def test_a_new_password_is_good_for_the_next_login_and_the_old_one_is_not(
 ) -> None:
     tab.log_in_for_the_account()
     change_password(tab, person.password)
-    assert tab.notice() == "Your password is changed. You are logged out everywhere else."
+    assert tab.notice() == PASSWORD_CHANGED
     tab.follow("Log out")
     tab.press("Log out")
-    tab.see("You are logged out")
+    tab.see("You have been logged out")
     tab.follow("log in again")
     tab.log_in()
     assert tab.alert() == WRONG
@@ -538,7 +539,7 @@ def test_after_the_logout_the_account_asks_for_a_login(tab: Tab) -> None:
     tab.log_in_for_the_account()
     tab.follow("Log out")
     tab.press("Log out")
-    tab.see("You are logged out")
+    tab.see("You have been logged out")
     tab.open("/account")
     tab.see("Log in")
 
@@ -602,7 +603,7 @@ def test_the_password_is_changed_with_the_keyboard_alone(tab: Tab, person: Perso
     keyboard.type(NEW_PASSWORD)
     keyboard.press("Tab")
     keyboard.press("Enter")
-    assert tab.notice() == "Your password is changed. You are logged out everywhere else."
+    assert tab.notice() == PASSWORD_CHANGED
 
 
 def test_the_logout_works_with_the_keyboard_alone(tab: Tab) -> None:
@@ -612,7 +613,7 @@ def test_the_logout_works_with_the_keyboard_alone(tab: Tab) -> None:
     tab.see("Log out?")
     tab.press_keys_until(tab.page.get_by_role("button", name="Log out", exact=True))
     tab.page.keyboard.press("Enter")
-    tab.see("You are logged out")
+    tab.see("You have been logged out")
 
 
 def test_whatever_has_the_focus_is_outlined(tab: Tab) -> None:
@@ -640,11 +641,11 @@ def tour(browser: Browser, shop: Shop, add_person: Callable[[], Person]) -> Watc
         tab.see(WELCOME)
         tab.open("/account")
         tab.see(ACCOUNT)
-        tab.press(f"Take back what {CLIENT_NAME} may do")
+        tab.press(f"Remove access for {CLIENT_NAME}")
         tab.page.get_by_role("status").wait_for()
         tab.follow("Log out")
         tab.press("Log out")
-        tab.see("You are logged out")
+        tab.see("You have been logged out")
         tab.open("/login?request=unknown")
         tab.see(FINISHED)
     return tab.watch
@@ -685,7 +686,7 @@ def test_no_page_is_wider_than_a_phone(tab: Tab, live: str, person: Person) -> N
     tab.open("/logout")
     measure("Log out?")
     tab.press("Log out")
-    measure("You are logged out")
+    measure("You have been logged out")
     tab.open("/login?request=unknown")
     measure(FINISHED)
     assert set(widths.values()) == {390}, widths

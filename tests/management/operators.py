@@ -27,9 +27,9 @@ NO_CLIENT = "There is no such client."
 SENTINEL = "sentinel-of-the-input"
 INVALID = "The request does not have the form that is described."
 
-TOO_GREAT = "It has scopes that you do not have yourself."
-NOT_YOURS = "Nobody grants a scope that they do not have."
-THE_LAST = "This is the last administrator: make another one first."
+TOO_GREAT = "You can only manage users and clients whose scopes you have yourself."
+NOT_YOURS = "You can only grant scopes that you have yourself."
+THE_LAST = "This is the last administrator: create another one first."
 
 
 async def add_console(server: Server) -> TestClient:

@@ -186,7 +186,7 @@ async def test_a_user_who_is_not_there_is_no_empty_list(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
     response = await http.get("/audit", params={"user": "nobody"}, headers=as_admin)
-    detail = "There is no user of that name. Who was deleted is found by id."
+    detail = "There is no user with that name. Look up deleted users by id."
     assert_refused(response, 404, detail)
 
 

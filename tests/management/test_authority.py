@@ -151,7 +151,7 @@ async def test_an_unknown_scope_is_no_question_of_authority(
     body |= {field: ["profile", SENTINEL]}
     response = await http.request(method, path, json=body, headers=headers)
     problem = assert_problem(response, 422)
-    reason = "there is no scope of that name"
+    reason = "there is no scope with that name"
     assert problem["detail"] == reason
     assert problem["errors"] == [{"field": f"body.{field}", "reason": reason}]
     assert SENTINEL not in response.text
@@ -163,7 +163,7 @@ async def test_no_client_takes_the_name_of_the_command_line(
     """What it did would look like the operator's work in the audit trail."""
     body = {"client_id": "operator", "name": "App", "grant_types": ["client_credentials"]}
     response = await http.post("/clients", json=body, headers=headers)
-    reason = "this client id is what the audit trail calls the command line"
+    reason = "this client id is reserved: the audit trail uses it for the command line"
     assert_invalid(response, ("body.client_id", reason))
 
 
@@ -674,7 +674,7 @@ async def test_nobody_takes_an_address_for_themselves_without_their_password(
     user = await add_somebody(server, *HELPDESK, name="climber")
     headers = await token_of(server, user, *HELPDESK)
     response = await http.patch(f"/users/{user.id}", json=changes, headers=headers)
-    told = "Change your own e-mail address at /users/me, with your password."
+    told = "Change your own e-mail address at /users/me, which asks for your password."
     assert_refused(response, 403, told)
 
 
@@ -687,6 +687,6 @@ async def test_nobody_sets_their_own_password_without_the_one_that_they_have(
     headers = await token_of(server, user, *HELPDESK)
     body = {"password": NEW_PASSWORD}
     response = await http.post(f"/users/{user.id}/password", json=body, headers=headers)
-    told = "Change your own password at /users/me/password, with the old one."
+    told = "Change your own password at /users/me/password, which asks for the current one."
     assert_refused(response, 403, told)
     await log_in(http, user, console)

@@ -182,7 +182,7 @@ def test_a_password_is_generated_and_shown_once(shell: Shell, ada: dict[str, Any
 
 def test_a_person_is_told_that_a_password_is_shown_once(shell: Shell, ada: dict[str, Any]) -> None:
     assert ada
-    assert "The password is shown this once." in shell("users", "set-password", "ada").stdout
+    assert "The password is shown only once." in shell("users", "set-password", "ada").stdout
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_a_new_address_is_not_verified(shell: Shell, ada: dict[str, Any]) -> Non
 
 def test_an_address_that_is_none_is_refused_in_one_line(shell: Shell, ada: dict[str, Any]) -> None:
     result = shell("users", "update", "ada", "--email", "ada")
-    assert_line(result, "an e-mail address has the form name@domain")
+    assert_line(result, "an e-mail address must have the form name@domain")
     assert shell.json("users", "show", "ada")["email"] == ada["email"]
 
 
@@ -325,7 +325,7 @@ def test_a_user_is_disabled_and_enabled(shell: Shell, ada: dict[str, Any]) -> No
 
 def test_an_argument_that_is_not_utf8_is_refused_in_one_line(shell: Shell) -> None:
     """Python has each byte that is none as half of a surrogate pair."""
-    assert_line(shell("users", "show", "\udcff"), "what was given is not UTF-8")
+    assert_line(shell("users", "show", "\udcff"), "the input is not UTF-8")
 
 
 def test_the_first_administrator_has_every_scope_there_is(shell: Shell) -> None:
@@ -373,7 +373,7 @@ def test_a_password_that_breaks_a_rule_is_refused_in_one_line(
 ) -> None:
     assert ada
     result = shell("users", "set-password", "ada", "--password-stdin", stdin="short")
-    assert_line(result, "a password has at least 15 characters")
+    assert_line(result, "a password must have at least 15 characters")
 
 
 # clients
@@ -541,7 +541,7 @@ def test_a_secret_is_rotated_and_shown_once(shell: Shell, robot: dict[str, Any])
     assert rotated["client_secret"] != robot["client_secret"]
     good_for = datetime.fromisoformat(rotated["old_secret_expires_at"]) - datetime.now(UTC)
     assert timedelta(days=6, hours=23) < good_for <= timedelta(days=7)
-    assert "The secret is shown this once." in shell("clients", "rotate-secret", "robot").stdout
+    assert "The secret is shown only once." in shell("clients", "rotate-secret", "robot").stdout
 
 
 def test_a_secret_that_leaked_expires_at_once(shell: Shell, robot: dict[str, Any]) -> None:
@@ -571,7 +571,7 @@ def test_a_client_that_is_not_there_is_refused_in_one_line(shell: Shell, command
     [
         pytest.param(
             ("--redirect-uri", "http://app.example.com/"),
-            "a redirect URI uses https, except on the loopback interface",
+            "a redirect URI must use https, except on the loopback interface",
             id="redirect URI",
         ),
         pytest.param(("--scope", "nothing"), "there is no scope 'nothing'", id="scope"),
@@ -588,7 +588,7 @@ def test_a_client_that_is_not_there_is_refused_in_one_line(shell: Shell, command
             "auth_methods.0: Input should be 'client_secret_basic' or 'client_secret_post'",
             id="method",
         ),
-        pytest.param(("--name", " "), "a client has a name of 1 to 255 characters", id="name"),
+        pytest.param(("--name", " "), "a client name must have 1 to 255 characters", id="name"),
     ],
 )
 def test_a_change_that_breaks_a_rule_is_refused_and_changes_nothing(
@@ -611,7 +611,7 @@ def test_a_client_that_a_rule_of_today_refuses_can_be_disabled(shell: Shell) -> 
     asyncio.run(age())
     assert shell.json("clients", "disable", "web")["disabled_at"]
     result = shell("clients", "update", "web", "--name", "Other")
-    assert_line(result, "authorization_code needs a redirect URI")
+    assert_line(result, "authorization_code requires a redirect URI")
 
 
 # On a terminal
@@ -680,7 +680,7 @@ def test_a_scope_is_created_and_deleted(shell: Shell) -> None:
     arguments = ("reports:read", "--description", "Read your reports")
     assert shell.json("scopes", "create", *arguments) == scope
     assert scope in shell.json("scopes", "list")
-    assert_line(shell("scopes", "create", *arguments), "the scope reports:read exists already")
+    assert_line(shell("scopes", "create", *arguments), "the scope reports:read already exists")
     assert shell.json("scopes", "delete", "reports:read") == {
         "name": "reports:read",
         "deleted": True,
@@ -697,7 +697,7 @@ def test_a_scope_is_described_otherwise(shell: Shell) -> None:
     assert described in shell.json("scopes", "list")
     assert_line(
         shell("scopes", "update", "reports:read", "--description", " "),
-        "a scope has a description of 1 to 255 characters",
+        "a scope description must have 1 to 255 characters",
     )
     assert_line(
         shell("scopes", "update", "nothing", "--description", "Any"), "There is no such scope."
@@ -710,12 +710,12 @@ def test_a_scope_in_use_is_not_deleted(shell: Shell, ada: dict[str, Any]) -> Non
     shell.json("users", "set-scopes", "ada", "--scope", "reports")
     assert_line(
         shell("scopes", "delete", "reports"),
-        "users have the scope reports: take it from them first",
+        "users have the scope reports: remove it from them first",
     )
 
 
 def test_a_built_in_scope_is_not_deleted(shell: Shell) -> None:
-    line = "It is built in: this server itself asks for it."
+    line = "This scope is built in and cannot be deleted: the server itself requires it."
     assert_line(shell("scopes", "delete", "openid"), line)
 
 
@@ -794,7 +794,7 @@ def test_events_are_filtered(
 
 def test_the_trail_of_nobody_is_refused_in_one_line(shell: Shell) -> None:
     """An empty list would say that a user who was misspelt did nothing."""
-    line = "There is no user of that name. Who was deleted is found by id."
+    line = "There is no user with that name. Look up deleted users by id."
     assert_line(shell("audit", "list", "--user", "nobody"), line)
 
 

@@ -37,7 +37,7 @@ from tests.oauth2.lifecycle import (
 
 CALLBACK = "https://app.example.com/callback"
 GIVEN_SECRET = "a-client-secret-of-40-characters-or-more"
-CHANGED = "It was changed by somebody else meanwhile."
+CHANGED = "Someone else changed this in the meantime."
 NO_ETAG = CHANGED
 WEEK = 7 * 24 * 3600
 
@@ -243,7 +243,7 @@ async def test_a_second_client_of_the_same_id_is_a_conflict(
     client_id = created["client_id"]
     body = {"name": "Other", "client_id": client_id, "grant_types": ["password"]}
     response = await http.post("/clients", json=body, headers=as_admin)
-    assert_refused(response, 409, f"a client with the id {client_id!r} exists already")
+    assert_refused(response, 409, f"a client with the id {client_id!r} already exists")
     assert await get(http, as_admin, client_id) == created["client"]
 
 
@@ -252,7 +252,7 @@ async def test_no_client_has_the_id_of_a_user_not_even_of_one_who_was_deleted(
 ) -> None:
     body = {"name": "App", "client_id": str(uuid.uuid4()), "grant_types": ["password"]}
     response = await http.post("/clients", json=body, headers=as_admin)
-    reason = "a client id does not have the form of a user's id"
+    reason = "a client id cannot have the form of a user id"
     problem = assert_problem(response, 422)
     assert problem["errors"] == [{"field": "body.client_id", "reason": reason}]
 
@@ -353,15 +353,15 @@ async def test_a_new_client_that_breaks_a_rule_is_refused_by_field_and_reason_al
     assert GIVEN_SECRET not in response.text
 
 
-SECRET_RULE = "a client secret has at least 32 printable ASCII characters"
-ID_RULE = "a client id has 1 to 255 printable ASCII characters and no space"
-DOTS_RULE = "a client id has no empty segment, . or .. between its slashes"
+SECRET_RULE = "a client secret must have 32 or more printable ASCII characters"
+ID_RULE = "a client id must have 1 to 255 printable ASCII characters and no spaces"
+DOTS_RULE = "a client id cannot contain an empty, . or .. path segment"
 NO_GRANT = (
-    "a client has at least one grant (password, refresh_token, client_credentials, "
-    "authorization_code) or introspects any tokens"
+    "a client needs at least one grant (password, refresh_token, client_credentials, "
+    "authorization_code), or to introspect any token"
 )
-NAME_RULE = "a client has a name of 1 to 255 characters"
-UNSEEN_RULE = "a client has no control characters in its name"
+NAME_RULE = "a client name must have 1 to 255 characters"
+UNSEEN_RULE = "a client name cannot contain control characters"
 
 
 @pytest.mark.parametrize(
@@ -382,7 +382,7 @@ UNSEEN_RULE = "a client has no control characters in its name"
         pytest.param({"client_id": f"{SENTINEL}//a"}, DOTS_RULE, id="nothing between slashes"),
         pytest.param(
             {"client_id": f"{SENTINEL}/secret"},
-            "a client id does not end in /secret: that is where its secret is",
+            "a client id cannot end in /secret: that is the path of its secret",
             id="where a secret is",
         ),
         pytest.param({"client_id": f"{SENTINEL}/"}, DOTS_RULE, id="nothing behind a slash"),
@@ -397,22 +397,22 @@ UNSEEN_RULE = "a client has no control characters in its name"
         ),
         pytest.param(
             {"public": True, "client_secret": GIVEN_SECRET},
-            "a public client has no secret and no authentication method",
+            "a public client cannot have a secret or an authentication method",
             id="public with a secret",
         ),
         pytest.param(
             {"public": True, "auth_methods": ["client_secret_basic"]},
-            "a public client has no secret and no authentication method",
+            "a public client cannot have a secret or an authentication method",
             id="public with a method",
         ),
         pytest.param(
             {"public": True, "grant_types": ["client_credentials"]},
-            "client_credentials is for confidential clients (RFC 6749, section 4.4)",
+            "client_credentials is only for confidential clients (RFC 6749, section 4.4)",
             id="public that acts for itself",
         ),
         pytest.param(
             {"public": True, "require_pkce": False},
-            "only a confidential client can do without PKCE",
+            "only a confidential client can be exempt from PKCE",
             id="public without PKCE",
         ),
         pytest.param(
@@ -460,13 +460,13 @@ async def test_a_new_client_is_told_of_all_the_rules_that_it_breaks_at_once(
         await http.post("/clients", json=body, headers=as_admin),
         (
             "body.grant_types",
-            "client_credentials is for confidential clients (RFC 6749, section 4.4)",
+            "client_credentials is only for confidential clients (RFC 6749, section 4.4)",
         ),
-        ("body.require_pkce", "only a confidential client can do without PKCE"),
+        ("body.require_pkce", "only a confidential client can be exempt from PKCE"),
     )
 
 
-NOT_EXACT = "a redirect URI is an absolute URI, exact, without wildcards"
+NOT_EXACT = "a redirect URI must be an absolute URI without wildcards"
 
 BAD_URIS = [
     pytest.param("", NOT_EXACT, id="empty"),
@@ -478,21 +478,25 @@ BAD_URIS = [
     pytest.param("https://app.example.com/\x00", NOT_EXACT, id="NUL"),
     pytest.param("https://app.example.com\\@evil.example/", NOT_EXACT, id="backslash"),
     pytest.param("https://app.example.com/é", NOT_EXACT, id="not ASCII"),
-    pytest.param("https://[::1/", "a redirect URI is an absolute URI", id="bracket not closed"),
-    pytest.param("https://a:b/", "a redirect URI is an absolute URI", id="port is a word"),
-    pytest.param(f"{CALLBACK}#part", "a redirect URI has no fragment", id="fragment"),
-    pytest.param("https://a@app.example.com/", "a redirect URI has no user name", id="user name"),
-    pytest.param("https:///callback", "a redirect URI has a host", id="no host"),
+    pytest.param(
+        "https://[::1/", "a redirect URI must be an absolute URI", id="bracket not closed"
+    ),
+    pytest.param("https://a:b/", "a redirect URI must be an absolute URI", id="port is a word"),
+    pytest.param(f"{CALLBACK}#part", "a redirect URI cannot have a fragment", id="fragment"),
+    pytest.param(
+        "https://a@app.example.com/", "a redirect URI cannot contain a user name", id="user name"
+    ),
+    pytest.param("https:///callback", "a redirect URI must have a host", id="no host"),
     pytest.param(
         "http://app.example.com/callback",
-        "a redirect URI uses https, except on the loopback interface",
+        "a redirect URI must use https, except on the loopback interface",
         id="http",
     ),
-    pytest.param("javascript:alert(1)", "a redirect URI cannot have this scheme", id="javascript"),
-    pytest.param("data:text/html,hello", "a redirect URI cannot have this scheme", id="data"),
+    pytest.param("javascript:alert(1)", "a redirect URI cannot use this scheme", id="javascript"),
+    pytest.param("data:text/html,hello", "a redirect URI cannot use this scheme", id="data"),
     pytest.param(
         "myapp:/callback",
-        "a private scheme is a reversed domain name (RFC 8252, section 7.1)",
+        "a private-use scheme must be a reversed domain name (RFC 8252, section 7.1)",
         id="private scheme without a domain",
     ),
 ]
@@ -765,17 +769,17 @@ async def test_a_client_is_changed_where_a_change_was_sent(
     [
         pytest.param(
             {"grant_types": ["client_credentials"]},
-            "client_credentials is for confidential clients (RFC 6749, section 4.4)",
+            "client_credentials is only for confidential clients (RFC 6749, section 4.4)",
             id="acts for itself",
         ),
         pytest.param(
             {"auth_methods": ["client_secret_post"]},
-            "a public client has no secret and no authentication method",
+            "a public client cannot have a secret or an authentication method",
             id="method",
         ),
         pytest.param(
             {"require_pkce": False},
-            "only a confidential client can do without PKCE",
+            "only a confidential client can be exempt from PKCE",
             id="without PKCE",
         ),
         pytest.param(
@@ -1059,7 +1063,7 @@ async def test_a_public_client_gets_no_secret(
 ) -> None:
     created, _ = await create(http, as_admin, public=True)
     response = await http.post(f"/clients/{created['client_id']}/secret", json={}, headers=as_admin)
-    assert_refused(response, 422, "a public client has no secret")
+    assert_refused(response, 422, "a public client cannot have a secret")
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ PEM = generate_private_key("ES256")
 NO_SHOP = "There is no such client."
 
 CASES: Mapping[str, Case] = {
-    "users create": Case("ada", add_ada, "a user named 'ada' exists already"),
+    "users create": Case("ada", add_ada, "a user named 'ada' already exists"),
     "users set-password": Case(
         "bob --password-stdin", delete_bob, "There is no such user.", PASSWORD
     ),
@@ -95,7 +95,7 @@ CASES: Mapping[str, Case] = {
     "users enable": Case("bob", delete_bob, NO_BOB),
     "users delete": Case("bob", delete_bob, NO_BOB),
     "clients create": Case(
-        "App --client-id app --grant password", add_app, "a client with the id 'app' exists already"
+        "App --client-id app --grant password", add_app, "a client with the id 'app' already exists"
     ),
     "clients update": Case("shop --name Store", delete_shop, NO_SHOP),
     "clients add-scope": Case("shop email", delete_shop, NO_SHOP),
@@ -105,13 +105,13 @@ CASES: Mapping[str, Case] = {
     "clients enable": Case("shop", delete_shop, NO_SHOP),
     "clients delete": Case("shop", delete_shop, NO_SHOP),
     "scopes create": Case(
-        "billing --description Pay", add_billing, "the scope billing exists already"
+        "billing --description Pay", add_billing, "the scope billing already exists"
     ),
     "scopes update": Case("reports --description Read", delete_reports, "There is no such scope."),
     "scopes delete": Case("reports", delete_reports, "There is no such scope."),
     "keys rotate": Case("", rotate, "waits for its time already"),
     "keys retire": Case("{newest}", retire_the_new_one, "there is no published key {newest}"),
-    "keys import": Case("{pem}", import_it, "is here already"),
+    "keys import": Case("{pem}", import_it, "already exists"),
     "import": Case("-", delete_reports, "users.0 'eve': there is no scope 'reports'"),
     **brought("COMMANDS"),
 }

@@ -103,7 +103,7 @@ async def test_a_second_scope_of_the_same_name_is_a_conflict(
     http: httpx2.AsyncClient, as_admin: dict[str, str], scope: str
 ) -> None:
     response = await create(http, as_admin, scope, "Another sentence")
-    assert_refused(response, 409, f"the scope {scope} exists already")
+    assert_refused(response, 409, f"the scope {scope} already exists")
     assert (await known(http, as_admin))[scope] == "Read reports"
 
 
@@ -163,7 +163,7 @@ async def test_a_scope_that_breaks_a_rule_is_refused_by_field_and_reason_alone(
 
 
 NO_SCOPE = "There is no such scope."
-RULE = 'a scope has 1 to 128 printable ASCII characters, no space, " or \\'
+RULE = 'a scope must have 1 to 128 printable ASCII characters, with no space, " or \\'
 
 
 @pytest.mark.parametrize(
@@ -176,18 +176,21 @@ RULE = 'a scope has 1 to 128 printable ASCII characters, no space, " or \\'
         pytest.param(f"{SENTINEL}\n", "Reports", RULE, id="newline"),
         pytest.param(f"{SENTINEL}\x00", "Reports", RULE, id="NUL"),
         pytest.param(
-            SENTINEL, " \t", "a scope has a description of 1 to 255 characters", id="blank sentence"
+            SENTINEL,
+            " \t",
+            "a scope description must have 1 to 255 characters",
+            id="blank sentence",
         ),
         pytest.param(
             SENTINEL,
             "Reports\x00",
-            "a scope has no control characters in its description",
+            "a scope description cannot contain control characters",
             id="NUL in the sentence",
         ),
         pytest.param(
             SENTINEL,
             "Reports\u202e",
-            "a scope has no control characters in its description",
+            "a scope description cannot contain control characters",
             id="sentence turned around",
         ),
     ],
@@ -270,7 +273,7 @@ async def test_nobody_deletes_a_scope_that_they_do_not_have(
     clerk = await add_somebody(server, "scopes:write")
     headers = await token_of(server, clerk, "scopes:write")
     response = await http.delete(f"/scopes/{name}", headers=headers)
-    assert_refused(response, 403, "Nobody deletes a scope that they do not have.")
+    assert_refused(response, 403, "You can only delete a scope that you have yourself.")
     assert name in await known(http, as_admin)
 
 
@@ -316,7 +319,7 @@ async def test_a_scope_in_use_is_not_deleted(
         scopes = {"scopes": [scope], "default_scopes": [scope] if holder == "default" else []}
         await add_client(server, client_id, **scopes)  # type: ignore[arg-type]
     response = await http.delete(f"/scopes/{scope}", headers=as_admin)
-    assert_refused(response, 409, f"{plural} have the scope {scope}: take it from them first")
+    assert_refused(response, 409, f"{plural} have the scope {scope}: remove it from them first")
     assert scope in await known(http, as_admin)
 
 
@@ -336,7 +339,11 @@ async def test_a_built_in_scope_is_not_deleted(
 ) -> None:
     """Nobody could be given again what the routes ask for."""
     response = await http.delete(f"/scopes/{scope}", headers=as_admin)
-    assert_refused(response, 409, "It is built in: this server itself asks for it.")
+    assert_refused(
+        response,
+        409,
+        "This scope is built in and cannot be deleted: the server itself requires it.",
+    )
     assert scope in await known(http, as_admin)
 
 

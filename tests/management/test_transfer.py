@@ -294,17 +294,17 @@ SPA = {"client_id": "spa", "name": "SPA", "public": True, "grant_types": ["passw
         ),
         pytest.param(
             {"users": [{"username": "ada", "password_hash": "{SSHA}abc"}]},
-            "users.0 'ada': the password hash is of no known kind",
+            "users.0 'ada': the password hash is of an unknown kind",
             id="unknown kind of hash",
         ),
         pytest.param(
             {"users": [{"username": "ada", "password_hash": PASSWORD}]},
-            "users.0 'ada': the password hash is of no known kind",
+            "users.0 'ada': the password hash is of an unknown kind",
             id="plain password",
         ),
         pytest.param(
             {"users": [{"username": "ada", "password_hash": ""}]},
-            "users.0 'ada': the password hash is of no known kind",
+            "users.0 'ada': the password hash is of an unknown kind",
             id="empty hash",
         ),
         pytest.param(
@@ -329,38 +329,39 @@ SPA = {"client_id": "spa", "name": "SPA", "public": True, "grant_types": ["passw
         ),
         pytest.param(
             {"users": [{"username": "ada"}, {"username": "ADA", "disabled": True}]},
-            "users.2 'ADA': the document has this one twice",
+            "users.2 'ADA': this appears twice in the document",
             id="a user twice",
         ),
         pytest.param(
             {"clients": [SPA, SPA]},
-            "clients.2 'spa': the document has this one twice",
+            "clients.2 'spa': this appears twice in the document",
             id="a client twice",
         ),
         pytest.param(
             {"scopes": [{"name": "a", "description": text} for text in ("A", "B")]},
-            "scopes.2 'a': the document has this one twice",
+            "scopes.2 'a': this appears twice in the document",
             id="a scope twice",
         ),
         pytest.param(
             {"clients": [SPA | {"secrets": [{"secret_hash": "0" * 64}]}]},
-            "clients.0 'spa': a public client has no secret and no authentication method",
+            "clients.0 'spa': a public client cannot have a secret or an authentication method",
             id="public client with a secret",
         ),
         pytest.param(
             {"users": [{"username": " ada"}]},
-            "-: users.0.username: a user name has no control characters and no space at its ends",
+            "-: users.0.username: a user name cannot contain control characters, or start or end "
+            "with a space",
             id="bad name",
         ),
         pytest.param(
             {"users": [{"username": "ada", "email": "ada"}]},
-            "-: users.0.email: an e-mail address has the form name@domain",
+            "-: users.0.email: an e-mail address must have the form name@domain",
             id="bad address",
         ),
         pytest.param(
             {"clients": [{"client_id": "a", "name": "A", "grant_types": []}]},
-            "clients.0 'a': a client has at least one grant (password, refresh_token, "
-            "client_credentials, authorization_code) or introspects any tokens",
+            "clients.0 'a': a client needs at least one grant (password, refresh_token, "
+            "client_credentials, authorization_code), or to introspect any token",
             id="client without a grant",
         ),
         pytest.param(
@@ -374,7 +375,7 @@ SPA = {"client_id": "spa", "name": "SPA", "public": True, "grant_types": ["passw
                     }
                 ]
             },
-            "-: clients.0.redirect_uris.0: a redirect URI uses https, except on the loopback "
+            "-: clients.0.redirect_uris.0: a redirect URI must use https, except on the loopback "
             "interface",
             id="bad redirect URI",
         ),
@@ -394,7 +395,8 @@ SPA = {"client_id": "spa", "name": "SPA", "public": True, "grant_types": ["passw
         ),
         pytest.param(
             {"scopes": [{"name": "a b", "description": "x"}]},
-            "scopes.0 'a b': a scope has 1 to 128 printable ASCII characters, no space, \" or \\",
+            "scopes.0 'a b': a scope must have 1 to 128 printable ASCII characters, with no space, "
+            '" or \\',
             id="bad scope",
         ),
     ],
@@ -457,8 +459,8 @@ def test_a_name_that_somebody_else_has_already_is_refused(full: Shell) -> None:
     result = full("import", "-", stdin=json.dumps(document))
     assert_line(
         result,
-        "users.0 'ada': a user of this name exists with another id: take the id out of the "
-        "document, and this one is changed",
+        "users.0 'ada': a user with this name exists under another id: remove the id from "
+        "the document to change that user",
     )
     assert export(full) == before
 
@@ -467,7 +469,7 @@ def test_a_user_who_is_named_by_id_and_by_name_in_one_document_is_refused(full: 
     (ada, _) = json.loads(export(full))["users"]
     document = {"users": [ada, {"username": "ADA", "scopes": ["email"]}]}
     result = full("import", "-", stdin=json.dumps(document))
-    assert_line(result, "users.1 'ADA': the document has this one twice")
+    assert_line(result, "users.1 'ADA': this appears twice in the document")
 
 
 def test_a_client_with_the_id_of_a_user_is_refused(full: Shell) -> None:
@@ -475,7 +477,7 @@ def test_a_client_with_the_id_of_a_user_is_refused(full: Shell) -> None:
     (ada, _) = json.loads(export(full))["users"]
     client = {"client_id": ada["id"], "name": "App", "grant_types": ["client_credentials"]}
     result = full("import", "-", stdin=json.dumps({"clients": [client]}))
-    reason = "a client id does not have the form of a user's id"
+    reason = "a client id cannot have the form of a user id"
     assert_line(result, f"clients.0 {ada['id']!r}: {reason}")
 
 
@@ -724,13 +726,13 @@ def test_the_administrators_of_a_document_may_take_turns_in_any_order(shell: She
     load(shell, {"users": [{"username": "ada"}, bob]})
     assert shell.json("users", "show", "ada")["scopes"] == []
     result = shell("import", "-", stdin=json.dumps({"users": [bob | {"disabled": True}]}))
-    assert_line(result, "This is the last administrator: make another one first.")
+    assert_line(result, "This is the last administrator: create another one first.")
 
 
 def test_a_rename_to_a_name_that_somebody_has_is_refused(full: Shell) -> None:
     (ada, _) = json.loads(export(full))["users"]
     result = full("import", "-", stdin=json.dumps({"users": [ada | {"username": "BOB"}]}))
-    assert_line(result, "users.0 'BOB': a user named 'BOB' exists already")
+    assert_line(result, "users.0 'BOB': a user named 'BOB' already exists")
 
 
 def test_an_imported_user_without_a_hash_logs_in_with_no_password(shell: Shell) -> None:

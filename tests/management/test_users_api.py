@@ -38,7 +38,7 @@ from tests.oauth2.lifecycle import (
 from tests.pages.flow import Page, assert_logged_in, assert_logged_out, open_browser, submit
 
 NEW_PASSWORD = "another horse battery staple"
-CHANGED = "It was changed by somebody else meanwhile."
+CHANGED = "Someone else changed this in the meantime."
 NO_ETAG = CHANGED
 
 
@@ -223,7 +223,7 @@ async def test_a_second_user_of_the_same_name_is_a_conflict(
     suffix = uuid.uuid4()
     await create(http, as_admin, username=f"{first} {suffix}")
     response = await http.post("/users", json={"username": f"{second} {suffix}"}, headers=as_admin)
-    assert_refused(response, 409, f"a user named {f'{second} {suffix}'!r} exists already")
+    assert_refused(response, 409, f"a user named {f'{second} {suffix}'!r} already exists")
 
 
 @pytest.mark.parametrize(
@@ -297,8 +297,8 @@ async def test_a_new_user_that_breaks_a_rule_is_refused_by_field_and_reason_alon
     assert SENTINEL not in response.text
 
 
-NAME_RULE = "a user name has no control characters and no space at its ends"
-EMAIL_RULE = "an e-mail address has the form name@domain"
+NAME_RULE = "a user name cannot contain control characters, or start or end with a space"
+EMAIL_RULE = "an e-mail address must have the form name@domain"
 
 
 @pytest.mark.parametrize(
@@ -313,11 +313,13 @@ EMAIL_RULE = "an e-mail address has the form name@domain"
         pytest.param({"email": f"a b@{SENTINEL}"}, EMAIL_RULE, id="space in the address"),
         pytest.param({"email": f"{SENTINEL}@a\x00b"}, EMAIL_RULE, id="NUL in the address"),
         pytest.param(
-            {"password": "sentinel"}, "a password has at least 15 characters", id="short password"
+            {"password": "sentinel"},
+            "a password must have at least 15 characters",
+            id="short password",
         ),
         pytest.param(
             {"password": SENTINEL * 60},
-            "a password has at most 1024 characters",
+            "a password can have at most 1024 characters",
             id="long password",
         ),
         pytest.param(
@@ -949,15 +951,14 @@ async def test_a_first_password_is_set(http: httpx2.AsyncClient, as_admin: dict[
 @pytest.mark.parametrize(
     ("password", "detail"),
     [
-        pytest.param("sentinel", "a password has at least 15 characters", id="short"),
-        pytest.param(SENTINEL * 60, "a password has at most 1024 characters", id="long"),
+        pytest.param("sentinel", "a password must have at least 15 characters", id="short"),
+        pytest.param(SENTINEL * 60, "a password can have at most 1024 characters", id="long"),
         pytest.param(
             f"{SENTINEL}\x00", "a password cannot contain the NUL character", id="with NUL"
         ),
         pytest.param(
             "1qaz2wsx3edc4rfv",
-            "this password is among those that everybody tries first: take another, such as "
-            "several words",
+            "this password is one of the most common: choose another, such as several words",
             id="common",
         ),
     ],

@@ -57,7 +57,7 @@ from tests.pages.flow import (
     submit,
 )
 
-REFUSED = "The authorization code is expired, used, invalid or not for this request."
+REFUSED = "The authorization code is invalid, expired, already used, or not for this request."
 REFRESH_REFUSED = "The refresh token is expired, revoked or invalid."
 USES = 24
 
@@ -247,7 +247,7 @@ async def test_a_code_in_the_address_is_not_taken(flow: CodeFlow, shop: TestClie
         data={"grant_type": "authorization_code", "code": code},
         auth=shop.basic,
     )
-    description = "Credentials belong in the body, not in the address."
+    description = "Credentials must be sent in the body, not in the address."
     assert_oauth2_error(response, "invalid_request", 400, description)
 
 

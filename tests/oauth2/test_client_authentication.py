@@ -282,7 +282,7 @@ class TestTwoMethods:
         await add_client(server, "other")
         response = await ask(http, basic(f"web:{web.secret}"), client_id="other")
         assert_oauth2_error(
-            response, "invalid_request", description="The request names two clients."
+            response, "invalid_request", description="The request names more than one client."
         )
 
     async def test_the_empty_pair_of_swagger_ui_leaves_the_body_to_name_the_client(
@@ -423,7 +423,7 @@ async def test_a_confidential_default_client_stops_the_start(
     with pytest.raises(SettingsError) as refused:
         async with again.router.lifespan_context(again):
             pass
-    assert str(refused.value) == "LATCHKEY_DEFAULT_CLIENT_ID takes the id of a public client"
+    assert str(refused.value) == "LATCHKEY_DEFAULT_CLIENT_ID must be the id of a public client"
 
 
 # What changes while the server runs

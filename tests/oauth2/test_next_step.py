@@ -58,10 +58,10 @@ ALLOW = Decision(allowed=True, shown=BOTH)
 DENY = Decision(allowed=False, shown=BOTH)
 
 MUST_LOG_IN = Refuse("login_required", "The user must log in.")
-ANOTHER_USER = Refuse("login_required", "Another user is logged in.")
+ANOTHER_USER = Refuse("login_required", "A different user is logged in.")
 MUST_CONSENT = Refuse("consent_required", "The user must consent.")
 NOTHING_LEFT = Refuse("access_denied", "None of the scopes can be granted.")
-SAID_NO = Refuse("access_denied", "The user said no.", by_user=True)
+SAID_NO = Refuse("access_denied", "The user denied the request.", by_user=True)
 
 
 def logged_in(ago: timedelta) -> Session:

@@ -8,9 +8,9 @@ from app.server import Server
 from tests.assertions import assert_oauth2_error
 from tests.factories import PASSWORD, TestClient, TestUser, add_client, add_scope, add_user
 
-MALFORMED_OR_REFUSED = "A requested scope is unknown or not allowed to this client."
+MALFORMED_OR_REFUSED = "A requested scope is unknown or not allowed for this client."
 NONE_LEFT = "The user has none of the requested scopes."
-NO_DEFAULT = "Ask for a scope: this client has no default."
+NO_DEFAULT = "The scope parameter is required: this client has no default scope."
 
 
 async def ask(

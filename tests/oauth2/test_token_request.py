@@ -32,9 +32,9 @@ REPEATED = "A parameter is repeated."
 NOT_UTF_8 = "The body must be UTF-8."
 NUL = "The body contains a NUL character."
 TOO_MANY = "The body has too many parameters."
-IN_THE_ADDRESS = "Credentials belong in the body, not in the address."
+IN_THE_ADDRESS = "Credentials must be sent in the body, not in the address."
 TOO_LARGE = "The request body is too large."
-OTHER_METHOD = "This address does not answer this method."
+OTHER_METHOD = "This method is not allowed at this address."
 UNSUPPORTED = "This server does not support this grant type."
 BUSY = "The server is busy. Try again in a moment."
 
@@ -614,7 +614,7 @@ async def test_an_unexpected_fault_is_a_server_error_with_the_id_of_the_request(
         response,
         "server_error",
         500,
-        f"An unexpected fault. The log has it under the request id {request_id}.",
+        f"An unexpected error occurred. It is logged under request id {request_id}.",
     )
 
 

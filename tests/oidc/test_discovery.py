@@ -187,7 +187,7 @@ async def test_every_endpoint_that_is_listed_answers(flow: CodeFlow) -> None:
     response = await http.get(
         document["end_session_endpoint"], params={"id_token_hint": tokens["id_token"]}
     )
-    assert Page(response).heading == "You are logged out"
+    assert Page(response).heading == "You have been logged out"
 
 
 async def test_every_listed_endpoint_is_walked_above(http: httpx2.AsyncClient) -> None:

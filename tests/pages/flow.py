@@ -31,7 +31,7 @@ USER_SCOPES = ("openid", "profile", "email", "offline_access", "items:read", "it
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 LOGIN_HEADING = "Log in"
-FINISHED = "This login has expired, or is finished already"
+FINISHED = "This login has expired or is already complete"
 STALE_FORM = "This form is no longer valid"
 
 

@@ -34,14 +34,14 @@ NEW = "another long and good password"
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 
-NONE_LOGGED_IN = "No application is logged in for you."
-NONE_ALLOWED = "You have allowed no application to use your account."
+NONE_LOGGED_IN = "No application is signed in to your account."
+NONE_ALLOWED = "No application has access to your account."
 
-SESSION_ENDED = "The session is ended."
-TAKEN_BACK = "The application may no longer use your account."
-BROWSER_ENDED = "That browser is logged out."
-ELSEWHERE = "You are logged out everywhere else."
-CHANGED = "Your password is changed. You are logged out everywhere else."
+SESSION_ENDED = "The application has been logged out."
+TAKEN_BACK = "The application no longer has access to your account."
+BROWSER_ENDED = "That browser has been logged out."
+ELSEWHERE = "You have been logged out everywhere else."
+CHANGED = "Your password has been changed. You have been logged out everywhere else."
 
 
 async def account(browser: httpx2.AsyncClient) -> Page:
@@ -139,8 +139,8 @@ async def test_the_rules_of_a_new_password_are_told_in_words_beside_its_field(
     rule = re.search(r'<p class="lead" id="rule">(.*?)</p>', html, re.DOTALL)
     assert rule is not None
     assert " ".join(rule[1].split()) == (
-        "At least 15 characters, of any kind, spaces too; not your user name, nor a password that "
-        "everybody tries first. Several words are easy to remember and hard to guess."
+        "At least 15 characters of any kind, including spaces. It cannot be your user name or a "
+        "common password. Several words are easy to remember and hard to guess."
     )
     assert re.search(r'<input id="new"[^>]*minlength="15"[^>]*aria-describedby="rule"', html)
 
@@ -624,10 +624,10 @@ async def test_the_sessions_of_another_user_stay(
 @pytest.mark.parametrize(
     ("new", "alert"),
     [
-        pytest.param("short", "A password has at least 15 characters.", id="short"),
-        pytest.param("x" * 14, "A password has at least 15 characters.", id="one_too_short"),
-        pytest.param("", "A password has at least 15 characters.", id="empty"),
-        pytest.param("x" * 1025, "A password has at most 1024 characters.", id="too_long"),
+        pytest.param("short", "A password must have at least 15 characters.", id="short"),
+        pytest.param("x" * 14, "A password must have at least 15 characters.", id="one_too_short"),
+        pytest.param("", "A password must have at least 15 characters.", id="empty"),
+        pytest.param("x" * 1025, "A password can have at most 1024 characters.", id="too_long"),
     ],
 )
 async def test_a_password_that_may_not_be_used_is_refused(
@@ -644,8 +644,7 @@ async def test_a_password_that_may_not_be_used_is_refused(
     [
         pytest.param(
             "sunshine",
-            "This password is among those that everybody tries first: take another, such as "
-            "several words.",
+            "This password is one of the most common: choose another, such as several words.",
             id="common",
         ),
         pytest.param(
@@ -712,7 +711,7 @@ async def assert_nothing_done(flow: CodeFlow, refresh_token: str) -> None:
     assert await is_active(flow.browser, flow.client, refresh_token)
     assert_code_answer(await flow.start())
     wrong = await change_password(flow.browser, "short", PASSWORD)
-    assert_not_changed(wrong, "A password has at least 15 characters.")
+    assert_not_changed(wrong, "A password must have at least 15 characters.")
 
 
 @ACTIONS

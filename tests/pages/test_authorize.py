@@ -37,27 +37,27 @@ from tests.pages.flow import (
 # What is tested here does not depend on the kind of database.
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 
-UNNAMED = "The request does not name one application"
-UNKNOWN = "The application is not known here, or was switched off"
-TWO_ADDRESSES = "The request names two addresses to return to"
-NO_ADDRESS = "The request does not say which address to return to"
-OTHER_ADDRESS = "The address to return to is not registered for the application"
-UNREADABLE = "This request cannot be read"
+UNNAMED = "The request must name exactly one application"
+UNKNOWN = "The application is unknown or disabled"
+TWO_ADDRESSES = "The request names more than one address to return to"
+NO_ADDRESS = "The request does not name an address to return to"
+OTHER_ADDRESS = "The address to return to is not registered for this application"
+UNREADABLE = "The request could not be read"
 
 REPEATED = "A parameter is repeated."
 TOO_LONG = "A parameter is too long or contains NUL."
 NO_TYPE = "The request needs a response_type."
-OTHER_TYPE = "The only response_type is code."
-OTHER_MODE = "The response_mode is query or form_post."
+OTHER_TYPE = "The only supported response_type is code."
+OTHER_MODE = "The response_mode must be query or form_post."
 NO_CHALLENGE = "The request needs a code_challenge (PKCE)."
 NOT_S256 = "The code_challenge_method must be S256."
 BAD_CHALLENGE = "The code_challenge is malformed."
 BAD_SCOPE = "A requested scope is unknown or not allowed."
-BAD_PROMPT = "The prompt is none, or of login, consent, select_account."
-BAD_MAX_AGE = "The max_age is a number of seconds."
+BAD_PROMPT = "The prompt must be none, or any of login, consent, select_account."
+BAD_MAX_AGE = "The max_age must be a number of seconds."
 MUST_LOG_IN = "The user must log in."
 MUST_CONSENT = "The user must consent."
-OTHER_USER = "Another user is logged in."
+OTHER_USER = "A different user is logged in."
 
 XSS = "\"><script>alert(1)</script>'<img src=x onerror=alert(2)>"
 
@@ -442,7 +442,7 @@ async def test_the_only_redirect_uri_need_not_be_named(flow: CodeFlow, given: st
 
 async def test_with_openid_the_redirect_uri_must_be_named(flow: CodeFlow) -> None:
     response = await flow.start(redirect_uri=None, scope="openid")
-    description = "With openid the request needs its redirect_uri."
+    description = "A request with the scope openid needs a redirect_uri."
     assert_error_answer(response, "invalid_request", description)
 
 

@@ -38,7 +38,7 @@ from tests.pages.flow import (
     submit,
 )
 
-SAID_NO = "The user said no."
+SAID_NO = "The user denied the request."
 NONE_OF_THE_SCOPES = "None of the scopes can be granted."
 MUST_CONSENT = "The user must consent."
 
@@ -128,7 +128,7 @@ async def test_the_page_says_where_the_browser_goes_then(
 
 async def test_the_page_has_one_button_for_yes_and_one_for_no(flow: CodeFlow) -> None:
     page = Page(await flow.consent_page())
-    assert page.all("button") == ["Allow", "Do not allow"]
+    assert page.all("button") == ["Allow", "Deny"]
     assert page.form.choices == [("decision", "allow"), ("decision", "deny")]
     assert list(page.form.fields) == ["form_token", "request", "shown"]
 
@@ -536,10 +536,10 @@ async def test_a_client_that_could_not_ask_for_it_any_more_gets_no_code(
     async with server.database.transaction() as connection:
         await connection.execute(update(Client).values(**values))
     clock.advance(KNOWN_EVERYWHERE)
-    assert_error_page(await flow.allow(page), "The application was changed while you logged in")
+    assert_error_page(await flow.allow(page), "The application changed while you were logging in")
     key = Page(page).form.fields["request"]
     response = await flow.browser.get("/login", params={"request": key})
-    assert_error_page(response, "The application was changed while you logged in")
+    assert_error_page(response, "The application changed while you were logging in")
     assert await remembered(server) == []
 
 

@@ -43,10 +43,10 @@ from tests.pages.flow import (
 
 WRONG = "The user name or the password is wrong."
 OVERTAKEN = (
-    "You have logged in or out in another tab meanwhile, or your browser refuses cookies. "
+    "You may have logged in or out in another tab, or your browser may be blocking cookies. "
     "Log in again here."
 )
-BUSY = "Many people log in at the moment. Try again in a few seconds."
+BUSY = "We're busy right now. Try again in a few seconds."
 UNREADABLE = "This form could not be read"
 
 SESSION = "latchkey_session"
@@ -482,12 +482,12 @@ async def test_the_token_of_another_form_is_refused(flow: CodeFlow, clock: TestC
     assert_asks_to_log_in(response)
 
 
-async def test_a_browser_that_refuses_cookies_is_told_so(flow: CodeFlow) -> None:
+async def test_a_browser_that_blocks_cookies_is_told_so(flow: CodeFlow) -> None:
     page = await flow.login_page()
     flow.browser.cookies.clear()
     response = await flow.log_in(page)
     assert_overtaken(response)
-    assert "refuses cookies" in Page(response).text
+    assert "blocking cookies" in Page(response).text
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
@@ -673,7 +673,7 @@ async def test_who_types_another_name_than_the_other_tab_is_told_who_is_logged_i
     response = await bobs.log_in(page)
     assert_overtaken(
         response,
-        "In another tab you have logged in as alice. Log in here to be somebody else instead.",
+        "You are already logged in as alice in another tab. Log in here to switch accounts.",
     )
     await assert_logged_in(flow.browser)
     assert_asks_to_allow(await bobs.log_in(response))
@@ -696,7 +696,7 @@ async def test_a_name_that_nobody_can_have_is_not_even_normalised(
     name = "\ufdfa" * 2_000
     assert_overtaken(
         await flow.log_in(page, username=name),
-        "In another tab you have logged in as alice. Log in here to be somebody else instead.",
+        "You are already logged in as alice in another tab. Log in here to switch accounts.",
     )
     assert max(normalised, default=0) <= USERNAME_MAX_LENGTH
 

@@ -37,7 +37,7 @@ GOODBYE = "https://shop.example.com/goodbye"
 STATE = "a b&c+%\u00e9"
 
 ASKS = "Log out?"
-DONE = "You are logged out"
+DONE = "You have been logged out"
 
 SESSION = "latchkey_session"
 

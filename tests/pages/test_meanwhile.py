@@ -247,7 +247,7 @@ async def delete_and_register(server: Server) -> None:
 
 LOSSES = pytest.mark.parametrize("lose", [disable_and_enable, delete, delete_and_register])
 
-CHANGED = "The application was changed while you logged in"
+CHANGED = "The application changed while you were logging in"
 
 
 async def waiting(server: Server) -> int:
@@ -369,7 +369,7 @@ async def test_a_logout_whose_session_is_over_meanwhile_is_done_and_writes_nothi
     before = await events(server)
     meanwhile(server, lambda: log_out_everywhere(server, flow.user))
     response = await submit(flow.browser, form)
-    assert (response.status_code, Page(response).heading) == (200, "You are logged out")
+    assert (response.status_code, Page(response).heading) == (200, "You have been logged out")
     assert await events(server) == before
 
 

@@ -20,8 +20,8 @@ from tests.pages.flow import (
 # What is tested here does not depend on the kind of database.
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 
-INTERRUPTION = "This service has an interruption"
-UNAVAILABLE = "The server has an interruption. Try again in a moment."
+INTERRUPTION = "The service is temporarily unavailable"
+UNAVAILABLE = "The service is temporarily unavailable. Try again in a moment."
 
 Outage = Callable[[], None]
 
@@ -44,7 +44,7 @@ def assert_says_to_come_back(response: httpx2.Response) -> None:
     assert_error_page(response, INTERRUPTION, 503)
     assert response.headers["retry-after"] == "2"
     assert response.headers["cache-control"] == "no-store"
-    assert "load this page again" in Page(response).text
+    assert "reload this page" in Page(response).text
     assert response.headers["x-request-id"] in Page(response).text
 
 

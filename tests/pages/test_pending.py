@@ -253,4 +253,4 @@ async def test_a_request_that_cannot_be_read_any_more_says_to_start_again(
     for path in ("/login", "/consent"):
         response = await flow.browser.get(path, params=key)
         assert_error_page(response, FINISHED)
-        assert "log in from there again" in Page(response).text
+        assert "log in again from there" in Page(response).text

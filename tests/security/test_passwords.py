@@ -101,7 +101,7 @@ def test_a_password_may_be_set(password: str) -> None:
 def test_a_password_with_too_few_characters_is_refused(min_length: int) -> None:
     with pytest.raises(UnacceptablePasswordError) as refused:
         PasswordRules(min_length, "Latchkey").check("x" * (min_length - 1), "alice")
-    assert str(refused.value) == f"a password has at least {min_length} characters"
+    assert str(refused.value) == f"a password must have at least {min_length} characters"
 
 
 def test_length_is_counted_in_characters_and_not_in_bytes() -> None:
@@ -112,7 +112,7 @@ def test_length_is_counted_in_characters_and_not_in_bytes() -> None:
 def test_a_password_with_too_many_characters_is_refused() -> None:
     with pytest.raises(UnacceptablePasswordError) as refused:
         RULES.check("x" * (MAX_LENGTH + 1), "alice")
-    assert str(refused.value) == f"a password has at most {MAX_LENGTH} characters"
+    assert str(refused.value) == f"a password can have at most {MAX_LENGTH} characters"
 
 
 def test_a_password_with_a_nul_is_refused() -> None:

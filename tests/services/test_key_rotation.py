@@ -44,7 +44,7 @@ NEW = "the-secret-key-of-this-year-32-bytes"
 TTL = 900
 """Seconds that an access token lives here."""
 
-NO_OTHER = "no other key would sign: run `keys rotate --now` first"
+NO_OTHER = "no other key could sign: run `keys rotate --now` first"
 
 
 @pytest.fixture
@@ -320,7 +320,7 @@ async def test_a_second_rotation_is_refused_while_a_key_waits(
     with pytest.raises(ConflictError) as refused:
         await operator.rotate()
     assert refused.value.told == (
-        f"the key {waiting} waits for its time already: `keys rotate --now` lets it sign at once"
+        f"the key {waiting} is already pending: `keys rotate --now` makes it sign at once"
     )
     assert await operator.keys() == before
 
@@ -518,7 +518,9 @@ async def test_an_imported_key_of_another_algorithm_leaves_the_one_that_signs(
     assert await login.kid() == first
 
 
-WRONG_KIND = "the key cannot be used: a signing key is RSA of 2048 bits or more, P-256, or Ed25519"
+WRONG_KIND = (
+    "the key cannot be used: a signing key must be RSA of 2048 bits or more, P-256, or Ed25519"
+)
 PASSPHRASE = "the key cannot be used: the private key is protected by a passphrase: remove it first"
 
 
@@ -598,7 +600,7 @@ async def test_a_key_that_is_here_already_is_refused(operator: Operator, clock: 
     before = await operator.keys()
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem)
-    assert refused.value.told == f"the key {kid} is here already"
+    assert refused.value.told == f"the key {kid} already exists"
     assert await operator.keys() == before
 
 
@@ -610,7 +612,7 @@ async def test_a_key_that_is_here_in_another_encoding_is_refused(
     clock.advance(PROPAGATION)
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem_of(key, PrivateFormat.TraditionalOpenSSL))
-    assert refused.value.told == f"the key {kid} is here already"
+    assert refused.value.told == f"the key {kid} already exists"
 
 
 async def test_an_import_is_refused_while_a_key_of_that_algorithm_waits(
@@ -620,14 +622,14 @@ async def test_an_import_is_refused_while_a_key_of_that_algorithm_waits(
     with pytest.raises(ConflictError) as refused:
         await operator.import_pem(pem_of(p256()))
     assert refused.value.told == (
-        f"the key {waiting} waits for its time already: `keys rotate --now` lets it sign at once"
+        f"the key {waiting} is already pending: `keys rotate --now` makes it sign at once"
     )
     assert await operator.states() == {waiting: "pending", first: "signing"}
 
 
 # The secret key
 
-NOT_THEIRS = "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with"
+NOT_THEIRS = "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with"
 
 
 async def test_a_rotation_under_another_secret_is_refused(operator: Operator, first: str) -> None:
@@ -700,8 +702,8 @@ async def test_a_wrong_secret_stops_the_start_with_one_line_and_changes_nothing(
     with pytest.raises(SettingsError) as stopped:
         await start(settings, NEW, clock=clock)
     assert str(stopped.value) == (
-        "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
-        "add the older one behind a comma"
+        "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
+        "add the older one after a comma"
     )
     assert await encrypted(server) == before
 

@@ -213,8 +213,8 @@ async def test_a_start_with_another_secret_key_stops_with_a_line_that_says_what_
         await second.start()
     await second.close()
     assert str(stopped.value) == (
-        "LATCHKEY_SECRET_KEY is not the one that the signing keys are encrypted with: "
-        "add the older one behind a comma"
+        "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
+        "add the older one after a comma"
     )
 
 

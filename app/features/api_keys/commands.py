@@ -20,16 +20,18 @@ from app.identity.users import Account, find_account
 from app.management.authority import operating
 from app.settings import TEN_YEARS
 
-cli = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys.")
+cli = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
 
-Username = Annotated[str, typer.Argument(help="The owner. Compared without regard to case.")]
+Username = Annotated[str, typer.Argument(help="The owner; case-insensitive.")]
 
 
 @command(cli, "create")
 async def create(
     deployment: Deployment,
     username: Username,
-    name: Annotated[str, typer.Option(help="What the owner knows it by.")] = "command line",
+    name: Annotated[
+        str, typer.Option(help="A name for the owner to recognise it by.")
+    ] = "command line",
     scope: Annotated[
         list[str] | None, typer.Option(help="A scope of the owner; may be repeated.")
     ] = None,
@@ -38,11 +40,11 @@ async def create(
         typer.Option(
             min=1,
             max=TEN_YEARS,
-            help="Seconds, at most LATCHKEY_API_KEY_TTL, which is also taken without it.",
+            help="Seconds, at most LATCHKEY_API_KEY_TTL, which is also the default.",
         ),
     ] = None,
 ) -> Noted:
-    """Make an API key and print it, this once."""
+    """Create an API key and print it; it is shown only once."""
     async with operating(deployment.database, deployment.clock) as operator:
         owner = await _find(operator.connection, username)
         record, key = await create_api_key(
@@ -53,7 +55,7 @@ async def create(
             scopes=scope or (),
             lifetime=lifetime_of_key(expires_in, deployment.settings.api_key_ttl),
         )
-    return Noted({**_plain(asdict(record)), "key": key}, "The key is shown this once.")
+    return Noted({**_plain(asdict(record)), "key": key}, "The key is shown only once.")
 
 
 @command(cli, "list")
@@ -73,7 +75,7 @@ async def revoke(
     deployment: Deployment,
     key_id: Annotated[uuid.UUID, typer.Argument(help="From `api-keys list`.")],
 ) -> Record:
-    """Make an API key useless, at once."""
+    """Revoke an API key, effective at once."""
     async with operating(deployment.database, deployment.clock) as operator:
         await revoke_api_key(operator, None, key_id)
     return {"id": str(key_id), "revoked": True}

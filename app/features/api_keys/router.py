@@ -42,13 +42,12 @@ class NewApiKey(BaseModel):
         default=None,
         ge=1,
         le=TEN_YEARS,
-        description="Seconds, at most `LATCHKEY_API_KEY_TTL`, which is also what is taken without "
-        "it.",
+        description="Seconds, at most `LATCHKEY_API_KEY_TTL`, which is also the default.",
     )
 
 
 class ApiKeyOut(BaseModel):
-    """A key, as it can be seen again and again."""
+    """A key, without the secret part."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -68,11 +67,11 @@ class CreatedApiKey(ApiKeyOut):
     key: str
 
 
-@router.post("", status_code=201, operation_id="create_api_key", summary="Make an API key")
+@router.post("", status_code=201, operation_id="create_api_key", summary="Create an API key")
 async def create_api_key(
     actor: Writer, server: CurrentServer, wanted: NewApiKey, response: Response
 ) -> CreatedApiKey:
-    """Make a key and show it once. Its scopes are at most those of the access token."""
+    """Create a key and show it once. Its scopes are at most those of the access token."""
     record, key = await service.create_api_key(
         actor,
         owner=await users.get_account(actor.connection, actor.user.id),
@@ -102,7 +101,7 @@ async def list_api_keys(
         str | None, Query(pattern=CURSOR, description="`next_cursor` of a page.")
     ] = None,
 ) -> ApiKeyPage:
-    """One's own keys, newest first, revoked ones among them."""
+    """The user's own keys, newest first, including revoked ones."""
     before = None
     if cursor is not None:
         made_at, key_id = place_at(cursor)
@@ -114,11 +113,9 @@ async def list_api_keys(
     )
 
 
-@router.get(
-    "/{key_id}", operation_id="get_api_key", summary="Look at an API key", responses=NOT_FOUND
-)
+@router.get("/{key_id}", operation_id="get_api_key", summary="Get an API key", responses=NOT_FOUND)
 async def get_api_key(user: Reader, reading: Reading, key_id: uuid.UUID) -> ApiKeyOut:
-    """One of one's own keys."""
+    """One of the user's own keys."""
     return ApiKeyOut.model_validate(await service.get_api_key(reading, user.id, key_id))
 
 
@@ -130,5 +127,5 @@ async def get_api_key(user: Reader, reading: Reading, key_id: uuid.UUID) -> ApiK
     responses=NOT_FOUND,
 )
 async def revoke_api_key(actor: Writer, key_id: uuid.UUID) -> None:
-    """Make a key useless, at once."""
+    """Revoke a key, effective at once."""
     await service.revoke_api_key(actor, actor.user.id, key_id)

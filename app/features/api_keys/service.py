@@ -114,7 +114,7 @@ class KeyRecord:
 
 
 def lifetime_of_key(asked: int | None, longest: int) -> timedelta:
-    """How long a key is good that is to last ``asked`` seconds; as long as any if nobody says.
+    """The lifetime of a key that is to last ``asked`` seconds; the longest one allowed if None.
 
     Raises :class:`InvalidError` for more than ``longest``.
     """

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from app.identity.grant_types import offer_grants
 from app.oauth2.grant import Grant
 from app.oauth2.grants import authorization_code, client_credentials, password, refresh_token
-from app.posture import Liberty, permits
+from app.posture import LegacyFeature, permits
 from app.settings import Settings
 
 GRANTS = (
@@ -24,7 +24,7 @@ def supported_grants(settings: Settings) -> Mapping[str, Grant]:
     OAuth 2.1 has no password grant, so the posture ``oauth21`` has none either.
     """
     grants = {grant.grant_type: grant for grant in GRANTS}
-    if not permits(settings.posture, Liberty.PASSWORD_GRANT):
+    if not permits(settings.posture, LegacyFeature.PASSWORD_GRANT):
         del grants["password"]
     elif not settings.strict_password_form:
         grants["password"] = password.LAX  # FastAPI's other form

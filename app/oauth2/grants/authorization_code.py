@@ -23,7 +23,7 @@ from app.tokens.authorizations import (
     record_login_of_code,
 )
 
-REFUSED = "The authorization code is expired, used, invalid or not for this request."
+REFUSED = "The authorization code is invalid, expired, already used, or not for this request."
 
 _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 
@@ -31,7 +31,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9\-._~]{43,128}")
 PARAMETERS = {
     "code": {"type": "string", "description": "For the grant authorization_code."},
     "redirect_uri": {"type": "string", "description": "As in the authorization request."},
-    "code_verifier": {"type": "string", "description": "Behind its code_challenge."},
+    "code_verifier": {"type": "string", "description": "The verifier for the code_challenge."},
 }
 
 

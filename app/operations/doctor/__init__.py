@@ -1,4 +1,4 @@
-"""What this deployment leaves open, why that matters, and how to close it."""
+"""What this deployment leaves open, why that matters, and how to fix it."""
 
 from collections.abc import Sequence
 

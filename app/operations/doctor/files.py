@@ -24,7 +24,7 @@ def examine_files(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             Severity.WARNING,
             "database-readable",
-            f"other users of this machine may open {', '.join(open_ones)}",
-            "Who reads the database has every hash in it, and guesses the passwords.",
-            "chmod 600, for each of them; new ones are made so.",
+            f"other users of this machine can open {', '.join(open_ones)}",
+            "Anyone who reads the database has every hash in it, and can guess the passwords.",
+            "Run chmod 600 on each of them; new files are created that way.",
         )

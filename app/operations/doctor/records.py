@@ -11,7 +11,7 @@ from app.database.paging import every
 from app.management.clients import ClientRecord, list_clients
 from app.models import ClientSecret, Login, SigningKey, User, UserScope
 from app.operations.demo import demo_is_present
-from app.posture import Finding, Liberty, Severity, permits
+from app.posture import Finding, LegacyFeature, Severity, permits
 from app.security.peppers import PEPPERED
 from app.server import Server
 from app.settings import Settings
@@ -35,8 +35,8 @@ async def examine_records(server: Server) -> AsyncIterator[Finding]:
                 Severity.UNSAFE,
                 "demo-data",
                 "the demo data is in the database",
-                "Its passwords and secrets are printed in the documents.",
-                "Delete its users and clients.",
+                "Its passwords and secrets are published in the documentation.",
+                "Delete the demo users and clients.",
             )
         for examine in (_clients, _administrators, _hashes):
             async for finding in examine(connection, server):
@@ -63,47 +63,48 @@ async def _clients(connection: AsyncConnection, server: Server) -> AsyncIterator
 
 def _client(client: ClientRecord, use: PasswordGrantUse, settings: Settings) -> Iterator[Finding]:
     name = client.client_id
-    if "password" in client.grant_types and permits(settings.posture, Liberty.PASSWORD_GRANT):
+    if "password" in client.grant_types and permits(settings.posture, LegacyFeature.PASSWORD_GRANT):
         yield Finding(
             Severity.WARNING,
             "password-grant",
-            f"the client {name} has the password grant; it {_told(use)}",
-            "It sees the passwords of its users (RFC 9700, section 2.4: must not be used).",
-            f"Move it to the code grant, then `latchkey clients update {name}` with the grants "
-            "that it still needs; LATCHKEY_POSTURE=oauth21 refuses this one to all.",
+            f"the client {name} has the password grant and {_told(use)}",
+            "It sees its users' passwords (RFC 9700, section 2.4: must not be used).",
+            f"Move it to the code grant, then run `latchkey clients update {name}` with the grants "
+            "it still needs; LATCHKEY_POSTURE=oauth21 refuses this grant to every client.",
         )
     optional = "authorization_code" in client.grant_types and not client.require_pkce
-    if optional and permits(settings.posture, Liberty.CODE_WITHOUT_PKCE):
+    if optional and permits(settings.posture, LegacyFeature.CODE_WITHOUT_PKCE):
         yield Finding(
             Severity.WARNING,
             "no-pkce",
-            f"the client {name} may leave PKCE out",
-            "Then a stolen code is not bound to who asked for it (RFC 9700, section 2.1.1).",
-            f"Let it send a code_challenge, then `latchkey clients update {name} --pkce`.",
+            f"the client {name} may omit PKCE",
+            "A stolen code is then not bound to whoever requested it (RFC 9700, section 2.1.1).",
+            f"Make it send a code_challenge, then run `latchkey clients update {name} --pkce`.",
         )
     management = sorted(set(MANAGEMENT) & set(client.scopes))
     if "client_credentials" in client.grant_types and management:
         yield Finding(
             Severity.WARNING,
             "client-administrator",
-            f"the client {name} may use {', '.join(management)} by itself",
-            "Whoever has its secret is an administrator, and the audit trail names no person.",
-            f"`latchkey clients update {name}` with the scopes that it needs, or with the code "
-            "grant, for a person to use it.",
+            f"the client {name} may use {', '.join(management)} without a user",
+            "Anyone with its secret is an administrator, and the audit trail names no person.",
+            f"Run `latchkey clients update {name}` with only the scopes it needs, or with the code "
+            "grant, so that a person uses it.",
         )
     if client.introspect == "any":
         yield Finding(
             Severity.NOTE,
             "introspect-any",
             f"the client {name} may introspect every access token",
-            "Whoever has its secret learns whose a token is, and what it permits.",
-            f"If it is no resource server: `latchkey clients update {name} --introspect own`.",
+            "Anyone with its secret can learn who a token belongs to, and what it permits.",
+            "Unless it is a resource server, run "
+            f"`latchkey clients update {name} --introspect own`.",
         )
 
 
 def _told(use: PasswordGrantUse) -> str:
     if use.last_used_at is None:
-        return "never used it"
+        return "has never used it"
     return f"last used it on {use.last_used_at:%Y-%m-%d}, {use.recent_uses} times in 30 days"
 
 
@@ -117,17 +118,17 @@ async def _administrators(connection: AsyncConnection, server: Server) -> AsyncI
         yield Finding(
             Severity.NOTE,
             "no-administrator",
-            "nobody has a scope to manage users, clients or scopes",
-            "Whoever is locked out depends on somebody with a shell on the server.",
-            "`latchkey users set-scopes NAME --scope users:read --scope users:write` and the like.",
+            "no one has a scope to manage users, clients or scopes",
+            "Anyone who is locked out needs help from someone with a shell on the server.",
+            "For example, run `latchkey users add-scope NAME users:read users:write`.",
         )
     elif count > MANY_ADMINISTRATORS:
         yield Finding(
             Severity.WARNING,
             "many-administrators",
             f"{count} users may manage users, clients or scopes",
-            "The weakest of their passwords protects everything.",
-            "`latchkey users set-scopes` for those who need it no longer.",
+            "Everything is only as safe as the weakest of their passwords.",
+            "Run `latchkey users remove-scope` for those who no longer need it.",
         )
 
 
@@ -140,9 +141,9 @@ async def _hashes(connection: AsyncConnection, server: Server) -> AsyncIterator[
         yield Finding(
             Severity.WARNING,
             "pepper-missing",
-            f"{lost} users cannot log in: LATCHKEY_PASSWORD_PEPPER lacks theirs",
-            "Their passwords were hashed with a pepper that is not there.",
-            "Add it behind the newest, with a comma, or set new passwords.",
+            f"{lost} users cannot log in: their pepper is not in LATCHKEY_PASSWORD_PEPPER",
+            "Their passwords were hashed with a pepper that is missing.",
+            "Add it after the newest, separated by a comma, or set new passwords.",
         )
     imported = await _count_imported(connection)
     if imported:
@@ -152,9 +153,9 @@ async def _hashes(connection: AsyncConnection, server: Server) -> AsyncIterator[
             "imported-hashes",
             f"{sum(imported.values())} users have not logged in since their hash was imported "
             f"({kinds})",
-            "It is weaker than the ones that are made here, and every failed login, whoever it is "
-            "about, takes a hash of each of these kinds.",
-            "Set a new password for those who matter, or delete who will not come back.",
+            "It is weaker than the hashes made here, and every failed login, for any user name, "
+            "costs a hash of each of these kinds.",
+            "Set a new password for those who matter; delete those who will not come back.",
         )
     unpeppered = await _count_users(connection, hashed, ~begins(PEPPERED)) if known else 0
     if unpeppered:
@@ -162,8 +163,8 @@ async def _hashes(connection: AsyncConnection, server: Server) -> AsyncIterator[
             Severity.NOTE,
             "hashes-without-pepper",
             f"the hashes of {unpeppered} users have no pepper",
-            "They have not logged in since there is one.",
-            "It is added at their next login.",
+            "They have not logged in since one was set.",
+            "Nothing to do: it is added at their next login.",
         )
 
 
@@ -191,9 +192,9 @@ async def _secrets(connection: AsyncConnection, now: datetime) -> AsyncIterator[
         yield Finding(
             Severity.WARNING,
             "client-secret-old",
-            f"the secret of the client {client_id} is of {created_at:%Y-%m-%d}",
-            "The longer it is in use, the more people and backups have it.",
-            f"`latchkey clients rotate-secret {client_id}`; the old one stays good for a week.",
+            f"the secret of the client {client_id} dates from {created_at:%Y-%m-%d}",
+            "The longer a secret is in use, the more people and backups have it.",
+            f"Run `latchkey clients rotate-secret {client_id}`; the old one works for a week.",
         )
     rotating = (
         select(ClientSecret.client_id, ClientSecret.expires_at)
@@ -205,8 +206,8 @@ async def _secrets(connection: AsyncConnection, now: datetime) -> AsyncIterator[
             Severity.NOTE,
             "client-secret-rotating",
             f"the client {client_id} has two secrets until {until:%Y-%m-%d %H:%M} UTC",
-            "The old one is still good.",
-            f"If it has leaked: `latchkey clients rotate-secret {client_id} --overlap 0`.",
+            "The old one is still valid.",
+            f"If it has leaked, run `latchkey clients rotate-secret {client_id} --overlap 0`.",
         )
 
 
@@ -223,9 +224,9 @@ async def _signing_keys(connection: AsyncConnection, now: datetime) -> AsyncIter
         yield Finding(
             Severity.WARNING,
             "signing-key-old",
-            f"the newest {alg} key signs since {since:%Y-%m-%d}",
-            "Whoever has copied it signs tokens until it is retired.",
-            "`latchkey keys rotate`, every few months; nothing has to be restarted.",
+            f"the newest {alg} key has been signing since {since:%Y-%m-%d}",
+            "Anyone who has copied it can sign tokens until it is retired.",
+            "Run `latchkey keys rotate` every few months; no restart is needed.",
         )
 
 
@@ -236,6 +237,6 @@ async def _expired(connection: AsyncConnection, now: datetime) -> AsyncIterator[
             Severity.NOTE,
             "not-purged",
             "there are logins that expired more than a week ago",
-            "They tell who was logged in from where, longer than anybody needs.",
-            "Run `latchkey purge` daily, from cron.",
+            "They record who logged in from where, for longer than anyone needs.",
+            "Run `latchkey purge` daily, for example from cron.",
         )

@@ -50,15 +50,15 @@ def _deployment(settings: Settings) -> Iterator[Finding]:
             Severity.UNSAFE,
             "environment",
             "LATCHKEY_ENVIRONMENT is development",
-            "It permits demo data, the built-in secret and http issuers.",
-            "Unset it, or set production.",
+            "It allows demo data, the built-in secret and http issuers.",
+            "Unset it, or set it to production.",
         )
     if settings.allow_demo_on_network:
         yield Finding(
             Severity.UNSAFE,
             "demo-on-network",
             "LATCHKEY_ALLOW_DEMO_ON_NETWORK is true",
-            "Whoever reaches the server may log in with the passwords of the documents.",
+            "Anyone who can reach the server can log in with the documented passwords.",
             "Unset it.",
         )
     if settings.database_url.startswith("sqlite:"):
@@ -66,40 +66,40 @@ def _deployment(settings: Settings) -> Iterator[Finding]:
             Severity.NOTE,
             "sqlite",
             "the database is SQLite",
-            "One process writes at a time, and all of them run on the machine that has the file.",
-            "For many logins or several machines: LATCHKEY_DATABASE_URL=postgresql://…",
+            "One process writes at a time, and all of them must run on the machine with the file.",
+            "For many logins or several machines, set LATCHKEY_DATABASE_URL=postgresql://…",
         )
     if PUBLISHED_SECRET_KEYS.intersection(settings.secret_keys):
         yield Finding(
             Severity.UNSAFE,
             "secret-key-published",
-            "LATCHKEY_SECRET_KEY holds a key that is printed in documents",
-            "With it anybody decrypts the signing keys of a stolen database.",
-            "Put 32 random bytes in front of it, restart, take it away, restart.",
+            "LATCHKEY_SECRET_KEY holds a key that is published in the documentation",
+            "Anyone can use it to decrypt the signing keys of a stolen database.",
+            "Put 32 random bytes in front of it, restart, remove it, restart.",
         )
     elif any(len(set(key)) < DISTINCT_CHARACTERS for key in settings.secret_keys):
         yield Finding(
             Severity.WARNING,
             "secret-key-weak",
             "LATCHKEY_SECRET_KEY does not look random",
-            "Whoever steals the database may guess it, and then signs tokens.",
-            "Put 32 random bytes in front of it, restart, take it away, restart.",
+            "Anyone who steals the database may guess it, and then sign tokens.",
+            "Put 32 random bytes in front of it, restart, remove it, restart.",
         )
     if len(settings.secret_keys) > 1:
         yield Finding(
             Severity.NOTE,
             "secret-key-rotation",
             f"LATCHKEY_SECRET_KEY has {len(settings.secret_keys)} keys",
-            "An old one that has leaked is still taken for forms and nonces.",
-            "Since the last start everything is encrypted with the first: take the others away.",
+            "An old one that has leaked is still accepted for forms and nonces.",
+            "Since the last start, everything is encrypted with the first: remove the others.",
         )
     if settings.issuer.startswith("http:"):
         yield Finding(
             Severity.UNSAFE,
             "issuer-http",
             "LATCHKEY_ISSUER is an http URL",
-            "Passwords, codes and tokens cross the network in clear (RFC 6749, section 1.6).",
-            "Put a proxy with TLS in front, and name its https URL.",
+            "Passwords, codes and tokens cross the network in plaintext (RFC 6749, section 1.6).",
+            "Put a TLS proxy in front, and set its https URL.",
         )
 
 
@@ -109,37 +109,37 @@ def _lifetimes(settings: Settings) -> Iterator[Finding]:
             "ACCESS_TOKEN_TTL",
             settings.access_token_ttl,
             LONGEST_ACCESS_TOKEN,
-            "Whoever verifies tokens offline trusts a revoked one for that long.",
+            "Anything that verifies tokens offline trusts a revoked one for that long.",
         ),
         (
             "ID_TOKEN_TTL",
             settings.id_token_ttl,
             LONGEST_ID_TOKEN,
-            "A client that is shown an old one takes it for a fresh login for that long.",
+            "A client that is given an old one takes it for a fresh login for that long.",
         ),
         (
             "REFRESH_TOKEN_TTL",
             settings.refresh_token_ttl,
             LONGEST_REFRESH,
-            "A stolen refresh token whose owner never comes back stays good for that long.",
+            "A stolen refresh token whose owner never comes back stays valid for that long.",
         ),
         (
             "SESSION_TTL",
             settings.session_ttl,
             LONGEST_SESSION,
-            "Whoever finds the browser open is logged in for that long.",
+            "Anyone who finds the browser open is logged in for that long.",
         ),
         (
             "AUTHORIZATION_CODE_TTL",
             settings.authorization_code_ttl,
             LONGEST_CODE,
-            "A code that leaks from an address can be tried for that long.",
+            "A code that leaks from a URL can be tried for that long.",
         ),
         (
             "REFRESH_REUSE_GRACE",
             settings.refresh_reuse_grace,
             LONGEST_GRACE,
-            "A stolen refresh token can be used beside its owner's for that long.",
+            "A stolen refresh token can be used alongside its owner's for that long.",
         ),
     ):
         if value > longest:
@@ -155,8 +155,8 @@ def _lifetimes(settings: Settings) -> Iterator[Finding]:
             Severity.NOTE,
             "refresh-reuse-grace",
             f"LATCHKEY_REFRESH_REUSE_GRACE is {settings.refresh_reuse_grace} seconds",
-            "In that time a stolen refresh token can be used once more without being noticed.",
-            "Set 0 when every client stores what it was answered before it goes on.",
+            "In that time, a stolen refresh token can be used once more without being noticed.",
+            "Set 0 once every client stores the response before it continues.",
         )
 
 
@@ -167,9 +167,9 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             Severity.UNSAFE,
             "password-hash-cost",
             f"passwords are hashed with {memory} KiB and {passes} passes",
-            "Whoever steals the database guesses the passwords of its users quickly.",
+            "Anyone who steals the database can guess its users' passwords quickly.",
             "Set LATCHKEY_PASSWORD_HASH_MEMORY_KIB=19456 and LATCHKEY_PASSWORD_HASH_TIME=2; each "
-            "password is hashed anew at its next login.",
+            "password is rehashed at its next login.",
         )
     if settings.password_min_length < RECOMMENDED_LENGTH:
         yield Finding(
@@ -184,7 +184,7 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             Severity.UNSAFE,
             "login-max-failures",
             "LATCHKEY_LOGIN_MAX_FAILURES is 0",
-            "The password of an account may be guessed without end (RFC 6749, section 4.3.2).",
+            "An account's password can be guessed without limit (RFC 6749, section 4.3.2).",
             "Unset it, or set a limit.",
         )
     if not settings.login_max_failures_per_address:
@@ -192,8 +192,8 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             Severity.WARNING,
             "login-max-failures-per-address",
             "LATCHKEY_LOGIN_MAX_FAILURES_PER_ADDRESS is 0",
-            "One address may try a few common passwords at every account, and any number of "
-            "secrets at every client.",
+            "One address can try a few common passwords on every account, and any number of "
+            "secrets on every client.",
             "Unset it, or set a limit.",
         )
     if settings.login_lockout_seconds < SHORTEST_LOCKOUT:
@@ -201,7 +201,7 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             Severity.WARNING,
             "login-lockout-seconds",
             f"LATCHKEY_LOGIN_LOCKOUT_SECONDS is {settings.login_lockout_seconds}",
-            "The wait begins so short that it takes many more guesses until it holds anybody up.",
+            "The first wait is so short that many more guesses fit in before it slows anyone down.",
             f"Set {SHORTEST_LOCKOUT} or more.",
         )
     if set(settings.password_peppers) & set(settings.secret_keys):
@@ -209,8 +209,8 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             Severity.WARNING,
             "pepper-is-secret-key",
             "LATCHKEY_PASSWORD_PEPPER holds a key of LATCHKEY_SECRET_KEY",
-            "Who learns one has both; and whoever rotates the key away takes the passwords along.",
-            "Put 32 other random bytes in front of the pepper; each password is hashed anew at its "
+            "Anyone who learns one has both, and rotating the key out loses the passwords with it.",
+            "Put 32 other random bytes in front of the pepper; each password is rehashed at its "
             "next login.",
         )
 
@@ -223,28 +223,28 @@ def _limits(settings: Settings) -> Iterator[Finding]:
             settings.login_max_failures,
             100,
             1000,
-            "More than 100 guesses at an account are too many (NIST SP 800-63B-4, section 3.2.2).",
+            "More than 100 guesses per account are too many (NIST SP 800-63B-4, section 3.2.2).",
         ),
         (
             "LOGIN_MAX_FAILURES_PER_ADDRESS",
             settings.login_max_failures_per_address,
             1000,
             None,
-            "One address may try a few common passwords at very many accounts.",
+            "One address can try a few common passwords on very many accounts.",
         ),
         (
             "LOGIN_QUEUE",
             settings.login_queue,
             1000,
             100_000,
-            "Logins wait for minutes; whoever sends enough of them keeps everybody else out.",
+            "Logins wait for minutes; anyone who sends enough of them locks everyone else out.",
         ),
         (
             "REQUEST_BODY_LIMIT",
             settings.request_body_limit,
             2**20,
             100 * 2**20,
-            "All of a body is kept in memory, before it is known who sends it.",
+            "The whole body is kept in memory before the sender is known.",
         ),
     ):
         if value > most:
@@ -272,19 +272,19 @@ def _network(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             Severity.NOTE,
             "forwarded-loopback",
-            "only proxies on this machine are believed",
-            "Behind one that runs elsewhere, in another container for example, everybody has its "
+            "only proxies on this machine are trusted",
+            "Behind one that runs elsewhere, such as in another container, everyone has its "
             "address and shares one limit on failed logins.",
-            "Name its address in LATCHKEY_FORWARDED_ALLOW_IPS, unless it is on this machine.",
+            "List its address in LATCHKEY_FORWARDED_ALLOW_IPS, unless it is on this machine.",
         )
     if proxies is None or _reaches_anybody(proxies):
         yield Finding(
             Severity.UNSAFE,
             "forwarded-allow-ips",
             f"LATCHKEY_FORWARDED_ALLOW_IPS is {settings.forwarded_allow_ips}",
-            "Whoever reaches the port says themselves which address they come from, and so evades "
-            "the limits on failed logins.",
-            "Name the addresses of the proxies.",
+            "Anyone who can reach the port can claim any address, and so evade the limits on "
+            "failed logins.",
+            "List the addresses of the proxies.",
         )
     for origin in settings.cors_origins:
         parts = urlsplit(origin)
@@ -293,16 +293,16 @@ def _network(settings: Settings) -> Iterator[Finding]:
                 Severity.WARNING,
                 "cors-http",
                 f"LATCHKEY_CORS_ORIGINS has {origin}",
-                "Whoever is on the network can change that page and read the tokens it gets.",
-                "Serve the application through https, and name that origin.",
+                "Anyone on the network can change that page and read the tokens it gets.",
+                "Serve the application over https, and list that origin.",
             )
     if settings.cors_origins:
         yield Finding(
             Severity.NOTE,
             "cors-origins",
             "browsers may call the token endpoint from " + ", ".join(settings.cors_origins),
-            "Their pages get tokens, and a script that is injected there gets them too.",
-            "Take away what is no longer used.",
+            "Pages there get tokens, and so does a script injected into them.",
+            "Remove origins that are no longer used.",
         )
 
 
@@ -312,22 +312,22 @@ def _routes(settings: Settings) -> Iterator[Finding]:
             Severity.NOTE,
             "docs",
             "LATCHKEY_DOCS is true",
-            "It tells everybody every route, and invites to type passwords there.",
-            "Unset it unless it is meant for those who use the API.",
+            "It shows everyone every route, and invites them to type passwords there.",
+            "Unset it unless it is meant for the users of the API.",
         )
     if settings.metrics:
         yield Finding(
             Severity.NOTE,
             "metrics",
             "LATCHKEY_METRICS is true",
-            "GET /metrics tells whoever asks how many log in and fail, and the ids of clients.",
-            "Let the proxy refuse /metrics from outside.",
+            "GET /metrics tells anyone who asks how many logins succeed and fail, and client ids.",
+            "Make the proxy block /metrics from outside.",
         )
     if settings.default_client_id:
         yield Finding(
             Severity.NOTE,
             "default-client-id",
-            f"requests that name no client count as {settings.default_client_id}",
+            f"requests that name no client are attributed to {settings.default_client_id}",
             "The audit trail cannot tell which application sent them.",
-            "Unset LATCHKEY_DEFAULT_CLIENT_ID when every application names itself.",
+            "Unset LATCHKEY_DEFAULT_CLIENT_ID once every application names itself.",
         )

@@ -133,7 +133,7 @@ def test_the_table_shows_the_key_and_says_that_it_is_for_once(latchkey: Latchkey
     result = latchkey("api-keys", "create", "alice")
     assert result.exit_code == 0
     assert re.search(r"lk_[A-Za-z0-9_-]{43}\b", result.stdout)
-    assert "The key is shown this once." in result.stdout
+    assert "The key is shown only once." in result.stdout
 
 
 @pytest.mark.parametrize(

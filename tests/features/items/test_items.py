@@ -583,7 +583,7 @@ async def test_an_unknown_address_is_a_problem(
         "type": "about:blank",
         "title": "Not Found",
         "status": 404,
-        "detail": "There is nothing at this address.",
+        "detail": "There is no resource at this address.",
     }
 
 
@@ -606,7 +606,7 @@ async def test_a_method_that_is_not_there_is_a_problem_that_names_the_others(
         "type": "about:blank",
         "title": "Method Not Allowed",
         "status": 405,
-        "detail": "This address does not answer this method.",
+        "detail": "This method is not allowed at this address.",
     }
     assert set(response.headers["allow"].split(", ")) == allowed
 

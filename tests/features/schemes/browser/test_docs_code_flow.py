@@ -86,7 +86,7 @@ def visit(browser: Browser, live: str) -> Generator[Visit]:
             dialog.locator("button.authorize").click()
         popup = Popup(opened.value)
         popup.log_in()
-        popup.press("Do not allow")
+        popup.press("Deny")
         refusal = dialog.locator(".errors").inner_text()
         with page.expect_popup() as opened:
             dialog.locator("button.authorize").click()
