@@ -38,6 +38,7 @@ class ScopeRefusedError(InvalidError):
     def __init__(self, detail: str, line: str, field: str = "scopes") -> None:
         """``detail`` is for an answer, ``line`` names the scope."""
         super().__init__(detail, field)
+        self.args = (line,)
         self._line = line
 
     @property
