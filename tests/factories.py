@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 from sqlalchemy import update
 
+from app.identity.definition import validated
 from app.identity.profile import NewUser
 from app.identity.registration import Registration, create_client
 from app.identity.users import create_user
@@ -92,15 +93,15 @@ async def add_client(
     if default_scopes is None:
         by_itself = tuple(grant_types) == ("client_credentials",)
         default_scopes = ("items:read",) if by_itself else ("profile",)
-    registration = Registration(
-        name=client_id,
-        client_id=client_id,
-        public=is_public,
-        grant_types=grant_types,
-        scopes=scopes,
-        default_scopes=default_scopes,
-        **more,
-    )
+    values = {
+        "name": client_id,
+        "client_id": client_id,
+        "public": is_public,
+        "grant_types": grant_types,
+        "scopes": scopes,
+        "default_scopes": default_scopes,
+    }
+    registration = validated(Registration, values | more)
     async with server.database.transaction() as connection:
         _, secret = await create_client(
             connection, registration, server.clock.now(), every_scope=every_scope

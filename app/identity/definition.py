@@ -45,7 +45,7 @@ def validated(model: type[Model], values: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as invalid:
-        raise InvalidFieldsError(invalid.errors(include_url=False)) from None
+        raise InvalidFieldsError(invalid.errors(include_input=False, include_url=False)) from None
 
 
 def partial(model: type[Model]) -> type[Model]:

@@ -36,6 +36,7 @@ class ScopeRefusedError(InvalidError):
     def __init__(self, *, told: str, line: str, field: str = "scopes") -> None:
         """``told`` is for an answer, ``line`` names the scope."""
         super().__init__(told=told, field=field)
+        self.args = (line,)
         self._line = line
 
     @property

@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from app.errors import InvalidError
+from app.errors import InvalidFieldsError
 from app.identity.clients import find_client
 from app.identity.scopes import SPEAK_OF_A_USER
 from app.models import Login, RefreshToken
@@ -30,8 +30,8 @@ from tests.oauth2.lifecycle import (
 )
 from tests.sample import PATH, add_sample
 
-NOT_ALLOWED = "A requested scope is unknown or not allowed for this client."
-NO_DEFAULT = "The scope parameter is required: this client has no default scope."
+NOT_ALLOWED = "A requested scope is unknown or not allowed to this client."
+NO_DEFAULT = "Ask for a scope: this client has no default."
 
 
 @pytest.fixture(autouse=True)
@@ -194,10 +194,10 @@ async def test_a_client_without_a_default_of_its_own_must_ask(
 
 
 async def test_a_public_client_cannot_be_registered_for_the_grant(server: Server) -> None:
-    with pytest.raises(InvalidError) as refused:
+    with pytest.raises(InvalidFieldsError) as refused:
         await add_client(server, is_public=True, grant_types=("client_credentials",))
-    assert refused.value.told == (
-        "client_credentials is only for confidential clients (RFC 6749, section 4.4)"
+    assert refused.value.line == (
+        "client_credentials is for confidential clients (RFC 6749, section 4.4)"
     )
 
 
@@ -290,9 +290,9 @@ async def test_the_token_of_a_client_with_a_users_name_does_not_open_that_users_
 async def test_a_client_id_that_is_the_id_of_a_user_cannot_be_registered(
     server: Server, alice: TestUser, write: Callable[[uuid.UUID], str]
 ) -> None:
-    with pytest.raises(InvalidError) as refused:
+    with pytest.raises(InvalidFieldsError) as refused:
         await add_service(server, write(alice.id))
-    assert refused.value.told == "a client id cannot have the form of a user id"
+    assert refused.value.line == "a client id does not have the form of a user's id"
     async with server.database.read() as connection:
         assert await find_client(connection, write(alice.id)) is None
 
