@@ -42,20 +42,20 @@ class Severity(StrEnum):
     """How much it matters in production; the worst comes first."""
 
     UNSAFE = "unsafe"
-    """Nobody should serve like this."""
+    """Not safe to serve with."""
     WARNING = "warning"
-    """It may be meant; then somebody should know why."""
+    """It may be intended; then someone should know why."""
     NOTE = "note"
     """Good to know."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is open, in words for an operator. Never holds a secret."""
+    """A weakness, described for an operator. Never holds a secret."""
 
     severity: Severity
     check: str
-    """A word by which scripts know it."""
+    """An identifier for scripts."""
     found: str
     why: str
     fix: str

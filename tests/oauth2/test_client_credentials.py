@@ -30,8 +30,8 @@ from tests.oauth2.lifecycle import (
 )
 from tests.sample import PATH, add_sample
 
-NOT_ALLOWED = "A requested scope is unknown or not allowed to this client."
-NO_DEFAULT = "Ask for a scope: this client has no default."
+NOT_ALLOWED = "A requested scope is unknown or not allowed for this client."
+NO_DEFAULT = "The scope parameter is required: this client has no default scope."
 
 
 @pytest.fixture(autouse=True)
@@ -197,7 +197,7 @@ async def test_a_public_client_cannot_be_registered_for_the_grant(server: Server
     with pytest.raises(InvalidFieldsError) as refused:
         await add_client(server, is_public=True, grant_types=("client_credentials",))
     assert refused.value.line == (
-        "client_credentials is for confidential clients (RFC 6749, section 4.4)"
+        "client_credentials is only for confidential clients (RFC 6749, section 4.4)"
     )
 
 
@@ -292,7 +292,7 @@ async def test_a_client_id_that_is_the_id_of_a_user_cannot_be_registered(
 ) -> None:
     with pytest.raises(InvalidFieldsError) as refused:
         await add_service(server, write(alice.id))
-    assert refused.value.line == "a client id does not have the form of a user's id"
+    assert refused.value.line == "a client id cannot have the form of a user id"
     async with server.database.read() as connection:
         assert await find_client(connection, write(alice.id)) is None
 

@@ -54,8 +54,8 @@ async def _examine(
             Severity.NOTE,
             "api-keys-without-end",
             f"{count} API keys never expire",
-            "They are from before keys had an end. One that was forgotten somewhere stays good.",
-            "`latchkey api-keys create`, which makes one that ends, and `revoke` in place of it.",
+            "They predate expiry of API keys. A forgotten one stays valid.",
+            "Replace each with `latchkey api-keys create`, whose keys expire, then `revoke` it.",
         )
 
 

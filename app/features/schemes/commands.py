@@ -23,16 +23,19 @@ cli = typer.Typer()
 @server_command(cli, "set-digest")
 async def set_digest(
     server: Server,
-    username: Annotated[str, typer.Argument(help="Compared without regard to case.")],
+    username: Annotated[str, typer.Argument(help="Case-insensitive.")],
     password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="From stdin; on a terminal it is asked for.")
+        bool,
+        typer.Option(
+            "--password-stdin", help="Read it from stdin, or prompt for it on a terminal."
+        ),
     ] = False,
-    remove: Annotated[bool, typer.Option("--remove", help="Take the credential away.")] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove the credential.")] = False,
 ) -> Noted:
-    """Make or remove the HTTP Digest credential of a user.
+    """Create or remove a user's HTTP Digest credential.
 
-    Its password must not be the login password. Unless it is given it is generated and
-    shown once. The credential holds for LATCHKEY_REALM, and for no other realm.
+    Its password must differ from the login password. Without --password-stdin, it is generated
+    and shown once. The credential is valid only for the realm in LATCHKEY_REALM.
     """
     given = read_secret("Password") if password_stdin else None
     password = generate_secret() if given is None else given
@@ -67,4 +70,4 @@ async def set_digest(
     record = {"username": account.username, "digest": True, "realm": realm}
     if given is not None:
         return Noted(record, "")
-    return Noted({**record, "password": password}, "The password is shown this once.")
+    return Noted({**record, "password": password}, "The password is shown only once.")

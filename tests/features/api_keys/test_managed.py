@@ -109,7 +109,7 @@ async def test_a_scope_that_a_key_has_is_not_deleted(
     await give_key(server, somebody, "reports")
     await take_from_user(server, somebody, "reports")
     response = await http.delete("/scopes/reports", headers=as_admin)
-    assert_refused(response, 409, "API keys have the scope reports: take it from them first")
+    assert_refused(response, 409, "API keys have the scope reports: remove it from them first")
 
 
 async def test_the_doctor_finds_keys_that_never_end(server: Server, alice: TestUser) -> None:

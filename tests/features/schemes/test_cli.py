@@ -75,7 +75,7 @@ def test_the_table_shows_a_generated_password_and_says_that_it_is_for_once(
     result = latchkey("users", "set-digest", "alice")
     assert result.exit_code == 0
     assert re.search(r"password.*[A-Za-z0-9_-]{43}", result.stdout)
-    assert "The password is shown this once." in result.stdout
+    assert "The password is shown only once." in result.stdout
 
 
 def test_the_table_does_not_show_a_given_password(latchkey: Latchkey) -> None:
@@ -108,9 +108,9 @@ def test_the_login_password_is_refused(latchkey: Latchkey) -> None:
 @pytest.mark.parametrize(
     ("password", "reason"),
     [
-        pytest.param("short", "a password has at least 15 characters", id="short"),
-        pytest.param("", "a password has at least 15 characters", id="empty"),
-        pytest.param("x" * 1025, "a password has at most 1024 characters", id="long"),
+        pytest.param("short", "a password must have at least 15 characters", id="short"),
+        pytest.param("", "a password must have at least 15 characters", id="empty"),
+        pytest.param("x" * 1025, "a password can have at most 1024 characters", id="long"),
         pytest.param("nul\x00" * 5, "a password cannot contain the NUL character", id="nul"),
     ],
 )
