@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from app.features.api_keys.model import ApiKey
 from app.models import User
-from tests.live.test_authority_races import ROUNDS, Person, Race, _look_up, in_flight, race
+from tests.live.test_authority_races import ROUNDS, Person, Race, _look_up, in_flight, race, servers
 
-__all__ = ["race"]
+__all__ = ["race", "servers"]
 
 
 async def test_a_disabled_user_makes_no_api_key_with_a_request_in_flight(race: Race) -> None:
