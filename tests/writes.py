@@ -39,6 +39,7 @@ class Scene:
             "username": self.actor.username,
             "password": self.actor.password,
             "client_id": self.console.client_id,
+            "scope": "profile items:read",
         }
         return await self.http.post(path, data=form)
 

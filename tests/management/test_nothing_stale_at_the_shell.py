@@ -109,7 +109,9 @@ CASES: Mapping[str, Case] = {
     ),
     "scopes update": Case("reports --description Read", delete_reports, "There is no such scope."),
     "scopes delete": Case("reports", delete_reports, "There is no such scope."),
-    "keys rotate": Case("", rotate, "waits for its time already"),
+    "keys rotate": Case(
+        "", rotate, "is already pending: `keys rotate --now` makes it sign at once"
+    ),
     "keys retire": Case("{newest}", retire_the_new_one, "there is no published key {newest}"),
     "keys import": Case("{pem}", import_it, "already exists"),
     "import": Case("-", delete_reports, "users.0 'eve': there is no scope 'reports'"),

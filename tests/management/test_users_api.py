@@ -674,8 +674,9 @@ async def test_an_address_that_is_none_changes_nothing(
 
 
 async def test_a_scope_that_is_taken_away_stops_at_once(
-    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], alice: TestUser
+    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
 ) -> None:
+    alice = await add_user(server, scopes=["profile", "account"])
     as_alice = await token_of(server, alice, "profile", "account")
     sessions = "/users/me/sessions"
     assert (await http.get(sessions, headers=as_alice)).status_code == 200

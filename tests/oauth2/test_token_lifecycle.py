@@ -34,6 +34,7 @@ from app.oauth2.grants import authorization_code as code_grant
 from app.oauth2.grants import refresh_token as refresh_grant
 from app.oauth2.tokens import begin_login
 from app.server import Server
+from app.tokens import refresh_tokens
 from app.tokens.key_rotation import list_keys, retire_key, rotate_key
 from app.tokens.refresh_tokens import find_refresh_token, rotate
 from tests import databases
@@ -313,7 +314,10 @@ class TokenLifecycle(RuleBasedStateMachine):
         if application is self.service and disabled:
             application = self.shop
         self.run(self._change_client(application.client_id, {"disabled": disabled}))
-        application.enabled = not disabled
+        if disabled:
+            self.model.client_disabled(application)
+        else:
+            application.enabled = True
         self.pass_time(2)
 
     async def _change_client(self, client_id: str, changes: Changes) -> None:
@@ -448,7 +452,7 @@ async def begin_without_an_end(*arguments: Any, ends_by: object, **more: Any) ->
             {"end_login": end_nothing, "revoke_token": end_nothing},
             id="revocation of access tokens removed",
         ),
-        pytest.param(refresh_grant, {"rotate": rotate_for_anybody}, id="client binding removed"),
+        pytest.param(refresh_tokens, {"rotate": rotate_for_anybody}, id="client binding removed"),
         pytest.param(
             code_grant, {"begin_login": begin_without_an_end}, id="end of the session ignored"
         ),

@@ -198,6 +198,14 @@ class Model:
         for visit in self.visits:
             visit.ended = True
 
+    def client_disabled(self, client: Application) -> None:
+        """What was issued to it is lost for good."""
+        client.enabled = False
+        for login in self.logins:
+            login.ended = login.ended or login.owner is client
+        for token in self.access_tokens:
+            token.revoked = token.revoked or token.owner is client
+
     def rotated(self, kid: str, others_until: datetime) -> None:
         """A key was added, and takes over: the others go when their last token is over."""
         for other, until in self.keys.items():

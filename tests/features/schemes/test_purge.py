@@ -25,7 +25,7 @@ async def test_the_count_of_a_nonce_stays_longer_than_the_nonce_could_be_accepte
     expires_at = clock.now() + timedelta(seconds=NONCE)
     assert await count_nonce(server.database, "a nonce", 1, expires_at)
     changed = server.settings.model_copy(update={"digest_nonce_ttl": lifetime})
-    today = Server(changed, clock)
+    today = Server(changed, clock, server.features)
     try:
         clock.advance(kept)
         assert await purged(today) == {}
