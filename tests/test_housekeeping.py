@@ -16,7 +16,7 @@ from tests.assertions import assert_oauth2_error
 from tests.clock import TestClock
 from tests.conftest import make_settings
 from tests.factories import TestClient, TestUser, log_in
-from tests.oauth2.forger import assert_accepted
+from tests.oauth2.forger import assert_accepted, get_me
 from tests.oauth2.lifecycle import (
     INACTIVE,
     add_refreshing,
@@ -129,15 +129,17 @@ async def test_a_live_login_and_its_tokens_stay(
     assert_oauth2_error(await refresh(http, shop, over["refresh_token"]), "invalid_grant")
 
 
-async def test_an_access_token_from_the_last_second_of_its_family_is_not_cut_short(
+async def test_an_access_token_from_the_last_second_of_its_family_says_that_it_ends_with_it(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient, clock: TestClock
 ) -> None:
     first = await log_in(http, alice, shop, "profile")
     clock.advance(FAMILY - 1)
     last = await refreshed(http, shop, first["refresh_token"])
-    clock.advance(ACCESS - 1)
+    assert last["expires_in"] == 1
     assert await purged(server) == {}
     await assert_accepted(http, last["access_token"])
+    clock.advance(1)
+    assert (await get_me(http, last["access_token"])).status_code == 401
 
 
 async def test_a_used_refresh_token_is_known_as_used_while_its_family_lives(

@@ -207,7 +207,8 @@ def test_a_scope_added_while_the_server_runs_is_offered_within_two_seconds(
         await database.close()
 
     assert name not in offered_scopes(docs.open_dialog())
-    asyncio.run(add())
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(add())).result()
     deadline = time.monotonic() + PROPAGATION
     offered: Mapping[str, str] = {}
     while name not in offered:
