@@ -29,7 +29,7 @@ PASSWORD_FLOW = "OAuth2PasswordBearer (OAuth2, password)"
 
 REFUSED_TOKEN = (
     'Bearer realm="latchkey",error="invalid_token",'
-    'error_description="The access token is expired,revoked,malformed or invalid."'
+    'error_description="The access token is expired,revoked,malformed,or otherwise invalid."'
 )
 """A challenge as Swagger UI shows it: without the space behind each comma."""
 

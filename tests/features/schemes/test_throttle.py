@@ -13,6 +13,7 @@ from app.server import Server
 from app.settings import Settings
 from tests.assertions import assert_problem
 from tests.clock import TestClock
+from tests.conftest import _shared, alice, app, clock, http, server, web
 from tests.factories import TestClient, TestUser
 from tests.test_throttle import (
     LIMIT,
@@ -26,6 +27,9 @@ from tests.test_throttle import (
     log_in,
     throttled,
 )
+
+# Each test has a database of its own, unlike those of the samples beside it.
+__all__ = ["_shared", "alice", "app", "clock", "http", "server", "web"]
 
 
 @pytest.fixture
