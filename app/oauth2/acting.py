@@ -9,10 +9,10 @@ A route that has to hash a password first must not keep a transaction waiting fo
 """
 
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.security import SecurityScopes
@@ -136,8 +136,10 @@ async def acting_manager(
     return await act_as_manager(transaction, server, token, scopes, origin_of(request))
 
 
-UserLater = Callable[[], AbstractAsyncContextManager[ActingUser]]
-ManagerLater = Callable[[], AbstractAsyncContextManager[Actor]]
+Acting = TypeVar("Acting", bound=Actor)
+Later = Callable[[], AbstractAsyncContextManager[Acting]]
+UserLater = Later[ActingUser]
+ManagerLater = Later[Actor]
 
 
 async def acting_user_later(
@@ -148,15 +150,7 @@ async def acting_user_later(
     _user: Annotated[CurrentUser, Depends(current_user)],
 ) -> UserLater:
     """What begins the transaction of :func:`acting_user`, when there is something to write."""
-
-    @asynccontextmanager
-    async def begin() -> AsyncGenerator[ActingUser]:
-        async with server.database.transaction() as connection:
-            yield await act_as_user(
-                connection, server, token, security_scopes.scopes, origin_of(request)
-            )
-
-    return begin
+    return _later(act_as_user, server, token, security_scopes.scopes, origin_of(request))
 
 
 async def acting_manager_later(
@@ -167,12 +161,19 @@ async def acting_manager_later(
     _principal: Annotated[Principal, Depends(current_principal)],
 ) -> ManagerLater:
     """What begins the transaction of :func:`acting_manager`, when there is something to write."""
+    return _later(act_as_manager, server, token, security_scopes.scopes, origin_of(request))
 
+
+def _later(
+    act: Callable[[AsyncConnection, Server, AccessToken, Sequence[str], Origin], Awaitable[Acting]],
+    server: Server,
+    token: AccessToken,
+    scopes: Sequence[str],
+    origin: Origin,
+) -> Later[Acting]:
     @asynccontextmanager
-    async def begin() -> AsyncGenerator[Actor]:
+    async def begin() -> AsyncGenerator[Acting]:
         async with server.database.transaction() as connection:
-            yield await act_as_manager(
-                connection, server, token, security_scopes.scopes, origin_of(request)
-            )
+            yield await act(connection, server, token, scopes, origin)
 
     return begin
