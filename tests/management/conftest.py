@@ -1,26 +1,24 @@
 """One application on SQLite for each module, and users and clients of its own for each test."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 from functools import cache
 from pathlib import Path
 
-import httpx2
 import pytest
-from fastapi import FastAPI
 
-from app.main import create_app
 from app.security.jwt import generate_private_key
 from app.server import Server
 from app.settings import Settings
 from app.tokens import key_rotation
 from tests import databases
-from tests.clock import TestClock
 from tests.conftest import make_settings
 from tests.databases import Backend
 from tests.factories import SCOPES, TestClient, TestUser, add_user
 from tests.management.operators import EVERY_SCOPE, add_console, add_somebody, token_of
 from tests.management.shell import Shell
-from tests.started import started
+from tests.started import app, clock, http, server
+
+__all__ = ["app", "clock", "http", "server"]
 
 _made_once = cache(generate_private_key)
 
@@ -40,32 +38,10 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
 
 
 @pytest.fixture(scope="module")
-def clock() -> TestClock:
-    return TestClock()
-
-
-@pytest.fixture(scope="module")
 def settings(sqlite: Backend) -> Generator[Settings]:
     url = sqlite.migrated()
     yield make_settings(database_url=url)
     sqlite.drop(url)
-
-
-@pytest.fixture(scope="module")
-def app(settings: Settings, clock: TestClock) -> FastAPI:
-    return create_app(settings, clock)
-
-
-@pytest.fixture(scope="module")
-async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with started(app) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def server(app: FastAPI, http: httpx2.AsyncClient) -> Server:
-    found: Server = app.state.server
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -2,26 +2,20 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Generator
 from datetime import datetime
 from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import delete, insert, select, text
 
 from app.identity.clients import hold_client
 from app.identity.scopes import list_scopes
 from app.identity.users import hold_user
-from app.main import create_app
 from app.models import ClientScope, Login, Scope, UserScope
 from app.server import Server
-from app.settings import Settings
 from tests.assertions import assert_problem
 from tests.clock import TestClock
-from tests.conftest import make_settings
-from tests.databases import Backend
 from tests.factories import TestClient, TestUser, add_user, log_in
 from tests.management.operators import (
     EVERY_SCOPE,
@@ -40,38 +34,11 @@ from tests.oauth2.lifecycle import (
     login_of,
     refreshed,
 )
-from tests.started import started
+from tests.started import app, clock, http, server, settings
+
+__all__ = ["app", "clock", "http", "server", "settings"]
 
 AT_ONCE = 4
-
-
-@pytest.fixture(scope="module")
-def clock() -> TestClock:
-    return TestClock()
-
-
-@pytest.fixture(scope="module")
-def settings(backend: Backend) -> Generator[Settings]:
-    url = backend.migrated()
-    yield make_settings(database_url=url)
-    backend.drop(url)
-
-
-@pytest.fixture(scope="module")
-def app(settings: Settings, clock: TestClock) -> FastAPI:
-    return create_app(settings, clock)
-
-
-@pytest.fixture(scope="module")
-async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with started(app) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def server(app: FastAPI, http: httpx2.AsyncClient) -> Server:
-    found: Server = app.state.server
-    return found
 
 
 @pytest.fixture(scope="module")

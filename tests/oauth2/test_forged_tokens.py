@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncGenerator, Generator
 from typing import Any
 
 import httpx2
@@ -15,15 +14,11 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from fastapi import FastAPI
 
-from app.main import create_app
 from app.security.jwt import InvalidTokenError
 from app.server import Server
 from tests.assertions import assert_bearer_error
-from tests.clock import TestClock
-from tests.conftest import ISSUER, make_settings
-from tests.databases import Backend
+from tests.conftest import ISSUER
 from tests.factories import add_client, add_user
 from tests.oauth2.forger import (
     Forger,
@@ -35,31 +30,14 @@ from tests.oauth2.forger import (
     get_me,
     sign,
 )
-from tests.started import started
+from tests.started import app, clock, http, server, settings
+
+__all__ = ["app", "clock", "http", "server", "settings"]
 
 SKEW = 60
 
 OTHER_EC_KEY = ec.generate_private_key(ec.SECP256R1())
 OTHER_JWK = jwt.get_algorithm_by_name("ES256").to_jwk(OTHER_EC_KEY.public_key(), as_dict=True)
-
-
-@pytest.fixture(scope="module")
-def app(backend: Backend) -> Generator[FastAPI]:
-    url = backend.migrated()
-    yield create_app(make_settings(database_url=url), TestClock())
-    backend.drop(url)
-
-
-@pytest.fixture(scope="module")
-async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with started(app) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def server(app: FastAPI, http: httpx2.AsyncClient) -> Server:
-    found: Server = app.state.server
-    return found
 
 
 @pytest.fixture(scope="module")

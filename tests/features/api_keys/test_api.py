@@ -5,26 +5,24 @@ Each test has users of its own, so all share one application per database.
 
 import re
 import uuid
-from collections.abc import AsyncGenerator, Generator
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from structlog.testing import capture_logs
 
 from app.features.api_keys.service import KeyHolder, find_key_holder
-from app.main import create_app
 from app.server import Server
 from tests.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
 from tests.clock import TestClock
-from tests.conftest import ISSUER, make_settings
-from tests.databases import Backend
+from tests.conftest import ISSUER
 from tests.factories import TestClient, TestUser, add_client, add_user, bearer, log_in
 from tests.pages.flow import dump
-from tests.started import started
+from tests.started import app, clock, http, server, settings
+
+__all__ = ["app", "clock", "http", "server", "settings"]
 
 SCOPES = ("items:read", "items:write", "api-keys:read", "api-keys:write")
 
@@ -34,30 +32,6 @@ ONE_YEAR = 31_536_000
 TEN_YEARS = 315_360_000
 
 Headers = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def clock() -> TestClock:
-    return TestClock()
-
-
-@pytest.fixture(scope="module")
-def app(backend: Backend, clock: TestClock) -> Generator[FastAPI]:
-    url = backend.migrated()
-    yield create_app(make_settings(database_url=url), clock)
-    backend.drop(url)
-
-
-@pytest.fixture(scope="module")
-async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with started(app) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def server(app: FastAPI, http: httpx2.AsyncClient) -> Server:
-    found: Server = app.state.server
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -1,24 +1,24 @@
 """One application on SQLite for each module, and users of its own for each test."""
 
 import uuid
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import Generator
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.main import create_app
 from app.server import Server
 from app.settings import Settings
 from tests import databases
-from tests.clock import TestClock
 from tests.conftest import make_settings
 from tests.databases import Backend
 from tests.factories import TestClient, TestUser, add_client, add_user, log_in
 from tests.features.schemes.own_documents import publish_own_documents
 from tests.oauth2.lifecycle import Tokens, add_service, own_token
 from tests.pages.flow import CodeFlow, add_web_client, open_browser
-from tests.started import started
+from tests.started import app, clock, http, server
+
+__all__ = ["app", "clock", "http", "server"]
 
 SCOPES = ("openid", "profile", "email", "items:read", "items:write")
 
@@ -30,32 +30,10 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
 
 
 @pytest.fixture(scope="module")
-def clock() -> TestClock:
-    return TestClock()
-
-
-@pytest.fixture(scope="module")
 def settings(sqlite: Backend) -> Generator[Settings]:
     url = sqlite.migrated()
     yield make_settings(database_url=url)
     sqlite.drop(url)
-
-
-@pytest.fixture(scope="module")
-def app(settings: Settings, clock: TestClock) -> FastAPI:
-    return create_app(settings, clock)
-
-
-@pytest.fixture(scope="module")
-async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
-    async with started(app) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def server(app: FastAPI, http: httpx2.AsyncClient) -> Server:
-    found: Server = app.state.server
-    return found
 
 
 @pytest.fixture(scope="module")
