@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Update, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import USER_AGENT_MAX_LENGTH, Origin
@@ -134,18 +134,18 @@ _HOLD_USER_OF_LOGIN = holding(
 )
 
 
+def _ending(now: datetime, *which: ColumnElement[bool]) -> Update:
+    """The statement that ends logins, apart from those that have ended."""
+    return update(Login).where(*which, Login.ended_at.is_(None)).values(ended_at=now)
+
+
 async def end_login(connection: AsyncConnection, login_id: uuid.UUID, now: datetime) -> bool:
     """End a login: from the commit on, none of its tokens works anywhere on this server.
 
     False if it was ended before.
     """
     await connection.execute(_HOLD_USER_OF_LOGIN, {"login_id": login_id})
-    ended = await connection.execute(
-        update(Login)
-        .where(Login.id == login_id, Login.ended_at.is_(None))
-        .values(ended_at=now)
-        .returning(Login.id)
-    )
+    ended = await connection.execute(_ending(now, Login.id == login_id).returning(Login.id))
     return ended.one_or_none() is not None
 
 
@@ -154,17 +154,8 @@ async def end_own_login(
 ) -> None:
     """End one of a user's logins. Raises :class:`NotFoundError` if it is not theirs or over."""
     await hold_user(connection, user_id)
-    ended = await connection.execute(
-        update(Login)
-        .where(
-            Login.id == login_id,
-            Login.user_id == user_id,
-            Login.ended_at.is_(None),
-            Login.expires_at > now,
-        )
-        .values(ended_at=now)
-        .returning(Login.id)
-    )
+    own = _ending(now, Login.id == login_id, Login.user_id == user_id, Login.expires_at > now)
+    ended = await connection.execute(own.returning(Login.id))
     if ended.one_or_none() is None:
         raise NotFoundError(told="There is no such login.")
 
@@ -174,11 +165,7 @@ async def end_other_logins(
 ) -> None:
     """End every login of a user but one."""
     await hold_user(connection, user_id)
-    await connection.execute(
-        update(Login)
-        .where(Login.user_id == user_id, Login.id != kept, Login.ended_at.is_(None))
-        .values(ended_at=now)
-    )
+    await connection.execute(_ending(now, Login.user_id == user_id, Login.id != kept))
 
 
 async def find_session_of(connection: AsyncConnection, login_id: uuid.UUID) -> uuid.UUID | None:
@@ -191,15 +178,8 @@ async def end_logins_outside(
 ) -> None:
     """End every login of a user that did not come through this browser session."""
     await hold_user(connection, user_id)
-    await connection.execute(
-        update(Login)
-        .where(
-            Login.user_id == user_id,
-            Login.session_id.is_distinct_from(session_id),
-            Login.ended_at.is_(None),
-        )
-        .values(ended_at=now)
-    )
+    outside = Login.session_id.is_distinct_from(session_id)
+    await connection.execute(_ending(now, Login.user_id == user_id, outside))
 
 
 @dataclass(frozen=True)
