@@ -54,6 +54,7 @@ async def refusing() -> httpx2.AsyncClient:
     for path, route_class in (("/plain", None), ("/api", ApiRoute), ("/oauth2", OAuth2Route)):
         router = APIRouter(route_class=route_class) if route_class else APIRouter()
         router.add_api_route(path, refuse)
+        router.add_api_route(path + "/{number}", refuse)
         app.include_router(router)
     learn_classes(app)
     return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
@@ -112,6 +113,14 @@ async def test_a_protocol_endpoint_tells_a_refused_login_as_an_oauth2_error(
     response = await refusing.get("/oauth2", params={"why": why})
     assert_oauth2_error(response, error, status, description)
     assert response.headers.get("retry-after") == retry_after
+
+
+async def test_a_path_with_a_parameter_has_the_format_of_its_routes_too(
+    refusing: httpx2.AsyncClient,
+) -> None:
+    wrong = {"why": "wrong"}
+    assert_oauth2_error(await refusing.get("/oauth2/7", params=wrong), "invalid_grant", 400)
+    assert_problem(await refusing.get("/api/7", params=wrong), 403)
 
 
 # Where no route is entered

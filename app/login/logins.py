@@ -30,7 +30,7 @@ class HeldParties:
 
 
 # A change of the user waits for this, and so does whoever disables or deletes the client: see
-# client_management.end_client.
+# app.management.clients.
 _HOLD_PARTIES = (
     select(
         User.disabled_at.label("user_disabled_at"),

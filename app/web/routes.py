@@ -6,10 +6,12 @@ The class also applies where no route is entered: to a method that the path does
 body that is too large. So :func:`learn_classes` notes once which class each path has.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import compile_path
 from starlette.types import Scope
 
 from app.errors import (
@@ -100,9 +102,18 @@ def learn_classes(app: FastAPI) -> None:
         for route in iter_route_contexts(app.routes)
         if isinstance(route.original_route, ApiRoute)
     }
+    app.state.route_patterns = [
+        (compile_path(path)[0], route_class)
+        for path, route_class in app.state.route_classes.items()
+        if "{" in path
+    ]
 
 
 def class_at(scope: Scope) -> type[ApiRoute]:
     """The class of the routes at the path of a request."""
-    classes: Mapping[str, type[ApiRoute]] = scope["app"].state.route_classes
-    return classes.get(scope["path"], ApiRoute)
+    state, path = scope["app"].state, scope["path"]
+    classes: Mapping[str, type[ApiRoute]] = state.route_classes
+    if path in classes:
+        return classes[path]
+    patterns: Sequence[tuple[re.Pattern[str], type[ApiRoute]]] = state.route_patterns
+    return next((found for pattern, found in patterns if pattern.match(path)), ApiRoute)
