@@ -1,6 +1,6 @@
 """The authorization endpoint: RFC 6749, section 4.1.1. What follows is in :mod:`.code_flow`."""
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable
 
 from fastapi import APIRouter, Request, Response
 
@@ -29,11 +29,7 @@ log = get_logger(NAME)
 @router.get("/authorize")
 async def authorize(request: Request, server: CurrentServer, browser: CurrentBrowser) -> Response:
     """Validate a request and take its user to the next step."""
-    try:
-        pairs = parse_pairs(request.scope["query_string"])
-    except InvalidRequestError as error:
-        raise PageError("The request could not be read", START_AGAIN) from error
-    received = await _receive(pairs, server)
+    received = await _receive(request, server)
     if isinstance(received, Response):
         return received
     pending, client = received
@@ -46,11 +42,7 @@ async def authorize_by_form(request: Request, server: CurrentServer) -> Response
 
     It comes from another site, so the browser has sent no cookies: a redirect asks for them.
     """
-    try:
-        pairs = await read_pairs(request)
-    except InvalidRequestError as error:
-        raise PageError("The request could not be read", START_AGAIN) from error
-    received = await _receive(pairs, server)
+    received = await _receive(request, server)
     if isinstance(received, Response):
         return received
     pending, client = received
@@ -60,12 +52,17 @@ async def authorize_by_form(request: Request, server: CurrentServer) -> Response
     return await _unless_outage(server, pending, shown)
 
 
-async def _receive(
-    pairs: Sequence[tuple[str, str]], server: Server
-) -> tuple[Pending, RegisteredClient] | Response:
-    """The request and its client, or what is answered where it is not valid."""
+async def _receive(request: Request, server: Server) -> tuple[Pending, RegisteredClient] | Response:
+    """The authorization request and its client, or what is answered where it is not valid."""
     try:
-        request, client = await read_authorization_request(pairs, server)
+        if request.method == "POST":
+            pairs = await read_pairs(request)
+        else:
+            pairs = parse_pairs(request.scope["query_string"])
+    except InvalidRequestError as error:
+        raise PageError("The request could not be read", START_AGAIN) from error
+    try:
+        asked, client = await read_authorization_request(pairs, server)
     except UnsafeRequestError as error:
         raise PageError(
             str(error), "Try again, or contact the developer of this application."
@@ -73,7 +70,7 @@ async def _receive(
     except AuthorizationError as error:
         parameters = {"error": error.error, "error_description": error.description}
         return answer(server, error.redirect_uri, error.response_mode, parameters, error.state)
-    return Pending(request, server.clock.now()), client
+    return Pending(asked, server.clock.now()), client
 
 
 async def _unless_outage(
