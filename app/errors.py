@@ -14,6 +14,7 @@
     │   ├── InvalidClientError    401, with a challenge
     │   ├── InvalidGrantError     400
     │   ├── UnauthorizedClientError, UnsupportedGrantTypeError, InvalidScopeError   400
+    │   ├── ServerError           500, an unexpected fault
     │   └── TemporarilyUnavailableError   503, with Retry-After
     │       └── SlowDownError     429
     ├── BearerError               routes that want an access token       RFC 6750, section 3

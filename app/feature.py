@@ -34,7 +34,7 @@ class Demo:
     """More scopes of a demo client, by its id."""
     default_scopes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """More default scopes of a demo client, by its id."""
-    equip: Callable[[Actor, Settings, Account], Awaitable[None]] | None = None
+    give_to_alice: Callable[[Actor, Settings, Account], Awaitable[None]] | None = None
     """Give alice, who was just added, what the feature has for a user."""
     is_present: Callable[[AsyncConnection], Awaitable[bool]] | None = None
     """Whether a secret of the feature that the documents print opens something here."""
@@ -44,7 +44,7 @@ class Demo:
 
 @dataclass(frozen=True, kw_only=True)
 class Feature:
-    """What one folder of ``app/features`` brings. Whatever is left out, it does not bring."""
+    """What one folder of ``app/features`` brings. Every field but the name is optional."""
 
     name: str
     """The name of its folder, here and in ``tests/features``."""
@@ -52,7 +52,7 @@ class Feature:
     """The features that it imports: they cannot be deleted without it."""
     tables: Sequence[type[Base]] = ()
     scopes: Sequence[str] = ()
-    """What its routes ask for: nobody deletes them, and alice of the demo data has them."""
+    """What its routes ask for: a migration adds them, and alice of the demo data has them."""
     event_types: Sequence[FeatureEventType] = ()
     routers: Callable[[Settings, Clock], Sequence[APIRouter]] | None = None
     commands: Callable[[], Mapping[str, Typer]] | None = None

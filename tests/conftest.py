@@ -11,14 +11,14 @@ from fastapi import FastAPI
 
 from app.server import Server
 from app.settings import Settings
-from tests import databases
-from tests.clock import TestClock
-from tests.compiled_statements import statements_compiled_once
-from tests.databases import Backend
-from tests.factories import TestClient, TestUser, add_client, add_user
-from tests.meanwhile import Meanwhile, happen_before_the_next_transaction
-from tests.shared import Shared
-from tests.signing_keys import cheap_signing_keys
+from tests.support import databases
+from tests.support.clock import TestClock
+from tests.support.compiled_statements import statements_compiled_once
+from tests.support.databases import Backend
+from tests.support.factories import TestClient, TestUser, add_client, add_user
+from tests.support.meanwhile import Meanwhile, happen_before_the_next_transaction
+from tests.support.shared import Shared
+from tests.support.signing_keys import cheap_signing_keys
 
 ISSUER = "http://127.0.0.1:8000"
 
@@ -63,17 +63,23 @@ def _statements_compiled_once() -> Generator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
+    with databases.sqlite(tmp_path_factory.mktemp("sqlite")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Generator[Backend]:
+    with databases.postgresql() as made:
+        yield made
+
+
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def backend(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Generator[Backend]:
-    """Both kinds of database, one after the other."""
-    if request.param == "sqlite":
-        with databases.sqlite(tmp_path_factory.mktemp("sqlite")) as made:
-            yield made
-    else:
-        with databases.postgresql() as made:
-            yield made
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Both kinds of database, one after the other; either is kept until the last test."""
+    found: Backend = request.getfixturevalue(request.param)
+    return found
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import pytest
 from app.database import engines, sqlite_driver
 from app.main import create_app
 from app.web.http_protocol import BoundedHttpProtocol
-from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
-from tests.databases import Backend
-from tests.factories import add_client, add_user, bearer, log_in
-from tests.live import server as live
-from tests.live.tokens import ALICE, CLIENT
-from tests.oauth2.lifecycle import refresh
+from tests.support import live_server as live
+from tests.support.clock import TestClock
+from tests.support.databases import Backend
+from tests.support.factories import add_client, add_user, bearer, log_in
+from tests.support.lifecycle import refresh
+from tests.support.live_tokens import ALICE, CLIENT
 
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 

@@ -20,18 +20,17 @@ from app.main import create_app
 from app.models import AuditEvent
 from app.oauth2.grants import password as password_grant
 from app.settings import DEVELOPMENT_SECRET_KEY
-from tests import databases
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.databases import Backend
-from tests.factories import add_user, log_in
 from tests.features import brought
-from tests.live.server import live_server
-from tests.management.operators import add_console
-from tests.no_secrets_story import Story
-from tests.pages.flow import open_browser
-from tests.routes import shipped_routes
-from tests.watch import Watch, debugging, watching
+from tests.support.clock import TestClock
+from tests.support.databases import Backend
+from tests.support.factories import add_user, log_in
+from tests.support.flow import open_browser
+from tests.support.live_server import live_server
+from tests.support.no_secrets_story import Story
+from tests.support.operators import add_console
+from tests.support.routes import shipped_routes
+from tests.support.watch import Watch, debugging, watching
 
 
 @pytest.fixture(scope="module")
@@ -88,12 +87,6 @@ async def test_no_secret_is_left_anywhere(seen: tuple[Watch, FastAPI], place: st
 
 
 # It would notice
-
-
-@pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
-    with databases.sqlite(tmp_path_factory.mktemp("small")) as made:
-        yield made
 
 
 @pytest.fixture

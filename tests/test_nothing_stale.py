@@ -21,13 +21,13 @@ from app.management.users import change_user, delete_user, set_password
 from app.models import AuditEvent, Base, Login, User
 from app.server import Server
 from app.tokens.revoked_tokens import revoke_token
-from tests.between import Between
-from tests.factories import PASSWORD, add_client, add_scope, add_user
 from tests.features import brought
-from tests.management.operators import EVERY_SCOPE, token_of, token_of_client
-from tests.oauth2.forger import read_claims
-from tests.routes import shipped_routes
-from tests.writes import NEW_PASSWORD, Scene, Write, write
+from tests.support.between import Between
+from tests.support.factories import PASSWORD, add_client, add_scope, add_user
+from tests.support.forger import read_claims
+from tests.support.operators import EVERY_SCOPE, token_of, token_of_client
+from tests.support.routes import shipped_routes
+from tests.support.writes import NEW_PASSWORD, Scene, Write, write
 
 
 @pytest.fixture

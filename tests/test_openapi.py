@@ -5,7 +5,7 @@ import re
 import sys
 import uuid
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +31,16 @@ from app.operations.demo import (
 )
 from app.server import Server
 from app.settings import DEVELOPMENT_SECRET_KEY, Settings
-from tests import databases
-from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
-from tests.databases import Backend
-from tests.factories import add_scope
 from tests.features import brought
-from tests.routes import shipped_routes
-from tests.started import started
+from tests.support.clock import TestClock
+from tests.support.databases import Backend
+from tests.support.factories import add_scope
+from tests.support.openapi import Document, fetch, shown_scopes
+from tests.support.routes import shipped_routes
+from tests.support.started import app, clock, started
 
-Document = dict[str, Any]
+__all__ = ["app", "clock"]
 
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 
@@ -70,24 +70,8 @@ NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture(scope="module")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
-    with databases.sqlite(tmp_path_factory.mktemp("openapi")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def clock() -> TestClock:
-    return TestClock()
-
-
-@pytest.fixture(scope="module")
 def settings(sqlite: Backend) -> Settings:
     return make_settings(database_url=sqlite.migrated(), default_client_id="first-party")
-
-
-@pytest.fixture(scope="module")
-def app(settings: Settings, clock: TestClock) -> FastAPI:
-    return create_app(settings, clock)
 
 
 @pytest.fixture(scope="module")
@@ -122,14 +106,6 @@ async def document(app: FastAPI, http: httpx2.AsyncClient) -> Document:
     found = await fetch(http)
     paths = {path: item for path, item in found["paths"].items() if path in shipped}
     return {**found, "paths": paths}
-
-
-async def fetch(http: httpx2.AsyncClient) -> Document:
-    response = await http.get("/openapi.json")
-    assert response.status_code == 200
-    assert response.headers["content-type"] == "application/json"
-    found: Document = response.json()
-    return found
 
 
 def operations(document: Document) -> dict[tuple[str, str], Document]:
@@ -585,15 +561,6 @@ async def test_each_published_scope_is_needed(document: Document, ask: Ask) -> N
 
 
 # Its scopes are those of the database
-
-
-def shown_scopes(document: Document) -> list[dict[str, str]]:
-    """Of each flow of each scheme."""
-    return [
-        flow["scopes"]
-        for scheme in document["components"]["securitySchemes"].values()
-        for flow in scheme.get("flows", {}).values()
-    ]
 
 
 async def test_every_flow_shows_the_scopes_of_the_database(

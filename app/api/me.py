@@ -17,7 +17,7 @@ from app.identity.profile import EMAIL_MAX_LENGTH, PermittedProfile, permitted_p
 from app.identity.users import Account
 from app.login import browser_sessions as sessions
 from app.login import logins
-from app.login.authentication import Door
+from app.login.authentication import LoginContext
 from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_later
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
 from app.server import CurrentServer, Reading, Server
@@ -202,8 +202,10 @@ async def end_session(actor: ActingOwner, request: Request, session_id: uuid.UUI
 async def _verify_password(
     server: Server, user: CurrentUser, password: SecretStr, request: Request
 ) -> Account:
-    door = Door("account", origin_of(request), user.client_id)
-    return await server.authenticator.authenticate(user.username, password.get_secret_value(), door)
+    context = LoginContext("account", origin_of(request), user.client_id)
+    return await server.authenticator.authenticate(
+        user.username, password.get_secret_value(), context
+    )
 
 
 def _me(user: CurrentUser) -> Me:

@@ -18,7 +18,7 @@ from app.api.paging import (
 from app.api.passwords import PasswordToSet, hash_new_password
 from app.identity import profile
 from app.identity.definition import STRICT, changes_of, partial
-from app.identity.profile import USERNAME_MAX_LENGTH, VerifiedProfile
+from app.identity.profile import USERNAME_MAX_LENGTH, StoredProfile
 from app.identity.scopes import SPEAK_OF_A_USER
 from app.management import users as user_management
 from app.management.authority import Actor
@@ -38,7 +38,7 @@ WriterLater = Annotated[ManagerLater, Security(acting_manager_later, scopes=["us
 
 NOT_FOUND: dict[int | str, dict[str, Any]] = {404: problem("There is no such user.")}
 
-Scopes = Annotated[list[str], Field(max_length=100, examples=[["profile", "items:read"]])]
+Scopes = Annotated[list[str], Field(max_length=100, examples=[["profile", "email"]])]
 
 
 class NewUser(profile.NewUser):
@@ -52,7 +52,7 @@ class NewUser(profile.NewUser):
 
 
 @partial
-class UserPatch(VerifiedProfile):
+class UserPatch(StoredProfile):
     """What to change; what is left out stays."""
 
     model_config = STRICT
@@ -176,7 +176,7 @@ async def set_user_password(
     wanted: NewPassword,
     expected: ExpectedVersions,
 ) -> None:
-    """Set another user's password. All their logins end, and their API keys are revoked."""
+    """Set another user's password. Everything issued to them until now is revoked."""
     async with server.database.read() as connection:
         user = await user_management.get_user(connection, user_id)
     password_hash = await hash_new_password(server, wanted.password, user.username)

@@ -141,7 +141,7 @@ async def update(
 async def set_user_password(
     server: Server, username: Username, password_stdin: PasswordStdin = False
 ) -> Noted:
-    """Set a new password; this ends all the user's logins and revokes their API keys.
+    """Set a new password. Everything issued to the user until now is revoked.
 
     Without --password-stdin, a password is generated and shown once.
     """
@@ -203,7 +203,7 @@ async def unlock(deployment: Deployment, username: Username) -> Record:
 
 @command(cli, "disable")
 async def disable(deployment: Deployment, username: Username) -> Record:
-    """Disable a user: their logins, tokens, API keys, Basic and Digest stop working at once."""
+    """Disable a user: every credential of theirs stops working at once."""
     return await _change(deployment, username, {"disabled": True})
 
 

@@ -1,6 +1,7 @@
 """What a fork adds or deletes: a folder each, here and in ``tests/features``, and a line below.
 
-Nothing else names a feature. ``make migration`` then writes the migration of its tables.
+No code outside its folders imports a feature. ``make migration`` then writes the migration of its
+tables.
 """
 
 from collections.abc import Sequence

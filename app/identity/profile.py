@@ -1,7 +1,8 @@
-"""What is known of a user, and what clients are told of it: the one place to add a field.
+"""What is known of a user, and what clients are told of it: where a new field begins.
 
 It has its column in ``app/models/user.py``. The management API, export and import, ``/users/me``
-and the audit trail follow; the command line has an option for it in ``app/cli/users.py``.
+and the audit trail follow. The command line wants an option for it in ``app/cli/users.py``, and
+``/userinfo`` a claim: a field of :class:`UserInfo` and a line in :func:`permitted_claims`.
 """
 
 import unicodedata
@@ -59,8 +60,8 @@ class Profile(BaseModel):
     email: Email | None = None
 
 
-class VerifiedProfile(Profile):
-    """What is known of a user: also what this server vouches for."""
+class StoredProfile(Profile):
+    """What is stored of a user's profile: also what this server vouches for, or does not."""
 
     email_verified: bool = False
 
@@ -71,11 +72,11 @@ class NewUser(Profile):
     model_config = STRICT
 
     username: Username = Field(examples=["ada"])
-    scopes: list[str] = Field(default=list(SPEAK_OF_A_USER), examples=[["profile", "items:read"]])
+    scopes: list[str] = Field(default=list(SPEAK_OF_A_USER), examples=[["profile", "email"]])
 
 
 @partial
-class PermittedProfile(VerifiedProfile):
+class PermittedProfile(StoredProfile):
     """What scopes permit to know of a user; null where they do not, or there is nothing."""
 
 
@@ -88,19 +89,19 @@ class UserInfo(BaseModel):
     email_verified: bool | None = None
 
 
-def permitted_profile(profile: VerifiedProfile, scopes: Collection[str]) -> PermittedProfile:
+def permitted_profile(profile: StoredProfile, scopes: Collection[str]) -> PermittedProfile:
     """As much of ``profile`` as ``scopes`` permit to know (OpenID Connect Core, section 5.4)."""
     hidden: set[str] = set()
     if "email" not in scopes or profile.email is None:
         hidden |= {"email", "email_verified"}
     if "profile" not in scopes:
-        hidden |= VerifiedProfile.model_fields.keys() - {"email", "email_verified"}
+        hidden |= StoredProfile.model_fields.keys() - {"email", "email_verified"}
     known = {name: value for name, value in profile if name not in hidden}
     return PermittedProfile.model_construct(**known)
 
 
 def permitted_claims(
-    user_id: uuid.UUID, username: str, profile: VerifiedProfile, scopes: Collection[str]
+    user_id: uuid.UUID, username: str, profile: StoredProfile, scopes: Collection[str]
 ) -> UserInfo:
     """The claims of a user that ``scopes`` permit to tell."""
     permitted = permitted_profile(profile, scopes)

@@ -30,7 +30,7 @@ from app.identity.profile import (
     USERNAME_MAX_LENGTH,
     NewUser,
     Profile,
-    VerifiedProfile,
+    StoredProfile,
     check_email,
     username_key,
 )
@@ -59,14 +59,14 @@ SCOPES_OF_USER = (
 )
 """In a query on users: the scopes of each."""
 
-PROFILE = [getattr(User, name) for name in VerifiedProfile.model_fields]
+PROFILE = [getattr(User, name) for name in StoredProfile.model_fields]
 """In a query on users: what :func:`profile_of` reads."""
 
 
-def profile_of(row: Row[Any]) -> VerifiedProfile:
+def profile_of(row: Row[Any]) -> StoredProfile:
     """What a row has of a user's profile."""
-    values = {name: row._mapping[name] for name in VerifiedProfile.model_fields}
-    return VerifiedProfile.model_construct(**values)
+    values = {name: row._mapping[name] for name in StoredProfile.model_fields}
+    return StoredProfile.model_construct(**values)
 
 
 _FIND_ACCOUNT = select(

@@ -31,10 +31,11 @@ NOT_TRIED = "queue full"
 
 
 @dataclass(frozen=True)
-class Door:
-    """Where and how a login is attempted: an endpoint, an address, a client, a browser."""
+class LoginContext:
+    """Where and how a login is attempted."""
 
-    name: str
+    door: str
+    """What takes the password, as audit events and metrics name it."""
     origin: Origin
     client_id: str | None = None
     device: str | None = None
@@ -45,7 +46,7 @@ class Door:
 class LoginAttempt:
     """An attempt to log in as a user. It counts as failed unless it succeeds."""
 
-    door: Door
+    context: LoginContext
     account: Account | None
     outcome: str = NOT_TRIED
     new_hash: str | None = None
@@ -81,7 +82,7 @@ class Authenticator:
         self.uninterrupted = Uninterrupted()
         """For whoever uses :meth:`attempt`: it is not to be cancelled halfway."""
 
-    async def authenticate(self, username: str, password: str, door: Door) -> Account:
+    async def authenticate(self, username: str, password: str, context: LoginContext) -> Account:
         """The user of that name, if ``password`` is theirs.
 
         A stored hash of another kind or cost than is configured now is replaced.
@@ -90,10 +91,10 @@ class Authenticator:
         costs nothing, and neither does an attempt that comes too soon. Once started, an attempt is
         finished, even if this is cancelled. Raises :class:`LoginRefused`.
         """
-        return await self.uninterrupted.run(self._authenticate(username, password, door))
+        return await self.uninterrupted.run(self._authenticate(username, password, context))
 
-    async def _authenticate(self, username: str, password: str, door: Door) -> Account:
-        async with self.attempt(username, door) as attempt:
+    async def _authenticate(self, username: str, password: str, context: LoginContext) -> Account:
+        async with self.attempt(username, context) as attempt:
             account = attempt.account
             enabled = account is not None and account.enabled
             stored = account.password_hash if account else None
@@ -113,7 +114,7 @@ class Authenticator:
             raise LoginRefused("wrong", reason=reason)
 
     @asynccontextmanager
-    async def attempt(self, username: str, door: Door) -> AsyncGenerator[LoginAttempt]:
+    async def attempt(self, username: str, context: LoginContext) -> AsyncGenerator[LoginAttempt]:
         """Start an attempt, and record its outcome when the block ends.
 
         An attempt that neither succeeds nor fails is uncounted: its credentials were not checked.
@@ -121,9 +122,9 @@ class Authenticator:
         failed.
         """
         if len(username) > USERNAME_MAX_LENGTH:
-            self._count(door, "impossible name")
+            self._count(context, "impossible name")
             raise LoginRefused("wrong", reason="the name is too long")
-        counted = attempt_of(username, door.origin.address, door.device)
+        counted = attempt_of(username, context.origin.address, context.device)
         with self._throttle.under_way(counted):
             try:
                 async with self._database.read() as connection:
@@ -131,14 +132,14 @@ class Authenticator:
                     await self._throttle.look_up(connection, counted, self._clock.now())
                 await self._throttle.count(counted, self._clock.now())
             except LoginRefused:
-                self._count(door, "throttled")
+                self._count(context, "throttled")
                 raise
-            attempt = LoginAttempt(door, account)
+            attempt = LoginAttempt(context, account)
             try:
                 yield attempt
             finally:
                 await self._settle(attempt, counted)
-                self._count(door, attempt.outcome)
+                self._count(context, attempt.outcome)
 
     async def _settle(self, attempt: LoginAttempt, counted: Attempt) -> None:
         if attempt.outcome == NOT_TRIED:
@@ -171,9 +172,9 @@ class Authenticator:
         if attempt.account is not None and attempt.new_hash is not None:
             await replace_password_hash(connection, attempt.account, attempt.new_hash)
 
-    def _count(self, door: Door, outcome: str) -> None:
+    def _count(self, context: LoginContext, outcome: str) -> None:
         if self._metrics is not None:
-            self._metrics.login(door.name, outcome)
+            self._metrics.login(context.door, outcome)
 
     async def close(self) -> None:
         """Wait for the attempts that are under way."""
@@ -185,7 +186,7 @@ def _event(event_type: EventType, attempt: LoginAttempt, **details: str) -> Even
     return Event(
         type=event_type,
         user_id=attempt.account.id if attempt.account else None,
-        client_id=attempt.door.client_id,
-        origin=attempt.door.origin,
-        details={"door": attempt.door.name, **details},
+        client_id=attempt.context.client_id,
+        origin=attempt.context.origin,
+        details={"door": attempt.context.door, **details},
     )

@@ -14,7 +14,7 @@ from app.database.engines import Database
 from app.database.paging import Place, newest_first
 from app.errors import InvalidClientError, InvalidGrantError, NotFoundError
 from app.identity.clients import RegisteredClient, find_client
-from app.identity.profile import VerifiedProfile
+from app.identity.profile import StoredProfile
 from app.identity.users import PROFILE, SCOPES_OF_USER, hold_user, holding, profile_of
 from app.models import Client, Login, RefreshToken, User
 
@@ -242,7 +242,7 @@ class LiveUser:
 
     id: uuid.UUID
     username: str
-    profile: VerifiedProfile
+    profile: StoredProfile
     scopes: frozenset[str]
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.paging import every
 from app.identity.definition import STRICT
-from app.identity.profile import Username, VerifiedProfile
+from app.identity.profile import StoredProfile, Username
 from app.identity.registration import ClientMetadata
 from app.identity.scopes import list_scopes
 from app.management.clients import ClientRecord, list_clients
@@ -32,7 +32,7 @@ class TransferredScope(BaseModel):
     description: str
 
 
-class TransferredUser(VerifiedProfile):
+class TransferredUser(StoredProfile):
     """A user; without ``id`` found or made by name, without hash the password stays as it is."""
 
     model_config = STRICT

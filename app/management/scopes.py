@@ -75,13 +75,12 @@ async def delete_scope(
     built_in: Collection[str],
     holders: Mapping[str, InstrumentedAttribute[str]],
 ) -> None:
-    """Delete a scope that only those have who got it automatically when it was added.
+    """Delete a scope that nobody was given by hand; who has it automatically loses it.
 
     ``built_in`` are never deleted. ``holders`` are the columns of what else can have a scope.
 
-    They lose it likewise. Whoever deletes it must have it: they could make one that they lack
-    anew, and have it then. Raises :class:`NotFoundError`, :class:`ForbiddenError` or
-    :class:`ConflictError`.
+    Whoever deletes a scope must have it: they could create it again, and have it then.
+    Raises :class:`NotFoundError`, :class:`ForbiddenError` or :class:`ConflictError`.
     """
     connection = actor.connection
     await get_scope(connection, name)

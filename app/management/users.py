@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError, ForbiddenError, NotFoundError
 from app.identity.definition import STRICT, Changes, partial, validated
-from app.identity.profile import NewUser, Profile, Username, VerifiedProfile, username_key
+from app.identity.profile import NewUser, Profile, StoredProfile, Username, username_key
 from app.identity.scopes import require_known
 from app.identity.users import (
     PROFILE,
@@ -33,7 +33,7 @@ Revoke = Callable[[AsyncConnection, uuid.UUID, datetime], Awaitable[Mapping[str,
 """End what else a user has at that time; what it returns is for the audit trail."""
 
 
-class UserRecord(VerifiedProfile):
+class UserRecord(StoredProfile):
     """A user, as those who manage see them."""
 
     id: uuid.UUID
@@ -46,8 +46,8 @@ class UserRecord(VerifiedProfile):
 
 
 @partial
-class ChangedUser(VerifiedProfile):
-    """What can be another one of a user."""
+class ChangedUser(StoredProfile):
+    """The fields of a user that can be changed."""
 
     model_config = STRICT
 
@@ -174,10 +174,10 @@ async def apply_changes(actor: Actor, before: UserRecord, changes: Changes) -> N
     given = {name: getattr(wanted, name) for name in changes}
     values: dict[str, Any] = {"updated_at": now}
     difference: dict[str, Any] = {}
-    for name in given.keys() & {"username", *VerifiedProfile.model_fields}:
+    for name in given.keys() & {"username", *StoredProfile.model_fields}:
         if given[name] != getattr(before, name):
             values[name] = given[name]
-            # The trail does not keep what is said of a user.
+            # The trail notes that a profile value changed, not the value.
             difference[name] = "changed" if name in Profile.model_fields else given[name]
     if "username" in values:
         values["username_key"] = username_key(wanted.username)

@@ -9,9 +9,11 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from app.errors import InvalidScopeError
 from app.identity.clients import RegisteredClient
 from app.identity.scopes import SCOPE_TOKEN
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
+from app.oauth2.scope import split_scope
 from app.posture import LegacyFeature, permits
 from app.server import Server
 from app.tokens.authorizations import AuthorizationRequest
@@ -178,8 +180,10 @@ def _scopes(parameters: Mapping[str, str], client: RegisteredClient) -> list[str
     With ``openid`` others that are unknown here, or to this client, are ignored, as OpenID Connect
     Core wants; without it they are errors, as at ``/token``.
     """
-    names = list(dict.fromkeys(name for name in parameters.get("scope", "").split(" ") if name))
-    names = names or list(client.default_scopes)
+    try:
+        names = split_scope(parameters.get("scope", "")) or list(client.default_scopes)
+    except InvalidScopeError:
+        return None
     if "openid" in client.scopes.intersection(names):
         names = [name for name in names if name in client.scopes]
     if not names or not client.scopes.issuperset(names):

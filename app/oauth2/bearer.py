@@ -24,7 +24,7 @@ from app.errors import (
     MissingTokenError,
     NotAUserError,
 )
-from app.identity.profile import VerifiedProfile
+from app.identity.profile import StoredProfile
 from app.login.logins import LiveUser
 from app.security import jwt
 from app.server import CurrentServer, Server
@@ -103,7 +103,7 @@ class CurrentUser:
 
     id: uuid.UUID
     username: str
-    profile: VerifiedProfile
+    profile: StoredProfile
     login_id: uuid.UUID
     client_id: str
     scopes: frozenset[str]
@@ -201,7 +201,7 @@ BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def forbidden(reason: str) -> dict[int | str, dict[str, Any]]:
-    """403 of a route that refuses for ``reason`` too, beside a scope that the token lacks."""
+    """The 403 of a route that refuses for the lack of a scope, or because ``reason``."""
     return {
         403: {
             **BEARER_RESPONSES[403],

@@ -117,7 +117,7 @@ async def _refresh_token(server: Server, token: str, caller: RegisteredClient) -
     """Active for the client that it was issued to, whatever that client may otherwise see."""
     async with server.database.read() as connection:
         presented = await find_refresh_token(connection, token, server.clock.now())
-    if presented is None or not presented.takeable:
+    if presented is None or not presented.usable:
         return INACTIVE
     family = presented.family
     if not family.alive or family.client_id != caller.client_id:

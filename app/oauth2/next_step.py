@@ -24,7 +24,7 @@ class LogIn:
 
 
 @dataclass(frozen=True)
-class Consent:
+class AskConsent:
     """The user has to be asked whether the client gets these scopes."""
 
     scopes: Sequence[str]
@@ -40,7 +40,7 @@ class Refuse:
 
 
 @dataclass(frozen=True)
-class Grant:
+class IssueCode:
     """The client gets a code for these scopes of the session's user."""
 
     session: Session
@@ -49,7 +49,7 @@ class Grant:
     """The user allowed them just now, and not at some time before."""
 
 
-Step = LogIn | Consent | Refuse | Grant
+Step = LogIn | AskConsent | Refuse | IssueCode
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,14 @@ def next_step(
     if not scopes:
         return Refuse("access_denied", "None of the scopes can be granted.")
     if decision is not None:
-        return Grant(session, scopes, by_user=True)
+        return IssueCode(session, scopes, by_user=True)
     if (
         "consent" not in request.prompt
         and is_remembering_safe(client, request.redirect_uri)
         and set(remembered).issuperset(scopes)
     ):
-        return Grant(session, scopes, by_user=False)
-    return Refuse("consent_required", "The user must consent.") if silent else Consent(scopes)
+        return IssueCode(session, scopes, by_user=False)
+    return Refuse("consent_required", "The user must consent.") if silent else AskConsent(scopes)
 
 
 def _must_log_in(session: Session, pending: Pending, now: datetime) -> bool:

@@ -23,7 +23,7 @@ class TokenResponse(BaseModel):
     id_token: str | None = Field(
         default=None, description="With the scope `openid`, in the code flow and its refreshes."
     )
-    scope: str = Field(description="What was granted.", examples=["profile email items:read"])
+    scope: str = Field(description="What was granted.", examples=["profile email"])
 
 
 def token_response(access_token: str, scope: str, lifetime: int) -> dict[str, Any]:

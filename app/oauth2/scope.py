@@ -19,7 +19,7 @@ def split_scope(scope: str) -> list[str]:
 
 
 def requested_scopes(scope: str, client: RegisteredClient) -> list[str]:
-    """What ``client`` asks for, each scope once: its defaults when it does not say.
+    """What ``client`` asks for, each scope once, or its default scopes.
 
     Raises :class:`InvalidScopeError` for a scope that is malformed, unknown, or not allowed to
     the client: dropping one in silence would surprise client libraries.
@@ -34,8 +34,8 @@ def requested_scopes(scope: str, client: RegisteredClient) -> list[str]:
     return names
 
 
-def grant_scopes(requested: Collection[str], allowed: Collection[str]) -> str:
-    """Those of ``requested`` that the resource owner has, separated by spaces.
+def granted_scope(requested: Collection[str], allowed: Collection[str]) -> str:
+    """Those of ``requested`` that are ``allowed``, separated by spaces.
 
     Raises :class:`InvalidScopeError` when none is left.
     """

@@ -88,7 +88,7 @@ class SigningKeys:
 async def find_signing_keys(request: TokenRequest) -> SigningKeys:
     """The keys for the answer to ``request``.
 
-    To be asked for before anything is used up: who cannot sign must not take a code or a token.
+    Call this first: a server that cannot sign must not use up a code or a token.
     Raises :class:`~app.tokens.keys.NoSigningKeyError`.
     """
     client = request.client

@@ -27,7 +27,7 @@ router = APIRouter(
 SCOPE = "openid"
 
 IN_FORM = fields({"access_token": {"type": "string", "format": "password"}})
-"""Empty, for who has logged in sends the token in the header, and it must come only once."""
+"""Without an example: Swagger UI already sends the token in the header, and it must come once."""
 
 
 CLAIMS = tuple(UserInfo.model_fields)

@@ -144,8 +144,8 @@ async def _equip_alice(operator: Actor, server: Server) -> None:
     alice = await find_account(operator.connection, "alice")
     assert alice is not None, "she was just added"  # noqa: S101
     for feature in server.features:
-        if feature.demo.equip:
-            await feature.demo.equip(operator, server.settings, alice)
+        if feature.demo.give_to_alice:
+            await feature.demo.give_to_alice(operator, server.settings, alice)
 
 
 async def demo_is_present(connection: AsyncConnection, server: Server) -> bool:

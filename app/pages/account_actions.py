@@ -10,7 +10,7 @@ from app.audit.trail import record
 from app.errors import LoginRefused, NotFoundError
 from app.identity import users
 from app.login import browser_sessions as sessions
-from app.login.authentication import Door
+from app.login.authentication import LoginContext
 from app.login.browser_sessions import Session
 from app.login.logins import end_own_login
 from app.pages.browser import Browser
@@ -86,9 +86,9 @@ async def change_password(browser: Browser, session: Session, form: Form) -> Non
     """Change the password, and log out everywhere else. Raises :class:`ActionRefusedError`."""
     server = browser.server
     current, new = form.get("current_password", ""), form.get("new_password", "")
-    door = Door("account", origin_of(browser.request), device=browser.key)
+    context = LoginContext("account", origin_of(browser.request), device=browser.key)
     try:
-        account = await server.authenticator.authenticate(session.username, current, door)
+        account = await server.authenticator.authenticate(session.username, current, context)
         server.password_rules.check(new, session.username)
         password_hash = await server.passwords.hash(new)
     except LoginRefused as refusal:

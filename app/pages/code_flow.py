@@ -16,7 +16,7 @@ from app.audit.trail import record
 from app.identity.clients import RegisteredClient, is_unchanged
 from app.identity.users import find_enabled_scopes
 from app.login.browser_sessions import Session
-from app.oauth2.next_step import Consent, Decision, Grant, LogIn, Refuse, Step, next_step
+from app.oauth2.next_step import AskConsent, Decision, IssueCode, LogIn, Refuse, Step, next_step
 from app.oauth2.redirect_uris import form_targets, is_remembering_safe, may_redirect_to
 from app.pages.browser import Browser, LoggedOutError
 from app.pages.errors import PageError
@@ -108,14 +108,14 @@ async def _perform(
     match step:
         case LogIn():
             return await send_to("login", connection, server, browser.request, pending, client)
-        case Consent():
+        case AskConsent():
             return await send_to("consent", connection, server, browser.request, pending, client)
         case Refuse():
             parameters = {"error": step.error, "error_description": step.description}
             if step.by_user:
                 denied = browser.event("consent.denied", client_id=client.client_id)
                 await record(connection, server.clock.now(), denied)
-        case Grant():
+        case IssueCode():
             parameters = {"code": await _grant(connection, browser, pending, client, step)}
     if pending.key is not None and not await finish_pending(connection, pending.key):
         raise PageError("This login is already complete", START_AGAIN)
@@ -127,7 +127,7 @@ async def _grant(
     browser: Browser,
     pending: Pending,
     client: RegisteredClient,
-    granted: Grant,
+    granted: IssueCode,
 ) -> str:
     """The code; what the user has allowed just now is remembered with it."""
     await _require_unchanged(connection, client)

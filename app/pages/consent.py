@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Response
 
-from app.oauth2.next_step import Consent, Decision
+from app.oauth2.next_step import AskConsent, Decision
 from app.oauth2.redirect_uris import form_targets, is_remembering_safe, shown_target
 from app.pages.browser import CurrentBrowser
 from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed
@@ -20,7 +20,7 @@ async def consent_page(
     """Show what the application asks for. Only its scopes that the user has are shown."""
     pending, client = await load_pending(server, key)
     step = await look_ahead(browser, pending, client)
-    if browser.session is None or not isinstance(step, Consent):
+    if browser.session is None or not isinstance(step, AskConsent):
         return browser.remember(await proceed(browser, pending, client))
     scope = " ".join(step.scopes)
     described = await server.scopes.all()

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse
 from app.errors import LoginRefused
 from app.identity.clients import RegisteredClient
 from app.identity.profile import USERNAME_MAX_LENGTH, username_key
-from app.login.authentication import Door
+from app.login.authentication import LoginContext
 from app.oauth2.next_step import LogIn
 from app.oauth2.redirect_uris import form_targets
 from app.pages.browser import Browser, CurrentBrowser
@@ -67,9 +67,11 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
         return await _go_on(browser, pending, client, username)
     try:
         client_id = client.client_id if client else None
-        door = Door("login", origin_of(browser.request), client_id, browser.key)
-        account = await server.authenticator.authenticate(username, form.get("password", ""), door)
-        logged_in, secret = await browser.log_in(account, door.client_id)
+        context = LoginContext("login", origin_of(browser.request), client_id, browser.key)
+        account = await server.authenticator.authenticate(
+            username, form.get("password", ""), context
+        )
+        logged_in, secret = await browser.log_in(account, context.client_id)
     except LoginRefused as refusal:
         error, status = say_refused(refusal, wrong=WRONG)
         page = _page(browser, pending, client, username=username, error=error, status=status)

@@ -115,8 +115,8 @@ def check_imported_hash(imported: str) -> str:
     """The hash to store for one that comes from elsewhere.
 
     Raises :class:`ValueError` if no password can be verified against it: its kind is unknown, or
-    it is cut, or it has only a salt. So it does for one that takes too long: every failed login is
-    as slow as the slowest hash of all.
+    it is cut, or it has only a salt; or because it is too expensive: every failed login is as slow
+    as the slowest hash of all.
     """
     stored = imported.removeprefix(_DJANGO_ARGON2)
     if _IMPORTED.identify(split_mark(stored)[1]) is None:
@@ -270,9 +270,9 @@ class PasswordHasher:
         """Whether ``password`` matches, and a new hash to store if the stored one is outdated.
 
         ``stored`` is None for a user who does not exist or has no password, and ``enabled`` says
-        whether a match lets anybody in. What does not has taken one hash of each of ``kinds`` and
-        of the kind that is made now, whichever of them the stored one is; and a second one of each
-        if NFKC changes the password, for a hash from elsewhere may be of what was typed.
+        whether a match lets anybody in. Every failure computes the same hashes: one of each of
+        ``kinds`` and one of the kind that is made now, whatever is stored. Where NFKC changes the
+        password it computes two of each, because an imported hash may be of what was typed.
         Raises :class:`~app.errors.LoginRefused`.
         """
         # A NUL, which no password has, would match some imported hashes that ignore it.

@@ -15,11 +15,11 @@ from app.models import AuthorizationCode, BrowserSession, Client, PendingAuthori
 from app.security.opaque import generate_secret, hash_secret
 
 PENDING_LIFETIME = timedelta(minutes=30)
-"""In which a person has logged in and decided."""
+"""Within which a person has to log in and decide."""
 
 
 MOST_WAITING = 100
-"""Requests that wait from one network. With one more the oldest of that network goes."""
+"""Requests that wait from one network; one more replaces the oldest of them."""
 
 
 @dataclass(frozen=True, kw_only=True)

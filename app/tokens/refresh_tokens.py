@@ -5,8 +5,8 @@ any number of simultaneous uses, over any number of processes, one succeeds. Whe
 alive is written in one place, its login: revoking it wins against a refresh that runs meanwhile,
 because what that refresh still issues hangs on an ended login.
 
-With a grace period a token can have several successors, of which one may be used: that is a rule on
-more than one row, so their uses stand in line, holding the user.
+With a grace period a token can have several successors, of which one may be used. That is a rule on
+more than one row, so their uses take turns by locking the user's row.
 """
 
 import uuid
@@ -74,7 +74,7 @@ class PresentedToken:
 
     family: Family
     issued_at: datetime
-    takeable: bool
+    usable: bool
     """The only one of its siblings that can still be used, or shielded by the grace period."""
 
 
@@ -129,7 +129,7 @@ def family_of(row: Row[Any]) -> Family:
     )
 
 
-def _takeable(graceful: bool) -> ColumnElement[bool]:
+def _usable(graceful: bool) -> ColumnElement[bool]:
     """Fresh, as all its siblings are; or shielded as the one that was replaced just now."""
     sibling = aliased(RefreshToken)
     sibling_used = exists().where(
@@ -154,7 +154,7 @@ def _find(graceful: bool) -> Select[Any]:
     return (
         FAMILY.join(RefreshToken, RefreshToken.login_id == Login.id)
         .where(RefreshToken.token_hash == TOKEN)
-        .add_columns(RefreshToken.issued_at, _takeable(graceful).label("takeable"))
+        .add_columns(RefreshToken.issued_at, _usable(graceful).label("usable"))
     )
 
 
@@ -170,7 +170,7 @@ async def find_refresh_token(
     row = (await connection.execute(_find(bool(grace)), parameters)).one_or_none()
     if row is None:
         return None
-    return PresentedToken(family_of(row), row.issued_at, bool(row.takeable))
+    return PresentedToken(family_of(row), row.issued_at, bool(row.usable))
 
 
 _HOLD_USER_OF_TOKEN = holding(
@@ -233,7 +233,7 @@ def consuming(asked: int, graceful: bool, on_sqlite: bool) -> Update:
         update(RefreshToken)
         .where(
             RefreshToken.token_hash == TOKEN,
-            _takeable(graceful),
+            _usable(graceful),
             # By its key: as IN (SELECT …), SQLite would first list every login of the client.
             alive.exists(),
         )

@@ -73,7 +73,7 @@ _UNREADABLE = {"application/problem+json": {"schema": {"type": "object"}}}
 def with_body(responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
     """``responses``, and what every route that reads a body or parameters can answer as well.
 
-    A body that is no JSON is 400, beside what else is.
+    A body that is not JSON is 400, like the other causes of 400.
     """
     described = responses.get(400, {"description": "The body cannot be read."})
     content = {**described.get("content", {}), **_UNREADABLE}

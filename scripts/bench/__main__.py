@@ -13,7 +13,7 @@ from scripts.bench import scale
 from scripts.bench.load import Sample
 from scripts.bench.scenarios import SCENARIOS, Context, Scenario
 from scripts.bench.servers import Server, hello, latchkey
-from tests.databases import Backend, postgresql, sqlite
+from tests.support.databases import Backend, postgresql, sqlite
 
 ROUNDS = 3
 

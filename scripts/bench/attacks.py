@@ -13,7 +13,7 @@ from pathlib import Path
 
 from scripts.bench.load import request
 from scripts.bench.servers import LOGIN, Server, latchkey
-from tests.databases import sqlite
+from tests.support.databases import sqlite
 
 REQUESTS = 400
 LOGINS = 100

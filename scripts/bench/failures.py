@@ -27,7 +27,7 @@ from app.models import User
 from scripts.bench.attacks import UNLIMITED, Caller, print_row
 from scripts.bench.load import request
 from scripts.bench.servers import LOGIN, Server, latchkey
-from tests.databases import sqlite
+from tests.support.databases import sqlite
 
 ATTEMPTS = 100
 """Failed logins of each kind."""

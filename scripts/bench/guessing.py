@@ -22,7 +22,7 @@ from app.database.engines import Database
 from app.models import AuditEvent
 from app.settings import Settings
 from scripts.bench.servers import LOGIN, PEOPLE, latchkey
-from tests.databases import Backend, postgresql, sqlite
+from tests.support.databases import Backend, postgresql, sqlite
 
 GUESSES = 10_000
 GUESSES_PER_SECOND = 200.0

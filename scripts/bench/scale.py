@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import Database
 from app.models import AuditEvent, Client, ClientScope, User, UserScope
-from tests.databases import Backend
-from tests.management.lists import QUERIES, Known, plans_of, without_index
+from tests.support.databases import Backend
+from tests.support.lists import QUERIES, Known, plans_of, without_index
 
 GOAL = 2.0
 """Times that a query may take in the large tables, to the small ones."""

@@ -12,18 +12,17 @@ from app.identity import users
 from app.models import Login
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import (
+from tests.conftest import ISSUER, make_settings
+from tests.support.assertions import (
     assert_bearer_error,
     assert_no_token_sent,
     assert_oauth2_error,
     assert_problem,
 )
-from tests.clock import TestClock
-from tests.conftest import ISSUER, make_settings
-from tests.factories import PASSWORD, TestClient, TestUser, add_user, bearer, log_in
-from tests.meanwhile import Meanwhile
-from tests.oauth2.forger import assert_accepted, assert_refused
-from tests.oauth2.lifecycle import (
+from tests.support.clock import TestClock
+from tests.support.factories import PASSWORD, TestClient, TestUser, add_user, bearer, log_in
+from tests.support.forger import assert_accepted, assert_refused
+from tests.support.lifecycle import (
     INACTIVE,
     Tokens,
     add_refreshing,
@@ -36,6 +35,7 @@ from tests.oauth2.lifecycle import (
     refresh,
     refreshed,
 )
+from tests.support.meanwhile import Meanwhile
 
 WRONG = "The current password is wrong."
 NEW_PASSWORD = "another horse battery staple"

@@ -3,8 +3,8 @@
 import httpx2
 
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
-from tests.factories import TestClient, TestUser, add_user, bearer, log_in
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
+from tests.support.factories import TestClient, TestUser, add_user, bearer, log_in
 
 
 async def test_users_see_themselves_and_the_scopes_of_their_token(

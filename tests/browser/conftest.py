@@ -1,14 +1,8 @@
-"""A real browser before a real server.
-
-Playwright's synchronous API keeps an event loop running in this thread. So nothing here is
-asynchronous, and the browser is closed before the next package's tests.
-"""
+"""What the tests with a browser ask for by name, and what is behind the pages."""
 
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Generator
@@ -25,90 +19,14 @@ from app.database.engines import Database
 from app.identity.profile import NewUser
 from app.identity.users import create_user
 from app.security.passwords import PasswordHasher
-from tests import databases
-from tests.browser.docs_page import Docs, fresh_context
-from tests.live.server import seed_demo, serving
+from tests.support.browsers import browser, chromium, context, docs, live, live_database_url, page
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
     from sqlalchemy.ext.asyncio import AsyncConnection
 
+__all__ = ["browser", "chromium", "context", "docs", "live", "live_database_url", "page"]
+
 Result = TypeVar("Result")
-
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-proxy-server",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-]
-
-
-@pytest.fixture(scope="package")
-def chromium() -> str:
-    """The path of the browser; every test that needs one is skipped where there is none."""
-    api = pytest.importorskip(
-        "playwright.sync_api", reason="Playwright is missing: pip install playwright"
-    )
-    found = shutil.which("chromium")
-    if found is None:
-        with api.sync_playwright() as playwright:
-            found = str(playwright.chromium.executable_path)
-    if not os.path.exists(found):
-        pytest.skip("Chromium is missing: apt-get install chromium, or playwright install chromium")
-    return found
-
-
-@pytest.fixture(scope="package")
-def live_database_url(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
-    """A database with the demo data."""
-    with databases.sqlite(tmp_path_factory.mktemp("browser")) as backend:
-        url = backend.migrated()
-        seed_demo(url)
-        yield url
-
-
-@pytest.fixture(scope="package")
-def live(live_database_url: str) -> Generator[str]:
-    """The base URL of a server on that database."""
-    with serving(live_database_url) as url:
-        yield url
-
-
-@pytest.fixture(scope="package")
-def browser(chromium: str, live: str) -> Generator[Browser]:
-    """Started after the server, whose migrations need an event loop of their own."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(scope="package")
-def context(browser: Browser) -> Generator[BrowserContext]:
-    """Shared by tests that leave nothing in it: the scripts of Swagger UI are fetched once."""
-    with fresh_context(browser) as context:
-        yield context
-
-
-@pytest.fixture
-def page(context: BrowserContext) -> Generator[Page]:
-    with context.new_page() as page:
-        yield page
-
-
-@pytest.fixture
-def docs(page: Page, live: str) -> Docs:
-    """Swagger UI, loaded."""
-    docs = Docs(page, live)
-    docs.load()
-    return docs
 
 
 # What is behind the pages

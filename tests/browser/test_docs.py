@@ -16,8 +16,8 @@ from app.database.engines import Database
 from app.identity.scopes import list_scopes
 from app.management.authority import operating
 from app.management.scopes import create_scope
-from tests.browser.docs_page import Answer, Docs, Watch, fresh_context
-from tests.live.server import default_scope
+from tests.support.docs_page import Answer, Docs, Watch, fresh_context
+from tests.support.live_server import default_scope
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Locator, Page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.browser.docs_page import Watch
+from tests.support.docs_page import Watch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -18,7 +18,7 @@ from sqlalchemy import update
 from app.identity.registration import Registration, create_client
 from app.models import PendingAuthorization
 from tests.browser.conftest import WELCOME, InDatabase, Person
-from tests.browser.docs_page import Watch, fresh_context
+from tests.support.docs_page import Watch, fresh_context
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

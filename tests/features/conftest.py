@@ -5,8 +5,8 @@ import uuid
 import pytest
 
 from app.server import Server
-from tests.factories import add_client
-from tests.management.operators import EVERY_SCOPE, add_somebody, token_of
+from tests.support.factories import add_client
+from tests.support.operators import EVERY_SCOPE, add_somebody, token_of
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from authlib.integrations.requests_client import OAuthError
 from oauthlib.oauth2 import InvalidGrantError, LegacyApplicationClient
 from requests_oauthlib import OAuth2Session
 
-from tests import databases
-from tests.live.server import default_scope, seed_demo, serving
+from tests.support.databases import Backend
+from tests.support.live_server import default_scope, seed_demo, serving
 
 LOGIN = {"username": "alice", "password": "alice-in-wonderland"}
 WEB_SECRET = "demo-web-secret-for-development-only"
@@ -26,13 +26,12 @@ needs_curl = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+def live(sqlite: Backend) -> Generator[str]:
     """The base URL of a server with the demo data."""
-    with databases.sqlite(tmp_path_factory.mktemp("live")) as backend:
-        database_url = backend.migrated()
-        seed_demo(database_url)
-        with serving(database_url) as url:
-            yield url
+    database_url = sqlite.migrated()
+    seed_demo(database_url)
+    with serving(database_url) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

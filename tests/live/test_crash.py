@@ -16,9 +16,9 @@ from sqlalchemy import select
 
 from app.database.engines import Database
 from app.models import RefreshToken
-from tests.databases import Backend, Postgresql
-from tests.live.server import LiveServer, live_server, seed_demo, serving
-from tests.live.tokens import (
+from tests.support.databases import Backend, Postgresql
+from tests.support.live_server import LiveServer, live_server, seed_demo, serving
+from tests.support.live_tokens import (
     REFUSED,
     Tokens,
     http_client,
@@ -29,7 +29,7 @@ from tests.live.tokens import (
     revoke,
     use,
 )
-from tests.postgresql import Cluster, running_cluster
+from tests.support.postgresql import Cluster, running_cluster
 
 CRASHES = 5
 CLIENTS = 6

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
-from tests.databases import Backend
-from tests.live.server import seed_demo, serving_twice
-from tests.live.tokens import (
+from tests.support.databases import Backend
+from tests.support.live_server import seed_demo, serving_twice
+from tests.support.live_tokens import (
     REFUSED,
     http_client,
     log_in,

@@ -19,8 +19,8 @@ from oauthlib.oauth2 import (
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
-from tests import databases
-from tests.live.server import default_scope, seed_demo, serving
+from tests.support.databases import Backend
+from tests.support.live_server import default_scope, seed_demo, serving
 
 LOGIN = {"username": "alice", "password": "alice-in-wonderland"}
 WEB_SECRET = "demo-web-secret-for-development-only"
@@ -31,13 +31,12 @@ REFUSED = "The refresh token is expired, revoked or invalid."
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+def live(sqlite: Backend) -> Generator[str]:
     """The base URL of a server with the demo data."""
-    with databases.sqlite(tmp_path_factory.mktemp("live")) as backend:
-        database_url = backend.migrated()
-        seed_demo(database_url)
-        with serving(database_url) as url:
-            yield url
+    database_url = sqlite.migrated()
+    seed_demo(database_url)
+    with serving(database_url) as url:
+        yield url
 
 
 @pytest.fixture(autouse=True)

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 import httpx2
 import pytest
 
-from tests.databases import Backend
-from tests.factories import TestClient, TestUser
-from tests.live.server import seed_demo, serving_twice
-from tests.live.tokens import REFUSED, TIMEOUT, outcome, use_everywhere
-from tests.oauth2.lifecycle import credentials
-from tests.pages.flow import VERIFIER, CodeFlow, Page
+from tests.support.databases import Backend
+from tests.support.factories import TestClient, TestUser
+from tests.support.flow import VERIFIER, CodeFlow, Page
+from tests.support.lifecycle import credentials
+from tests.support.live_server import seed_demo, serving_twice
+from tests.support.live_tokens import REFUSED, TIMEOUT, outcome, use_everywhere
 
 ROUNDS = 20
 

@@ -25,9 +25,9 @@ from joserfc.errors import InvalidClaimError
 from joserfc.jwk import KeySet
 from starlette.requests import Request
 
-from tests import databases
-from tests.live.server import latchkey, seed_demo, serving
-from tests.pages.flow import Page
+from tests.support.databases import Backend
+from tests.support.flow import Page
+from tests.support.live_server import latchkey, seed_demo, serving
 
 CALLBACK = "https://shop.example.com/callback"
 GOODBYE = "https://shop.example.com/goodbye"
@@ -51,23 +51,22 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Generator[Shop]:
+def shop(sqlite: Backend) -> Generator[Shop]:
     """Registered with a server that runs, beside the demo data."""
-    with databases.sqlite(tmp_path_factory.mktemp("openid")) as backend:
-        database_url = backend.migrated()
-        seed_demo(database_url)
-        options = {
-            "--grant": ("authorization_code", "refresh_token"),
-            "--redirect-uri": (CALLBACK,),
-            "--post-logout-redirect-uri": (GOODBYE,),
-            "--scope": (*SCOPE.split(), "offline_access"),
-            "--default-scope": ("profile",),
-        }
-        arguments = [part for name, values in options.items() for v in values for part in (name, v)]
-        shown = latchkey(database_url, "clients", "create", "Shop", *arguments, "--json")
-        client = json.loads(shown)
-        with serving(database_url) as url:
-            yield Shop(url, client["client_id"], client["client_secret"])
+    database_url = sqlite.migrated()
+    seed_demo(database_url)
+    options = {
+        "--grant": ("authorization_code", "refresh_token"),
+        "--redirect-uri": (CALLBACK,),
+        "--post-logout-redirect-uri": (GOODBYE,),
+        "--scope": (*SCOPE.split(), "offline_access"),
+        "--default-scope": ("profile",),
+    }
+    arguments = [part for name, values in options.items() for v in values for part in (name, v)]
+    shown = latchkey(database_url, "clients", "create", "Shop", *arguments, "--json")
+    client = json.loads(shown)
+    with serving(database_url) as url:
+        yield Shop(url, client["client_id"], client["client_secret"])
 
 
 @pytest.fixture(autouse=True)

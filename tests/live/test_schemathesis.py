@@ -14,9 +14,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests import databases
 from tests.features import brought
-from tests.live.server import seed_demo, serving
+from tests.support.databases import Backend
+from tests.support.live_server import seed_demo, serving
 
 EXAMPLES = 10
 """Of each operation, beside those that cover each rule of its parameters."""
@@ -76,13 +76,12 @@ headers = {{ Authorization = "Basic {client}" }}
 
 
 @pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+def live(sqlite: Backend) -> Generator[str]:
     """The base URL of a server with the demo data."""
-    with databases.sqlite(tmp_path_factory.mktemp("schemathesis")) as backend:
-        database_url = backend.migrated()
-        seed_demo(database_url)
-        with serving(database_url) as url:
-            yield url
+    database_url = sqlite.migrated()
+    seed_demo(database_url)
+    with serving(database_url) as url:
+        yield url
 
 
 def log_in(http: httpx2.Client) -> str:

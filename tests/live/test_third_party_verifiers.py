@@ -24,8 +24,8 @@ from app.database.engines import Database, lock
 from app.database.recent import MAX_AGE
 from app.models import SigningKey
 from app.tokens.key_rotation import KEYS_LOCK
-from tests.databases import Backend
-from tests.live.server import latchkey, seed_demo, serving_twice
+from tests.support.databases import Backend
+from tests.support.live_server import latchkey, seed_demo, serving_twice
 
 SERVICE = ("demo-service", "demo-service-secret-for-development-only")
 ALGORITHMS = ["ES256"]

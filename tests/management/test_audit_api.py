@@ -12,9 +12,9 @@ from app.api.audit import CURSOR
 from app.audit.trail import Event, EventType, Origin, record
 from app.models import AuditEvent
 from app.server import Server
-from tests.assertions import assert_problem
-from tests.factories import add_user
-from tests.management.operators import (
+from tests.support.assertions import assert_problem
+from tests.support.factories import add_user
+from tests.support.operators import (
     SENTINEL,
     add_somebody,
     assert_invalid,

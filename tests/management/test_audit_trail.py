@@ -17,19 +17,14 @@ from app.management import authority
 from app.models import AuditEvent, User
 from app.operations.purge import purge
 from app.server import Server
-from tests.assertions import assert_oauth2_error, assert_problem
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.databases import Backend
-from tests.factories import PASSWORD, TestClient, TestUser, add_user, log_in
 from tests.features import brought
-from tests.management.operators import (
-    EVERY_SCOPE,
-    add_somebody,
-    events,
-    token_of,
-)
-from tests.oauth2.lifecycle import (
+from tests.support.assertions import assert_oauth2_error, assert_problem
+from tests.support.clock import TestClock
+from tests.support.databases import Backend
+from tests.support.factories import PASSWORD, TestClient, TestUser, add_user, log_in
+from tests.support.flow import CodeFlow, Page, add_web_client, open_browser, submit
+from tests.support.lifecycle import (
     add_refreshing,
     add_service,
     introspected,
@@ -40,8 +35,13 @@ from tests.oauth2.lifecycle import (
     revoke,
     revoked,
 )
-from tests.pages.flow import CodeFlow, Page, add_web_client, open_browser, submit
-from tests.started import started
+from tests.support.operators import (
+    EVERY_SCOPE,
+    add_somebody,
+    events,
+    token_of,
+)
+from tests.support.started import started
 
 ADDRESS = "127.0.0.1"
 AGENT = "browser/7.0"

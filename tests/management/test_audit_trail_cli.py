@@ -8,7 +8,7 @@ import pytest
 from passlib.hash import bcrypt
 
 from app.security.jwt import generate_private_key
-from tests.management.shell import Shell
+from tests.support.shell import Shell
 
 
 def by_operator(shell: Shell, event_type: str) -> list[tuple[str | None, str | None, Any]]:

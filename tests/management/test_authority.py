@@ -14,11 +14,12 @@ from typer.testing import Result
 from app.identity.scopes import list_scopes
 from app.models import AuditEvent, User
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_problem
-from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, add_client, add_user, log_in
 from tests.features import brought
-from tests.management.operators import (
+from tests.support.assertions import assert_bearer_error, assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_client, add_user, log_in
+from tests.support.lifecycle import KNOWN_EVERYWHERE, add_service, own_token, take_from_client
+from tests.support.operators import (
     EVERY_SCOPE,
     NOT_YOURS,
     SENTINEL,
@@ -31,8 +32,7 @@ from tests.management.operators import (
     token_of,
     token_of_client,
 )
-from tests.management.shell import Shell, assert_line
-from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, add_service, own_token, take_from_client
+from tests.support.shell import Shell, assert_line
 
 pytestmark = pytest.mark.usefixtures("no_dotenv_file")
 

@@ -14,10 +14,18 @@ from app.identity.scopes import list_scopes
 from app.identity.users import hold_user
 from app.models import ClientScope, Login, Scope, UserScope
 from app.server import Server
-from tests.assertions import assert_problem
-from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, add_user, log_in
-from tests.management.operators import (
+from tests.support.assertions import assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_user, log_in
+from tests.support.lifecycle import (
+    KNOWN_EVERYWHERE,
+    act_for_itself,
+    add_refreshing,
+    add_service,
+    login_of,
+    refreshed,
+)
+from tests.support.operators import (
     EVERY_SCOPE,
     THE_LAST,
     add_console,
@@ -26,15 +34,7 @@ from tests.management.operators import (
     events,
     walk,
 )
-from tests.oauth2.lifecycle import (
-    KNOWN_EVERYWHERE,
-    act_for_itself,
-    add_refreshing,
-    add_service,
-    login_of,
-    refreshed,
-)
-from tests.started import app, clock, http, server, settings
+from tests.support.started import app, clock, http, server, settings
 
 __all__ = ["app", "clock", "http", "server", "settings"]
 

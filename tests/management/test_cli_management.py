@@ -23,12 +23,12 @@ from app.main import create_app
 from app.models import Client
 from app.security.passwords import PasswordHasher
 from app.server import Server
-from tests.clock import TestClock
-from tests.commands import development
 from tests.conftest import make_settings
-from tests.management.operators import EVERY_SCOPE, THE_LAST
-from tests.management.shell import Shell, assert_line
-from tests.started import started
+from tests.support.clock import TestClock
+from tests.support.operators import EVERY_SCOPE, THE_LAST
+from tests.support.processes import development
+from tests.support.shell import Shell, assert_line
+from tests.support.started import started
 
 PASSWORD = "correct horse battery staple"
 

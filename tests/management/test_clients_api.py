@@ -11,19 +11,11 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_oauth2_error, assert_problem
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import SCOPES, TestClient, TestUser, bearer, log_in
-from tests.management.operators import (
-    NO_CLIENT,
-    SENTINEL,
-    assert_invalid,
-    assert_refused,
-    walk,
-    written,
-)
-from tests.oauth2.lifecycle import (
+from tests.support.assertions import assert_oauth2_error, assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import SCOPES, TestClient, TestUser, bearer, log_in
+from tests.support.lifecycle import (
     INACTIVE,
     KNOWN_EVERYWHERE,
     act_for_itself,
@@ -33,6 +25,14 @@ from tests.oauth2.lifecycle import (
     introspected,
     own_token,
     refresh,
+)
+from tests.support.operators import (
+    NO_CLIENT,
+    SENTINEL,
+    assert_invalid,
+    assert_refused,
+    walk,
+    written,
 )
 
 CALLBACK = "https://app.example.com/callback"

@@ -11,13 +11,13 @@ from app.errors import InvalidError
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_oauth2_error, assert_problem
-from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, add_client, add_user
-from tests.management.operators import EVERY_SCOPE, token_of
-from tests.management.shell import Shell
-from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, give_to_user
-from tests.started import started
+from tests.support.assertions import assert_oauth2_error, assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_client, add_user
+from tests.support.lifecycle import KNOWN_EVERYWHERE, give_to_user
+from tests.support.operators import EVERY_SCOPE, token_of
+from tests.support.shell import Shell
+from tests.support.started import started
 
 pytestmark = pytest.mark.usefixtures("no_dotenv_file")
 

@@ -29,11 +29,11 @@ from app.models import Base
 from app.security.jwt import generate_private_key
 from app.server import Server
 from app.tokens.key_rotation import import_key, list_keys, retire_key, rotate_key
-from tests.between import Between
 from tests.conftest import make_settings
 from tests.features import brought
-from tests.management.commands import NO_BOB, PASSWORD, Case, delete_bob
-from tests.management.shell import Shell
+from tests.support.between import Between
+from tests.support.commands import NO_BOB, PASSWORD, Case, delete_bob
+from tests.support.shell import Shell
 
 
 async def add_ada(operator: Actor, server: Server) -> None:

@@ -15,8 +15,8 @@ from app.identity.registration import Registration, create_client
 from app.identity.users import create_user
 from app.login.password_kinds import find_kinds
 from app.models import User
-from tests.databases import Backend
-from tests.management.lists import QUERIES, Known, plans_of, without_index
+from tests.support.databases import Backend
+from tests.support.lists import QUERIES, Known, plans_of, without_index
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

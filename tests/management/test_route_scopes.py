@@ -12,12 +12,12 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_no_token_sent
-from tests.factories import TestClient, TestUser
 from tests.features import brought
-from tests.management.operators import EVERY_SCOPE, NOBODYS, token_of, token_of_client
-from tests.oauth2.lifecycle import add_service
-from tests.routes import is_shipped
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent
+from tests.support.factories import TestClient, TestUser
+from tests.support.lifecycle import add_service
+from tests.support.operators import EVERY_SCOPE, NOBODYS, token_of, token_of_client
+from tests.support.routes import is_shipped
 
 OF_FEATURES = brought("FOR_USERS_ALONE")
 

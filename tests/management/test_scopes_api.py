@@ -11,10 +11,11 @@ from app.features import FEATURES
 from app.identity.scopes import BUILT_IN
 from app.server import Server
 from app.tokens.consents import remember
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import add_client, add_scope
-from tests.management.operators import (
+from tests.support.clock import TestClock
+from tests.support.factories import add_client, add_scope
+from tests.support.lifecycle import add_service
+from tests.support.operators import (
     EVERY_SCOPE,
     SENTINEL,
     TOO_GREAT,
@@ -26,8 +27,7 @@ from tests.management.operators import (
     token_of_client,
     walk,
 )
-from tests.management.shell import Shell
-from tests.oauth2.lifecycle import add_service
+from tests.support.shell import Shell
 
 pytestmark = pytest.mark.usefixtures("no_dotenv_file")
 

@@ -24,12 +24,12 @@ from sqlalchemy import select
 from app.main import create_app
 from app.models import Client, Scope, User
 from app.server import Server
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.databases import Backend
-from tests.management.shell import Shell, assert_line
-from tests.pages.flow import Page, open_browser, submit
-from tests.started import started
+from tests.support.clock import TestClock
+from tests.support.databases import Backend
+from tests.support.flow import Page, open_browser, submit
+from tests.support.shell import Shell, assert_line
+from tests.support.started import started
 
 PASSWORD = "correct horse battery staple"
 TYPED = unicodedata.normalize("NFD", "Šárka má dlouhé heslo")

@@ -11,11 +11,33 @@ import pytest
 from fastapi import FastAPI
 
 from app.server import Server
-from tests.assertions import assert_oauth2_error, assert_problem
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import PASSWORD, SCOPES, TestClient, TestUser, add_user, bearer, log_in
-from tests.management.operators import (
+from tests.support.assertions import assert_oauth2_error, assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import PASSWORD, SCOPES, TestClient, TestUser, add_user, bearer, log_in
+from tests.support.flow import Page, assert_logged_in, assert_logged_out, open_browser, submit
+from tests.support.lifecycle import (
+    INACTIVE,
+    Tokens,
+    add_refreshing,
+    add_resource_server,
+    introspected,
+    is_active,
+    refresh,
+)
+from tests.support.managed_users import (
+    ENDING,
+    NEW_PASSWORD,
+    change,
+    changed,
+    create,
+    delete,
+    disable,
+    get,
+    name_of_its_own,
+    set_password,
+)
+from tests.support.operators import (
     NO_USER,
     NOBODYS,
     SENTINEL,
@@ -26,63 +48,9 @@ from tests.management.operators import (
     walk,
     written,
 )
-from tests.oauth2.lifecycle import (
-    INACTIVE,
-    Tokens,
-    add_refreshing,
-    add_resource_server,
-    introspected,
-    is_active,
-    refresh,
-)
-from tests.pages.flow import Page, assert_logged_in, assert_logged_out, open_browser, submit
 
-NEW_PASSWORD = "another horse battery staple"
 CHANGED = "Someone else changed this in the meantime."
 NO_ETAG = CHANGED
-
-
-def name_of_its_own() -> str:
-    return f"user-{uuid.uuid4()}"
-
-
-async def create(
-    http: httpx2.AsyncClient, headers: dict[str, str], **body: Any
-) -> tuple[dict[str, Any], str]:
-    """A new user as it was answered, and its ETag."""
-    body = {"username": name_of_its_own()} | body
-    response = await http.post("/users", json=body, headers=headers)
-    assert response.status_code == 201, response.text
-    created: dict[str, Any] = response.json()
-    return created, response.headers["etag"]
-
-
-async def get(http: httpx2.AsyncClient, headers: dict[str, str], user_id: object) -> dict[str, Any]:
-    response = await http.get(f"/users/{user_id}", headers=headers)
-    assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
-
-
-async def change(
-    http: httpx2.AsyncClient,
-    headers: dict[str, str],
-    user_id: object,
-    changes: dict[str, Any],
-    if_match: str | None = None,
-) -> httpx2.Response:
-    condition = {} if if_match is None else {"If-Match": if_match}
-    return await http.patch(f"/users/{user_id}", json=changes, headers=headers | condition)
-
-
-async def changed(
-    http: httpx2.AsyncClient, headers: dict[str, str], user_id: object, **changes: Any
-) -> dict[str, Any]:
-    """The user after a change that succeeds."""
-    response = await change(http, headers, user_id, changes)
-    assert response.status_code == 200, response.text
-    body: dict[str, Any] = response.json()
-    return body
 
 
 async def try_to_log_in(
@@ -806,30 +774,6 @@ async def api(server: Server) -> TestClient:
 @pytest.fixture
 async def tokens(http: httpx2.AsyncClient, alice: TestUser, shop: TestClient) -> Tokens:
     return await log_in(http, alice, shop)
-
-
-async def disable(http: httpx2.AsyncClient, headers: dict[str, str], user: TestUser) -> None:
-    response = await change(http, headers, user.id, {"disabled": True})
-    assert response.status_code == 200, response.text
-
-
-async def delete(http: httpx2.AsyncClient, headers: dict[str, str], user: TestUser) -> None:
-    response = await http.delete(f"/users/{user.id}", headers=headers)
-    assert (response.status_code, response.content) == (204, b"")
-
-
-async def set_password(http: httpx2.AsyncClient, headers: dict[str, str], user: TestUser) -> None:
-    body = {"password": NEW_PASSWORD}
-    response = await http.post(f"/users/{user.id}/password", json=body, headers=headers)
-    assert (response.status_code, response.content) == (204, b"")
-
-
-SHUTTING_OUT = [
-    pytest.param(disable, id="disabled"),
-    pytest.param(delete, id="deleted"),
-]
-
-ENDING = [*SHUTTING_OUT, pytest.param(set_password, id="another password")]
 
 
 @pytest.mark.parametrize("stop", ENDING)

@@ -12,10 +12,10 @@ from app.models import AuthorizationCode
 from app.operations.purge import purge
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_bearer_error, assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.factories import (
+from tests.support.assertions import assert_bearer_error, assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import (
     TestClient,
     TestUser,
     add_client,
@@ -24,23 +24,7 @@ from tests.factories import (
     disable_user,
     other_secret,
 )
-from tests.oauth2.lifecycle import (
-    INACTIVE,
-    KNOWN_EVERYWHERE,
-    Tokens,
-    disable_client,
-    end,
-    ended_at,
-    introspected,
-    is_active,
-    refresh,
-    refreshed,
-    revoked,
-    set_grants,
-    take_from_client,
-    take_from_user,
-)
-from tests.pages.flow import (
+from tests.support.flow import (
     CALLBACK,
     LOOPBACK,
     USER_SCOPES,
@@ -55,6 +39,22 @@ from tests.pages.flow import (
     open_browser,
     read_answer,
     submit,
+)
+from tests.support.lifecycle import (
+    INACTIVE,
+    KNOWN_EVERYWHERE,
+    Tokens,
+    disable_client,
+    end,
+    ended_at,
+    introspected,
+    is_active,
+    refresh,
+    refreshed,
+    revoked,
+    set_grants,
+    take_from_client,
+    take_from_user,
 )
 
 REFUSED = "The authorization code is invalid, expired, already used, or not for this request."

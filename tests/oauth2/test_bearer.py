@@ -15,10 +15,10 @@ from app.login.logins import end_login
 from app.models import Client, SigningKey, User
 from app.oauth2.bearer import CurrentUser, current_user
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
-from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, add_user, bearer, disable_user, log_in
-from tests.oauth2.forger import (
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_user, bearer, disable_user, log_in
+from tests.support.forger import (
     Forger,
     assert_accepted,
     assert_refused,

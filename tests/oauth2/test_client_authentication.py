@@ -13,10 +13,10 @@ from app.models import Client, ClientSecret
 from app.security.opaque import hash_secret
 from app.server import Server
 from app.settings import Settings, SettingsError
-from tests.assertions import assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.factories import PASSWORD, TestClient, TestUser, add_client, other_secret
+from tests.support.assertions import assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import PASSWORD, TestClient, TestUser, add_client, other_secret
 
 FORM = {"grant_type": "password", "username": "alice", "password": PASSWORD}
 FAILED = "Client authentication failed."

@@ -15,12 +15,12 @@ from app.identity.scopes import SPEAK_OF_A_USER
 from app.models import Login, RefreshToken
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_bearer_error, assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
-from tests.factories import TestClient, TestUser, add_client, add_user, bearer
-from tests.oauth2.forger import get_me, read_claims
-from tests.oauth2.lifecycle import (
+from tests.support.assertions import assert_bearer_error, assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_client, add_user, bearer
+from tests.support.forger import get_me, read_claims
+from tests.support.lifecycle import (
     KNOWN_EVERYWHERE,
     act_for_itself,
     add_service,
@@ -28,7 +28,7 @@ from tests.oauth2.lifecycle import (
     own_token,
     set_grants,
 )
-from tests.sample import PATH, add_sample
+from tests.support.sample import PATH, add_sample
 
 NOT_ALLOWED = "A requested scope is unknown or not allowed for this client."
 NO_DEFAULT = "The scope parameter is required: this client has no default scope."

@@ -12,11 +12,11 @@ from app.database.recent import MAX_AGE
 from app.models import AuditEvent, FailedLogins
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.factories import TestClient, add_client, other_secret
-from tests.test_throttle import at
+from tests.support.assertions import assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, add_client, other_secret
+from tests.support.throttled import at
 
 LIMIT = 3
 LOCKOUT = 300

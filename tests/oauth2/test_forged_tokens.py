@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from app.security.jwt import InvalidTokenError
 from app.server import Server
-from tests.assertions import assert_bearer_error
 from tests.conftest import ISSUER
-from tests.factories import add_client, add_user
-from tests.oauth2.forger import (
+from tests.support.assertions import assert_bearer_error
+from tests.support.factories import add_client, add_user
+from tests.support.forger import (
     Forger,
     assert_accepted,
     assert_refused,
@@ -30,7 +30,7 @@ from tests.oauth2.forger import (
     get_me,
     sign,
 )
-from tests.started import app, clock, http, server, settings
+from tests.support.started import app, clock, http, server, settings
 
 __all__ = ["app", "clock", "http", "server", "settings"]
 

@@ -3,57 +3,31 @@
 The same bytes in every run. What is documented to be raised is the only thing that may be.
 """
 
-from base64 import b64encode
-from collections.abc import AsyncGenerator, Generator
-from urllib.parse import quote_plus
+from collections.abc import AsyncGenerator
 
 import httpx2
 import pytest
 from fastapi import FastAPI
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from starlette.requests import Request
 
 from app.errors import InvalidClientError, InvalidRequestError
-from app.main import create_app
 from app.oauth2 import client_auth
-from app.server import Server
 from app.web.form import parse_pairs
-from tests import databases
-from tests.clock import TestClock
-from tests.conftest import make_settings
-from tests.factories import PASSWORD, add_client, add_user
-from tests.pages.flow import FORM
-from tests.started import started
+from tests.support.factories import PASSWORD, add_client, add_user
+from tests.support.flow import FORM
+from tests.support.fuzzed import PARSED, REFUSED, SENT, basic_credentials, request_with
+from tests.support.on_sqlite import settings
+from tests.support.started import app, clock, started
 
-
-def examples(count: int) -> settings:
-    return settings(
-        max_examples=count,
-        derandomize=True,
-        deadline=None,
-        database=None,
-        phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-
-
-PARSED = examples(300)
-SENT = examples(60)
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Generator[FastAPI]:
-    with databases.sqlite(tmp_path_factory.mktemp("fuzzing")) as backend:
-        yield create_app(make_settings(database_url=backend.migrated()), TestClock())
+__all__ = ["app", "clock", "settings"]
 
 
 @pytest.fixture(scope="module")
 async def http(app: FastAPI) -> AsyncGenerator[httpx2.AsyncClient]:
     async with started(app) as client:
-        server: Server = app.state.server
-        await add_user(server)
-        await add_client(server)
+        await add_user(app.state.server)
+        await add_client(app.state.server)
         yield client
 
 
@@ -71,32 +45,8 @@ bytes_of_a_form = st.lists(
     max_size=20,
 ).map(b"".join)
 
-texts = st.text(max_size=30)
 
 # A header's value, as servers let it through: no control characters but a tab.
-header_bytes = st.lists(
-    st.one_of(st.integers(32, 126), st.integers(128, 255), st.just(9)), max_size=60
-).map(bytes)
-
-basic_credentials = st.one_of(
-    header_bytes,
-    st.binary(max_size=60).map(b64encode),
-    st.tuples(texts, texts).map(lambda pair: b64encode(":".join(map(quote_plus, pair)).encode())),
-    st.tuples(texts, texts).map(lambda pair: b64encode(":".join(pair).encode("utf-8"))),
-)
-
-
-def request_with(authorization: bytes) -> Request:
-    return Request(
-        {
-            "type": "http",
-            "method": "GET",
-            "path": "/",
-            "raw_path": b"/",
-            "query_string": b"",
-            "headers": [(b"authorization", authorization)],
-        }
-    )
 
 
 # The parsers by themselves
@@ -126,8 +76,6 @@ def test_the_basic_credentials_of_a_client_are_read_or_refused(credentials: byte
 
 
 # Over HTTP
-
-REFUSED = range(400, 500)
 
 
 @pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect"])

@@ -21,7 +21,7 @@ from app.tokens.access_tokens import AccessTokens
 from app.tokens.id_tokens import IdTokens
 from app.tokens.key_rotation import ensure_signing_key
 from app.tokens.keys import KeyRing
-from tests.clock import TestClock
+from tests.support.clock import TestClock
 
 SERVICE = RegisteredClient(
     client_id="service",

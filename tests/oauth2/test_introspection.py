@@ -11,12 +11,12 @@ from sqlalchemy import update
 from app.models import SigningKey
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
-from tests.factories import TestClient, TestUser, add_user, disable_user, log_in
-from tests.oauth2.forger import encode_parts, forge, read_claims, sign
-from tests.oauth2.lifecycle import (
+from tests.support.assertions import assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_user, disable_user, log_in
+from tests.support.forger import encode_parts, forge, read_claims, sign
+from tests.support.lifecycle import (
     INACTIVE,
     KNOWN_EVERYWHERE,
     Tokens,

@@ -13,9 +13,9 @@ from app.security.jwt import Algorithm, generate_private_key
 from app.server import Server
 from app.settings import Settings
 from app.tokens.key_rotation import import_key
-from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
-from tests.factories import TestClient, TestUser, log_in
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, log_in
 
 JWKS = "/.well-known/jwks.json"
 

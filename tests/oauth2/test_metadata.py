@@ -17,11 +17,11 @@ from app.models import Scope
 from app.server import Server
 from app.settings import Settings
 from app.tokens.authorizations import AuthorizationRequest, issue_code
-from tests.assertions import assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
-from tests.factories import TestClient, TestUser, add_client, add_scope, log_in
-from tests.oauth2.lifecycle import act_for_itself, add_refreshing, add_service, refresh
+from tests.support.assertions import assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_client, add_scope, log_in
+from tests.support.lifecycle import act_for_itself, add_refreshing, add_service, refresh
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 WITH_PATH = "https://auth.example.com/tenants/one"

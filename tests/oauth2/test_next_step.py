@@ -12,9 +12,9 @@ from app.identity.clients import RegisteredClient
 from app.login.browser_sessions import Session
 from app.oauth2.next_step import (
     TIME_TO_CONSENT,
-    Consent,
+    AskConsent,
     Decision,
-    Grant,
+    IssueCode,
     LogIn,
     Refuse,
     Step,
@@ -71,8 +71,8 @@ def logged_in(ago: timedelta) -> Session:
 JUST_NOW = logged_in(timedelta(0))
 
 
-def granted(*scopes: str, by_user: bool, session: Session = HOUR_OLD) -> Grant:
-    return Grant(session, list(scopes), by_user=by_user)
+def granted(*scopes: str, by_user: bool, session: Session = HOUR_OLD) -> IssueCode:
+    return IssueCode(session, list(scopes), by_user=by_user)
 
 
 def step(
@@ -128,16 +128,16 @@ def step(
         ({"user_scopes": ["email"], "client_scopes": ["profile"]}, NOTHING_LEFT),
         ({"user_scopes": [], "prompt": ["none"]}, NOTHING_LEFT),
         # Who has to be asked
-        ({"remembered": ["profile"]}, Consent(BOTH)),
+        ({"remembered": ["profile"]}, AskConsent(BOTH)),
         (
             {"remembered": ["profile"], "user_scopes": ["profile"]},
             granted("profile", by_user=False),
         ),
         ({"remembered": [], "prompt": ["none"]}, MUST_CONSENT),
-        ({"prompt": ["consent"]}, Consent(BOTH)),
+        ({"prompt": ["consent"]}, AskConsent(BOTH)),
         ({"public": True}, granted(*BOTH, by_user=False)),
-        ({"public": True, "redirect_uri": "http://127.0.0.1/callback"}, Consent(BOTH)),
-        ({"public": True, "redirect_uri": "com.example.app:/callback"}, Consent(BOTH)),
+        ({"public": True, "redirect_uri": "http://127.0.0.1/callback"}, AskConsent(BOTH)),
+        ({"public": True, "redirect_uri": "com.example.app:/callback"}, AskConsent(BOTH)),
         ({"redirect_uri": "http://127.0.0.1/callback"}, granted(*BOTH, by_user=False)),
         # What they answered
         ({"remembered": [], "decision": ALLOW}, granted(*BOTH, by_user=True)),

@@ -14,9 +14,16 @@ from app.models import Login, User
 from app.security.passwords import MAX_LENGTH, PasswordHasher
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_oauth2_error
 from tests.conftest import make_settings
-from tests.factories import PASSWORD, TestClient, TestUser, add_client, add_user, disable_user
+from tests.support.assertions import assert_oauth2_error
+from tests.support.factories import (
+    PASSWORD,
+    TestClient,
+    TestUser,
+    add_client,
+    add_user,
+    disable_user,
+)
 
 REFUSED = "The user name or the password is wrong."
 MISSING = "The request needs username and password."

@@ -14,10 +14,10 @@ from app.models import Base, Login, RefreshToken
 from app.server import Server
 from app.settings import Settings
 from app.tokens.refresh_tokens import MAX_SUCCESSORS
-from tests.assertions import assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.factories import (
+from tests.support.assertions import assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import (
     PASSWORD,
     TestClient,
     TestUser,
@@ -26,8 +26,8 @@ from tests.factories import (
     disable_user,
     log_in,
 )
-from tests.oauth2.forger import assert_accepted, assert_refused, read_claims
-from tests.oauth2.lifecycle import (
+from tests.support.forger import assert_accepted, assert_refused, read_claims
+from tests.support.lifecycle import (
     INACTIVE,
     KNOWN_EVERYWHERE,
     Tokens,
@@ -48,7 +48,7 @@ from tests.oauth2.lifecycle import (
     take_from_client,
     take_from_user,
 )
-from tests.sample import PATH, add_sample
+from tests.support.sample import PATH, add_sample
 
 REFUSED = "The refresh token is expired, revoked or invalid."
 MISSING = "The request needs a refresh_token."

@@ -3,9 +3,9 @@
 import pytest
 
 from app.tokens import refresh_postgresql, refresh_tokens
-from tests.databases import Backend
 from tests.oauth2.test_refresh import *  # noqa: F403 - its tests and their fixtures
 from tests.oauth2.test_refresh import _sample
+from tests.support.databases import Backend
 
 __all__ = ["_sample"]
 

@@ -9,12 +9,12 @@ from sqlalchemy import select
 from app.models import RevokedToken
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_bearer_error, assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.factories import TestClient, TestUser, add_client, bearer, log_in
-from tests.oauth2.forger import assert_accepted, assert_refused, forge, read_claims
-from tests.oauth2.lifecycle import (
+from tests.support.assertions import assert_bearer_error, assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_client, bearer, log_in
+from tests.support.forger import assert_accepted, assert_refused, forge, read_claims
+from tests.support.lifecycle import (
     INACTIVE,
     Tokens,
     add_refreshing,

@@ -6,7 +6,7 @@ putting some in.
 """
 
 import asyncio
-from collections.abc import Coroutine, Generator
+from collections.abc import Coroutine
 from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
@@ -37,19 +37,7 @@ from app.server import Server
 from app.tokens import refresh_tokens
 from app.tokens.key_rotation import list_keys, retire_key, rotate_key
 from app.tokens.refresh_tokens import find_refresh_token, rotate
-from tests import databases
 from tests.conftest import make_settings
-from tests.databases import Backend
-from tests.factories import PASSWORD, TestClient, TestUser, add_user, bearer
-from tests.oauth2.lifecycle import (
-    act_for_itself,
-    add_refreshing,
-    add_resource_server,
-    add_service,
-    introspected,
-    refresh,
-    revoke,
-)
 from tests.oauth2.token_model import (
     ACCESS_TTL,
     REFRESH_TTL,
@@ -62,8 +50,19 @@ from tests.oauth2.token_model import (
     RefreshToken,
     Visit,
 )
-from tests.pages.flow import CALLBACK, CodeFlow, Page, add_web_client, open_browser, submit
-from tests.shared import Shared
+from tests.support.databases import Backend
+from tests.support.factories import PASSWORD, TestClient, TestUser, add_user, bearer
+from tests.support.flow import CALLBACK, CodeFlow, Page, add_web_client, open_browser, submit
+from tests.support.lifecycle import (
+    act_for_itself,
+    add_refreshing,
+    add_resource_server,
+    add_service,
+    introspected,
+    refresh,
+    revoke,
+)
+from tests.support.shared import Shared
 
 SCOPES = ("openid", "profile", "offline_access", "account")
 
@@ -413,10 +412,8 @@ class TokenLifecycle(RuleBasedStateMachine):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[None]:
-    with databases.sqlite(tmp_path_factory.mktemp("lifecycle")) as backend:
-        TokenLifecycle.backend, TokenLifecycle.shared = backend, Shared()
-        yield
+def _sqlite(sqlite: Backend) -> None:
+    TokenLifecycle.backend, TokenLifecycle.shared = sqlite, Shared()
 
 
 def test_every_token_is_alive_exactly_when_the_model_says_so() -> None:

@@ -19,10 +19,10 @@ from app.database import engines as database
 from app.server import Server
 from app.settings import Settings
 from app.web.form import FORM, MAX_FIELDS
-from tests.assertions import assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.factories import PASSWORD, TestClient, add_client, add_user
+from tests.support.assertions import assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import PASSWORD, TestClient, add_client, add_user
 
 GOOD = {"grant_type": "password", "username": "alice", "password": PASSWORD}
 

@@ -11,9 +11,9 @@ from sqlalchemy import select
 from app.models import Login
 from app.server import Server
 from app.settings import Settings
-from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
-from tests.factories import TestClient, TestUser, add_client, add_user, bearer, log_in
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_client, add_user, bearer, log_in
 
 
 @pytest.fixture

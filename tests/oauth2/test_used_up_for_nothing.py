@@ -8,10 +8,10 @@ from sqlalchemy.exc import DBAPIError
 from app.models import SigningKey
 from app.server import Server
 from app.tokens import id_tokens
-from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, add_user
-from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, refresh, refreshed
-from tests.pages.flow import USER_SCOPES, CodeFlow, add_web_client
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_user
+from tests.support.flow import USER_SCOPES, CodeFlow, add_web_client
+from tests.support.lifecycle import KNOWN_EVERYWHERE, refresh, refreshed
 
 
 class Deadlock(Exception):

@@ -16,17 +16,17 @@ from app.management.exporting import TransferDocument, TransferredSecret, export
 from app.management.importing import import_document
 from app.security.opaque import hash_secret
 from app.server import Server
-from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, log_in
-from tests.oauth2.forger import assert_accepted, assert_refused
-from tests.oauth2.lifecycle import (
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, log_in
+from tests.support.flow import add_web_client
+from tests.support.forger import assert_accepted, assert_refused
+from tests.support.lifecycle import (
     KNOWN_EVERYWHERE,
     add_resource_server,
     is_active,
     own_token,
     refresh,
 )
-from tests.pages.flow import add_web_client
 
 Loss = Callable[[Server, TestClient], Awaitable[TestClient]]
 

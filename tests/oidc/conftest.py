@@ -6,8 +6,8 @@ import pytest
 from app.server import Server
 from app.settings import Settings
 from tests.conftest import make_settings
-from tests.factories import TestClient, TestUser, add_user
-from tests.pages.flow import USER_SCOPES, CodeFlow, add_web_client
+from tests.support.factories import TestClient, TestUser, add_user
+from tests.support.flow import USER_SCOPES, CodeFlow, add_web_client
 
 
 @pytest.fixture

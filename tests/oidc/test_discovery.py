@@ -8,11 +8,11 @@ import pytest
 from app.identity.scopes import list_scopes
 from app.oidc.userinfo import CLAIMS
 from app.server import Server
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import add_scope, bearer
-from tests.oauth2.lifecycle import introspected, refreshed, revoked
-from tests.pages.flow import CodeFlow, Page, add_web_client, read_answer
+from tests.support.clock import TestClock
+from tests.support.factories import add_scope, bearer
+from tests.support.flow import CodeFlow, Page, add_web_client, read_answer
+from tests.support.lifecycle import introspected, refreshed, revoked
 
 # What is tested here does not depend on the kind of database.
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")

@@ -10,12 +10,13 @@ import jwt
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import TestClient, add_client, bearer, log_in
-from tests.oauth2.forger import read_claims
-from tests.oauth2.lifecycle import (
+from tests.support.assertions import assert_bearer_error, assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, add_client, bearer, log_in
+from tests.support.flow import USER_SCOPES, CodeFlow, add_web_client, read_answer
+from tests.support.forger import read_claims
+from tests.support.lifecycle import (
     INACTIVE,
     Tokens,
     introspected,
@@ -24,7 +25,6 @@ from tests.oauth2.lifecycle import (
     refreshed,
     revoked,
 )
-from tests.pages.flow import USER_SCOPES, CodeFlow, add_web_client, read_answer
 
 NONCE = "n-0S6_WzA2Mj"
 

@@ -8,9 +8,9 @@ from sqlalchemy import update
 
 from app.models import User
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_no_token_sent
-from tests.clock import TestClock
-from tests.factories import (
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent
+from tests.support.clock import TestClock
+from tests.support.factories import (
     TestClient,
     TestUser,
     add_client,
@@ -19,15 +19,15 @@ from tests.factories import (
     disable_user,
     log_in,
 )
-from tests.oauth2.forger import read_claims
-from tests.oauth2.lifecycle import (
+from tests.support.flow import FORM, USER_SCOPES, CodeFlow
+from tests.support.forger import read_claims
+from tests.support.lifecycle import (
     add_service,
     delete_user,
     end,
     own_token,
     take_from_user,
 )
-from tests.pages.flow import FORM, USER_SCOPES, CodeFlow
 
 USERINFO = "/userinfo"
 

@@ -1,19 +1,16 @@
 """What the tests of the pages ask for by name."""
 
 from collections.abc import AsyncGenerator
-from functools import cache
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.security.jwt import generate_private_key
 from app.server import Server
 from app.settings import Settings
-from app.tokens import key_rotation
 from tests.conftest import make_settings
-from tests.factories import TestClient, TestUser, add_user
-from tests.pages.flow import (
+from tests.support.factories import TestClient, TestUser, add_user
+from tests.support.flow import (
     LOOPBACK,
     USER_SCOPES,
     CodeFlow,
@@ -21,14 +18,6 @@ from tests.pages.flow import (
     add_web_client,
     open_browser,
 )
-
-_made_once = cache(generate_private_key)
-
-
-@pytest.fixture(autouse=True)
-def _keys_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An RSA key takes longer than all else that a test starts."""
-    monkeypatch.setattr(key_rotation, "generate_private_key", _made_once)
 
 
 @pytest.fixture

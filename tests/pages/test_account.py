@@ -10,11 +10,10 @@ from sqlalchemy import select
 from app.models import User
 from app.pages import account as account_page
 from app.server import Server
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import PASSWORD, TestUser, add_client, add_user, log_in
-from tests.oauth2.lifecycle import INACTIVE, introspected, is_active, login_of, refreshed
-from tests.pages.flow import (
+from tests.support.clock import TestClock
+from tests.support.factories import PASSWORD, TestUser, add_client, add_user, log_in
+from tests.support.flow import (
     CALLBACK,
     STALE_FORM,
     CodeFlow,
@@ -29,6 +28,7 @@ from tests.pages.flow import (
     source_names,
     submit,
 )
+from tests.support.lifecycle import INACTIVE, introspected, is_active, login_of, refreshed
 
 NEW = "another long and good password"
 

@@ -8,11 +8,10 @@ from sqlalchemy import update
 
 from app.models import Client
 from app.server import Server
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import TestClient, TestUser, add_client, add_scope, log_in
-from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, disable_client, set_grants
-from tests.pages.flow import (
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_client, add_scope, log_in
+from tests.support.flow import (
     CALLBACK,
     FORM,
     LOGIN_HEADING,
@@ -33,6 +32,7 @@ from tests.pages.flow import (
     read_answer,
     source_names,
 )
+from tests.support.lifecycle import KNOWN_EVERYWHERE, disable_client, set_grants
 
 # What is tested here does not depend on the kind of database.
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")

@@ -9,15 +9,9 @@ from sqlalchemy import select, update
 
 from app.models import Client, Consent
 from app.server import Server
-from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, add_scope, add_user, bearer, disable_user
-from tests.oauth2.lifecycle import (
-    KNOWN_EVERYWHERE,
-    give_to_user,
-    take_from_client,
-    take_from_user,
-)
-from tests.pages.flow import (
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_scope, add_user, bearer, disable_user
+from tests.support.flow import (
     CALLBACK,
     FINISHED,
     LOOPBACK,
@@ -36,6 +30,12 @@ from tests.pages.flow import (
     assert_logged_out,
     read_answer,
     submit,
+)
+from tests.support.lifecycle import (
+    KNOWN_EVERYWHERE,
+    give_to_user,
+    take_from_client,
+    take_from_user,
 )
 
 SAID_NO = "The user denied the request."

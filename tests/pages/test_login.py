@@ -18,11 +18,10 @@ from app.identity.profile import USERNAME_MAX_LENGTH
 from app.models import BrowserSession, User
 from app.server import Server
 from app.tokens.authorizations import PENDING_LIFETIME
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import PASSWORD, TestClient, TestUser, add_user, disable_user
-from tests.oauth2.lifecycle import KNOWN_EVERYWHERE, delete_user, disable_client
-from tests.pages.flow import (
+from tests.support.clock import TestClock
+from tests.support.factories import PASSWORD, TestClient, TestUser, add_user, disable_user
+from tests.support.flow import (
     FINISHED,
     LOGIN_HEADING,
     CodeFlow,
@@ -40,6 +39,7 @@ from tests.pages.flow import (
     source_names,
     submit,
 )
+from tests.support.lifecycle import KNOWN_EVERYWHERE, delete_user, disable_client
 
 WRONG = "The user name or the password is wrong."
 OVERTAKEN = (

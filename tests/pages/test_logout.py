@@ -6,20 +6,10 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import TestClient, TestUser, add_client, add_scope, bearer, log_in
-from tests.oauth2.lifecycle import (
-    INACTIVE,
-    KNOWN_EVERYWHERE,
-    Tokens,
-    disable_client,
-    give_to_user,
-    introspected,
-    is_active,
-    refreshed,
-)
-from tests.pages.flow import (
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_client, add_scope, bearer, log_in
+from tests.support.flow import (
     FORM,
     STALE_FORM,
     CodeFlow,
@@ -31,6 +21,16 @@ from tests.pages.flow import (
     assert_logged_out,
     source_names,
     submit,
+)
+from tests.support.lifecycle import (
+    INACTIVE,
+    KNOWN_EVERYWHERE,
+    Tokens,
+    disable_client,
+    give_to_user,
+    introspected,
+    is_active,
+    refreshed,
 )
 
 GOODBYE = "https://shop.example.com/goodbye"

@@ -30,11 +30,9 @@ from app.models import (
 from app.server import Server
 from app.tokens import consents
 from app.tokens.authorizations import Code, consume_code
-from tests.clock import TestClock
-from tests.factories import PASSWORD, TestUser, disable_user
-from tests.meanwhile import Meanwhile
-from tests.oauth2.lifecycle import is_active, take_from_user
-from tests.pages.flow import (
+from tests.support.clock import TestClock
+from tests.support.factories import PASSWORD, TestUser, disable_user
+from tests.support.flow import (
     CALLBACK,
     CodeFlow,
     Page,
@@ -48,6 +46,8 @@ from tests.pages.flow import (
     read_answer,
     submit,
 )
+from tests.support.lifecycle import is_active, take_from_user
+from tests.support.meanwhile import Meanwhile
 
 NEW = "another long and good password"
 

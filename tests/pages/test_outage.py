@@ -6,9 +6,8 @@ import httpx2
 import pytest
 
 from app.database.engines import Database
-from tests.clock import TestClock
-from tests.oauth2.lifecycle import KNOWN_EVERYWHERE
-from tests.pages.flow import (
+from tests.support.clock import TestClock
+from tests.support.flow import (
     CodeFlow,
     Page,
     assert_asks_to_allow,
@@ -16,6 +15,7 @@ from tests.pages.flow import (
     assert_error_answer,
     assert_error_page,
 )
+from tests.support.lifecycle import KNOWN_EVERYWHERE
 
 # What is tested here does not depend on the kind of database.
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")

@@ -12,9 +12,9 @@ from sqlalchemy import func, select, update
 from app.models import PendingAuthorization
 from app.server import Server
 from app.tokens import authorizations
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.pages.flow import (
+from tests.support.clock import TestClock
+from tests.support.flow import (
     FINISHED,
     CodeFlow,
     Page,

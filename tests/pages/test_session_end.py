@@ -4,9 +4,10 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.clock import TestClock
-from tests.factories import TestClient, bearer
-from tests.oauth2.lifecycle import (
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, bearer
+from tests.support.flow import CodeFlow, Page, add_web_client, assert_asks_to_log_in, submit
+from tests.support.lifecycle import (
     INACTIVE,
     Tokens,
     introspected,
@@ -15,7 +16,6 @@ from tests.oauth2.lifecycle import (
     refresh,
     refreshed,
 )
-from tests.pages.flow import CodeFlow, Page, add_web_client, assert_asks_to_log_in, submit
 
 SESSION_TTL = 2000
 """Seconds; an access token lives for 900."""

@@ -6,8 +6,8 @@ import httpx2
 from fastapi import FastAPI
 
 from app.server import Server
-from tests.factories import TestUser, add_client, add_user
-from tests.pages.flow import Page, challenge_of, open_browser, submit
+from tests.support.factories import TestUser, add_client, add_user
+from tests.support.flow import Page, challenge_of, open_browser, submit
 
 CALLBACK = "https://shop.example.com/callback"
 VERIFIER = "a-verifier-that-only-the-client-knows-0123456789"

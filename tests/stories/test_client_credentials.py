@@ -3,7 +3,7 @@
 import httpx2
 
 from app.server import Server
-from tests.factories import add_client
+from tests.support.factories import add_client
 
 
 async def test_a_service_gets_a_token_of_its_own_and_another_one_checks_it(

@@ -3,16 +3,16 @@
 import httpx2
 
 from app.server import Server
-from tests.factories import add_client, add_user
+from tests.support.factories import add_client, add_user
 
 
 async def test_a_user_logs_in_with_name_and_password_and_sees_who_they_are(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
     # A user, and a client that may use this grant: none may unless it was registered for it.
-    await add_user(server, "alice", "alice and her password", scopes=["profile", "items:read"])
+    await add_user(server, "alice", "alice and her password", scopes=["profile", "account"])
     client = await add_client(
-        server, "web", grant_types=["password"], scopes=["profile", "items:read"]
+        server, "web", grant_types=["password"], scopes=["profile", "account"]
     )
 
     # The client authenticates with HTTP Basic and sends what the user typed.
@@ -30,7 +30,7 @@ async def test_a_user_logs_in_with_name_and_password_and_sees_who_they_are(
     # The access token opens what its scopes open.
     bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
     assert (await http.get("/users/me", headers=bearer)).json()["username"] == "alice"
-    refused = await http.get("/items", headers=bearer)
+    refused = await http.get("/users/me/sessions", headers=bearer)
     assert (refused.status_code, refused.json()["error"]) == (403, "insufficient_scope")
 
     # A wrong password is a bad grant, whoever's it is.

@@ -3,7 +3,7 @@
 import httpx2
 
 from app.server import Server
-from tests.factories import TestUser, add_client
+from tests.support.factories import TestUser, add_client
 
 
 async def test_a_login_goes_on_until_a_refresh_token_is_used_twice(

@@ -88,5 +88,5 @@ feature = Feature(
     scope_holders={"API keys": ApiKeyScope.scope},
     revoke=_revoke,
     examine=_examine,
-    demo=Demo(equip=_equip_alice, is_present=_demo_is_present),
+    demo=Demo(give_to_alice=_equip_alice, is_present=_demo_is_present),
 )

@@ -99,7 +99,7 @@ feature = Feature(
     expired=_expired,
     examine=_examine,
     demo=Demo(
-        equip=_equip_alice,
+        give_to_alice=_equip_alice,
         hints={
             "HTTPBasic": "`alice` and `alice-in-wonderland`",
             "HTTPDigest": f"`alice` and `{DEMO_DIGEST_PASSWORD}`",

@@ -11,7 +11,7 @@ from app.audit.trail import Event, Origin
 from app.errors import AnsweredError, LoginRefused, Problem
 from app.features.api_keys.service import KeyHolder, find_key_holder
 from app.identity.users import Account
-from app.login.authentication import Door
+from app.login.authentication import LoginContext
 from app.oauth2.bearer import CurrentUser
 from app.server import Server
 from app.web.problems import PROBLEM_RESPONSES, problem
@@ -83,26 +83,26 @@ async def check_password(
     server: Server, credentials: HTTPBasicCredentials, origin: Origin
 ) -> Account | None:
     """The user with that name and login password, or None."""
-    door = Door("basic", origin)
+    context = LoginContext("basic", origin)
     try:
         account = await server.authenticator.authenticate(
-            credentials.username, credentials.password, door
+            credentials.username, credentials.password, context
         )
     except LoginRefused as refusal:
         if refusal.why == "wrong":
             return None
         raise
-    note_login(server, account.id, door)
+    note_login(server, account.id, context)
     return account
 
 
-def note_login(server: Server, user_id: UUID, door: Door) -> None:
+def note_login(server: Server, user_id: UUID, context: LoginContext) -> None:
     """Write a login down that begins no session: such a client logs in with every request."""
     event = Event(
         type="login.succeeded",
         actor=str(user_id),
         user_id=user_id,
-        origin=door.origin,
-        details={"door": door.name},
+        origin=context.origin,
+        details={"door": context.door},
     )
     server.audit_batch.add(event, server.clock.now())

@@ -23,7 +23,7 @@ from app.features.schemes.answer import (
 from app.features.schemes.digest_credentials import count_nonce, find_digest_user
 from app.features.schemes.dropin.digest import DigestCredentials, DigestServer
 from app.identity.users import find_enabled_scopes
-from app.login.authentication import Door
+from app.login.authentication import LoginContext
 from app.oauth2.responses import demo_hint
 from app.security.encryption import UndecryptableError
 from app.server import CurrentServer, Server
@@ -69,10 +69,10 @@ class SqlDigest(DigestServer):
 
     async def admit(self, request: Request, username: str) -> None:
         """Throttled like every other check of a password."""
-        door = Door("digest", origin_of(request))
+        context = LoginContext("digest", origin_of(request))
         block = AsyncExitStack()
         try:
-            attempt = _server_of(request).authenticator.attempt(username, door)
+            attempt = _server_of(request).authenticator.attempt(username, context)
             request.state.attempt = await block.enter_async_context(attempt), block
         except LoginRefused as refusal:
             if refusal.why == "wrong":
@@ -141,7 +141,7 @@ def make_router(settings: Settings, clock: Clock) -> APIRouter:
             if user is None:
                 raise digest.make_not_authenticated_error()
             scopes = await find_enabled_scopes(connection, user.user_id)
-        note_login(server, user.user_id, Door("digest", origin_of(request)))
+        note_login(server, user.user_id, LoginContext("digest", origin_of(request)))
         return make_answer("HTTPDigest", str(user.user_id), scopes)
 
     return router

@@ -19,9 +19,9 @@ from app.errors import (
     InvalidScopeError,
 )
 from app.identity.users import find_enabled_scopes
-from app.login.authentication import Door
+from app.login.authentication import LoginContext
 from app.oauth2.grant import Grant, TokenRequest
-from app.oauth2.scope import grant_scopes, requested_scopes
+from app.oauth2.scope import granted_scope, requested_scopes
 from app.oauth2.tokens import NewLogin, begin_login, find_signing_keys, user_tokens
 
 
@@ -78,24 +78,24 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     """
     requested = requested_scopes(request.form.get("scope", ""), request.client)
     keys = await find_signing_keys(request)
-    door = Door("token", request.origin, request.client.client_id)
-    account = await request.authenticator.authenticate(form.username, form.password, door)
+    context = LoginContext("token", request.origin, request.client.client_id)
+    account = await request.authenticator.authenticate(form.username, form.password, context)
     succeeded = Event(
         type="login.succeeded",
         actor=str(account.id),
         user_id=account.id,
         client_id=request.client.client_id,
         origin=request.origin,
-        details={"door": door.name},
+        details={"door": context.door},
     )
     try:
-        scope = grant_scopes(requested, account.scopes)
+        scope = granted_scope(requested, account.scopes)
     except InvalidScopeError:
         failed = replace(
             succeeded,
             type="login.failed",
             actor=None,
-            details={"door": door.name, "reason": "no scope to grant"},
+            details={"door": context.door, "reason": "no scope to grant"},
         )
         await request.database.transact(
             lambda connection: record(connection, request.clock.now(), failed)
@@ -107,10 +107,13 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         login = await begin_login(
             connection, request, account.id, scope, security_stamp=account.security_stamp
         )
-        # Who was demoted while the password was checked gets what is left by trying again.
+        # A user who lost a scope while the password was checked gets what is left next time.
         left = await find_enabled_scopes(connection, account.id)
         if not left.issuperset(scope.split()):
-            raise InvalidGrantError(reason="the user lost a scope in the meantime")
+            raise InvalidGrantError(
+                told="The user's permissions have just changed. Log in again.",
+                reason="the user lost a scope in the meantime",
+            )
         return login
 
     login = await request.database.transact(begin)

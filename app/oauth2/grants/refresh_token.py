@@ -16,7 +16,7 @@ from app.errors import (
 )
 from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
-from app.oauth2.scope import grant_scopes, split_scope
+from app.oauth2.scope import granted_scope, split_scope
 from app.oauth2.tokens import find_signing_keys, user_tokens
 from app.tokens import refresh_postgresql, refresh_tokens
 from app.tokens.refresh_tokens import find_refresh_token, hold_user_of_token
@@ -57,7 +57,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         # Raised outside of the transaction: the login has ended, whatever the answer.
         raise refusal.error
     family, successor = rotated
-    scope = grant_scopes(asked or family.scope.split(), family.user_scopes & request.client.scopes)
+    scope = granted_scope(asked or family.scope.split(), family.user_scopes & request.client.scopes)
     return user_tokens(
         request,
         keys,
@@ -97,7 +97,7 @@ async def _refuse(
         return _Refusal(
             InvalidGrantError(reason="the login is over, or the user disabled", told=REFUSED)
         )
-    if presented.takeable:
+    if presented.usable:
         never_granted = set(asked).difference(presented.family.scope.split())
         return _Refusal(InvalidScopeError(told=NEVER_GRANTED if never_granted else NONE_LEFT))
     await end_login(connection, presented.family.login_id, now)

@@ -7,7 +7,7 @@ from app.features.api_keys.service import create_api_key, lifetime_of_key, revok
 from app.identity.users import get_account
 from app.management.authority import operating
 from app.server import Server
-from tests.factories import TestUser
+from tests.support.factories import TestUser
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from app.features.api_keys import DEMO_API_KEY
 from app.features.api_keys.service import list_api_keys, revoke_api_key
 from app.management.authority import Actor
 from app.server import Server
-from tests.management.commands import NO_BOB, Case, delete_bob
-from tests.management.shell import Shell
-from tests.no_secrets_story import Story
-from tests.writes import Scene, write
+from tests.support.commands import NO_BOB, Case, delete_bob
+from tests.support.no_secrets_story import Story
+from tests.support.shell import Shell
+from tests.support.writes import Scene, write
 
 
 async def have_a_key(scene: Scene) -> None:

@@ -1,25 +1,16 @@
 """``latchkey api-keys``, as an operator types it."""
 
-import asyncio
 import json
 import re
 import uuid
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from app.__main__ import cli
-from app.clock import Clock
 from app.features.api_keys.service import KeyHolder, find_key_holder
 from app.server import Server
-from tests.commands import development
-from tests.conftest import make_settings
-
-Found = TypeVar("Found")
+from tests.support.shell import Shell, assert_line
 
 PASSWORD = "correct horse battery staple"
 
@@ -36,60 +27,24 @@ RECORD = [
 ]
 
 
-class Latchkey:
-    """Runs commands on one database, in a folder without a .env file."""
+def holder(latchkey: Shell, key: str) -> KeyHolder | None:
+    async def work(server: Server) -> KeyHolder | None:
+        return await find_key_holder(server.database, key, server.clock.now())
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def __call__(self, *arguments: str, stdin: str | None = None, **settings: str) -> Result:
-        """The result of one command; ``settings`` are named without the prefix."""
-        named = {"LATCHKEY_" + name.upper(): value for name, value in settings.items()}
-        environment = development(self.url) | named
-        return CliRunner().invoke(cli, list(arguments), input=stdin, env=environment)
-
-    def json(self, *arguments: str, stdin: str | None = None, **settings: str) -> Any:
-        """What a command that succeeds prints with ``--json``: one line, and nothing else."""
-        result = self(*arguments, "--json", stdin=stdin, **settings)
-        assert (result.exit_code, result.stderr) == (0, ""), result.output
-        assert result.stdout.count("\n") == 1
-        return json.loads(result.stdout)
-
-    def ask(self, work: Callable[[Server], Awaitable[Found]]) -> Found:
-        """What ``work`` finds on a server of this database."""
-
-        async def main() -> Found:
-            server = Server(make_settings(database_url=self.url), Clock())
-            try:
-                return await work(server)
-            finally:
-                await server.close()
-
-        return asyncio.run(main())
-
-    def holder(self, key: str) -> KeyHolder | None:
-        async def work(server: Server) -> KeyHolder | None:
-            return await find_key_holder(server.database, key, server.clock.now())
-
-        return self.ask(work)
+    return latchkey.ask(work)
 
 
 @pytest.fixture
-def latchkey(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Latchkey:
+def latchkey(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
     """The command line, with the user alice."""
     monkeypatch.chdir(tmp_path)
-    made = Latchkey(database_url)
+    made = Shell(database_url)
     scopes = [part for name in ("profile", "items:read") for part in ("--scope", name)]
     made.json("users", "create", "Alice", "--password-stdin", *scopes, stdin=PASSWORD)
     return made
 
 
-def assert_refused(result: Result, line: str) -> None:
-    """Exit code 1, one line on stderr, and nothing on stdout."""
-    assert (result.exit_code, result.stderr, result.stdout) == (1, f"latchkey: {line}\n", "")
-
-
-def test_a_key_is_made_and_shown_once(latchkey: Latchkey) -> None:
+def test_a_key_is_made_and_shown_once(latchkey: Shell) -> None:
     arguments = ("--name", "backup", "--scope", "profile", "--scope", "items:read")
     record = latchkey.json("api-keys", "create", "alice", *arguments, "--expires-in", "60")
     assert list(record) == [*RECORD, "key"]
@@ -113,14 +68,14 @@ def test_a_key_is_made_and_shown_once(latchkey: Latchkey) -> None:
     assert key not in listed.output
 
 
-def test_a_key_that_was_made_is_good(latchkey: Latchkey) -> None:
+def test_a_key_that_was_made_is_good(latchkey: Shell) -> None:
     record = latchkey.json("api-keys", "create", "alice", "--scope", "items:read")
-    holder = latchkey.holder(record["key"])
-    assert holder is not None
-    assert (holder.username, holder.scopes) == ("Alice", frozenset({"items:read"}))
+    found = holder(latchkey, record["key"])
+    assert found is not None
+    assert (found.username, found.scopes) == ("Alice", frozenset({"items:read"}))
 
 
-def test_without_options_a_key_has_no_scope_a_year_and_a_name(latchkey: Latchkey) -> None:
+def test_without_options_a_key_has_no_scope_a_year_and_a_name(latchkey: Shell) -> None:
     record = latchkey.json("api-keys", "create", "alice")
     lifetime = datetime.fromisoformat(record["expires_at"]) - datetime.fromisoformat(
         record["created_at"]
@@ -129,7 +84,7 @@ def test_without_options_a_key_has_no_scope_a_year_and_a_name(latchkey: Latchkey
     assert record["name"] == "command line"
 
 
-def test_the_table_shows_the_key_and_says_that_it_is_for_once(latchkey: Latchkey) -> None:
+def test_the_table_shows_the_key_and_says_that_it_is_for_once(latchkey: Shell) -> None:
     result = latchkey("api-keys", "create", "alice")
     assert result.exit_code == 0
     assert re.search(r"lk_[A-Za-z0-9_-]{43}\b", result.stdout)
@@ -158,9 +113,9 @@ def test_the_table_shows_the_key_and_says_that_it_is_for_once(latchkey: Latchkey
     ],
 )
 def test_a_key_that_may_not_be_is_refused(
-    latchkey: Latchkey, arguments: tuple[str, ...], line: str
+    latchkey: Shell, arguments: tuple[str, ...], line: str
 ) -> None:
-    assert_refused(latchkey("api-keys", "create", *arguments), line)
+    assert_line(latchkey("api-keys", "create", *arguments), line)
     assert latchkey.json("api-keys", "list") == []
 
 
@@ -173,19 +128,19 @@ def test_a_key_that_may_not_be_is_refused(
         pytest.param(("revoke", "none"), id="no_id"),
     ],
 )
-def test_bad_usage_is_exit_code_2(latchkey: Latchkey, arguments: tuple[str, ...]) -> None:
+def test_bad_usage_is_exit_code_2(latchkey: Shell, arguments: tuple[str, ...]) -> None:
     result = latchkey("api-keys", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
 
 
-def test_an_expiry_beyond_the_calendar_is_refused_in_one_line(latchkey: Latchkey) -> None:
+def test_an_expiry_beyond_the_calendar_is_refused_in_one_line(latchkey: Shell) -> None:
     result = latchkey("api-keys", "create", "alice", "--expires-in", "999999999999")
     assert result.exit_code in (1, 2)
     assert isinstance(result.exception, SystemExit)
     assert "Traceback" not in result.output
 
 
-def test_keys_are_listed_of_one_user_or_of_all(latchkey: Latchkey) -> None:
+def test_keys_are_listed_of_one_user_or_of_all(latchkey: Shell) -> None:
     latchkey.json("users", "create", "bob")
     for owner in ("alice", "bob"):
         latchkey.json("api-keys", "create", owner, "--name", f"of {owner}")
@@ -198,11 +153,11 @@ def test_keys_are_listed_of_one_user_or_of_all(latchkey: Latchkey) -> None:
     assert names("bob") == ["of bob"]
 
 
-def test_the_keys_of_an_unknown_user_cannot_be_listed(latchkey: Latchkey) -> None:
-    assert_refused(latchkey("api-keys", "list", "nobody"), "there is no user 'nobody'")
+def test_the_keys_of_an_unknown_user_cannot_be_listed(latchkey: Shell) -> None:
+    assert_line(latchkey("api-keys", "list", "nobody"), "there is no user 'nobody'")
 
 
-def test_a_table_of_keys_has_no_key_in_it(latchkey: Latchkey) -> None:
+def test_a_table_of_keys_has_no_key_in_it(latchkey: Shell) -> None:
     key = latchkey.json("api-keys", "create", "alice")["key"]
     result = latchkey("api-keys", "list")
     assert result.exit_code == 0
@@ -210,21 +165,21 @@ def test_a_table_of_keys_has_no_key_in_it(latchkey: Latchkey) -> None:
     assert key not in result.stdout
 
 
-def test_a_key_is_revoked_and_stops_at_once(latchkey: Latchkey) -> None:
+def test_a_key_is_revoked_and_stops_at_once(latchkey: Shell) -> None:
     record = latchkey.json("api-keys", "create", "alice")
     revoked = latchkey.json("api-keys", "revoke", record["id"])
     assert revoked == {"id": record["id"], "revoked": True}
-    assert latchkey.holder(record["key"]) is None
+    assert holder(latchkey, record["key"]) is None
     (listed,) = latchkey.json("api-keys", "list")
     assert listed["revoked_at"] is not None
 
 
-def test_a_key_is_revoked_once(latchkey: Latchkey) -> None:
+def test_a_key_is_revoked_once(latchkey: Shell) -> None:
     record = latchkey.json("api-keys", "create", "alice")
     latchkey.json("api-keys", "revoke", record["id"])
-    assert_refused(latchkey("api-keys", "revoke", record["id"]), "There is no such API key.")
+    assert_line(latchkey("api-keys", "revoke", record["id"]), "There is no such API key.")
 
 
-def test_an_unknown_key_cannot_be_revoked(latchkey: Latchkey) -> None:
+def test_an_unknown_key_cannot_be_revoked(latchkey: Shell) -> None:
     result = latchkey("api-keys", "revoke", str(uuid.uuid4()))
-    assert_refused(result, "There is no such API key.")
+    assert_line(result, "There is no such API key.")

@@ -14,12 +14,12 @@ from app.main import create_app
 from app.operations.doctor import diagnose
 from app.server import Server
 from app.settings import Settings
-from tests.clock import TestClock
-from tests.factories import TestUser, add_client, add_scope
 from tests.features.api_keys.keys import TestKey, give_key, revoke_key
-from tests.management.operators import add_somebody, assert_refused, events, token_of
-from tests.management.test_users_api import NEW_PASSWORD, SHUTTING_OUT, changed, disable
-from tests.oauth2.lifecycle import give_to_user, take_from_user
+from tests.support.clock import TestClock
+from tests.support.factories import TestUser, add_client, add_scope
+from tests.support.lifecycle import give_to_user, take_from_user
+from tests.support.managed_users import NEW_PASSWORD, SHUTTING_OUT, changed, disable
+from tests.support.operators import add_somebody, assert_refused, events, token_of
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from app.features.api_keys.model import ApiKey
 from app.models import User
-from tests.live.test_authority_races import ROUNDS, Person, Race, _look_up, in_flight, race, servers
+from tests.support.races import ROUNDS, Person, Race, in_flight, look_up, race, servers
 
 __all__ = ["race", "servers"]
 
@@ -35,4 +35,4 @@ async def _count_later_keys(race: Race, person: Person) -> int:
         .join(User, User.id == ApiKey.owner_id)
         .where(User.id == uuid.UUID(person.id), ApiKey.created_at > User.disabled_at)
     )
-    return len(await _look_up(race, later))
+    return len(await look_up(race, later))

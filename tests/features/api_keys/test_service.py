@@ -25,10 +25,10 @@ from app.features.api_keys.service import (
 from app.identity.users import get_account
 from app.management.authority import operating
 from app.server import Server
-from tests.clock import TestClock
-from tests.factories import TestUser, add_user, disable_user
-from tests.oauth2.lifecycle import delete_user, give_to_user, take_from_user
-from tests.pages.flow import dump
+from tests.support.clock import TestClock
+from tests.support.factories import TestUser, add_user, disable_user
+from tests.support.flow import dump
+from tests.support.lifecycle import delete_user, give_to_user, take_from_user
 
 ONE_YEAR = timedelta(days=365)
 

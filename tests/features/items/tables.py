@@ -1,7 +1,7 @@
 """What items add to the tables of the core's tests."""
 
-from tests.no_secrets_story import Story
-from tests.writes import Scene, write
+from tests.support.no_secrets_story import Story
+from tests.support.writes import Scene, write
 
 
 async def have_an_item(scene: Scene) -> None:

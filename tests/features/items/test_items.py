@@ -12,11 +12,11 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
-from tests.clock import TestClock
 from tests.conftest import ISSUER
-from tests.factories import TestClient, TestUser, add_client, add_user, bearer, log_in
-from tests.started import app, clock, http, server, settings
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, add_client, add_user, bearer, log_in
+from tests.support.started import app, clock, http, server, settings
 
 __all__ = ["app", "clock", "http", "server", "settings"]
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import httpx2
 
-from tests.assertions import REALM, assert_problem
+from tests.support.assertions import REALM, assert_problem
 
 NO_KEY = f'APIKey realm="{REALM}"'
 NO_PASSWORD = f'Basic realm="{REALM}", charset="UTF-8"'

@@ -1,39 +1,22 @@
 """One application on SQLite for each module, and users of its own for each test."""
 
 import uuid
-from collections.abc import Generator
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 
 from app.server import Server
-from app.settings import Settings
-from tests import databases
-from tests.conftest import make_settings
-from tests.databases import Backend
-from tests.factories import TestClient, TestUser, add_client, add_user, log_in
 from tests.features.schemes.own_documents import publish_own_documents
-from tests.oauth2.lifecycle import Tokens, add_service, own_token
-from tests.pages.flow import CodeFlow, add_web_client, open_browser
-from tests.started import app, clock, http, server
+from tests.support.factories import TestClient, TestUser, add_client, add_user, log_in
+from tests.support.flow import CodeFlow, add_web_client, open_browser
+from tests.support.lifecycle import Tokens, add_service, own_token
+from tests.support.on_sqlite import settings
+from tests.support.started import app, clock, http, server
 
-__all__ = ["app", "clock", "http", "server"]
+__all__ = ["app", "clock", "http", "server", "settings"]
 
 SCOPES = ("openid", "profile", "email", "items:read", "items:write")
-
-
-@pytest.fixture(scope="session")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
-    with databases.sqlite(tmp_path_factory.mktemp("schemes")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def settings(sqlite: Backend) -> Generator[Settings]:
-    url = sqlite.migrated()
-    yield make_settings(database_url=url)
-    sqlite.drop(url)
 
 
 @pytest.fixture(scope="module")

@@ -8,12 +8,12 @@ import pytest
 from app.features.api_keys import DEMO_API_KEY
 from app.features.schemes import DEMO_DIGEST_PASSWORD
 from app.features.schemes.digest_credentials import set_digest_credential
-from tests.factories import TestClient
 from tests.features.schemes.dropin.rfc7616 import Login as DigestLogin
 from tests.features.schemes.dropin.rfc7616 import challenged, send
 from tests.features.schemes.own_documents import publish_own_documents
-from tests.management.commands import PASSWORD, Case, reset_bob
-from tests.no_secrets_story import TYPED, Story
+from tests.support.commands import PASSWORD, Case, reset_bob
+from tests.support.factories import TestClient
+from tests.support.no_secrets_story import TYPED, Story
 
 DIGEST_PASSWORD = "digest password of the administrator"
 
@@ -67,7 +67,7 @@ async def by_sample_form(
     return await http.post(path, data=form | {"client_id": web.client_id}, auth=web.basic)
 
 
-DOORS = {"basic": by_basic, "sample form": by_sample_form}
+WAYS_IN = {"basic": by_basic, "sample form": by_sample_form}
 
 
 async def schemes(story: Story) -> None:

@@ -6,8 +6,6 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_no_token_sent
-from tests.factories import PASSWORD, TestUser, bearer, disable_user
 from tests.features.api_keys.keys import TestKey, give_key
 from tests.features.schemes.answers import (
     assert_no_good_key,
@@ -15,6 +13,8 @@ from tests.features.schemes.answers import (
     assert_recognised,
 )
 from tests.features.schemes.conftest import SCOPES
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent
+from tests.support.factories import PASSWORD, TestUser, bearer, disable_user
 
 PATH = "/schemes/any-of"
 

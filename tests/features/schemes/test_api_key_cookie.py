@@ -10,14 +10,14 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_problem
-from tests.clock import TestClock
 from tests.conftest import ISSUER, make_settings
-from tests.factories import TestUser, disable_user
 from tests.features.api_keys.keys import TestKey, give_key, revoke_key
 from tests.features.schemes.answers import assert_no_good_key, assert_recognised
-from tests.oauth2.lifecycle import take_from_user
-from tests.started import started
+from tests.support.assertions import assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import TestUser, disable_user
+from tests.support.lifecycle import take_from_user
+from tests.support.started import started
 
 PATH = "/schemes/api-key/cookie"
 

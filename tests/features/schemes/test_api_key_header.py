@@ -8,11 +8,11 @@ from sqlalchemy import update
 
 from app.features.api_keys.model import ApiKey
 from app.server import Server
-from tests.clock import TestClock
-from tests.factories import TestUser, add_user, disable_user
 from tests.features.api_keys.keys import give_key, revoke_key
 from tests.features.schemes.answers import assert_no_good_key, assert_recognised
-from tests.oauth2.lifecycle import delete_user, give_to_user, take_from_user
+from tests.support.clock import TestClock
+from tests.support.factories import TestUser, add_user, disable_user
+from tests.support.lifecycle import delete_user, give_to_user, take_from_user
 
 PATH = "/schemes/api-key/header"
 

@@ -5,11 +5,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.server import Server
-from tests.clock import TestClock
-from tests.factories import TestUser, disable_user
 from tests.features.api_keys.keys import give_key, revoke_key
 from tests.features.schemes.answers import assert_no_good_key, assert_recognised
-from tests.oauth2.lifecycle import take_from_user
+from tests.support.clock import TestClock
+from tests.support.factories import TestUser, disable_user
+from tests.support.lifecycle import take_from_user
 
 PATH = "/schemes/api-key/query"
 

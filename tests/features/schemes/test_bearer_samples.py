@@ -6,11 +6,11 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
-from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, bearer, disable_user, log_in
 from tests.features.schemes.answers import assert_recognised
-from tests.oauth2.lifecycle import Tokens, revoked, take_from_user
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent, assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, bearer, disable_user, log_in
+from tests.support.lifecycle import Tokens, revoked, take_from_user
 
 
 @dataclass(frozen=True)

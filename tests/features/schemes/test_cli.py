@@ -8,22 +8,23 @@ from sqlalchemy import select
 
 from app.features.schemes.model import DigestCredential
 from app.server import Server
-from tests.features.api_keys.test_cli import PASSWORD, Latchkey, assert_refused
 from tests.features.schemes.dropin.rfc7616 import h
+from tests.support.factories import PASSWORD
+from tests.support.shell import Shell, assert_line
 
 DIGEST_PASSWORD = "a digest password, and no other"
 
 
 @pytest.fixture
-def latchkey(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Latchkey:
+def latchkey(database_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
     """The command line, with the user alice."""
     monkeypatch.chdir(tmp_path)
-    made = Latchkey(database_url)
+    made = Shell(database_url)
     made.json("users", "create", "Alice", "--password-stdin", stdin=PASSWORD)
     return made
 
 
-def ha1(latchkey: Latchkey) -> dict[str, dict[str, str]]:
+def ha1(latchkey: Shell) -> dict[str, dict[str, str]]:
     """By realm: the decrypted hashes of every credential."""
 
     async def work(server: Server) -> dict[str, dict[str, str]]:
@@ -52,16 +53,14 @@ def hashes(password: str, realm: str = "latchkey") -> dict[str, str]:
 
 
 @pytest.mark.parametrize("username", ["Alice", "alice", "ALICE"])
-def test_a_digest_password_comes_on_stdin_and_is_not_shown(
-    latchkey: Latchkey, username: str
-) -> None:
+def test_a_digest_password_comes_on_stdin_and_is_not_shown(latchkey: Shell, username: str) -> None:
     command = ("users", "set-digest", username, "--password-stdin")
     record = latchkey.json(*command, stdin=DIGEST_PASSWORD + "\n")
     assert record == {"username": "Alice", "digest": True, "realm": "latchkey"}
     assert ha1(latchkey) == {"latchkey": hashes(DIGEST_PASSWORD)}
 
 
-def test_a_digest_password_is_generated_and_shown_once(latchkey: Latchkey) -> None:
+def test_a_digest_password_is_generated_and_shown_once(latchkey: Shell) -> None:
     record = latchkey.json("users", "set-digest", "alice")
     password = record.pop("password")
     assert record == {"username": "Alice", "digest": True, "realm": "latchkey"}
@@ -70,7 +69,7 @@ def test_a_digest_password_is_generated_and_shown_once(latchkey: Latchkey) -> No
 
 
 def test_the_table_shows_a_generated_password_and_says_that_it_is_for_once(
-    latchkey: Latchkey,
+    latchkey: Shell,
 ) -> None:
     result = latchkey("users", "set-digest", "alice")
     assert result.exit_code == 0
@@ -78,7 +77,7 @@ def test_the_table_shows_a_generated_password_and_says_that_it_is_for_once(
     assert "The password is shown only once." in result.stdout
 
 
-def test_the_table_does_not_show_a_given_password(latchkey: Latchkey) -> None:
+def test_the_table_does_not_show_a_given_password(latchkey: Shell) -> None:
     command = ("users", "set-digest", "alice", "--password-stdin")
     result = latchkey(*command, stdin=DIGEST_PASSWORD)
     assert result.exit_code == 0
@@ -86,22 +85,22 @@ def test_the_table_does_not_show_a_given_password(latchkey: Latchkey) -> None:
     assert "this once" not in result.output
 
 
-def test_a_second_digest_password_takes_the_place_of_the_first(latchkey: Latchkey) -> None:
+def test_a_second_digest_password_takes_the_place_of_the_first(latchkey: Shell) -> None:
     for password in ("the first digest password", DIGEST_PASSWORD):
         latchkey.json("users", "set-digest", "alice", "--password-stdin", stdin=password)
     assert ha1(latchkey) == {"latchkey": hashes(DIGEST_PASSWORD)}
 
 
-def test_the_credential_holds_for_the_configured_realm_alone(latchkey: Latchkey) -> None:
+def test_the_credential_holds_for_the_configured_realm_alone(latchkey: Shell) -> None:
     command = ("users", "set-digest", "alice", "--password-stdin")
     record = latchkey.json(*command, stdin=DIGEST_PASSWORD, realm="another realm")
     assert record["realm"] == "another realm"
     assert ha1(latchkey) == {"another realm": hashes(DIGEST_PASSWORD, "another realm")}
 
 
-def test_the_login_password_is_refused(latchkey: Latchkey) -> None:
+def test_the_login_password_is_refused(latchkey: Shell) -> None:
     result = latchkey("users", "set-digest", "alice", "--password-stdin", stdin=PASSWORD)
-    assert_refused(result, "the Digest password must differ from the login password")
+    assert_line(result, "the Digest password must differ from the login password")
     assert ha1(latchkey) == {}
 
 
@@ -115,14 +114,14 @@ def test_the_login_password_is_refused(latchkey: Latchkey) -> None:
     ],
 )
 def test_a_password_that_breaks_the_rules_is_refused(
-    latchkey: Latchkey, password: str, reason: str
+    latchkey: Shell, password: str, reason: str
 ) -> None:
     result = latchkey("users", "set-digest", "alice", "--password-stdin", stdin=password)
-    assert_refused(result, reason)
+    assert_line(result, reason)
     assert ha1(latchkey) == {}
 
 
-def test_a_credential_is_removed(latchkey: Latchkey) -> None:
+def test_a_credential_is_removed(latchkey: Shell) -> None:
     latchkey.json("users", "set-digest", "alice")
     record = latchkey.json("users", "set-digest", "alice", "--remove")
     assert record == {"username": "Alice", "digest": False, "removed": True}
@@ -130,15 +129,13 @@ def test_a_credential_is_removed(latchkey: Latchkey) -> None:
 
 
 def test_removing_a_credential_that_is_not_there_is_no_error_and_says_so(
-    latchkey: Latchkey,
+    latchkey: Shell,
 ) -> None:
     record = latchkey.json("users", "set-digest", "alice", "--remove")
     assert record == {"username": "Alice", "digest": False, "removed": False}
 
 
 @pytest.mark.parametrize("option", [(), ("--remove",)], ids=["set", "remove"])
-def test_there_is_no_digest_for_an_unknown_user(
-    latchkey: Latchkey, option: tuple[str, ...]
-) -> None:
+def test_there_is_no_digest_for_an_unknown_user(latchkey: Shell, option: tuple[str, ...]) -> None:
     result = latchkey("users", "set-digest", "nobody", *option)
-    assert_refused(result, "there is no user 'nobody'")
+    assert_line(result, "there is no user 'nobody'")

@@ -14,9 +14,6 @@ import pytest
 import requests
 from requests.auth import HTTPDigestAuth
 
-from tests import databases
-from tests.databases import Backend
-from tests.factories import bearer
 from tests.features.schemes.answers import assert_recognised
 from tests.features.schemes.dropin.rfc7616 import (
     PATH,
@@ -26,7 +23,9 @@ from tests.features.schemes.dropin.rfc7616 import (
     challenges,
     send,
 )
-from tests.live.server import latchkey, seed_demo, serving, serving_twice
+from tests.support.databases import Backend
+from tests.support.factories import bearer
+from tests.support.live_server import latchkey, seed_demo, serving, serving_twice
 
 PASSWORD = "alice-digest-in-development"
 
@@ -54,12 +53,11 @@ needs_wget = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Generator[str]:
+def database_url(sqlite: Backend) -> str:
     """A database with the demo data."""
-    with databases.sqlite(tmp_path_factory.mktemp("live")) as backend:
-        url = backend.migrated()
-        seed_demo(url)
-        yield url
+    url = sqlite.migrated()
+    seed_demo(url)
+    return url
 
 
 @pytest.fixture(scope="module")

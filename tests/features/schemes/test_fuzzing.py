@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from app.features.schemes.dropin import digest as digest_dropin
 from app.features.schemes.dropin.basic import Utf8HTTPBasic
-from tests.factories import PASSWORD
 from tests.features.schemes.dropin.rfc7616 import Login, challenged
-from tests.oauth2.test_fuzzing import (
+from tests.support.factories import PASSWORD
+from tests.support.fuzzed import (
     PARSED,
     REFUSED,
     SENT,

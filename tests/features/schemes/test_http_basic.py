@@ -15,18 +15,18 @@ from app.models import Login, User
 from app.security.passwords import PasswordHasher
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_problem
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.factories import PASSWORD, TestUser, add_user, disable_user
 from tests.features.schemes.answers import (
     assert_no_good_password,
     assert_recognised,
     assert_unauthorized,
 )
 from tests.features.schemes.conftest import SCOPES
-from tests.oauth2.lifecycle import take_from_user
-from tests.started import started
+from tests.support.assertions import assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import PASSWORD, TestUser, add_user, disable_user
+from tests.support.lifecycle import take_from_user
+from tests.support.started import started
 
 PATH = "/schemes/http/basic"
 

@@ -3,9 +3,9 @@
 import httpx2
 import pytest
 
-from tests.assertions import assert_bearer_error
-from tests.factories import TestClient, TestUser, bearer, log_in
 from tests.features.schemes.answers import assert_recognised
+from tests.support.assertions import assert_bearer_error
+from tests.support.factories import TestClient, TestUser, bearer, log_in
 
 PATH = "/schemes/http/bearer"
 

@@ -15,11 +15,7 @@ from app.features.schemes.model import DigestCredential, DigestNonce
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import REALM, assert_problem
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.databases import Backend
-from tests.factories import PASSWORD, TestUser, add_user, disable_user
 from tests.features.schemes.answers import assert_recognised
 from tests.features.schemes.conftest import SCOPES
 from tests.features.schemes.dropin.rfc7616 import (
@@ -33,8 +29,12 @@ from tests.features.schemes.dropin.rfc7616 import (
     read_parameters,
     send,
 )
-from tests.oauth2.lifecycle import delete_user, give_to_user, take_from_user
-from tests.started import started
+from tests.support.assertions import REALM, assert_problem
+from tests.support.clock import TestClock
+from tests.support.databases import Backend
+from tests.support.factories import PASSWORD, TestUser, add_user, disable_user
+from tests.support.lifecycle import delete_user, give_to_user, take_from_user
+from tests.support.started import started
 
 SECRET = "a digest password, and no other"
 

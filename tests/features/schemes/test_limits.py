@@ -4,9 +4,9 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_problem
-from tests.factories import TestUser
-from tests.passwords import Hashes, count_hashes
+from tests.support.assertions import assert_problem
+from tests.support.factories import TestUser
+from tests.support.passwords import Hashes, count_hashes
 
 
 @pytest.fixture

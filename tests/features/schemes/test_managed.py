@@ -7,9 +7,9 @@ import pytest
 
 from app.features.schemes.digest_credentials import set_digest_credential
 from app.server import Server
-from tests.factories import PASSWORD, TestUser
 from tests.features.schemes.answers import assert_no_good_password
-from tests.management.test_users_api import ENDING, SHUTTING_OUT
+from tests.support.factories import PASSWORD, TestUser
+from tests.support.managed_users import ENDING, SHUTTING_OUT
 
 DIGEST_PASSWORD = "a password for digest alone"
 

@@ -9,11 +9,11 @@ import httpx2
 from fastapi import FastAPI
 
 from app.server import Server
-from tests.assertions import assert_bearer_error
-from tests.factories import TestClient, TestUser, bearer, log_in
 from tests.features.schemes.answers import assert_recognised
-from tests.oauth2.lifecycle import take_from_user
-from tests.pages.flow import CodeFlow, add_web_client, open_browser
+from tests.support.assertions import assert_bearer_error
+from tests.support.factories import TestClient, TestUser, bearer, log_in
+from tests.support.flow import CodeFlow, add_web_client, open_browser
+from tests.support.lifecycle import take_from_user
 
 PATH = "/schemes/oauth2/authorization-code"
 

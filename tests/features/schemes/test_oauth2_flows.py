@@ -10,12 +10,12 @@ import pytest
 from fastapi import FastAPI
 
 from app.server import Server
-from tests.assertions import assert_bearer_error
-from tests.clock import TestClock
-from tests.factories import TestClient, TestUser, bearer
 from tests.features.schemes.answers import assert_recognised
-from tests.oauth2.lifecycle import add_service, disable_client, own_token, revoked
-from tests.pages.flow import CodeFlow, add_web_client, open_browser
+from tests.support.assertions import assert_bearer_error
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser, bearer
+from tests.support.flow import CodeFlow, add_web_client, open_browser
+from tests.support.lifecycle import add_service, disable_client, own_token, revoked
 
 PATH = "/schemes/oauth2/flows"
 

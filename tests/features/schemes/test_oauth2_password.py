@@ -5,10 +5,10 @@ What it refuses is in test_bearer_samples.py.
 
 import httpx2
 
-from tests.assertions import assert_bearer_error
-from tests.factories import TestClient, TestUser, bearer, log_in
 from tests.features.schemes.answers import assert_recognised
-from tests.oauth2.lifecycle import refreshed
+from tests.support.assertions import assert_bearer_error
+from tests.support.factories import TestClient, TestUser, bearer, log_in
+from tests.support.lifecycle import refreshed
 
 PATH = "/schemes/oauth2/password"
 

@@ -15,13 +15,13 @@ from structlog.testing import capture_logs
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_oauth2_error
-from tests.clock import TestClock
 from tests.conftest import make_settings
-from tests.factories import PASSWORD, TestClient, TestUser, add_user, bearer, disable_user
-from tests.oauth2.forger import read_claims
-from tests.oauth2.lifecycle import refreshed
-from tests.started import started
+from tests.support.assertions import assert_oauth2_error
+from tests.support.clock import TestClock
+from tests.support.factories import PASSWORD, TestClient, TestUser, add_user, bearer, disable_user
+from tests.support.forger import read_claims
+from tests.support.lifecycle import refreshed
+from tests.support.started import started
 
 LAX = "/schemes/oauth2/password-form"
 STRICT = "/schemes/oauth2/password-form-strict"

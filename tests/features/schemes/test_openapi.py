@@ -10,7 +10,7 @@ from app.features.api_keys import DEMO_API_KEY
 from app.management.authority import operating
 from app.operations.demo import seed_demo
 from app.server import Server
-from tests.test_openapi import Document, fetch, shown_scopes
+from tests.support.openapi import Document, fetch, shown_scopes
 
 
 @pytest.fixture

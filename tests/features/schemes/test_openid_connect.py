@@ -14,14 +14,19 @@ from app.features.schemes.dropin import openid_connect
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import REALM, assert_bearer_error, assert_no_token_sent, assert_problem
-from tests.clock import TestClock
-from tests.databases import Backend
-from tests.factories import TestClient, TestUser, bearer, disable_user, log_in
 from tests.features.schemes.answers import assert_recognised
-from tests.live.server import seed_demo, serving
-from tests.oauth2.lifecycle import Tokens, revoked, take_from_user
-from tests.started import started
+from tests.support.assertions import (
+    REALM,
+    assert_bearer_error,
+    assert_no_token_sent,
+    assert_problem,
+)
+from tests.support.clock import TestClock
+from tests.support.databases import Backend
+from tests.support.factories import TestClient, TestUser, bearer, disable_user, log_in
+from tests.support.lifecycle import Tokens, revoked, take_from_user
+from tests.support.live_server import seed_demo, serving
+from tests.support.started import started
 
 PATH = "/schemes/openid-connect"
 

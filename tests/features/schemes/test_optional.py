@@ -4,10 +4,10 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_no_token_sent
-from tests.clock import TestClock
-from tests.factories import TestUser, bearer, disable_user
 from tests.features.schemes.answers import assert_recognised
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent
+from tests.support.clock import TestClock
+from tests.support.factories import TestUser, bearer, disable_user
 
 PATH = "/schemes/optional"
 

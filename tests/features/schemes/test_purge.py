@@ -6,8 +6,8 @@ import pytest
 
 from app.features.schemes.digest_credentials import count_nonce
 from app.server import Server
-from tests.clock import TestClock
-from tests.test_housekeeping import MARGIN, purged, purged_ahead
+from tests.support.clock import TestClock
+from tests.support.purging import MARGIN, purged, purged_ahead
 
 NONCE = 300
 

@@ -7,10 +7,10 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.assertions import assert_bearer_error, assert_no_token_sent
-from tests.factories import TestClient, TestUser, bearer, log_in
 from tests.features.schemes.answers import assert_recognised
-from tests.oauth2.lifecycle import take_from_user
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent
+from tests.support.factories import TestClient, TestUser, bearer, log_in
+from tests.support.lifecycle import take_from_user
 
 ROUTES = {
     "read": ("GET", "items:read"),

@@ -1,4 +1,4 @@
-"""Throttling of failed logins with Basic and Digest: the counts are those of every other door."""
+"""Throttling of failed logins with Basic and Digest: the counts are those of other logins."""
 
 import hashlib
 import re
@@ -11,11 +11,11 @@ from app.features.schemes.digest_credentials import set_digest_credential
 from app.features.schemes.dropin.digest import make_ha1
 from app.server import Server
 from app.settings import Settings
-from tests.assertions import assert_problem
-from tests.clock import TestClock
 from tests.conftest import _shared, alice, app, clock, http, server, web
-from tests.factories import TestClient, TestUser
-from tests.test_throttle import (
+from tests.support.assertions import assert_problem
+from tests.support.clock import TestClock
+from tests.support.factories import TestClient, TestUser
+from tests.support.throttled import (
     LIMIT,
     LOCKOUT,
     assert_must_wait,

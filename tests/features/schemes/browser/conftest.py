@@ -1,5 +1,5 @@
 """The browser and the server of ``tests/browser``."""
 
-from tests.browser.conftest import browser, chromium, context, docs, live, live_database_url, page
+from tests.support.browsers import browser, chromium, context, docs, live, live_database_url, page
 
 __all__ = ["browser", "chromium", "context", "docs", "live", "live_database_url", "page"]

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.browser.docs_page import REFUSED_TOKEN, Answer, Docs, Tokens, Watch, fresh_context
+from tests.support.docs_page import REFUSED_TOKEN, Answer, Docs, Tokens, Watch, fresh_context
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

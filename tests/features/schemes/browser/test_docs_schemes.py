@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.browser.docs_page import (
+from tests.support.docs_page import (
     PASSWORD_FLOW,
     REFUSED_TOKEN,
     Answer,

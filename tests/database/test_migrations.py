@@ -1,0 +1,352 @@
+"""Migrations: up, down, and what must survive them."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Awaitable, Callable, Generator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Uuid, bindparam, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import Clock
+from app.database.engines import Database
+from app.database.migrations import ROOT, alembic_config, schema_state, upgrade
+from app.identity.scopes import BUILT_IN, list_scopes
+from app.models.base import UtcDateTime
+from app.server import Server
+from app.settings import SettingsError
+from tests.conftest import make_settings
+from tests.support.databases import Backend
+from tests.support.factories import add_client, add_user
+from tests.support.processes import development, start_latchkey
+
+Result = TypeVar("Result")
+
+BUILT_IN_SCOPES = {
+    "openid",
+    "profile",
+    "email",
+    "offline_access",
+    "account",
+    "items:read",
+    "items:write",
+    "api-keys:read",
+    "api-keys:write",
+    "users:read",
+    "users:write",
+    "clients:read",
+    "clients:write",
+    "scopes:read",
+    "scopes:write",
+    "audit:read",
+}
+
+NOT_MIGRATED = "the database is not migrated: run `latchkey db upgrade`"
+
+
+@pytest.fixture
+def empty_url(backend: Backend) -> Generator[str]:
+    """A database without tables."""
+    url = backend.empty()
+    yield url
+    backend.drop(url)
+
+
+def in_transaction(url: str, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+    """The result of ``work`` on the database at ``url``, outside any event loop."""
+
+    async def main() -> Result:
+        database = Database(url)
+        try:
+            async with database.transaction() as connection:
+                return await work(connection)
+        finally:
+            await database.close()
+
+    return asyncio.run(main())
+
+
+def execute(url: str, *statements: str) -> None:
+    async def work(connection: AsyncConnection) -> None:
+        for statement in statements:
+            await connection.execute(text(statement))
+
+    in_transaction(url, work)
+
+
+def count(url: str, table: str) -> int:
+    async def work(connection: AsyncConnection) -> int:
+        return int(await connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
+
+    return in_transaction(url, work)
+
+
+def tables(url: str) -> set[str]:
+    def names(connection: Connection) -> set[str]:
+        return set(inspect(connection).get_table_names())
+
+    return in_transaction(url, lambda connection: connection.run_sync(names))
+
+
+def state(url: str) -> str:
+    return in_transaction(url, schema_state)
+
+
+def add_rows(url: str) -> None:
+    """A user with a login and scopes, and a client with a secret."""
+
+    async def main() -> None:
+        server = Server(make_settings(database_url=url), Clock())
+        user = await add_user(server)
+        await add_client(server)
+        await server.close()
+        values = {"user": user.id if not server.database.is_sqlite else user.id.hex}
+        values["id"] = values["user"]
+        async with server.database.transaction() as connection:
+            now = "'2026-11-24 00:00:00+00:00'"
+            await connection.execute(
+                text(
+                    "INSERT INTO logins (id, user_id, client_id, scope, created_at, expires_at) "
+                    f"VALUES (:id, :user, 'web', 'profile', {now}, {now})"
+                ),
+                values,
+            )
+        await server.database.close()
+
+    asyncio.run(main())
+
+
+FILLED = ("users", "user_scopes", "clients", "client_scopes", "client_secrets", "logins")
+
+
+# Up and down
+
+
+def test_the_schema_goes_up_matches_the_models_and_goes_down_and_up_again(empty_url: str) -> None:
+    config = alembic_config(empty_url)
+    command.upgrade(config, "head")
+    command.check(config)
+    all_tables = tables(empty_url)
+    command.downgrade(config, "base")
+    assert tables(empty_url) == {"alembic_version"}
+    command.upgrade(config, "head")
+    command.check(config)
+    assert tables(empty_url) == all_tables
+
+
+def test_each_migration_can_be_taken_back_and_made_again(empty_url: str) -> None:
+    config = alembic_config(empty_url)
+    revisions = [r.revision for r in ScriptDirectory.from_config(config).walk_revisions()][::-1]
+    before = {"alembic_version"}
+    for number, revision in enumerate(revisions):
+        command.upgrade(config, revision)
+        after = tables(empty_url)
+        command.downgrade(config, revisions[number - 1] if number else "base")
+        assert tables(empty_url) == before
+        command.upgrade(config, revision)
+        assert tables(empty_url) == after
+        before = after
+    command.check(config)
+
+
+def test_there_is_one_line_of_migrations() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config("sqlite://"))
+    assert len(scripts.get_heads()) == 1
+    assert len(scripts.get_bases()) == 1
+
+
+def test_a_second_upgrade_changes_nothing(database_url: str) -> None:
+    add_rows(database_url)
+    before = {table: count(database_url, table) for table in tables(database_url)}
+    upgrade(database_url)
+    assert {table: count(database_url, table) for table in tables(database_url)} == before
+
+
+def test_the_migrations_create_every_built_in_scope_with_a_description(database_url: str) -> None:
+    scopes = in_transaction(database_url, list_scopes)
+    assert set(scopes) >= BUILT_IN_SCOPES | BUILT_IN
+    assert all(len(description) > 5 for description in scopes.values())
+
+
+# What an upgrade keeps
+
+REBUILD_USERS = """
+def upgrade():
+    with op.batch_alter_table("users") as users:
+        users.alter_column("email", type_=sa.String(length=500))
+
+
+def downgrade():
+    with op.batch_alter_table("users") as users:
+        users.alter_column("email", type_=sa.String(length=320))
+"""
+
+LEAVE_ORPHANS = """
+def upgrade():
+    op.add_column("scopes", sa.Column("extra", sa.String(length=5), nullable=True))
+    op.execute("DELETE FROM scopes WHERE name = 'profile'")
+
+
+def downgrade():
+    op.drop_column("scopes", "extra")
+"""
+
+
+def with_another_migration(url: str, folder: Path, body: str) -> Config:
+    """The configuration of ``url`` with one more migration, after the newest."""
+    head = ScriptDirectory.from_config(alembic_config(url)).get_current_head()
+    (folder / "next.py").write_text(
+        "import sqlalchemy as sa\nfrom alembic import op\n\n"
+        f"revision = 'ffff'\ndown_revision = {head!r}\n\n{body}"
+    )
+    config = alembic_config(url)
+    versions = f"{ROOT / 'migrations' / 'versions'}{os.pathsep}{folder}"
+    config.set_main_option("version_locations", versions)
+    return config
+
+
+def test_a_table_that_is_rebuilt_keeps_the_rows_that_refer_to_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    add_rows(database_url)
+    before = {table: count(database_url, table) for table in FILLED}
+    assert all(before.values())
+    config = with_another_migration(database_url, tmp_path, REBUILD_USERS)
+    command.upgrade(config, "head")
+    assert {table: count(database_url, table) for table in FILLED} == before
+    command.downgrade(config, "-1")
+    assert {table: count(database_url, table) for table in FILLED} == before
+
+
+def test_a_migration_that_leaves_rows_without_what_they_refer_to_is_rolled_back(
+    database_url: str, tmp_path: Path
+) -> None:
+    add_rows(database_url)
+    before = count(database_url, "scopes")
+    config = with_another_migration(database_url, tmp_path, LEAVE_ORPHANS)
+    with pytest.raises(Exception, match=r"foreign key|refer to nothing"):
+        command.upgrade(config, "head")
+    assert (count(database_url, "scopes"), state(database_url)) == (before, "current")
+    execute(database_url, "ALTER TABLE scopes ADD COLUMN extra VARCHAR(5)")
+
+
+def test_the_kinds_of_the_hashes_that_are_there_are_filled_in(empty_url: str) -> None:
+    config = alembic_config(empty_url)
+    command.upgrade(config, "0010")
+    hashes = ["$2b$12$" + "." * 53, "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$" + "A" * 43, "*", None]
+    insert = (
+        "INSERT INTO users (id, username, username_key, email_verified, password_hash, created_at, "
+        "updated_at) VALUES (:id, :name, :name, false, :hash, :now, :now)"
+    )
+    now = datetime(2026, 11, 29, tzinfo=UTC)
+
+    async def add(connection: AsyncConnection) -> None:
+        statement = text(insert).bindparams(
+            bindparam("id", type_=Uuid), bindparam("now", type_=UtcDateTime)
+        )
+        for number in range(2500):
+            values = {
+                "id": uuid.uuid4(),
+                "name": f"user{number}",
+                "hash": hashes[number % 4],
+                "now": now,
+            }
+            await connection.execute(statement, values)
+
+    in_transaction(empty_url, add)
+    command.upgrade(config, "0011")
+
+    async def kinds(connection: AsyncConnection) -> dict[str | None, str | None]:
+        rows = await connection.execute(
+            text("SELECT DISTINCT password_hash, password_kind FROM users")
+        )
+        return {row.password_hash: row.password_kind for row in rows}
+
+    assert in_transaction(empty_url, kinds) == {
+        hashes[0]: "bcrypt$rounds=12",
+        hashes[1]: "argon2$memory_cost=8,rounds=1,parallelism=1,type=id",
+        "*": None,
+        None: None,
+    }
+
+
+# Several processes
+
+
+def test_processes_that_migrate_at_once_all_succeed(empty_url: str, tmp_path: Path) -> None:
+    processes = [
+        start_latchkey("db", "upgrade", "--json", settings=development(empty_url), folder=tmp_path)
+        for _ in range(3)
+    ]
+    results: list[tuple[Any, ...]] = []
+    for process in processes:
+        stdout, stderr = process.communicate(timeout=60)
+        results.append((process.returncode, stdout, stderr))
+    assert results == [(0, '{"schema_state": "current"}\n', "")] * 3
+    assert count(empty_url, "alembic_version") == 1
+    assert set(in_transaction(empty_url, list_scopes)) >= BUILT_IN_SCOPES
+
+
+# What the code says of a schema
+
+
+def test_an_empty_database_has_no_schema(empty_url: str) -> None:
+    assert state(empty_url) == "missing"
+
+
+def test_a_schema_at_the_newest_migration_is_current(database_url: str) -> None:
+    assert state(database_url) == "current"
+
+
+def test_a_schema_that_was_taken_back_is_older(database_url: str) -> None:
+    command.downgrade(alembic_config(database_url), "-1")
+    assert state(database_url) == "older"
+
+
+def test_a_schema_that_was_taken_back_to_nothing_is_missing(database_url: str) -> None:
+    command.downgrade(alembic_config(database_url), "base")
+    assert state(database_url) == "missing"
+
+
+def test_a_schema_with_a_migration_that_the_code_does_not_know_is_newer(
+    database_url: str, tmp_path: Path
+) -> None:
+    command.upgrade(with_another_migration(database_url, tmp_path, REBUILD_USERS), "head")
+    assert state(database_url) == "newer"
+
+
+def start(url: str) -> None:
+    async def main() -> None:
+        server = Server(make_settings(database_url=url), Clock())
+        try:
+            await server.start()
+        finally:
+            await server.close()
+
+    asyncio.run(main())
+
+
+def test_the_server_does_not_start_on_an_empty_database(empty_url: str) -> None:
+    with pytest.raises(SettingsError) as stopped:
+        start(empty_url)
+    assert str(stopped.value) == NOT_MIGRATED
+
+
+def test_the_server_does_not_start_on_an_older_schema(database_url: str) -> None:
+    command.downgrade(alembic_config(database_url), "-1")
+    with pytest.raises(SettingsError) as stopped:
+        start(database_url)
+    assert str(stopped.value) == NOT_MIGRATED
+
+
+def test_the_server_starts_on_a_newer_schema(database_url: str, tmp_path: Path) -> None:
+    command.upgrade(with_another_migration(database_url, tmp_path, REBUILD_USERS), "head")
+    start(database_url)
+    assert count(database_url, "signing_keys") > 0

@@ -1,0 +1,131 @@
+"""The README's own route, pasted into a copy of the project word for word."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.support.live_server import CHEAP_DEVELOPMENT, ROOT, LiveServer
+
+SECTION = (
+    (ROOT / "README.md").read_text().split("\n## Protect your own route\n")[1].split("\n## ")[0]
+)
+"""Between its heading and the next one."""
+
+
+def block(language: str, begins: str) -> str:
+    """The one code block of the section that begins so."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    (found,) = [each for each in blocks if each.lstrip().startswith(begins)]
+    return str(found)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a clone has after ``make run``: the code, the command, and a database with demo data."""
+    folder = tmp_path_factory.mktemp("clone")
+    for name in ("app", "migrations"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "alembic.ini", folder)
+    command = folder / ".venv" / "bin" / "latchkey"
+    command.parent.mkdir(parents=True)
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m app "$@"\n')
+    command.chmod(0o755)
+    run(folder, "export LATCHKEY_ENVIRONMENT=development\n.venv/bin/latchkey db upgrade --json")
+    run(folder, "export LATCHKEY_ENVIRONMENT=development\n.venv/bin/latchkey seed-demo --json")
+    return folder
+
+
+def run(folder: Path, commands: str) -> None:
+    """Run ``commands`` in a shell that stops at the first one that fails."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")
+    }
+    finished = subprocess.run(
+        ["sh", "-eu"],
+        input=commands,
+        env={**environment, "PYTHONPATH": str(folder)},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+@pytest.fixture(scope="module")
+def http(clone: Path) -> Generator[httpx2.Client]:
+    """A client of the server that runs with the README's route."""
+    (clone / "app" / "features" / "reports.py").write_text(block("python", '"""Reports'))
+    main = clone / "app" / "main.py"
+    code = main.read_text()
+    code = code.replace("\nfrom app", "\n" + block("python", "from app.features") + "from app", 1)
+    code = code.replace(
+        "    learn_classes(", block("python", "app.include_router") + "    learn_classes(", 1
+    )
+    main.write_text(code)
+    run(clone, block("sh", "export"))
+    settings = {**CHEAP_DEVELOPMENT, "PYTHONPATH": str(clone)}
+    server = LiveServer("sqlite:///./latchkey.db", settings, clone)
+    try:
+        server.start()
+        with httpx2.Client(base_url=server.url, trust_env=False) as client:
+            yield client
+    finally:
+        server.stop()
+
+
+def log_in(http: httpx2.Client, scope: str) -> dict[str, str]:
+    """The header of alice, with a token for ``scope``, from the login that the README shows."""
+    login = block("sh", "curl")
+    form = dict(re.findall(r"-d (\w+)=(\S+)", login))
+    assert form["scope"] == "reports:read"
+    response = http.post("/token", data={**form, "scope": scope})
+    assert response.status_code == 200, response.text
+    assert response.json()["scope"] == scope
+    return {"Authorization": f"Bearer {response.json()['access_token']}"}
+
+
+def test_the_route_answers_whoever_has_the_scope(http: httpx2.Client) -> None:
+    response = http.get("/reports", headers=log_in(http, "reports:read"))
+    assert (response.status_code, response.json()) == (200, "the reports of alice")
+
+
+def test_the_route_refuses_whoever_lacks_the_scope(http: httpx2.Client) -> None:
+    response = http.get("/reports", headers=log_in(http, "profile"))
+    assert (response.status_code, response.json()["error"]) == (403, "insufficient_scope")
+    assert response.json()["scope"] == "reports:read"
+
+
+def test_the_route_refuses_whoever_has_no_token(http: httpx2.Client) -> None:
+    assert http.get("/reports").status_code == 401
+
+
+def test_the_route_that_writes_writes(http: httpx2.Client) -> None:
+    headers = log_in(http, "reports:write")
+    assert http.post("/reports", json={"title": "March"}, headers=headers).status_code == 201
+    items = http.get("/items", headers=log_in(http, "items:read")).json()["items"]
+    assert [item["title"] for item in items] == ["March"]
+
+
+def test_the_route_that_writes_refuses_whoever_may_only_read(http: httpx2.Client) -> None:
+    headers = log_in(http, "reports:read")
+    assert http.post("/reports", json={"title": "April"}, headers=headers).status_code == 403
+
+
+def test_the_scopes_are_offered_in_the_docs(http: httpx2.Client) -> None:
+    document = http.get("/openapi.json").json()
+    flow = document["components"]["securitySchemes"]["OAuth2PasswordBearer"]["flows"]["password"]
+    assert flow["scopes"]["reports:read"] == "Read your reports"
+
+
+def test_the_client_still_has_every_scope(http: httpx2.Client) -> None:
+    """``clients add-scope`` takes nothing away: the login of the other examples goes on."""
+    assert log_in(http, "account profile reports:read")

@@ -1,0 +1,1 @@
+"""What tests of several folders share: databases, clients, browsers, and who asks what."""

@@ -1,0 +1,169 @@
+"""Fresh, migrated databases: one for each test, copied from one that was migrated once.
+
+On PostgreSQL the copy is the expensive part, so a database that still has the schema of its
+template is emptied and used again.
+"""
+
+import asyncio
+import os
+import shutil
+import uuid
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import asyncpg
+import pytest
+
+from app.database.migrations import upgrade
+from app.models import Base
+from tests.support.postgresql import running_cluster
+
+TEMPLATE = "latchkey_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
+"""Each worker of pytest-xdist has its own, though they may share a server."""
+
+FINGERPRINT = """
+SELECT md5(concat(
+    (SELECT array_agg((c.relname, c.relkind, a.attnum, a.attname, a.atttypid, a.attnotnull)
+            ORDER BY c.relname, a.attnum)
+        FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid
+        WHERE c.relnamespace = 'public'::regnamespace),
+    (SELECT array_agg(pg_get_constraintdef(oid) ORDER BY conname, pg_get_constraintdef(oid))
+        FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
+    (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
+    (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal)
+))
+"""
+"""What a schema is made of."""
+
+LEAVE = """
+SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
+
+RESTART_SEQUENCES = "SELECT setval(seqrelid::regclass, seqstart, false) FROM pg_sequence"
+
+
+class Backend(Protocol):
+    """A kind of database that makes fresh ones."""
+
+    def empty(self) -> str:
+        """The URL of a new database without tables."""
+
+    def migrated(self) -> str:
+        """The URL of a new database at the newest schema."""
+
+    def drop(self, url: str) -> None:
+        """Remove a database."""
+
+
+class Sqlite:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = folder / "template.db"
+        upgrade(f"sqlite:///{self._template}")
+
+    def empty(self) -> str:
+        return f"sqlite:///{self._folder / uuid.uuid4().hex}.db"
+
+    def migrated(self) -> str:
+        url = self.empty()
+        shutil.copy(self._template, url.removeprefix("sqlite:///"))
+        return url
+
+    def drop(self, url: str) -> None:
+        for file in self._folder.glob(Path(url).stem + ".db*"):
+            file.unlink()
+
+
+class Postgresql:
+    def __init__(self, server_url: str) -> None:
+        """``server_url`` has the placeholder ``{}`` for the name of a database."""
+        self._server_url = server_url
+        self._execute(f"DROP DATABASE IF EXISTS {TEMPLATE}", f"CREATE DATABASE {TEMPLATE}")
+        upgrade(server_url.format(TEMPLATE))
+        self._tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
+        self._tables.append("alembic_version")
+        self._rows: dict[str, str] = {}
+        self._fingerprint: str = asyncio.run(self._read_template())
+        self._clean: list[str] = []
+
+    async def _read_template(self) -> str:
+        """Note what a migrated database has in its tables; return what they look like."""
+        connection = await asyncpg.connect(self._server_url.format(TEMPLATE))
+        for table in self._tables:
+            rows = await connection.fetchval(f"SELECT json_agg({table}) FROM {table}")
+            if rows is not None:
+                self._rows[table] = rows
+        fingerprint: str = await connection.fetchval(FINGERPRINT)
+        await connection.close()
+        return fingerprint
+
+    async def _clear(self, url: str) -> bool:
+        """Bring a database back to the state of the template; False if its schema is another."""
+        try:
+            connection = await asyncpg.connect(url)
+        except (asyncpg.PostgresError, OSError):
+            return False
+        try:
+            await connection.execute(LEAVE)
+            if await connection.fetchval(FINGERPRINT) != self._fingerprint:
+                return False
+            async with connection.transaction():
+                await connection.execute(";".join(f"DELETE FROM {name}" for name in self._tables))
+                await connection.execute(RESTART_SEQUENCES)
+                for table in reversed(self._tables):
+                    if table in self._rows:
+                        await connection.execute(
+                            f"INSERT INTO {table} "
+                            f"SELECT * FROM json_populate_recordset(NULL::{table}, $1)",
+                            self._rows[table],
+                        )
+            return True
+        finally:
+            await connection.close()
+
+    def _execute(self, *statements: str) -> None:
+        async def main() -> None:
+            connection = await asyncpg.connect(self._server_url.format("postgres"))
+            for statement in statements:
+                await connection.execute(statement)
+            await connection.close()
+
+        asyncio.run(main())
+
+    def _create(self, template: str) -> str:
+        name = f"test_{uuid.uuid4().hex}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        return self._server_url.format(name)
+
+    def empty(self) -> str:
+        return self._create("template0")
+
+    def migrated(self) -> str:
+        return self._clean.pop() if self._clean else self._create(TEMPLATE)
+
+    def drop(self, url: str) -> None:
+        if asyncio.run(self._clear(url)):
+            self._clean.append(url)
+            return
+        name = next(part for part in url.replace("?", "/").split("/") if part.startswith("test_"))
+        self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def sqlite(folder: Path) -> Generator[Backend]:
+    yield Sqlite(folder)
+
+
+@contextmanager
+def postgresql() -> Generator[Backend]:
+    """``TEST_DATABASE_URL`` names a server to use, as ``postgresql://user:pw@host/{}``."""
+    with ExitStack() as stack:
+        server_url = os.environ.get("TEST_DATABASE_URL")
+        if server_url is None:
+            server_url = stack.enter_context(running_cluster()).url("{}")
+        elif "{}" not in server_url:
+            pytest.exit("TEST_DATABASE_URL takes {} in the place of the database's name")
+        yield Postgresql(server_url)

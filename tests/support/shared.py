@@ -1,0 +1,41 @@
+"""Applications as good as new: their routes are built once, everything that they hold anew."""
+
+from fastapi import FastAPI
+
+from app.clock import Clock
+from app.main import create_app
+from app.server import Server
+from app.settings import Settings
+from tests.support.clock import TestClock
+
+
+class Shared:
+    """What the tests of a module have in common: routes, which take longer than most tests.
+
+    Every test gets another database, another :class:`~app.server.Server` in all but its address,
+    and a clock that was not moved yet.
+    """
+
+    def __init__(self) -> None:
+        self._clock = TestClock()
+        self._apps: dict[tuple[str, Clock], FastAPI] = {}
+
+    def fresh_clock(self) -> TestClock:
+        TestClock.__init__(self._clock)
+        return self._clock
+
+    def fresh_app(self, settings: Settings, clock: Clock) -> FastAPI:
+        """An application with these settings; that of an earlier test if only its database differs.
+
+        Routes and middleware know the one object that :func:`create_app` made, so that object is
+        made anew in its place.
+        """
+        key = settings.model_dump_json(exclude={"database_url"}), clock
+        app = self._apps.get(key)
+        if app is None:
+            app = self._apps[key] = create_app(settings, clock)
+            return app
+        server: Server = app.state.server
+        vars(server).clear()
+        Server.__init__(server, settings, clock)
+        return app

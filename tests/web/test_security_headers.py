@@ -1,0 +1,219 @@
+"""The headers of every answer: one table for all routes, over http and over https."""
+
+from collections.abc import AsyncGenerator, Mapping
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from app.main import create_app
+from app.server import Server
+from tests.conftest import ISSUER, make_settings
+from tests.support.clock import TestClock
+from tests.support.databases import Backend
+from tests.support.factories import add_user
+from tests.support.flow import USER_SCOPES, CodeFlow, Page, add_web_client, submit
+from tests.support.routes import every_route, filled
+
+HTTPS_ISSUER = "https://auth.example.com"
+
+ORIGIN = "https://app.example.com"
+"""One that may call the endpoints that are open to other origins at all."""
+
+Answers = Mapping[str, httpx2.Response]
+
+ON_EVERY_ANSWER = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "permissions-policy": "camera=(), geolocation=(), microphone=()",
+}
+
+NOTHING = "default-src 'none'; frame-ancestors 'none'"
+
+PAGE = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; font-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+    "form-action 'self'"
+)
+
+PAGES = {"/authorize", "/login", "/consent", "/logout", "/account", "/docs", "/"}
+
+OPENER_POLICY_OPEN = {
+    *("GET /authorize", "POST /authorize", "GET /login", "POST /login"),
+    *("GET /consent", "POST /consent", "GET /docs", "GET /docs/oauth2-redirect"),
+    *("POST /logout", "POST /account"),  # without their form they show the error page
+    *("consent page", "form post", "error page", "code redirect"),
+}
+
+CACHE = {
+    "GET /.well-known/oauth-authorization-server": "public, max-age=60",
+    "GET /.well-known/openid-configuration": "public, max-age=60",
+    "GET /docs/openid-configuration": "no-cache",
+    "GET /.well-known/jwks.json": "public, max-age=300",
+}
+
+FOR_ANY_ORIGIN = set(CACHE)
+
+FOR_SOME_ORIGINS = {"/token", "/revoke", "/userinfo"}
+
+
+def is_asset(name: str) -> bool:
+    return name.endswith((".css", ".js", ".svg"))
+
+
+def path_of(name: str) -> str:
+    return name.partition(" ")[2]
+
+
+def as_get(name: str) -> str:
+    """HEAD has the headers of GET (RFC 9110, section 9.3.2)."""
+    return name.replace("HEAD ", "GET ")
+
+
+@pytest.fixture(scope="module", params=[ISSUER, HTTPS_ISSUER], ids=["http", "https"])
+def issuer(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture(scope="module")
+def app(sqlite: Backend, issuer: str) -> FastAPI:
+    settings = make_settings(database_url=sqlite.migrated(), issuer=issuer, cors_origins=[ORIGIN])
+    return create_app(settings, TestClock())
+
+
+@pytest.fixture(scope="module")
+async def http(app: FastAPI, issuer: str) -> AsyncGenerator[httpx2.AsyncClient]:
+    async with app.router.lifespan_context(app):
+        transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False)
+        async with httpx2.AsyncClient(transport=transport, base_url=issuer) as client:
+            yield client
+
+
+@pytest.fixture(scope="module")
+async def answers(app: FastAPI, http: httpx2.AsyncClient) -> Answers:
+    """An answer of every route, of what is no route, and of each page behind a login."""
+    found = {}
+    for method, path in every_route(app):
+        headers = {"Origin": ORIGIN}
+        found[f"{method} {path}"] = await http.request(method, filled(path), headers=headers)
+    found["not found"] = await http.get("/nowhere")
+    found["not allowed"] = await http.put("/token")
+    found["too large"] = await http.post("/token", content=b"x" * 70_000)
+    found["long header"] = await http.get("/users/me", headers={"Cookie": "x" * 40_000})
+    found["preflight"] = await http.options(
+        "/token", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
+    )
+    return found | await behind_a_login(http, app.state.server)
+
+
+async def behind_a_login(http: httpx2.AsyncClient, server: Server) -> dict[str, httpx2.Response]:
+    user = await add_user(server, scopes=USER_SCOPES)
+    flow = CodeFlow(http, user, await add_web_client(server))
+    found = {"consent page": await flow.consent_page(response_mode="form_post")}
+    found["form post"] = await flow.allow(found["consent page"])
+    found["code redirect"] = await flow.start()
+    found["error page"] = await submit(http, Page(found["consent page"]).form)
+    found["account page"] = await http.get("/account")
+    found["logout page"] = await http.get("/logout")
+    found["logged out page"] = await submit(http, Page(found["logout page"]).form)
+    return found
+
+
+@pytest.fixture(scope="module")
+async def fault(app: FastAPI) -> httpx2.Response:
+    """The answer of an application whose database is not there at all."""
+    settings = make_settings(database_url="sqlite:////nowhere/at/all.db")
+    broken = create_app(settings, TestClock())
+    transport = httpx2.ASGITransport(app=broken, raise_app_exceptions=False)
+    async with httpx2.AsyncClient(transport=transport, base_url=ISSUER) as client:
+        return await client.get("/readyz")
+
+
+def expected_policy(name: str, response: httpx2.Response) -> str:
+    """The Content-Security-Policy of an answer, by its route and by what it is."""
+    if not response.headers.get("content-type", "").startswith("text/html"):
+        return NOTHING
+    leads_to_client = name in ("consent page", "form post")
+    return PAGE + (" https:" if leads_to_client else "")
+
+
+async def test_pages_are_where_pages_are_expected(answers: Answers) -> None:
+    html = {
+        path_of(name)
+        for name, response in answers.items()
+        if "text/html" in response.headers.get("content-type", "") and " /" in name
+    }
+    assert html == PAGES | {"/docs/oauth2-redirect"}
+
+
+async def test_every_answer_keeps_browsers_from_guessing_telling_and_asking(
+    answers: Answers,
+) -> None:
+    for name, response in answers.items():
+        found = {header: response.headers.get(header) for header in ON_EVERY_ANSWER}
+        assert found == ON_EVERY_ANSWER, name
+        assert len(response.headers["x-request-id"]) == 16, name
+        assert "server" not in response.headers, name
+
+
+async def test_https_is_insisted_on_where_the_issuer_has_it(answers: Answers, issuer: str) -> None:
+    expected = "max-age=31536000" if issuer == HTTPS_ISSUER else None
+    for name, response in answers.items():
+        assert response.headers.get("strict-transport-security") == expected, name
+
+
+async def test_every_answer_says_what_it_may_load_and_who_may_frame_it(answers: Answers) -> None:
+    for name, response in answers.items():
+        policies = response.headers.get_list("content-security-policy")
+        if path_of(name) == "/docs/oauth2-redirect":
+            continue
+        assert policies == [expected_policy(name, response)], name
+
+
+async def test_the_page_for_swagger_runs_its_own_script_alone(answers: Answers) -> None:
+    (policy,) = answers["GET /docs/oauth2-redirect"].headers.get_list("content-security-policy")
+    before, script, after = policy.split("; ")
+    assert (before, after) == ("default-src 'none'", "frame-ancestors 'none'")
+    assert script.startswith("script-src 'sha256-")
+    assert script.endswith("='")
+
+
+async def test_no_policy_permits_what_is_written_into_a_page(answers: Answers) -> None:
+    for name, response in answers.items():
+        assert "unsafe" not in response.headers["content-security-policy"], name
+
+
+async def test_the_opener_policy_is_open_on_the_pages_of_a_popup_and_closed_elsewhere(
+    answers: Answers,
+) -> None:
+    for name, response in answers.items():
+        expected = "unsafe-none" if as_get(name) in OPENER_POLICY_OPEN else "same-origin"
+        assert response.headers.get_list("cross-origin-opener-policy") == [expected], name
+
+
+async def test_nothing_is_stored_but_assets_and_what_is_published(answers: Answers) -> None:
+    for name, response in answers.items():
+        expected = "public, max-age=3600" if is_asset(name) else CACHE.get(as_get(name), "no-store")
+        assert response.headers.get_list("cache-control") == [expected], name
+
+
+async def test_other_origins_read_what_is_opened_to_them_and_nothing_else(
+    answers: Answers,
+) -> None:
+    for name, response in answers.items():
+        expected = None
+        if as_get(name) in FOR_ANY_ORIGIN:
+            expected = "*"
+        elif path_of(name) in FOR_SOME_ORIGINS or name == "preflight":
+            expected = ORIGIN
+        assert response.headers.get("access-control-allow-origin") == expected, name
+        assert "access-control-allow-credentials" not in response.headers, name
+
+
+async def test_a_fault_has_the_headers_of_any_other_answer(fault: httpx2.Response) -> None:
+    assert fault.status_code == 503
+    assert {header: fault.headers.get(header) for header in ON_EVERY_ANSWER} == ON_EVERY_ANSWER
+    assert fault.headers["content-security-policy"] == NOTHING
+    assert fault.headers["cross-origin-opener-policy"] == "same-origin"
+    assert fault.headers["cache-control"] == "no-store"
