@@ -38,7 +38,7 @@ async def other_worker(database_url: str) -> AsyncGenerator[Database]:
 
 
 @pytest.fixture
-async def sqlite(tmp_path: Path) -> AsyncGenerator[Database]:
+async def file(tmp_path: Path) -> AsyncGenerator[Database]:
     made = Database(f"sqlite:///{tmp_path / 'latchkey.db'}")
     yield made
     await made.close()
@@ -217,9 +217,9 @@ async def test_a_row_that_refers_to_nothing_is_refused(database: Database) -> No
     [("journal_mode", "wal"), ("foreign_keys", 1), ("busy_timeout", 5000), ("synchronous", 2)],
 )
 async def test_each_connection_to_sqlite_has_its_pragmas(
-    sqlite: Database, engine: str, pragma: str, value: object
+    file: Database, engine: str, pragma: str, value: object
 ) -> None:
-    async with getattr(sqlite, engine)() as connection:
+    async with getattr(file, engine)() as connection:
         assert await connection.scalar(text(f"PRAGMA {pragma}")) == value
 
 
@@ -241,9 +241,9 @@ PRIVATE = {"latchkey.db": 0o600, "latchkey.db-wal": 0o600, "latchkey.db-shm": 0o
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize("engine", ["read", "statement", "transaction"])
 async def test_a_new_database_on_sqlite_is_for_its_owner_alone(
-    sqlite: Database, tmp_path: Path, engine: str
+    file: Database, tmp_path: Path, engine: str
 ) -> None:
-    async with getattr(sqlite, engine)() as connection:
+    async with getattr(file, engine)() as connection:
         await connection.execute(text("CREATE TABLE some (id INTEGER)"))
         assert modes(tmp_path / "latchkey.db") == PRIVATE
 
@@ -257,20 +257,20 @@ def test_a_new_database_that_is_migrated_is_for_its_owner_alone(tmp_path: Path) 
 
 
 async def test_a_database_on_sqlite_that_is_there_keeps_its_mode(
-    sqlite: Database, tmp_path: Path
+    file: Database, tmp_path: Path
 ) -> None:
     (tmp_path / "latchkey.db").touch()
     (tmp_path / "latchkey.db").chmod(0o640)
-    async with sqlite.transaction() as connection:
+    async with file.transaction() as connection:
         await connection.execute(text("CREATE TABLE some (id INTEGER)"))
         assert modes(tmp_path / "latchkey.db") == dict.fromkeys(PRIVATE, 0o640)
 
 
 async def test_a_transaction_on_sqlite_takes_the_write_lock_at_its_beginning(
-    sqlite: Database, tmp_path: Path
+    file: Database, tmp_path: Path
 ) -> None:
-    other = Database(sqlite.url)
-    async with other.read() as waiting, sqlite.transaction():
+    other = Database(file.url)
+    async with other.read() as waiting, file.transaction():
         await waiting.execute(text("PRAGMA busy_timeout = 0"))
         with pytest.raises(DBAPIError, match="database is locked"):
             await waiting.execute(text("BEGIN IMMEDIATE"))
@@ -309,13 +309,13 @@ async def increment(database: Database, locked: bool) -> None:
 
 
 async def test_forty_transactions_on_sqlite_that_read_then_write_lose_nothing(
-    sqlite: Database,
+    file: Database,
 ) -> None:
-    other = Database(sqlite.url)
-    await create_counter(sqlite)
-    workers = [sqlite, other] * 20
+    other = Database(file.url)
+    await create_counter(file)
+    workers = [file, other] * 20
     await asyncio.gather(*(increment(worker, locked=False) for worker in workers))
-    assert await read_counter(sqlite) == 40
+    assert await read_counter(file) == 40
     await other.close()
 
 

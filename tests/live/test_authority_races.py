@@ -1,8 +1,8 @@
 """What an administrator takes away stays away, although whoever loses it has requests in flight.
 
 Two servers are asked over and over on several connections, and meanwhile the one decision is made.
-Some of the requests were judged before it and write after it. Set ``RACE_ROUNDS`` to run each race
-more often than a test suite has time for.
+Some of the requests were judged before it and write after it. ``RACE_ROUNDS`` says how often each
+race is run.
 """
 
 import asyncio

@@ -30,8 +30,9 @@ from tests.support.live_tokens import (
     use,
 )
 from tests.support.postgresql import Cluster, running_cluster
+from tests.support.rounds import rounds_of_race
 
-CRASHES = 5
+CRASHES = rounds_of_race(2)
 CLIENTS = 6
 RESTING = 2
 STORM_TIMEOUT = 20

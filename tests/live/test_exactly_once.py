@@ -19,9 +19,10 @@ from tests.support.live_tokens import (
     refresh_everywhere,
     use_everywhere,
 )
+from tests.support.rounds import rounds_of_race
 
 USES = 24
-ROUNDS = 50
+ROUNDS = rounds_of_race(10)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from tests.support.flow import VERIFIER, CodeFlow, Page
 from tests.support.lifecycle import credentials
 from tests.support.live_server import seed_demo, serving_twice
 from tests.support.live_tokens import REFUSED, TIMEOUT, outcome, use_everywhere
+from tests.support.rounds import rounds_of_race
 
-ROUNDS = 20
+ROUNDS = rounds_of_race(8)
 
 ALICE = TestUser(uuid.UUID(int=0), "alice", "alice-in-wonderland")
 SHOP = TestClient("demo-web", "demo-web-secret-for-development-only")

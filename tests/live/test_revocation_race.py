@@ -21,9 +21,10 @@ from tests.support.live_tokens import (
     revoke,
     use_everywhere,
 )
+from tests.support.rounds import rounds_of_race
 
-ROUNDS = 60
-CHAINS = 20
+ROUNDS = rounds_of_race(12)
+CHAINS = rounds_of_race(6)
 CHAIN_MAX_LENGTH = 200
 
 HEAD_STARTS = (0, 0.001, 0.002, 0.004)

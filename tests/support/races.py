@@ -1,7 +1,6 @@
 """Two servers that are asked over and over while an administrator decides once."""
 
 import asyncio
-import os
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
@@ -20,8 +19,9 @@ from tests.support.live_tokens import (
     http_client,
     log_in,
 )
+from tests.support.rounds import rounds_of_race
 
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "2"))
+ROUNDS = rounds_of_race(2)
 
 
 CONNECTIONS = 4
