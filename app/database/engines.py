@@ -30,6 +30,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from app.database import sqlite_driver
+from app.database.group_commit import GroupCommit
 from app.errors import ConflictError
 
 Result = TypeVar("Result")
@@ -80,10 +81,12 @@ class Database:
             **options,
         )
         self._writer = create_async_engine(driver_url(url), **writer_pool, **options)
+        self._group: GroupCommit | None = None
         if self.is_sqlite:
             _prepare_sqlite(self._reader)
             _prepare_sqlite(self._writer)
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
+            self._group = GroupCommit(self._writer) if ONE_TRIP_CURSORS else None
         else:
             _prepare_postgresql(self._reader)
             _prepare_postgresql(self._writer)
@@ -107,8 +110,11 @@ class Database:
         """Do ``work`` in one transaction, and again if the database undid it for another one.
 
         Nothing of an undone transaction is left, so ``work`` may only have effects through its
-        connection. What goes before it, such as the check of a password, is not done again.
+        connection. What goes before it, such as the check of a password, is not done again. It
+        must not wait for anything else either.
         """
+        if self._group is not None:
+            return await retry_conflicts(partial(self._group.transact, work))
 
         async def once() -> Result:
             async with self.transaction() as connection:
@@ -118,6 +124,8 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        if self._group is not None:
+            await self._group.close()
         await self._reader.dispose()
         await self._writer.dispose()
 

@@ -4,12 +4,16 @@ aiosqlite makes, runs, reads and closes a cursor in four trips to the thread of 
 of which costs the event loop more than most statements cost SQLite. Here the four are one.
 """
 
+import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 import aiosqlite
+
+Result = TypeVar("Result")
 
 Parameters = Sequence[Any] | Mapping[str, Any]
 
@@ -71,9 +75,29 @@ class Connection(aiosqlite.Connection):
         """A cursor, without a trip to the thread."""
         return Cursor(self)
 
+    async def rollback(self) -> None:
+        """Roll back what was begun, without a trip if nothing was."""
+        if self._conn.in_transaction:
+            await super().rollback()
+
     async def run(self, work: Callable[[sqlite3.Connection], None]) -> None:
         """Do ``work`` with the driver's connection, in its thread."""
-        await self._execute(work, self._conn)  # type: ignore[no-untyped-call]
+        await self._execute(work, self._conn)
+
+    async def _execute(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Call ``fn`` in the thread, or at once if it is the one in which this is called."""
+        if threading.current_thread() is self._thread:
+            return fn(*args, **kwargs)
+        return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
+
+    async def in_its_thread(self, work: Callable[[], Result]) -> Result:
+        """What ``work`` returns or raises; it is done before this ends, even if it is cancelled."""
+        done = asyncio.ensure_future(self._execute(work))
+        try:
+            return cast(Result, await asyncio.shield(done))
+        except asyncio.CancelledError:
+            await asyncio.wait([done])
+            raise
 
 
 def create_for_owner(path: str) -> None:

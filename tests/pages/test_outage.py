@@ -33,9 +33,13 @@ def outage(monkeypatch: pytest.MonkeyPatch) -> Outage:
     def refuse(_database: Database) -> None:
         raise ConnectionRefusedError
 
+    async def refuse_work(_database: Database, _work: object) -> None:
+        raise ConnectionRefusedError
+
     def begin() -> None:
         monkeypatch.setattr(Database, "read", refuse)
         monkeypatch.setattr(Database, "transaction", refuse)
+        monkeypatch.setattr(Database, "transact", refuse_work)
 
     return begin
 

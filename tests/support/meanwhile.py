@@ -18,13 +18,23 @@ def happen_before_the_next_transaction(
     monkeypatch: pytest.MonkeyPatch, server: Server, work: Work
 ) -> None:
     """Let ``work`` be done, and committed, just before the server begins its next transaction."""
-    begin = server.database.transaction
+    database = server.database
+    begin, transact = database.transaction, database.transact
+
+    async def happen() -> None:
+        monkeypatch.setattr(database, "transaction", begin)
+        monkeypatch.setattr(database, "transact", transact)
+        await work()
 
     @asynccontextmanager
     async def begin_after_work() -> AsyncGenerator[AsyncConnection]:
-        monkeypatch.setattr(server.database, "transaction", begin)
-        await work()
+        await happen()
         async with begin() as connection:
             yield connection
 
-    monkeypatch.setattr(server.database, "transaction", begin_after_work)
+    async def transact_after_work(wanted: Callable[[AsyncConnection], Awaitable[Any]]) -> Any:
+        await happen()
+        return await transact(wanted)
+
+    monkeypatch.setattr(database, "transaction", begin_after_work)
+    monkeypatch.setattr(database, "transact", transact_after_work)

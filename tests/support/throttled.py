@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any
 
 import httpx2
@@ -84,8 +85,11 @@ async def cancelled(
     going = asyncio.create_task(request)
 
     async def go_away(*arguments: Any, **options: Any) -> Any:
-        going.cancel()
-        await asyncio.sleep(0)
+        going.get_loop().call_soon_threadsafe(going.cancel)
+        with suppress(RuntimeError):  # a transaction of SQLite, in its thread, waits for nothing
+            asyncio.get_running_loop()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
         return await original(*arguments, **options)
 
     with pytest.MonkeyPatch.context() as patch:
