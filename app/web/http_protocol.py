@@ -6,7 +6,7 @@ sending a byte now and then, or leave its answers unread. A request that is comp
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 import httptools
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -29,10 +29,52 @@ PIECE = 1024
 """Bytes that are parsed at once. While a request waits for the answer to an earlier one nothing
 more is parsed or read, so that no more wait than fit into one piece."""
 
+MOST_TOGETHER = 65_536
+"""Bytes that are written at once, at most: a longer answer goes in pieces."""
+
 CONNECTION_LIMIT = 900
 """Connections of one worker. A further one takes the place of the one that has asked for nothing
 the longest, so that nobody keeps others out by being connected; where all are being answered it is
 answered 503. Most systems give a process 1024 files, of which the database has some."""
+
+
+class WholeAnswers:
+    """A transport that writes the head of an answer together with its body.
+
+    uvicorn writes them one after the other. Where nothing may be left unsent, each would be a call
+    of its own to the system, and that is an eighth of a small request.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        """What is written is sent by the end of this turn of the ``loop``."""
+        self._transport = transport
+        self._loop = loop
+        self._waiting: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the transport's."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Write ``data`` with what comes next, unless it is much already."""
+        if not self._waiting:
+            self._loop.call_soon(self._send)
+        self._waiting.append(data)
+        self._size += len(data)
+        if self._size > MOST_TOGETHER:
+            self._send()
+
+    def close(self) -> None:
+        """Close the connection behind what was written."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._waiting:
+            self._transport.write(b"".join(self._waiting))
+            self._waiting.clear()
+            self._size = 0
 
 
 class Flow(FlowControl):
@@ -69,7 +111,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         crowded = len(self.connections) >= CONNECTION_LIMIT
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, WholeAnswers(transport, self.loop)))
         self.flow = Flow(transport)
         # What a client has not taken is known at once, and what is behind it is not made yet.
         transport.set_write_buffer_limits(high=0)
