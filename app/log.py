@@ -5,18 +5,31 @@ these processors sees an event. A traceback never shows the values of variables.
 """
 
 import sys
+from contextvars import ContextVar
 from typing import Any, Literal
 
 import structlog
-from structlog.types import Processor
+from structlog.types import EventDict, Processor, WrappedLogger
 
 from app import NAME
 
 ACCESS_LOG = f"{NAME}.access"
 """The logger of requests."""
 
+REQUEST_ID: ContextVar[str] = ContextVar("request_id")
+"""The id of the request that is being answered, which is on every line about it."""
+
+
+def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put the request's id onto a line, as structlog's own processor for context variables does."""
+    request_id = REQUEST_ID.get(None)
+    if request_id is not None:
+        event["request_id"] = request_id
+    return event
+
+
 _SHARED: list[Processor] = [
-    structlog.contextvars.merge_contextvars,
+    add_request_id,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

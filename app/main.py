@@ -28,6 +28,7 @@ from app.web.error_answers import add_error_handlers
 from app.web.middleware import RequestEnvelope
 from app.web.proxies import TrustedProxies
 from app.web.routes import learn_classes
+from app.web.shortcuts import add_shortcuts
 
 DESCRIPTION = """
 An OAuth2 authorization server with the password grant, the authorization code flow and OpenID
@@ -100,6 +101,7 @@ def create_app(
     if settings.development:
         app.include_router(landing.router)
     learn_classes(app)
+    add_shortcuts(app)
     return app
 
 

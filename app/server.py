@@ -3,9 +3,10 @@
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
+from starlette.requests import HTTPConnection
 
 from app.audit.batch import AuditBatch
 from app.clock import Clock
@@ -128,9 +129,14 @@ def _metrics(settings: Settings) -> "Metrics | None":
     return Metrics()
 
 
-async def current_server(request: Request) -> Server:
-    """The server of the running application."""
+def server_of(request: HTTPConnection) -> Server:
+    """The server of the running application, for an endpoint to which nothing is injected."""
     return cast(Server, request.app.state.server)
+
+
+async def current_server(request: HTTPConnection) -> Server:
+    """The same, for :data:`CurrentServer`."""
+    return server_of(request)
 
 
 CurrentServer = Annotated[Server, Depends(current_server)]

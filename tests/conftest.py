@@ -1,6 +1,7 @@
 """What tests ask for by name. Every test that takes ``database_url`` runs on both databases."""
 
 import gc
+import logging
 import os
 from collections.abc import AsyncGenerator, Generator
 from functools import partial
@@ -9,6 +10,7 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from app.log import ACCESS_LOG
 from app.server import Server
 from app.settings import Settings
 from tests.support import databases
@@ -48,6 +50,12 @@ def _no_settings_left_behind() -> Generator[None]:
     for name in set(os.environ) - before:
         if name.startswith("LATCHKEY_"):
             del os.environ[name]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _access_log_is_on() -> None:
+    """Where a test looks for secrets in the log, the line about each request is there too."""
+    logging.getLogger(ACCESS_LOG).setLevel(logging.INFO)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -110,7 +118,7 @@ def make_settings(**changes: object) -> Settings:
     return Settings(_env_file=None, **(values | changes))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _shared() -> Shared:
     return Shared()
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Literal, NewType
 
@@ -29,6 +30,7 @@ class Origin:
 NOWHERE = Origin(None, None)
 
 
+@lru_cache(maxsize=4096)
 def network_of(address: str | None) -> str:
     """IPv6 by /64, which is what one household or one attacker has."""
     try:

@@ -7,11 +7,10 @@ async def reports(user: Annotated[CurrentUser, Security(current_user, scopes=["r
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any, Generic, TypeVar
 
-from fastapi import Depends
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
@@ -27,7 +26,7 @@ from app.errors import (
 from app.identity.profile import StoredProfile
 from app.login.logins import LiveUser
 from app.security import jwt
-from app.server import CurrentServer, Server
+from app.server import Server, server_of
 from app.tokens.access_tokens import AccessToken
 from app.web.origin import origin_of
 from app.web.problems import PROBLEM_RESPONSES
@@ -38,8 +37,11 @@ _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 
 def presents_bearer(request: HTTPConnection) -> bool:
     """Whether a bearer token is presented, be it good or not even readable."""
-    headers = request.headers.getlist("authorization")
-    return any(header.partition(" ")[0].lower() == "bearer" for header in headers)
+    return any(map(_is_bearer, request.headers.getlist("authorization")))
+
+
+def _is_bearer(authorization: str) -> bool:
+    return authorization.partition(" ")[0].lower() == "bearer"
 
 
 def bearer_token(request: HTTPConnection) -> str:
@@ -48,9 +50,9 @@ def bearer_token(request: HTTPConnection) -> str:
     Raises :class:`MissingTokenError`, :class:`MalformedRequestError`, or
     :class:`InvalidTokenError` for something that cannot be a token.
     """
-    if not presents_bearer(request):
-        raise MissingTokenError
     headers = request.headers.getlist("authorization")
+    if not any(map(_is_bearer, headers)):
+        raise MissingTokenError
     if len(headers) > 1:
         raise MalformedRequestError(reason="two Authorization headers")
     credentials = _CREDENTIALS.fullmatch(headers[0].strip())  # RFC 9110, section 5.5
@@ -59,30 +61,31 @@ def bearer_token(request: HTTPConnection) -> str:
     return credentials[1]
 
 
-class BearerToken(OAuth2PasswordBearer):
-    """FastAPI's ``OAuth2PasswordBearer`` with the errors of RFC 6750, section 3.1."""
-
-    async def __call__(self, request: HTTPConnection) -> str:
-        """The token. Raises a :class:`~app.errors.BearerError`."""
-        return bearer_token(request)
+Found = TypeVar("Found")
 
 
-password_bearer = BearerToken(
-    tokenUrl="token",
-    scheme_name="OAuth2PasswordBearer",
-    refreshUrl="token",
-    description="Log in with a user's name and password.",
-)
+class Guard(OAuth2PasswordBearer, Generic[Found]):
+    """FastAPI's ``OAuth2PasswordBearer``, which gives a route what the token stands for.
 
-
-async def verified_token(
-    server: CurrentServer, token: Annotated[str, Depends(password_bearer)]
-) -> AccessToken:
-    """The claims of the request's access token, checked without the database.
-
-    Raises :class:`InvalidTokenError`.
+    It is one dependency, where a chain of functions would be one for each: resolving them takes
+    FastAPI longer than all that they do. The errors are those of RFC 6750, section 3.1.
     """
-    return await verify(server, token)
+
+    def __init__(self, find: Callable[[HTTPConnection, Sequence[str]], Awaitable[Found]]) -> None:
+        """``find`` gets the request and the scopes that the route wants."""
+        super().__init__(
+            tokenUrl="token",
+            scheme_name="OAuth2PasswordBearer",
+            refreshUrl="token",
+            description="Log in with a user's name and password.",
+        )
+        self._find = find
+
+    async def __call__(  # type: ignore[override]
+        self, request: HTTPConnection, security_scopes: SecurityScopes
+    ) -> Found:
+        """What the token stands for. Raises a :class:`~app.errors.BearerError`."""
+        return await self._find(request, security_scopes.scopes)
 
 
 async def verify(server: Server, token: str) -> AccessToken:
@@ -95,6 +98,18 @@ async def verify(server: Server, token: str) -> AccessToken:
     if client is None or not access_token.is_current_for(client):
         raise InvalidTokenError(reason="its client is disabled, or it is from before that")
     return access_token
+
+
+async def _verified_token(request: HTTPConnection, _scopes: Sequence[str]) -> AccessToken:
+    return await verify(server_of(request), bearer_token(request))
+
+
+verified_token = Guard(_verified_token)
+"""The claims of the request's access token, checked without the database: an
+:class:`AccessToken`. Whoever asks for it looks at the scopes.
+
+Raises :class:`InvalidTokenError`.
+"""
 
 
 @dataclass(frozen=True)
@@ -123,22 +138,21 @@ class CurrentUser:
         )
 
 
-async def current_user(
-    security_scopes: SecurityScopes,
-    server: CurrentServer,
-    token: Annotated[AccessToken, Depends(verified_token)],
-) -> CurrentUser:
-    """The user of the access token, asked of the database at every request.
+async def _current_user(request: HTTPConnection, scopes: Sequence[str]) -> CurrentUser:
+    return await identify(server_of(request), await _verified_token(request, scopes), scopes)
 
-    A login that was ended, a user who was disabled and a scope that was taken from them stop at
-    once. Raises :class:`InvalidTokenError`, :class:`InsufficientScopeError`, or
-    :class:`NotAUserError` for the token of a client that acts for itself.
-    """
-    return await identify(server, token, security_scopes.scopes)
+
+current_user = Guard(_current_user)
+"""The user of the access token, asked of the database at every request: a :class:`CurrentUser`.
+
+A login that was ended, a user who was disabled and a scope that was taken from them stop at once.
+Raises :class:`InvalidTokenError`, :class:`InsufficientScopeError`, or :class:`NotAUserError` for
+the token of a client that acts for itself.
+"""
 
 
 async def identify(server: Server, token: AccessToken, scopes: Sequence[str]) -> CurrentUser:
-    """The user of ``token``, which must have ``scopes``: see :func:`current_user`."""
+    """The user of ``token``, which must have ``scopes``: see :data:`current_user`."""
     if not token.scopes.issuperset(scopes):
         raise InsufficientScopeError(scopes)
     if token.login_id is None:
@@ -197,7 +211,7 @@ BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
     },
     403: _error("The token lacks a scope, or is not a user's (`insufficient_scope`)."),
 }
-"""What every route behind :func:`current_user` can answer, for its ``responses``."""
+"""What every route behind :data:`current_user` can answer, for its ``responses``."""
 
 
 def forbidden(reason: str) -> dict[int | str, dict[str, Any]]:

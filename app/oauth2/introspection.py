@@ -13,7 +13,7 @@ from app.oauth2.client_auth import authenticate_client
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.oauth2.revocation import is_access_token, required_token
 from app.security.jwt import InvalidTokenError
-from app.server import CurrentServer, Server
+from app.server import Server, server_of
 from app.tokens.refresh_tokens import find_refresh_token
 from app.tokens.revoked_tokens import is_revoked
 from app.web.form import read_form
@@ -53,12 +53,13 @@ class Introspection(BaseModel):
     },
     openapi_extra={"requestBody": form_body({"token": "An access or a refresh token."})},
 )
-async def introspect(request: Request, server: CurrentServer) -> Response:
+async def introspect(request: Request) -> Response:
     """The state of a token at this moment (RFC 7662), for confidential clients.
 
     A client sees its own tokens; one that was registered with `introspect: any` sees every
     client's access tokens. For anything else, the answer is that it is not active.
     """
+    server = server_of(request)
     form = await read_form(request)
     client = await authenticate_client(request, form, server)
     if client.is_public:

@@ -1,12 +1,14 @@
 """The public keys: RFC 7517."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from app.oauth2.published import publish, serve_published
-from app.server import CurrentServer
+from app.oauth2.published import Published, serve_published
+from app.security.jwt import PublicKey
+from app.server import server_of
 from app.web.problems import PROBLEM_RESPONSES
 
 router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
@@ -21,10 +23,17 @@ class Jwks(BaseModel):
     keys: list[dict[str, Any]]
 
 
-async def jwks(request: Request, server: CurrentServer) -> Response:
+def key_set(keys: Mapping[str, PublicKey]) -> Mapping[str, Any]:
+    """The document with ``keys``."""
+    return {"keys": [dict(key.jwk) for key in keys.values()]}
+
+
+_published = Published(key_set, MAX_AGE)
+
+
+async def jwks(request: Request) -> Response:
     """The keys for verifying tokens issued by this server."""
-    keys = [dict(key.jwk) for key in (await server.keys.public()).values()]
-    return publish(request, {"keys": keys}, MAX_AGE)
+    return _published.answer(request, await server_of(request).keys.public())
 
 
 serve_published(

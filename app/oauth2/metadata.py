@@ -1,5 +1,7 @@
 """Authorization server metadata: RFC 8414. Lists what works, and nothing else."""
 
+from collections.abc import Collection
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -8,8 +10,8 @@ from fastapi import APIRouter, Request, Response
 from app.identity.registration import SECRET_METHODS
 from app.oauth2.authorization_request import RESPONSE_MODES
 from app.oauth2.grants import supported_grants
-from app.oauth2.published import publish, serve_published
-from app.server import CurrentServer, Server
+from app.oauth2.published import Published, serve_published
+from app.server import server_of
 from app.settings import Settings
 from app.web.problems import PROBLEM_RESPONSES
 
@@ -27,9 +29,11 @@ def metadata_router(settings: Settings) -> APIRouter:
     """
     router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
 
-    async def metadata(request: Request, server: CurrentServer) -> Response:
+    published = Published(partial(describe, settings), MAX_AGE)
+
+    async def metadata(request: Request) -> Response:
         """What this server can do, for client libraries (RFC 8414)."""
-        return publish(request, await describe(server), MAX_AGE)
+        return published.answer(request, await server_of(request).scopes.all())
 
     for path in dict.fromkeys([WELL_KNOWN, WELL_KNOWN + urlsplit(settings.issuer).path]):
         serve_published(
@@ -44,9 +48,9 @@ def metadata_router(settings: Settings) -> APIRouter:
     return router
 
 
-async def describe(server: Server) -> dict[str, Any]:
+def describe(settings: Settings, scopes: Collection[str]) -> dict[str, Any]:
     """The members of RFC 8414, section 2. One without elements is left out (section 3.2)."""
-    issuer = server.settings.issuer
+    issuer = settings.issuer
     document = {
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
@@ -56,8 +60,8 @@ async def describe(server: Server) -> dict[str, Any]:
         "authorization_response_iss_parameter_supported": True,
         "token_endpoint": f"{issuer}/token",
         "token_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],
-        "grant_types_supported": list(supported_grants(server.settings)),
-        "scopes_supported": list(await server.scopes.all()),
+        "grant_types_supported": list(supported_grants(settings)),
+        "scopes_supported": list(scopes),
         "revocation_endpoint": f"{issuer}/revoke",
         "revocation_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],
         "introspection_endpoint": f"{issuer}/introspect",

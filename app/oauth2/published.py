@@ -8,20 +8,39 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 
-def publish(request: Request, document: Mapping[str, Any], max_age: int) -> Response:
-    """``document`` as JSON, good for ``max_age`` seconds; 304 if the caller has it already."""
-    body = json.dumps(document).encode()
-    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-    headers = {
-        "Cache-Control": f"public, max-age={max_age}",
-        "ETag": etag,
-        "Access-Control-Allow-Origin": "*",
-    }
-    known = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
-    # A proxy that compresses makes the tag a weak one (RFC 9110, section 13.1.2).
-    if {etag, f"W/{etag}", "*"}.intersection(known):
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/json", headers=headers)
+class Published:
+    """A document that is rendered once for each of its versions, of which the last one is kept."""
+
+    def __init__(self, render: Callable[[Any], Mapping[str, Any]], max_age: int) -> None:
+        """``render`` makes the document of a version; it is good for ``max_age`` seconds."""
+        self._render = render
+        self._max_age = max_age
+        self._version: object = None
+        self._body = b""
+        self._headers: dict[str, str] = {}
+
+    def answer(self, request: Request, version: object) -> Response:
+        """The document of ``version`` as JSON; 304 if the caller has it already.
+
+        Versions that are equal have the same document.
+        """
+        if version is not self._version and version != self._version:
+            self._body = json.dumps(self._render(version)).encode()
+            self._headers = {
+                "Cache-Control": f"public, max-age={self._max_age}",
+                "ETag": f'"{hashlib.sha256(self._body).hexdigest()[:32]}"',
+                "Access-Control-Allow-Origin": "*",
+            }
+        self._version = version
+        known = request.headers.get("if-none-match")
+        if known is not None and self._is_among(known):
+            return Response(status_code=304, headers=self._headers)
+        return Response(self._body, media_type="application/json", headers=self._headers)
+
+    def _is_among(self, known: str) -> bool:
+        etag = self._headers["ETag"]
+        # A proxy that compresses makes the tag a weak one (RFC 9110, section 13.1.2).
+        return not {etag, f"W/{etag}", "*"}.isdisjoint(tag.strip() for tag in known.split(","))
 
 
 def serve_published(

@@ -15,7 +15,7 @@ from app.login.logins import end_login
 from app.oauth2.client_auth import authenticate_client
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.security.jwt import InvalidTokenError
-from app.server import CurrentServer, Server
+from app.server import Server, server_of
 from app.tokens.access_tokens import AccessToken
 from app.tokens.refresh_tokens import revoke_family
 from app.tokens.revoked_tokens import revoke_token
@@ -36,12 +36,13 @@ router = APIRouter(tags=["oauth2"], route_class=CrossOriginOAuth2Route)
     },
     openapi_extra={"requestBody": form_body({"token": "An access or a refresh token."})},
 )
-async def revoke(request: Request, server: CurrentServer) -> Response:
+async def revoke(request: Request) -> Response:
     """End everything that belongs to a token (RFC 7009, section 2).
 
     The login behind it ends, and with it all access and refresh tokens. The answer is the same
     for a token that is unknown, expired, or another client's: nothing is revoked then.
     """
+    server = server_of(request)
     form = await read_form(request)
     client = await authenticate_client(request, form, server)
     token = required_token(form)

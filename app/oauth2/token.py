@@ -15,7 +15,7 @@ from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.grants import supported_grants
 from app.oauth2.responses import NO_STORE
 from app.oauth2.token_form import describe_token_endpoint
-from app.server import CurrentServer, Server
+from app.server import Server, server_of
 from app.settings import Settings
 from app.web.form import read_form
 from app.web.origin import origin_of
@@ -28,10 +28,10 @@ def token_router(settings: Settings) -> APIRouter:
     grants = supported_grants(settings)
 
     @router.post("/token", **describe_token_endpoint(settings, grants.values()))
-    async def token(request: Request, server: CurrentServer) -> Response:
+    async def token(request: Request) -> Response:
         """Tokens for a grant."""
         return await answer_token_request(
-            request, server, grants, strict=settings.strict_password_form
+            request, server_of(request), grants, strict=settings.strict_password_form
         )
 
     return router

@@ -1,5 +1,7 @@
 """OpenID Connect Discovery 1.0."""
 
+from collections.abc import Collection
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -7,9 +9,9 @@ from fastapi import APIRouter, Request, Response
 
 from app.identity.registration import ID_TOKEN_ALGORITHMS
 from app.oauth2.metadata import MAX_AGE, describe
-from app.oauth2.published import publish, serve_published
+from app.oauth2.published import Published, serve_published
 from app.oidc.userinfo import CLAIMS
-from app.server import CurrentServer, Server
+from app.server import server_of
 from app.settings import Settings
 from app.web.problems import PROBLEM_RESPONSES
 
@@ -25,9 +27,11 @@ def discovery_router(settings: Settings) -> APIRouter:
     router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
     path = urlsplit(settings.issuer).path
 
-    async def openid_configuration(request: Request, server: CurrentServer) -> Response:
+    published = Published(partial(configuration, settings), MAX_AGE)
+
+    async def openid_configuration(request: Request) -> Response:
         """What this OpenID Connect provider can do, for client libraries."""
-        return publish(request, await configuration(server), MAX_AGE)
+        return published.answer(request, await server_of(request).scopes.all())
 
     for address in dict.fromkeys([WELL_KNOWN, WELL_KNOWN + path, path + WELL_KNOWN]):
         serve_published(
@@ -42,11 +46,11 @@ def discovery_router(settings: Settings) -> APIRouter:
     return router
 
 
-async def configuration(server: Server) -> dict[str, Any]:
+def configuration(settings: Settings, scopes: Collection[str]) -> dict[str, Any]:
     """The members of section 3, beside those of RFC 8414."""
-    issuer = server.settings.issuer
+    issuer = settings.issuer
     return {
-        **await describe(server),
+        **describe(settings, scopes),
         "userinfo_endpoint": f"{issuer}/userinfo",
         "end_session_endpoint": f"{issuer}/logout",
         "subject_types_supported": ["public"],

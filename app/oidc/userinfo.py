@@ -10,13 +10,13 @@ from app.identity.profile import UserInfo, permitted_claims
 from app.oauth2.bearer import (
     BEARER_RESPONSES,
     CurrentUser,
+    bearer_token,
     current_user,
     identify,
-    password_bearer,
     verify,
 )
 from app.oauth2.responses import fields
-from app.server import CurrentServer
+from app.server import server_of
 from app.web.form import FORM, read_form
 from app.web.routes import CrossOriginRoute
 
@@ -50,12 +50,13 @@ async def get_userinfo(
     summary="Get the user's claims",
     response_model=UserInfo,
     openapi_extra={
-        "security": [{password_bearer.scheme_name: [SCOPE]}],
+        "security": [{current_user.scheme_name: [SCOPE]}],
         "requestBody": {"content": {FORM: {"schema": {"type": "object", "properties": IN_FORM}}}},
     },
 )
-async def post_userinfo(request: Request, server: CurrentServer) -> Response:
+async def post_userinfo(request: Request) -> Response:
     """The same by POST; the token may be in the form instead of the header (RFC 6750, 2.2)."""
+    server = server_of(request)
     token = await _token(request)
     return _claims(await identify(server, await verify(server, token), [SCOPE]))
 
@@ -63,13 +64,13 @@ async def post_userinfo(request: Request, server: CurrentServer) -> Response:
 async def _token(request: Request) -> str:
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type != FORM:
-        return await password_bearer(request)
+        return bearer_token(request)
     try:
         in_form = (await read_form(request)).get("access_token")
     except InvalidRequestError as error:
         raise MalformedRequestError(reason=error.told) from None
     if in_form is None:
-        return await password_bearer(request)
+        return bearer_token(request)
     if "authorization" in request.headers:
         raise MalformedRequestError(reason="a token in the header and in the form")
     return in_form

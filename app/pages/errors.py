@@ -1,9 +1,9 @@
 """The page that says what went wrong, and what to do next."""
 
-import structlog
 from starlette.responses import Response
 
 from app.errors import RETRY_AFTER, AnsweredError, LoginRefused
+from app.log import REQUEST_ID
 from app.pages.rendering import render
 from app.web.routes import ApiRoute
 
@@ -53,7 +53,7 @@ class PageError(AnsweredError):
             popup=True,
             title=self.title,
             advice=self.advice,
-            request_id=structlog.contextvars.get_contextvars().get("request_id", ""),
+            request_id=REQUEST_ID.get(""),
         )
         if self.retry_after is not None:
             page.headers["Retry-After"] = str(self.retry_after)

@@ -25,7 +25,8 @@ async def read_form(request: Request) -> Mapping[str, str]:
     Raises :class:`InvalidRequestError` for another content type, text that is not UTF-8, a NUL,
     a repeated parameter, too many of them or too long ones, and for credentials in the address.
     """
-    if request.url.query and not BELONG_IN_THE_BODY.isdisjoint(request.query_params):
+    in_address = request.scope["query_string"]
+    if in_address and not BELONG_IN_THE_BODY.isdisjoint(request.query_params):
         raise InvalidRequestError(told="Credentials must be sent in the body, not in the address.")
     pairs = await read_pairs(request)
     form = dict(pairs)

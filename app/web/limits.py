@@ -7,6 +7,7 @@ Inside these limits each value has one of its own, where it is read: see
 
 import asyncio
 import re
+from functools import lru_cache
 from ipaddress import IPv6Address
 
 from starlette.exceptions import HTTPException
@@ -53,6 +54,7 @@ def refusal_of_head(scope: Scope) -> HTTPException | None:
     return HTTPException(400, "The Host header is missing, repeated or malformed.")
 
 
+@lru_cache(maxsize=256)
 def _is_host(text: str) -> bool:
     match = _HOST.fullmatch(text)
     if match is None:

@@ -1,5 +1,6 @@
 """Where a request came from."""
 
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
 from starlette.requests import HTTPConnection
@@ -13,6 +14,7 @@ def origin_of(request: HTTPConnection) -> Origin:
     return Origin(address, request.headers.get("user-agent"))
 
 
+@lru_cache(maxsize=4096)
 def _address(host: str) -> str | None:
     """An IP address in its one form: what a header says may be anything."""
     try:

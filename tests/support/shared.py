@@ -10,7 +10,7 @@ from tests.support.clock import TestClock
 
 
 class Shared:
-    """What tests have in common: routes, which take longer than most tests.
+    """What the tests of a module have in common: routes, which take longer than most tests.
 
     Every test gets another database, another :class:`~app.server.Server` in all but its address,
     and a clock that was not moved yet.

@@ -31,7 +31,7 @@ password_bearer = StrictPasswordBearer(
     tokenUrl="token",
     refreshUrl="token",
     scheme_name="OAuth2PasswordBearer",
-    description=bearer.password_bearer.model.description,  # the same login as everywhere
+    description=bearer.current_user.model.description,  # the same login as everywhere
 )
 
 

@@ -5,7 +5,9 @@ keys over HTTP and trusts any issuer that it is told to. Here the issuer is this
 the login behind the token is asked for as well.
 """
 
-from typing import Annotated
+from collections.abc import Collection
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request, Response, Security
 from starlette.requests import HTTPConnection
@@ -14,7 +16,7 @@ from app.errors import InvalidTokenError
 from app.features.schemes.answer import TAG, SchemeAnswer, answer_for
 from app.features.schemes.dropin.openid_connect import Claims, OpenIdConnectBearer
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
-from app.oauth2.published import publish
+from app.oauth2.published import Published
 from app.oauth2.responses import demo_hint
 from app.oidc.discovery import configuration
 from app.server import CurrentServer
@@ -70,21 +72,28 @@ def make_router(settings: Settings) -> APIRouter:
         user = await identify(server, await verify(server, bearer_token(request)), [])
         return answer_for("OpenIdConnect", user)
 
+    published = Published(partial(_configuration_for_docs, settings), 0)
+
     @router.get(DOCS_DISCOVERY, include_in_schema=False)
     async def docs_discovery(request: Request, server: CurrentServer) -> Response:
-        """The discovery document for Swagger UI: the grants that it has forms for.
-
-        Its endpoints are relative, as those of the other schemes in OpenAPI are: so a login works
-        where the page is, be it the issuer's address or, in development, localhost.
-        """
-        document = await configuration(server)
-        relative = {
-            name: document[name].removeprefix(f"{document['issuer']}/")
-            for name in ("authorization_endpoint", "token_endpoint")
-        }
-        grants = [g for g in document["grant_types_supported"] if g in SWAGGER_UI_GRANTS]
-        answer = publish(request, {**document, **relative, "grant_types_supported": grants}, 0)
+        """The discovery document for Swagger UI."""
+        answer = published.answer(request, await server.scopes.all())
         answer.headers["Cache-Control"] = "no-cache"
         return answer
 
     return router
+
+
+def _configuration_for_docs(settings: Settings, scopes: Collection[str]) -> dict[str, Any]:
+    """The document with the grants that Swagger UI has forms for.
+
+    Its endpoints are relative, as those of the other schemes in OpenAPI are: so a login works
+    where the page is, be it the issuer's address or, in development, localhost.
+    """
+    document = configuration(settings, scopes)
+    relative = {
+        name: document[name].removeprefix(f"{document['issuer']}/")
+        for name in ("authorization_endpoint", "token_endpoint")
+    }
+    grants = [g for g in document["grant_types_supported"] if g in SWAGGER_UI_GRANTS]
+    return {**document, **relative, "grant_types_supported": grants}

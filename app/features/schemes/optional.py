@@ -16,8 +16,8 @@ from app.features.schemes.answer import TAG, SchemeAnswer, answer_for, make_answ
 from app.oauth2.bearer import (
     BEARER_RESPONSES,
     bearer_token,
+    current_user,
     identify,
-    password_bearer,
     verify,
 )
 from app.server import CurrentServer
@@ -29,8 +29,8 @@ SCHEME = "OAuth2PasswordBearer (auto_error=False)"
 optional_bearer = OAuth2PasswordBearer(
     tokenUrl="token",
     refreshUrl="token",
-    scheme_name=password_bearer.scheme_name,  # the same login as everywhere, described alike
-    description=password_bearer.model.description,
+    scheme_name=current_user.scheme_name,  # the same login as everywhere, described alike
+    description=current_user.model.description,
     auto_error=False,
 )
 

@@ -1,0 +1,90 @@
+"""Routes that are found at once are those that would be found one after the other."""
+
+from typing import Annotated
+
+import httpx2
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+
+from app.web.shortcuts import Shortcuts, add_shortcuts
+
+
+def only(text: str) -> Response:
+    return Response(text)
+
+
+async def wanted() -> str:
+    return "injected"
+
+
+async def described(request: Request) -> Response:
+    return only(f"{request.scope['route'].path} {request.path_params}")
+
+
+@pytest.fixture(params=["with shortcuts", "without"])
+def app(request: pytest.FixtureRequest) -> FastAPI:
+    app = FastAPI()
+    router = APIRouter(prefix="/first")
+
+    @router.get("/{name}")
+    async def by_name(name: str) -> str:
+        return f"by name: {name}"
+
+    @router.get("/fixed")
+    async def never(request: Request) -> Response:
+        return only("never")
+
+    @router.post("/fixed")
+    async def posted(request: Request) -> Response:
+        return only((await request.body()).decode())
+
+    app.include_router(router)
+    app.get("/described")(described)
+
+    @app.get("/injected")
+    async def injected(found: Annotated[str, Depends(wanted)]) -> dict[str, str]:
+        return {"found": found}
+
+    @app.get("/fails")
+    async def fails(request: Request) -> Response:
+        raise LookupError
+
+    @app.exception_handler(LookupError)
+    async def answer(_request: Request, _error: Exception) -> Response:
+        return Response("handled", 418)
+
+    if request.param == "with shortcuts":
+        add_shortcuts(app)
+        assert isinstance(app.router.middleware_stack, Shortcuts)
+    return app
+
+
+@pytest.fixture
+def http(app: FastAPI) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://test")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "text"),
+    [
+        ("GET", "/first/fixed", 200, '"by name: fixed"'),
+        ("GET", "/first/other", 200, '"by name: other"'),
+        ("POST", "/first/fixed", 200, "body"),
+        ("GET", "/described", 200, "/described {}"),
+        ("GET", "/injected", 200, '{"found":"injected"}'),
+        ("POST", "/injected", 405, '{"detail":"Method Not Allowed"}'),
+        ("GET", "/nowhere", 404, '{"detail":"Not Found"}'),
+        ("GET", "/fails", 418, "handled"),
+    ],
+)
+async def test_a_request_is_answered_the_same(
+    http: httpx2.AsyncClient, method: str, path: str, status: int, text: str
+) -> None:
+    response = await http.request(method, path, content=b"body" if method == "POST" else None)
+    assert (response.status_code, response.text) == (status, text)
+
+
+async def test_under_a_path_prefix_the_same_routes_are_found(app: FastAPI) -> None:
+    transport = httpx2.ASGITransport(app, root_path="/auth")
+    async with httpx2.AsyncClient(transport=transport, base_url="http://test") as http:
+        assert (await http.get("/auth/described")).text == "/described {}"
