@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
+    Exists,
     Row,
     Select,
     SQLColumnExpression,
@@ -25,7 +26,6 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
-    exists,
     func,
     insert,
     literal,
@@ -129,19 +129,34 @@ def family_of(row: Row[Any]) -> Family:
     )
 
 
+def _found_by_key(looked_up: Select[Any]) -> Exists:
+    """Whether ``looked_up`` has a row, which is asked for each row of the statement around it.
+
+    Without the OFFSET PostgreSQL may make a join of it, and read the whole table for a single row,
+    for as long as it has planned with the table empty.
+    """
+    return looked_up.offset(0).exists()
+
+
 def _usable(graceful: bool) -> ColumnElement[bool]:
     """Fresh, as all its siblings are; or shielded as the one that was replaced just now."""
     sibling = aliased(RefreshToken)
-    sibling_used = exists().where(
-        sibling.parent_hash == RefreshToken.parent_hash,
-        sibling.token_hash != TOKEN,
-        sibling.used_at.is_not(None),
+    sibling_used = _found_by_key(
+        select(sibling.token_hash).where(
+            sibling.parent_hash == RefreshToken.parent_hash,
+            sibling.token_hash != TOKEN,
+            sibling.used_at.is_not(None),
+        )
     )
     fresh = RefreshToken.used_at.is_(None) & ~sibling_used
     if not graceful:
         return fresh
     successor = aliased(RefreshToken)
-    successor_used = exists().where(successor.parent_hash == TOKEN, successor.used_at.is_not(None))
+    successor_used = _found_by_key(
+        select(successor.token_hash).where(
+            successor.parent_hash == TOKEN, successor.used_at.is_not(None)
+        )
+    )
     return fresh | (
         (RefreshToken.used_at > bindparam("shielded_since", type_=UtcDateTime()))
         & (RefreshToken.successors < MAX_SUCCESSORS)
@@ -234,8 +249,8 @@ def consuming(asked: int, graceful: bool, on_sqlite: bool) -> Update:
         .where(
             RefreshToken.token_hash == TOKEN,
             _usable(graceful),
-            # By its key: as IN (SELECT …), SQLite would first list every login of the client.
-            alive.exists(),
+            # As IN (SELECT …), SQLite would first list every login of the client.
+            _found_by_key(alive),
         )
         .values(
             used_at=func.coalesce(RefreshToken.used_at, NOW),
