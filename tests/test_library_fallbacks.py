@@ -71,8 +71,7 @@ if "serve" in sys.argv:
 def test_the_server_works_with_the_protocol_of_uvicorn(
     backend: Backend, tmp_path: Path, *, bound: bool, protocol: str
 ) -> None:
-    url = backend.migrated()
-    live.seed_demo(url)
+    url = backend.seeded()
     (tmp_path / "sitecustomize.py").write_text(STARTED_FIRST.format(bound=bound))
     with (
         live.live_server(url, {"PYTHONPATH": f"{live.ROOT}:{tmp_path}"}) as started,

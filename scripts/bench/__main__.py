@@ -54,7 +54,7 @@ class _Fleet:
         """The kind of database, ready to make some."""
         if database not in self._backends:
             opened: AbstractContextManager[Backend] = (
-                sqlite(self._folder) if database == "sqlite" else postgresql()
+                sqlite(self._folder) if database == "sqlite" else postgresql(durable=True)
             )
             self._backends[database] = self._stack.enter_context(opened)
         return self._backends[database]

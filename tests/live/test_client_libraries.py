@@ -14,7 +14,7 @@ from oauthlib.oauth2 import InvalidGrantError, LegacyApplicationClient
 from requests_oauthlib import OAuth2Session
 
 from tests.support.databases import Backend
-from tests.support.live_server import default_scope, seed_demo, serving
+from tests.support.live_server import default_scope, serving
 
 LOGIN = {"username": "alice", "password": "alice-in-wonderland"}
 WEB_SECRET = "demo-web-secret-for-development-only"
@@ -28,8 +28,7 @@ needs_curl = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def live(sqlite: Backend) -> Generator[str]:
     """The base URL of a server with the demo data."""
-    database_url = sqlite.migrated()
-    seed_demo(database_url)
+    database_url = sqlite.seeded()
     with serving(database_url) as url:
         yield url
 

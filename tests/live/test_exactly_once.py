@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.support.databases import Backend
-from tests.support.live_server import seed_demo, serving_twice
+from tests.support.live_server import serving_twice
 from tests.support.live_tokens import (
     REFUSED,
     http_client,
@@ -39,8 +39,7 @@ class Round:
 @pytest.fixture(scope="module")
 def rounds(backend: Backend) -> Generator[list[Round]]:
     """Fifty races, run once for each kind of database."""
-    database_url = backend.migrated()
-    seed_demo(database_url)
+    database_url = backend.seeded()
     with serving_twice(database_url) as urls:
         yield asyncio.run(_race(urls))
     backend.drop(database_url)

@@ -20,7 +20,7 @@ from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from tests.support.databases import Backend
-from tests.support.live_server import default_scope, seed_demo, serving
+from tests.support.live_server import default_scope, serving
 
 LOGIN = {"username": "alice", "password": "alice-in-wonderland"}
 WEB_SECRET = "demo-web-secret-for-development-only"
@@ -33,8 +33,7 @@ REFUSED = "The refresh token is expired, revoked or invalid."
 @pytest.fixture(scope="module")
 def live(sqlite: Backend) -> Generator[str]:
     """The base URL of a server with the demo data."""
-    database_url = sqlite.migrated()
-    seed_demo(database_url)
+    database_url = sqlite.seeded()
     with serving(database_url) as url:
         yield url
 

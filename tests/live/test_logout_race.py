@@ -15,7 +15,7 @@ from tests.support.databases import Backend
 from tests.support.factories import TestClient, TestUser
 from tests.support.flow import VERIFIER, CodeFlow, Page
 from tests.support.lifecycle import credentials
-from tests.support.live_server import seed_demo, serving_twice
+from tests.support.live_server import serving_twice
 from tests.support.live_tokens import REFUSED, TIMEOUT, outcome, use_everywhere
 from tests.support.rounds import rounds_of_race
 
@@ -57,8 +57,7 @@ ENDINGS: dict[str, Ending] = {"/logout": _logout, "/account": _withdrawal}
 @pytest.fixture(scope="module")
 def servers(backend: Backend) -> Generator[tuple[str, str]]:
     """Two servers on one database."""
-    database_url = backend.migrated()
-    seed_demo(database_url)
+    database_url = backend.seeded()
     with serving_twice(database_url) as urls:
         yield urls
     backend.drop(database_url)

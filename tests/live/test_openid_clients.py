@@ -27,7 +27,7 @@ from starlette.requests import Request
 
 from tests.support.databases import Backend
 from tests.support.flow import Page
-from tests.support.live_server import latchkey, seed_demo, serving
+from tests.support.live_server import latchkey, serving
 
 CALLBACK = "https://shop.example.com/callback"
 GOODBYE = "https://shop.example.com/goodbye"
@@ -53,8 +53,7 @@ class Shop:
 @pytest.fixture(scope="module")
 def shop(sqlite: Backend) -> Generator[Shop]:
     """Registered with a server that runs, beside the demo data."""
-    database_url = sqlite.migrated()
-    seed_demo(database_url)
+    database_url = sqlite.seeded()
     options = {
         "--grant": ("authorization_code", "refresh_token"),
         "--redirect-uri": (CALLBACK,),

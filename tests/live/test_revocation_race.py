@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.support.databases import Backend
-from tests.support.live_server import seed_demo, serving_twice
+from tests.support.live_server import serving_twice
 from tests.support.live_tokens import (
     REFUSED,
     Tokens,
@@ -46,8 +46,7 @@ class Round:
 @pytest.fixture(scope="module")
 def servers(backend: Backend) -> Generator[tuple[str, str]]:
     """Two servers on one database."""
-    database_url = backend.migrated()
-    seed_demo(database_url)
+    database_url = backend.seeded()
     with serving_twice(database_url) as urls:
         yield urls
     backend.drop(database_url)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.features import brought
 from tests.support.databases import Backend
-from tests.support.live_server import seed_demo, serving
+from tests.support.live_server import serving
 
 EXAMPLES = 10
 """Of each operation, beside those that cover each rule of its parameters."""
@@ -78,8 +78,7 @@ headers = {{ Authorization = "Basic {client}" }}
 @pytest.fixture(scope="module")
 def live(sqlite: Backend) -> Generator[str]:
     """The base URL of a server with the demo data."""
-    database_url = sqlite.migrated()
-    seed_demo(database_url)
+    database_url = sqlite.seeded()
     with serving(database_url) as url:
         yield url
 

@@ -25,7 +25,7 @@ from app.database.recent import MAX_AGE
 from app.models import SigningKey
 from app.tokens.key_rotation import KEYS_LOCK
 from tests.support.databases import Backend
-from tests.support.live_server import latchkey, seed_demo, serving_twice
+from tests.support.live_server import latchkey, serving_twice
 
 SERVICE = ("demo-service", "demo-service-secret-for-development-only")
 ALGORITHMS = ["ES256"]
@@ -148,8 +148,7 @@ def http_client() -> httpx2.Client:
 @pytest.fixture(scope="module")
 def servers(backend: Backend) -> Generator[tuple[str, str, str]]:
     """Two servers on one database, and the URL of that database."""
-    database_url = backend.migrated()
-    seed_demo(database_url)
+    database_url = backend.seeded()
     with serving_twice(database_url) as urls:
         yield *urls, database_url
     backend.drop(database_url)

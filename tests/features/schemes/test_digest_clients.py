@@ -25,7 +25,7 @@ from tests.features.schemes.dropin.rfc7616 import (
 )
 from tests.support.databases import Backend
 from tests.support.factories import bearer
-from tests.support.live_server import latchkey, seed_demo, serving, serving_twice
+from tests.support.live_server import latchkey, serving, serving_twice
 
 PASSWORD = "alice-digest-in-development"
 
@@ -55,8 +55,7 @@ needs_wget = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def database_url(sqlite: Backend) -> str:
     """A database with the demo data."""
-    url = sqlite.migrated()
-    seed_demo(url)
+    url = sqlite.seeded()
     return url
 
 
@@ -211,8 +210,7 @@ def test_httpx2_is_refused_with_a_wrong_password(live: str) -> None:
 @pytest.fixture(scope="module")
 def two(backend: Backend) -> Generator[tuple[str, str]]:
     """The base URLs of two servers on one database with the demo data."""
-    url = backend.migrated()
-    seed_demo(url)
+    url = backend.seeded()
     with serving_twice(url) as urls:
         yield urls
     backend.drop(url)

@@ -25,7 +25,7 @@ from tests.support.clock import TestClock
 from tests.support.databases import Backend
 from tests.support.factories import TestClient, TestUser, bearer, disable_user, log_in
 from tests.support.lifecycle import Tokens, revoked, take_from_user
-from tests.support.live_server import seed_demo, serving
+from tests.support.live_server import serving
 from tests.support.started import started
 
 PATH = "/schemes/openid-connect"
@@ -220,8 +220,7 @@ async def test_the_document_for_clients_names_the_grants_that_swagger_ui_has_no_
 
 @pytest.fixture(scope="module")
 def live(sqlite: Backend) -> Generator[str]:
-    database_url = sqlite.migrated()
-    seed_demo(database_url)
+    database_url = sqlite.seeded()
     with serving(database_url) as url:
         yield url
     sqlite.drop(database_url)
