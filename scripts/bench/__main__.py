@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 from scripts.bench import scale
+from scripts.bench.hello import APPLICATIONS
 from scripts.bench.load import Sample
 from scripts.bench.scenarios import SCENARIOS, Context, Scenario
 from scripts.bench.servers import Server, hello, latchkey
@@ -25,7 +26,7 @@ Row = tuple[Scenario, str]
 
 HEADINGS = (
     *("row", "database", "ours", "against", "ratio", "(of rounds)", "goal", ""),
-    *("CPU ms", "against", "ratio", "p50 ms", "p99 ms", "errors"),
+    *("CPU ms", "database", "against", "ratio", "p50 ms", "p99 ms", "MiB", "errors"),
 )
 
 
@@ -37,7 +38,9 @@ class _Fleet:
         self._folder = folder
         self._servers: dict[object, Server] = {}
         self._backends: dict[str, Backend] = {}
-        self.hello = stack.enter_context(hello(folder))
+        self.hello = {
+            framework: stack.enter_context(hello(folder, framework)) for framework in APPLICATIONS
+        }
 
     def server(self, scenario: Scenario, database: str) -> Server:
         key = database, *sorted(scenario.settings.items())
@@ -71,7 +74,9 @@ def _measure(rows: Sequence[Row], fleet: _Fleet, seconds: float) -> dict[Row, li
     return measured
 
 
-def _cells(scenario: Scenario, database: str, pairs: Sequence[Pair]) -> tuple[str, ...]:
+def _cells(
+    scenario: Scenario, database: str, pairs: Sequence[Pair], memory: float
+) -> tuple[str, ...]:
     def ours(value: Callable[[Sample], float]) -> float:
         return median(value(sample) for sample, _ in pairs)
 
@@ -82,11 +87,12 @@ def _cells(scenario: Scenario, database: str, pairs: Sequence[Pair]) -> tuple[st
     ratio = median(ratios)
     if scenario.by_p99:
         compared = f"p99 {ours(lambda s: s.p99):.1f}", f"{base(lambda s: s.p99):.1f}"
-        cpu = "", "", ""
+        cpu = "", "", "", ""
     else:
         compared = f"{ours(lambda s: s.rate):,.0f}/s", f"{base(lambda s: s.rate):,.0f}/s"
         own, other = ours(lambda s: s.cpu_ms), base(lambda s: s.cpu_ms)
-        cpu = f"{own:.3f}", f"{other:.3f}", f"{other / own:.2f}" if own else ""
+        apart = ours(lambda s: s.database_ms)
+        cpu = f"{own:.3f}", f"{apart:.3f}", f"{other:.3f}", f"{other / own:.2f}" if own else ""
     return (
         scenario.name,
         database,
@@ -99,6 +105,7 @@ def _cells(scenario: Scenario, database: str, pairs: Sequence[Pair]) -> tuple[st
         *cpu,
         f"{ours(lambda s: s.p50):.1f}",
         f"{ours(lambda s: s.p99):.1f}",
+        f"{memory:.0f}",
         str(sum(len(s.errors) for pair in pairs for s in pair)),
     )
 
@@ -137,6 +144,7 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
         fleet = _Fleet(stack, folder)
         measured = _measure(rows, fleet, options.seconds)
+        memory = {row: fleet.server(*row).memory() for row in rows}
         at_scale = [
             line
             for database in databases
@@ -148,7 +156,7 @@ def main() -> int:
         print(f"\n{scale.LARGE} against {scale.SMALL}. Medians of {scale.ROUNDS} rounds.\n")
     if not measured:
         return 0
-    _print([HEADINGS, *(_cells(*row, pairs) for row, pairs in measured.items())])
+    _print([HEADINGS, *(_cells(*row, pairs, memory[row]) for row, pairs in measured.items())])
     samples = [sample for pairs in measured.values() for pair in pairs for sample in pair]
     busiest = max(sample.generator for sample in samples)
     print(f"\nMedians of {ROUNDS} rounds. The load generator took at most {busiest:.0%} of a core.")

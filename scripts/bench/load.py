@@ -23,6 +23,9 @@ DRAIN = 30.0
 Client = Generator[bytes, bytes]
 """Yields a request, is sent the body of its answer, yields the next, without end."""
 
+Cpu = Callable[[], tuple[float, float]]
+"""The CPU seconds so far of a server and of its database."""
+
 _HEAD_END = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
@@ -35,6 +38,8 @@ class Sample:
     """Completed requests a second."""
     cpu_ms: float
     """The server's CPU time for each."""
+    database_ms: float
+    """That of PostgreSQL for each. SQLite's is the server's."""
     p50: float
     """Milliseconds; 0 where latency is not measured."""
     p99: float
@@ -178,13 +183,19 @@ class _ClosedLoop(_Recorder):
 
 
 def _sample(
-    latencies: list[float], elapsed: float, cpu: float, own: float, errors: list[str]
+    latencies: list[float],
+    elapsed: float,
+    cpu: tuple[tuple[float, float], tuple[float, float]],
+    own: float,
+    errors: list[str],
 ) -> Sample:
+    server, database = (after - before for before, after in zip(*cpu, strict=True))
     count = max(len(latencies), 1)
     ordered = sorted(latencies) or [0.0]
     return Sample(
         rate=len(latencies) / elapsed,
-        cpu_ms=cpu * 1000 / count,
+        cpu_ms=server * 1000 / count,
+        database_ms=database * 1000 / count,
         p50=ordered[len(ordered) // 2] * 1000,
         p99=ordered[len(ordered) * 99 // 100] * 1000,
         generator=own / elapsed,
@@ -192,10 +203,8 @@ def _sample(
     )
 
 
-def closed_loop(
-    port: int, clients: Sequence[Client], seconds: float, cpu: Callable[[], float]
-) -> Sample:
-    """Measure ``clients``, one connection each. ``cpu`` tells the server's CPU seconds so far."""
+def closed_loop(port: int, clients: Sequence[Client], seconds: float, cpu: Cpu) -> Sample:
+    """Measure ``clients``, one connection each."""
 
     async def main() -> Sample:
         loop = _ClosedLoop(port, clients)
@@ -206,7 +215,7 @@ def closed_loop(
         await asyncio.sleep(seconds)
         elapsed = time.perf_counter() - started
         latencies = loop.latencies[first:]
-        used, own = cpu() - cpu_before, time.process_time() - own_before
+        used, own = (cpu_before, cpu()), time.process_time() - own_before
         await loop.stop()
         return _sample(latencies, elapsed, used, own, loop.errors)
 
@@ -218,7 +227,7 @@ def open_loop(
     what: bytes,
     per_second: float,
     seconds: float,
-    cpu: Callable[[], float],
+    cpu: Cpu,
     storm: Sequence[Client] = (),
 ) -> Sample:
     """Measure ``what``, sent ``per_second``, while the clients of ``storm`` never wait."""
@@ -242,7 +251,7 @@ def open_loop(
                 connections.append(idle)
             idle.send(what)
         elapsed = time.perf_counter() - started
-        used, own = cpu() - cpu_before, time.process_time() - own_before
+        used, own = (cpu_before, cpu()), time.process_time() - own_before
         await _drain(connections)
         await around.stop()
         errors = [*recorder.errors, *around.errors]

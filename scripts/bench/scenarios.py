@@ -22,13 +22,17 @@ from scripts.bench.servers import LOGIN, Server
 CONNECTIONS = 32
 PROBE_RATE = 100.0
 
+KEYS = "/.well-known/jwks.json"
+DISCOVERY = "/.well-known/openid-configuration"
+
 
 @dataclass(frozen=True)
 class Context:
     """The servers that a measurement may use, and how long it takes."""
 
     server: Server
-    hello: Server
+    hello: Mapping[str, Server]
+    """The bare application, by its framework."""
     seconds: float
 
 
@@ -105,9 +109,9 @@ def refreshing(server: Server) -> list[Client]:
     return [client(server.post("/token", LOGIN)["refresh_token"]) for _ in range(CONNECTIONS)]
 
 
-def reading_keys(_server: Server) -> list[Client]:
-    """Clients that fetch the public keys."""
-    return [repeat(request("GET", "/.well-known/jwks.json")) for _ in range(CONNECTIONS)]
+def reading(path: str) -> Callable[[Server], list[Client]]:
+    """Clients that fetch a published document."""
+    return lambda _: [repeat(request("GET", path)) for _ in range(CONNECTIONS)]
 
 
 # Measurements
@@ -118,15 +122,20 @@ def clients(make: Callable[[Server], list[Client]]) -> Measure:
 
     def measure(context: Context) -> Sample:
         server = context.server
-        return closed_loop(server.port, make(server), context.seconds, server.cpu)
+        return closed_loop(server.port, make(server), context.seconds, server.cpu_and_database)
 
     return measure
 
 
-def hello(context: Context) -> Sample:
-    """The bare FastAPI application, as many connections."""
-    everybody = [repeat(request("GET", "/")) for _ in range(CONNECTIONS)]
-    return closed_loop(context.hello.port, everybody, context.seconds, context.hello.cpu)
+def hello(framework: str) -> Measure:
+    """The bare application, as many connections."""
+
+    def measure(context: Context) -> Sample:
+        server = context.hello[framework]
+        everybody = [repeat(request("GET", "/")) for _ in range(CONNECTIONS)]
+        return closed_loop(server.port, everybody, context.seconds, server.cpu_and_database)
+
+    return measure
 
 
 def probe(storm: int) -> Measure:
@@ -137,7 +146,9 @@ def probe(storm: int) -> Measure:
         asking = request("GET", "/users/me", bearer=server.tokens[0])
         # Twice as long: a p99 needs the samples.
         seconds = 2 * context.seconds
-        return open_loop(server.port, asking, PROBE_RATE, seconds, server.cpu, logins(storm))
+        return open_loop(
+            server.port, asking, PROBE_RATE, seconds, server.cpu_and_database, logins(storm)
+        )
 
     return measure
 
@@ -176,15 +187,17 @@ def bare_hash(context: Context) -> Sample:
     stop.set()
     for worker in workers:
         worker.join()
-    return Sample(rate=done / elapsed, cpu_ms=used * 1000 / max(done, 1), p50=0.0, p99=0.0)
+    cpu_ms = used * 1000 / max(done, 1)
+    return Sample(rate=done / elapsed, cpu_ms=cpu_ms, database_ms=0.0, p50=0.0, p99=0.0)
 
 
 SCENARIOS = [
     Scenario("password", clients(lambda _: logins(16)), "bare hash", bare_hash, 0.95),
-    Scenario("bearer", clients(bearers), "hello", hello, 0.22),
-    Scenario("client_credentials", clients(services), "hello", hello, 0.28),
-    Scenario("refresh", clients(refreshing), "hello", hello, 0.15),
-    Scenario("introspect", clients(introspecting), "hello", hello, 0.22),
-    Scenario("jwks", clients(reading_keys), "hello", hello, 0.30),
+    Scenario("bearer", clients(bearers), "FastAPI", hello("fastapi"), 0.75),
+    Scenario("client_credentials", clients(services), "FastAPI", hello("fastapi"), 0.6),
+    Scenario("refresh", clients(refreshing), "FastAPI", hello("fastapi"), 0.22),
+    Scenario("introspect", clients(introspecting), "FastAPI", hello("fastapi"), 0.7),
+    Scenario("jwks", clients(reading(KEYS)), "Starlette", hello("starlette"), 0.7),
+    Scenario("discovery", clients(reading(DISCOVERY)), "Starlette", hello("starlette"), 0.7),
     Scenario("storm", probe(CONNECTIONS), "idle", probe(0), 1.5, by_p99=True),
 ]

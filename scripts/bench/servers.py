@@ -4,6 +4,7 @@ import asyncio
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -43,15 +44,24 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 class Server:
     """A running server process."""
 
-    def __init__(self, port: int, pid: int) -> None:
+    def __init__(self, port: int, pid: int, database_url: str = "") -> None:
         """It listens on ``port`` of the loopback interface."""
         self.port = port
         self._pid = pid
+        self._postgresql = _postmaster(database_url)
 
     def cpu(self) -> float:
         """The CPU seconds of all its threads so far."""
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return _cpu(self._pid)
+
+    def cpu_and_database(self) -> tuple[float, float]:
+        """The same, and those of all processes of its PostgreSQL."""
+        return self.cpu(), sum(map(_cpu, _family(self._postgresql)))
+
+    def memory(self) -> float:
+        """The MiB that are resident."""
+        status = Path(f"/proc/{self._pid}/status").read_text()
+        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
 
     @cached_property
     def tokens(self) -> list[str]:
@@ -71,6 +81,29 @@ class Server:
         return dict(json.loads(body))
 
 
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _cpu(pid: int) -> float:
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def _postmaster(database_url: str) -> int | None:
+    """The process of a PostgreSQL that was started for the benchmark: the URL has its folder."""
+    folder = database_url.partition("?host=")[2]
+    return int(Path(folder, "data/postmaster.pid").read_text().split()[0]) if folder else None
+
+
+def _family(pid: int | None) -> list[int]:
+    """A process and its children."""
+    if pid is None:
+        return []
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [pid, *map(int, children)]
+
+
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
     return {**kept, **settings, "PYTHONPATH": str(ROOT)}
@@ -83,7 +116,9 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _running(arguments: list[str], port: int, env: dict[str, str], cwd: Path) -> Generator[Server]:
+def _running(
+    arguments: list[str], port: int, env: dict[str, str], cwd: Path, database_url: str = ""
+) -> Generator[Server]:
     log = cwd / f"{port}.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -92,7 +127,7 @@ def _running(arguments: list[str], port: int, env: dict[str, str], cwd: Path) ->
     try:
         if not _listens(process, port):
             raise RuntimeError(f"{' '.join(arguments)} did not start:\n{log.read_text()}")
-        yield Server(port, process.pid)
+        yield Server(port, process.pid, database_url)
     finally:
         process.terminate()
         try:
@@ -114,10 +149,10 @@ def _listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
 
 
 @contextmanager
-def hello(folder: Path) -> Generator[Server]:
-    """The bare FastAPI application."""
+def hello(folder: Path, framework: str) -> Generator[Server]:
+    """The bare application of ``fastapi`` or ``starlette``."""
     port = _free_port()
-    arguments = ["scripts.bench.hello", str(port)]
+    arguments = ["scripts.bench.hello", framework, str(port)]
     with _running(arguments, port, _environment({}), folder) as server:
         yield server
 
@@ -157,5 +192,5 @@ def latchkey(
     port = _free_port()
     arguments = ["app", "serve", "--no-access-log", "--port", str(port)]
     arguments += ["--workers", str(workers)]
-    with _running(arguments, port, env, folder) as server:
+    with _running(arguments, port, env, folder, url) as server:
         yield server
