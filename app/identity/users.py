@@ -258,15 +258,16 @@ async def is_still_proven(connection: AsyncConnection, account: Account) -> bool
     return held is not None and held.enabled and held.security_stamp == account.security_stamp
 
 
+_FIND_ENABLED_SCOPES = (
+    select(UserScope.scope)
+    .join(User, User.id == UserScope.user_id)
+    .where(UserScope.user_id == bindparam("user_id"), User.disabled_at.is_(None))
+)
+
+
 async def find_enabled_scopes(connection: AsyncConnection, user_id: uuid.UUID) -> frozenset[str]:
     """The scopes of a user; none if the user is disabled."""
-    return frozenset(
-        await connection.scalars(
-            select(UserScope.scope)
-            .join(User, User.id == UserScope.user_id)
-            .where(UserScope.user_id == user_id, User.disabled_at.is_(None))
-        )
-    )
+    return frozenset(await connection.scalars(_FIND_ENABLED_SCOPES, {"user_id": user_id}))
 
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

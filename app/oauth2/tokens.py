@@ -1,6 +1,7 @@
 """Issuing a user's tokens: the answer of RFC 6749, section 5.1."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -35,12 +36,13 @@ async def begin_login(
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
     ends_by: datetime | None = None,
+    after: Sequence[Event] = (),
 ) -> NewLogin:
     """Record that a user logged in through the request's client, as both are now.
 
     ``security_stamp`` is that under which the password was checked, and ``ends_by`` when the login
-    ends at the latest, however long its client may refresh. Raises as
-    :func:`~app.login.logins.require_parties` does.
+    ends at the latest, however long its client may refresh. The events that it comes ``after`` are
+    recorded with its own. Raises as :func:`~app.login.logins.require_parties` does.
     """
     await require_parties(connection, request.client, user_id, security_stamp)
     settings = request.settings
@@ -72,7 +74,7 @@ async def begin_login(
         origin=request.origin,
         details={"grant": request.grant_type, "scope": scope, "session": str(login_id)},
     )
-    await record(connection, now, event)
+    await record(connection, now, *after, event)
     return NewLogin(login_id, expires_at, refresh_token)
 
 

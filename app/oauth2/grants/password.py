@@ -103,9 +103,13 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         raise
 
     async def begin(connection: AsyncConnection) -> NewLogin:
-        await record(connection, request.clock.now(), succeeded)
         login = await begin_login(
-            connection, request, account.id, scope, security_stamp=account.security_stamp
+            connection,
+            request,
+            account.id,
+            scope,
+            security_stamp=account.security_stamp,
+            after=[succeeded],
         )
         # A user who lost a scope while the password was checked gets what is left next time.
         left = await find_enabled_scopes(connection, account.id)
