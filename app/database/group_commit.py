@@ -73,10 +73,12 @@ class GroupCommit:
 
 
 async def _commit(connection: AsyncConnection, group: Sequence[_Waiting]) -> None:
-    raw = await connection.get_raw_connection()
-    driver = cast(Connection, raw.driver_connection)
     try:
-        outcomes = await driver.in_its_thread(lambda: run_to_end(_together(connection, group)))
+        raw = await connection.get_raw_connection()
+        driver = cast(Connection, raw.driver_connection)
+        outcomes = await driver.in_its_thread(
+            lambda: run_to_end(_together(connection, driver, group))
+        )
     except Exception as error:
         for waiting in group:
             _fail(waiting, error)
@@ -88,18 +90,25 @@ async def _commit(connection: AsyncConnection, group: Sequence[_Waiting]) -> Non
             waiting.answer.set_result(outcome)
 
 
-def _fail(waiting: _Waiting, error: Exception) -> None:
+def _fail(waiting: _Waiting, error: BaseException) -> None:
     if not waiting.answer.done():
         waiting.answer.set_exception(error)
 
 
 @dataclass(frozen=True)
 class _Raised:
-    error: Exception
+    error: BaseException
 
 
-async def _together(connection: AsyncConnection, group: Sequence[_Waiting]) -> Sequence[Any]:
-    """What each piece of work returns, or raises; then its part of the transaction is undone."""
+async def _together(
+    connection: AsyncConnection, driver: Connection, group: Sequence[_Waiting]
+) -> Sequence[Any]:
+    """What each piece of work returns, or raises; then its part of the transaction is undone.
+
+    Raises :class:`ConnectionError` for all of them if SQLite ended the transaction itself, as it
+    does where a statement finds the disk full or broken: then nothing of it is left, and a further
+    savepoint would begin another one.
+    """
     outcomes: list[Any] = []
     async with connection.begin():
         for waiting in group:
@@ -107,8 +116,10 @@ async def _together(connection: AsyncConnection, group: Sequence[_Waiting]) -> S
                 async with connection.begin_nested():
                     work = cast(Coroutine[Any, Any, Any], waiting.work(connection))
                     outcomes.append(waiting.context.run(run_to_end, work))
-            except Exception as error:
+            except BaseException as error:  # whatever it is, it is told to whoever asked
                 outcomes.append(_Raised(error))
+            if not driver.in_transaction:
+                raise ConnectionError("the transaction was ended before its commit")
     return outcomes
 
 

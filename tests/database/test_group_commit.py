@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import event, insert, select
+from sqlalchemy import event, insert, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -73,6 +73,69 @@ async def test_nothing_is_left_of_work_that_failed_halfway(database: Database) -
     with pytest.raises(LookupError):
         await database.transact(fail)
     assert await added(database) == []
+
+
+@pytest.mark.parametrize("ended_by", ["INSERT OR ROLLBACK", "rollback"])
+async def test_all_are_told_if_the_transaction_is_ended_in_the_middle(
+    database: Database, ended_by: str
+) -> None:
+    """As SQLite does by itself where a statement finds the disk full."""
+
+    async def end(connection: AsyncConnection) -> None:
+        if ended_by == "rollback":
+            await connection.execute(text("ROLLBACK"))
+            return
+        statement = "INSERT OR ROLLBACK INTO scopes SELECT * FROM scopes LIMIT 1"
+        await connection.execute(text(statement))
+
+    before, ends, after = await asyncio.gather(
+        database.transact(lambda connection: add(connection, "a")),
+        database.transact(end),
+        database.transact(lambda connection: add(connection, "c")),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in (before, ends, after)] == [ConnectionError] * 3
+    assert await added(database) == []
+    assert await add_many(database, "d") == ["d"]
+    assert await added(database) == ["d"]
+
+
+async def test_nothing_that_is_told_to_be_committed_is_lost_when_the_disk_is_full(
+    database: Database,
+) -> None:
+    """A cache of few pages is written before the commit, and then the error comes early."""
+    async with database.transaction() as connection:
+        pages = (await connection.execute(text("PRAGMA page_count"))).scalar_one()
+        await connection.execute(text("PRAGMA cache_size = 5"))
+        await connection.execute(text(f"PRAGMA max_page_count = {pages + 20}"))
+
+    async def fill(connection: AsyncConnection, name: str) -> str:
+        await connection.execute(
+            insert(Scope).values(name=name, description="A scope", created_at=datetime.now(UTC))
+        )
+        await connection.execute(
+            text("UPDATE scopes SET description = 'A scope' WHERE name = :name"), {"name": name}
+        )
+        return name
+
+    names = [f"{number:03}" + "x" * 3000 for number in range(60)]
+    work = (database.transact(lambda connection, n=name: fill(connection, n)) for name in names)  # type: ignore[misc]
+    told = await asyncio.gather(*work, return_exceptions=True)
+    assert [type(each) for each in told if not isinstance(each, str)]
+    assert await added(database) == [each for each in told if isinstance(each, str)]
+
+
+async def test_whoever_asked_is_told_what_no_work_should_raise(database: Database) -> None:
+    async def give_up(_connection: AsyncConnection) -> None:
+        raise asyncio.CancelledError
+
+    other, cancelled = await asyncio.gather(
+        database.transact(lambda connection: add(connection, "a")),
+        database.transact(give_up),
+        return_exceptions=True,
+    )
+    assert (other, type(cancelled)) == ("a", asyncio.CancelledError)
+    assert await added(database) == ["a"]
 
 
 async def test_all_are_told_that_the_commit_failed(database: Database) -> None:
