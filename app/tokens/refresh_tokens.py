@@ -30,6 +30,7 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    type_coerce,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,9 +38,9 @@ from sqlalchemy.orm import aliased
 
 from app.audit.trail import Event, Origin, record
 from app.database.engines import Database
-from app.identity.users import SCOPES_OF_USER, holding
+from app.identity.users import holding
 from app.models import ClientScope, Login, RefreshToken, User, UserScope
-from app.models.base import UtcDateTime
+from app.models.base import ScopeSet, UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
 
 REFRESHED: Final = "token.refreshed"
@@ -60,7 +61,8 @@ class Family:
     username: str
     scope: str
     """What the login was granted; a refresh cannot exceed it."""
-    user_scopes: frozenset[str]
+    permitted: frozenset[str]
+    """What its user has, and its client may have, at the moment of the query."""
     auth_time: datetime | None
     """When the password was typed, for the ID tokens of the code flow; else None."""
     expires_at: datetime
@@ -101,13 +103,22 @@ TOKEN = bindparam("presented_hash", type_=String())
 
 _LOGIN_IS_ALIVE = Login.ended_at.is_(None) & (Login.expires_at > NOW) & User.disabled_at.is_(None)
 
+# Read with all else: a scope that the client has by what a worker remembers may be gone, or back.
+_PERMITTED = (
+    select(type_coerce(func.aggregate_strings(UserScope.scope, " "), ScopeSet))
+    .join(ClientScope, ClientScope.scope == UserScope.scope)
+    .where(UserScope.user_id == User.id, ClientScope.client_id == Login.client_id)
+    .scalar_subquery()
+    .label("permitted")
+)
+
 FAMILY = select(
     Login.id,
     Login.client_id,
     User.id.label("user_id"),
     User.username,
     Login.scope,
-    SCOPES_OF_USER.label("user_scopes"),
+    _PERMITTED,
     Login.auth_time,
     Login.expires_at,
     _LOGIN_IS_ALIVE.label("alive"),
@@ -122,7 +133,7 @@ def family_of(row: Row[Any]) -> Family:
         user_id=row.user_id,
         username=row.username,
         scope=row.scope,
-        user_scopes=row.user_scopes,
+        permitted=row.permitted,
         auth_time=row.auth_time,
         expires_at=row.expires_at,
         alive=bool(row.alive),

@@ -37,6 +37,7 @@ from tests.support.lifecycle import (
     disable_client,
     end,
     ended_at,
+    give_to_client,
     give_to_user,
     introspected,
     is_active,
@@ -488,6 +489,18 @@ async def test_a_scope_that_was_taken_from_the_client_is_no_longer_granted(
     clock.advance(KNOWN_EVERYWHERE)
     second = await refreshed(http, shop, first["refresh_token"])
     assert second["scope"] == "profile"
+
+
+async def test_a_scope_that_was_given_back_to_the_client_is_granted_at_once(
+    http: httpx2.AsyncClient, server: Server, shop: TestClient, first: Tokens, clock: TestClock
+) -> None:
+    """What a worker remembers of the client is not asked once the token is used up."""
+    await take_from_client(server, shop, *GRANTED.split())
+    clock.advance(KNOWN_EVERYWHERE)
+    refused = await refresh(http, shop, first["refresh_token"])
+    assert_oauth2_error(refused, "invalid_scope", 400, NOTHING_LEFT)
+    await give_to_client(server, shop, *GRANTED.split())
+    assert (await refreshed(http, shop, first["refresh_token"]))["scope"] == GRANTED
 
 
 async def test_a_refresh_without_any_scope_left_is_refused(

@@ -202,6 +202,12 @@ async def take_from_user(server: Server, user: TestUser, *scopes: str) -> None:
         )
 
 
+async def give_to_client(server: Server, client: TestClient, *scopes: str) -> None:
+    rows = [{"client_id": client.client_id, "scope": scope} for scope in scopes]
+    async with server.database.transaction() as connection:
+        await connection.execute(insert(ClientScope), rows)
+
+
 async def take_from_client(server: Server, client: TestClient, *scopes: str) -> None:
     async with server.database.transaction() as connection:
         await connection.execute(

@@ -57,7 +57,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         # Raised outside of the transaction: the login has ended, whatever the answer.
         raise refusal.error
     family, successor = rotated
-    scope = granted_scope(asked or family.scope.split(), family.user_scopes & request.client.scopes)
+    scope = granted_scope(asked or family.scope.split(), family.permitted)
     return user_tokens(
         request,
         keys,
