@@ -23,7 +23,7 @@ class Health(BaseModel):
     signing_key: str | None = None
 
 
-@router.head("/healthz", include_in_schema=False)
+@router.head("/healthz", include_in_schema=False, response_model_exclude_none=True)
 @router.get(
     "/healthz",
     operation_id="get_liveness",

@@ -195,5 +195,6 @@ def test_the_revision_that_counts_as_older_here_is_one() -> None:
 async def test_head_is_answered_like_get_without_a_body(
     http: httpx2.AsyncClient, path: str
 ) -> None:
-    response = await http.head(path)
-    assert response.status_code == (await http.get(path)).status_code == 200
+    response, got = await http.head(path), await http.get(path)
+    assert response.status_code == got.status_code == 200
+    assert response.headers["content-length"] == got.headers["content-length"]
