@@ -72,8 +72,14 @@ def _statements_compiled_once() -> Generator[None]:
 
 
 @pytest.fixture(scope="session")
-def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Generator[Backend]:
-    with databases.sqlite(tmp_path_factory.mktemp("sqlite")) as made:
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """The event loop of a server."""
+    return "asyncio", {"use_uvloop": True}
+
+
+@pytest.fixture(scope="session")
+def sqlite() -> Generator[Backend]:
+    with databases.folder_in_memory() as folder, databases.sqlite(folder) as made:
         yield made
 
 

@@ -7,6 +7,7 @@ template is emptied and used again.
 import asyncio
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
@@ -175,6 +176,19 @@ class Postgresql:
             return
         name = next(part for part in url.replace("?", "/").split("/") if part.startswith("test_"))
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+MEMORY = Path("/dev/shm")
+ENOUGH = 2**30
+"""Bytes. In some containers there are few."""
+
+
+@contextmanager
+def folder_in_memory() -> Generator[Path]:
+    """A folder in which a commit need not wait for a disk, where the system has one with room."""
+    room = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH
+    with tempfile.TemporaryDirectory(prefix="latchkey", dir=MEMORY if room else None) as name:
+        yield Path(name)
 
 
 @contextmanager
