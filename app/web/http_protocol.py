@@ -6,6 +6,7 @@ sending a byte now and then, or leave its answers unread. A request that is comp
 """
 
 import asyncio
+import time
 from typing import Any, cast
 
 import httptools
@@ -71,10 +72,11 @@ class WholeAnswers:
         self._transport.close()
 
     def _send(self) -> None:
-        if self._waiting:
+        # The connection may have been lost meanwhile: then nobody is there to be told.
+        if self._waiting and not self._transport.is_closing():
             self._transport.write(b"".join(self._waiting))
-            self._waiting.clear()
-            self._size = 0
+        self._waiting.clear()
+        self._size = 0
 
 
 class Flow(FlowControl):
@@ -115,7 +117,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.flow = Flow(transport)
         # What a client has not taken is known at once, and what is behind it is not made yet.
         transport.set_write_buffer_limits(high=0)
-        self._quiet_since = self.loop.time()
+        self._quiet_since = time.monotonic()
         if crowded and not self._make_room():
             self._close_with(b"503 Service Unavailable", b"Retry-After: %d\r\n" % RETRY_AFTER)
             return
@@ -174,7 +176,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Called when a request is answered: go on with what has waited for it."""
         super().on_response_complete()
-        self._quiet_since = self.loop.time()
+        self._quiet_since = time.monotonic()
         if self.flow.full and not self.pipeline:
             self.flow.full = False
             self.flow.resume_reading()

@@ -74,7 +74,7 @@ async def test_the_pauses_between_attempts_grow_up_to_a_limit() -> None:
     await until(lambda: bool(trail.written))
     pairs = zip(trail.attempts, trail.attempts[1:], strict=False)
     pauses = [later - earlier for earlier, later in pairs]
-    least = [0.02, 0.04, 0.04, 0.04, 0.04]
+    least = [0.019, 0.039, 0.039, 0.039, 0.039]  # uvloop counts whole milliseconds
     assert all(pause >= wanted for pause, wanted in zip(pauses, least, strict=True))
 
 
