@@ -112,14 +112,17 @@ async def _together(
     outcomes: list[Any] = []
     async with connection.begin():
         for waiting in group:
+            driver.execute_here("SAVEPOINT work")
             try:
-                async with connection.begin_nested():
-                    work = cast(Coroutine[Any, Any, Any], waiting.work(connection))
-                    outcomes.append(waiting.context.run(run_to_end, work))
+                work = cast(Coroutine[Any, Any, Any], waiting.work(connection))
+                outcomes.append(waiting.context.run(run_to_end, work))
             except BaseException as error:  # whatever it is, it is told to whoever asked
                 outcomes.append(_Raised(error))
+                if driver.in_transaction:
+                    driver.execute_here("ROLLBACK TO work")
             if not driver.in_transaction:
                 raise ConnectionError("the transaction was ended before its commit")
+            driver.execute_here("RELEASE work")
     return outcomes
 
 

@@ -90,6 +90,10 @@ class Connection(aiosqlite.Connection):
             return fn(*args, **kwargs)
         return await super()._execute(fn, *args, **kwargs)  # type: ignore[no-untyped-call]
 
+    def execute_here(self, sql: str) -> None:
+        """Run a statement of which SQLAlchemy need not know, in the thread."""
+        self._conn.execute(sql)
+
     async def in_its_thread(self, work: Callable[[], Result]) -> Result:
         """What ``work`` returns or raises; it is done before this ends, even if it is cancelled."""
         done = asyncio.ensure_future(self._execute(work))
