@@ -1,7 +1,6 @@
 """Cross-origin requests to the endpoints that browsers' clients call; never with cookies."""
 
 from collections.abc import Collection
-from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,13 +18,6 @@ PREFLIGHT_HEADERS = {
 }
 
 EXPOSED = "WWW-Authenticate, Retry-After"
-
-
-async def _send_varying(send: Send, message: Message) -> None:
-    """What is said to a program that is not in a browser is not what a browser would be told."""
-    if message["type"] == "http.response.start":
-        MutableHeaders(raw=message["headers"]).add_vary_header("Origin")
-    await send(message)
 
 
 class CrossOrigin:
@@ -46,25 +38,21 @@ class CrossOrigin:
             return
         headers = Headers(scope=scope)
         origin = headers.get("origin")
-        preflight = scope["method"] == "OPTIONS" and "access-control-request-method" in headers
-        if origin is None and not preflight:
-            await self._app(scope, receive, partial(_send_varying, send))
-            return
         allowed = origin is not None and origin in await self._origins()
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                marked = MutableHeaders(raw=message["headers"])
-                marked.add_vary_header("Origin")
+                answer = MutableHeaders(raw=message["headers"])
+                answer.add_vary_header("Origin")
                 if allowed and origin is not None:
-                    marked["Access-Control-Allow-Origin"] = origin
-                    marked["Access-Control-Expose-Headers"] = EXPOSED
-                message["headers"] = marked.raw
+                    answer["Access-Control-Allow-Origin"] = origin
+                    answer["Access-Control-Expose-Headers"] = EXPOSED
+                message["headers"] = answer.raw
             await send(message)
 
-        if preflight:
-            answer = Response(status_code=204, headers=PREFLIGHT_HEADERS if allowed else None)
-            await answer(scope, receive, send_marked)
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+            preflight = Response(status_code=204, headers=PREFLIGHT_HEADERS if allowed else None)
+            await preflight(scope, receive, send_marked)
         else:
             await self._app(scope, receive, send_marked)
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import subprocess
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,8 +13,7 @@ from authlib.integrations.requests_client import OAuthError
 from oauthlib.oauth2 import InvalidGrantError, LegacyApplicationClient
 from requests_oauthlib import OAuth2Session
 
-from tests.support.databases import Backend
-from tests.support.live_server import default_scope, serving
+from tests.support.live_server import default_scope
 
 LOGIN = {"username": "alice", "password": "alice-in-wonderland"}
 WEB_SECRET = "demo-web-secret-for-development-only"
@@ -23,14 +22,6 @@ WRONG_PASSWORD = "The user name or the password is wrong."
 needs_curl = pytest.mark.skipif(
     shutil.which("curl") is None, reason="curl is missing: apt-get install curl"
 )
-
-
-@pytest.fixture(scope="module")
-def live(sqlite: Backend) -> Generator[str]:
-    """The base URL of a server with the demo data."""
-    database_url = sqlite.seeded()
-    with serving(database_url) as url:
-        yield url
 
 
 @pytest.fixture(autouse=True)

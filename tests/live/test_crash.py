@@ -228,7 +228,7 @@ def assert_works_or_its_login_has_ended(aftermath: Aftermath) -> None:
 
 @pytest.fixture(scope="module")
 def kills(backend: Backend) -> Generator[list[Aftermath]]:
-    """What was left after each of five times that the server was killed and started again."""
+    """What was left after each time that the server was killed and started again."""
     database_url = backend.seeded()
     with live_server(database_url) as server:
         yield [

@@ -38,7 +38,7 @@ class Round:
 
 @pytest.fixture(scope="module")
 def rounds(backend: Backend) -> Generator[list[Round]]:
-    """Fifty races, run once for each kind of database."""
+    """All races, run once for each kind of database."""
     database_url = backend.seeded()
     with serving_twice(database_url) as urls:
         yield asyncio.run(_race(urls))

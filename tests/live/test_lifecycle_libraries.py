@@ -1,7 +1,7 @@
 """Refresh, client credentials, revocation and introspection, from client libraries as they are."""
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -19,8 +19,7 @@ from oauthlib.oauth2 import (
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
-from tests.support.databases import Backend
-from tests.support.live_server import default_scope, serving
+from tests.support.live_server import default_scope
 
 LOGIN = {"username": "alice", "password": "alice-in-wonderland"}
 WEB_SECRET = "demo-web-secret-for-development-only"
@@ -28,14 +27,6 @@ SERVICE_SECRET = "demo-service-secret-for-development-only"
 SERVICE_SCOPE = default_scope("demo-service")
 TWO_SCOPES = " ".join(sorted({SERVICE_SCOPE, "users:read"}))
 REFUSED = "The refresh token is expired, revoked or invalid."
-
-
-@pytest.fixture(scope="module")
-def live(sqlite: Backend) -> Generator[str]:
-    """The base URL of a server with the demo data."""
-    database_url = sqlite.seeded()
-    with serving(database_url) as url:
-        yield url
 
 
 @pytest.fixture(autouse=True)

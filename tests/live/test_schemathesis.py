@@ -7,16 +7,12 @@ import json
 import subprocess
 import sys
 from base64 import b64encode
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 
 from tests.features import brought
-from tests.support.databases import Backend
-from tests.support.live_server import serving
 
 EXAMPLES = 10
 """Of each operation, beside those that cover each rule of its parameters."""
@@ -73,14 +69,6 @@ headers = {{ Authorization = "Basic {client}" }}
 
 {credentials}
 """
-
-
-@pytest.fixture(scope="module")
-def live(sqlite: Backend) -> Generator[str]:
-    """The base URL of a server with the demo data."""
-    database_url = sqlite.seeded()
-    with serving(database_url) as url:
-        yield url
 
 
 def log_in(http: httpx2.Client) -> str:

@@ -59,7 +59,7 @@ async def _examine(
         )
 
 
-async def _equip_alice(operator: Actor, settings: Settings, alice: Account) -> None:
+async def _give_to_alice(operator: Actor, settings: Settings, alice: Account) -> None:
     await create_api_key(
         operator,
         owner=alice,
@@ -88,5 +88,5 @@ feature = Feature(
     scope_holders={"API keys": ApiKeyScope.scope},
     revoke=_revoke,
     examine=_examine,
-    demo=Demo(give_to_alice=_equip_alice, is_present=_demo_is_present),
+    demo=Demo(give_to_alice=_give_to_alice, is_present=_demo_is_present),
 )

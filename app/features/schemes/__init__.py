@@ -75,7 +75,7 @@ async def _examine(
         )
 
 
-async def _equip_alice(operator: Actor, settings: Settings, alice: Account) -> None:
+async def _give_to_alice(operator: Actor, settings: Settings, alice: Account) -> None:
     await set_digest_credential(
         operator.connection,
         Encryption(settings.secret_keys),
@@ -99,7 +99,7 @@ feature = Feature(
     expired=_expired,
     examine=_examine,
     demo=Demo(
-        give_to_alice=_equip_alice,
+        give_to_alice=_give_to_alice,
         hints={
             "HTTPBasic": "`alice` and `alice-in-wonderland`",
             "HTTPDigest": f"`alice` and `{DEMO_DIGEST_PASSWORD}`",
