@@ -104,12 +104,10 @@ TOKEN = bindparam("presented_hash", type_=String())
 _LOGIN_IS_ALIVE = Login.ended_at.is_(None) & (Login.expires_at > NOW) & User.disabled_at.is_(None)
 
 # Read with all else: a scope that the client has by what a worker remembers may be gone, or back.
-_PERMITTED = (
-    select(type_coerce(func.aggregate_strings(UserScope.scope, " "), ScopeSet))
+_PERMITTED_SCOPES = (
+    select(UserScope.scope)
     .join(ClientScope, ClientScope.scope == UserScope.scope)
-    .where(UserScope.user_id == User.id, ClientScope.client_id == Login.client_id)
-    .scalar_subquery()
-    .label("permitted")
+    .where(UserScope.user_id == Login.user_id, ClientScope.client_id == Login.client_id)
 )
 
 FAMILY = select(
@@ -118,7 +116,11 @@ FAMILY = select(
     User.id.label("user_id"),
     User.username,
     Login.scope,
-    _PERMITTED,
+    _PERMITTED_SCOPES.with_only_columns(
+        type_coerce(func.aggregate_strings(UserScope.scope, " "), ScopeSet)
+    )
+    .scalar_subquery()
+    .label("permitted"),
     Login.auth_time,
     Login.expires_at,
     _LOGIN_IS_ALIVE.label("alive"),
@@ -225,15 +227,7 @@ def _grantable(asked: int, on_sqlite: bool) -> ColumnElement[bool]:
         return found
 
     scopes = [bindparam(f"asked_{number}", type_=String()) for number in range(asked)]
-    left = (
-        select(UserScope.scope)
-        .join(ClientScope, ClientScope.scope == UserScope.scope)
-        .where(
-            UserScope.user_id == Login.user_id,
-            ClientScope.client_id == Login.client_id,
-            was_granted(UserScope.scope),
-        )
-    )
+    left = _PERMITTED_SCOPES.where(was_granted(UserScope.scope))
     if scopes:
         left = left.where(UserScope.scope.in_(scopes))
     return and_(*(was_granted(scope) for scope in scopes), left.exists())
