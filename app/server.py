@@ -1,12 +1,9 @@
-"""What one worker holds for all its requests, and the aliases by which routes ask for it."""
+"""What one worker holds for all its requests. Routes ask for it in :mod:`app.web.dependencies`."""
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, cast
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from fastapi import Depends
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
-from starlette.requests import HTTPConnection
 
 from app.audit.batch import AuditBatch
 from app.clock import Clock
@@ -127,35 +124,3 @@ def _metrics(settings: Settings) -> "Metrics | None":
     from app.metrics import Metrics
 
     return Metrics()
-
-
-def server_of(request: HTTPConnection) -> Server:
-    """The server of the running application, for an endpoint to which nothing is injected."""
-    return cast(Server, request.app.state.server)
-
-
-async def current_server(request: HTTPConnection) -> Server:
-    """The same, for :data:`CurrentServer`."""
-    return server_of(request)
-
-
-CurrentServer = Annotated[Server, Depends(current_server)]
-
-
-async def _transaction(server: CurrentServer) -> AsyncGenerator[AsyncConnection]:
-    async with server.database.transaction() as connection:
-        yield connection
-
-
-async def _reading(server: CurrentServer) -> AsyncGenerator[AsyncConnection]:
-    async with server.database.read() as connection:
-        yield connection
-
-
-# The scope "function" ends the block before the answer is sent: nobody is told of work that is
-# not committed yet.
-Transaction = Annotated[AsyncConnection, Depends(_transaction, scope="function")]
-"""One transaction for the request; committed before the answer, rolled back by any error."""
-
-Reading = Annotated[AsyncConnection, Depends(_reading, scope="function")]
-"""A connection for queries."""

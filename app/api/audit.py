@@ -13,8 +13,8 @@ from app.identity.profile import USERNAME_MAX_LENGTH
 from app.identity.users import find_user_id
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.server import Reading
 from app.web.cursors import page, place_at, place_of
+from app.web.dependencies import Reading
 from app.web.problems import problem, with_body
 
 router = APIRouter(prefix="/audit", tags=["audit"], responses=with_body(BEARER_RESPONSES))

@@ -30,8 +30,8 @@ from app.management.clients import ClientRecord
 from app.oauth2.acting import acting_manager
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.server import CurrentServer, Reading
 from app.web.cursors import page
+from app.web.dependencies import CurrentServer, Reading
 from app.web.problems import problem, with_body
 
 

@@ -20,8 +20,9 @@ from app.login import logins
 from app.login.authentication import LoginContext
 from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_later
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
-from app.server import CurrentServer, Reading, Server
+from app.server import Server
 from app.web.cursors import ROW_CURSOR, page, row_place_at, row_place_of
+from app.web.dependencies import CurrentServer, Reading
 from app.web.origin import origin_of
 from app.web.problems import TOO_MANY_ATTEMPTS, problem, with_body
 

@@ -26,8 +26,8 @@ from app.management.users import UserRecord
 from app.oauth2.acting import ManagerLater, acting_manager, acting_manager_later
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.server import CurrentServer, Reading
 from app.web.cursors import page
+from app.web.dependencies import CurrentServer, Reading
 from app.web.problems import problem, with_body
 
 router = APIRouter(prefix="/users", tags=["users"], responses=with_body(BEARER_RESPONSES))

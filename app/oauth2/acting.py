@@ -26,9 +26,10 @@ from app.login.logins import find_live_user, hold_parties
 from app.management.authority import MANAGEMENT_LOCK, Actor
 from app.oauth2.bearer import CurrentUser, current_user, user_of, verified_token
 from app.oauth2.principal import Principal, client_scopes_of, current_principal
-from app.server import CurrentServer, Server, Transaction
+from app.server import Server
 from app.tokens.access_tokens import AccessToken
 from app.tokens.revoked_tokens import is_revoked
+from app.web.dependencies import CurrentServer, Transaction
 from app.web.origin import origin_of
 
 

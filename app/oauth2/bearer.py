@@ -26,8 +26,9 @@ from app.errors import (
 from app.identity.profile import StoredProfile
 from app.login.logins import LiveUser
 from app.security import jwt
-from app.server import Server, server_of
+from app.server import Server
 from app.tokens.access_tokens import AccessToken
+from app.web.dependencies import server_of
 from app.web.origin import origin_of
 from app.web.problems import PROBLEM_RESPONSES
 

@@ -13,9 +13,10 @@ from app.oauth2.client_auth import authenticate_client
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.oauth2.revocation import is_access_token, required_token
 from app.security.jwt import InvalidTokenError
-from app.server import Server, server_of
+from app.server import Server
 from app.tokens.refresh_tokens import find_refresh_token
 from app.tokens.revoked_tokens import is_revoked
+from app.web.dependencies import server_of
 from app.web.form import read_form
 from app.web.origin import origin_of
 from app.web.routes import OAuth2Route

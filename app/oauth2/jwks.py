@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from app.oauth2.published import Published, serve_published
 from app.security.jwt import PublicKey
-from app.server import server_of
+from app.web.dependencies import server_of
 from app.web.problems import PROBLEM_RESPONSES
 
 router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)

@@ -11,8 +11,8 @@ from app.identity.registration import SECRET_METHODS
 from app.oauth2.authorization_request import RESPONSE_MODES
 from app.oauth2.grants import supported_grants
 from app.oauth2.published import Published, serve_published
-from app.server import server_of
 from app.settings import Settings
+from app.web.dependencies import server_of
 from app.web.problems import PROBLEM_RESPONSES
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"

@@ -10,9 +10,9 @@ from fastapi.security import SecurityScopes
 from app.errors import InsufficientScopeError, InvalidTokenError
 from app.identity.clients import RegisteredClient
 from app.oauth2.bearer import identify, verified_token
-from app.server import CurrentServer
 from app.tokens.access_tokens import AccessToken
 from app.tokens.revoked_tokens import is_revoked
+from app.web.dependencies import CurrentServer
 
 
 @dataclass(frozen=True)

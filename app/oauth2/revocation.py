@@ -15,10 +15,11 @@ from app.login.logins import end_login
 from app.oauth2.client_auth import authenticate_client
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.security.jwt import InvalidTokenError
-from app.server import Server, server_of
+from app.server import Server
 from app.tokens.access_tokens import AccessToken
 from app.tokens.refresh_tokens import revoke_family
 from app.tokens.revoked_tokens import revoke_token
+from app.web.dependencies import server_of
 from app.web.form import read_form
 from app.web.origin import origin_of
 from app.web.routes import CrossOriginOAuth2Route

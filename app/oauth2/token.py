@@ -15,8 +15,9 @@ from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.grants import supported_grants
 from app.oauth2.responses import NO_STORE
 from app.oauth2.token_form import describe_token_endpoint
-from app.server import Server, server_of
+from app.server import Server
 from app.settings import Settings
+from app.web.dependencies import server_of
 from app.web.form import read_form
 from app.web.origin import origin_of
 from app.web.routes import CrossOriginOAuth2Route

@@ -11,8 +11,8 @@ from app.identity.registration import ID_TOKEN_ALGORITHMS
 from app.oauth2.metadata import MAX_AGE, describe
 from app.oauth2.published import Published, serve_published
 from app.oidc.userinfo import CLAIMS
-from app.server import server_of
 from app.settings import Settings
+from app.web.dependencies import server_of
 from app.web.problems import PROBLEM_RESPONSES
 
 WELL_KNOWN = "/.well-known/openid-configuration"

@@ -16,7 +16,7 @@ from app.oauth2.bearer import (
     verify,
 )
 from app.oauth2.responses import fields
-from app.server import server_of
+from app.web.dependencies import server_of
 from app.web.form import FORM, read_form
 from app.web.routes import CrossOriginRoute
 

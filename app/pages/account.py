@@ -16,9 +16,10 @@ from app.pages.account_actions import ACTIONS, ActionRefusedError
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
-from app.server import CurrentServer, Server
+from app.server import Server
 from app.tokens import consents
 from app.web.cursors import ROW_CURSOR, page, row_place_at, row_place_of
+from app.web.dependencies import CurrentServer
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -17,8 +17,9 @@ from app.oauth2.authorization_request import (
 from app.pages.browser import CurrentBrowser
 from app.pages.code_flow import START_AGAIN, answer, proceed, send_to
 from app.pages.errors import PageError, PageRoute
-from app.server import CurrentServer, Server
+from app.server import Server
 from app.tokens.authorizations import Pending
+from app.web.dependencies import CurrentServer
 from app.web.form import parse_pairs, read_pairs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)

@@ -22,7 +22,8 @@ from app.login.browser_sessions import (
 )
 from app.pages.errors import PageError
 from app.security.opaque import generate_secret
-from app.server import CurrentServer, Server
+from app.server import Server
+from app.web.dependencies import CurrentServer
 from app.web.form import read_form
 from app.web.origin import origin_of
 

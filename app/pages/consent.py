@@ -8,7 +8,7 @@ from app.pages.browser import CurrentBrowser
 from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
-from app.server import CurrentServer
+from app.web.dependencies import CurrentServer
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -16,7 +16,7 @@ from fastapi.responses import HTMLResponse
 from app.oauth2.redirect_uris import DOCS_REDIRECT
 from app.pages.assets import serve
 from app.pages.rendering import POPUP_HEADERS, render
-from app.server import CurrentServer
+from app.web.dependencies import CurrentServer
 from app.web.problems import without_json_twins
 
 router = APIRouter(include_in_schema=False)

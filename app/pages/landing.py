@@ -4,7 +4,7 @@ from fastapi import APIRouter, Response
 
 from app.operations.demo import demo_clients, demo_is_present, demo_users
 from app.pages.rendering import render
-from app.server import CurrentServer, Reading
+from app.web.dependencies import CurrentServer, Reading
 
 router = APIRouter(include_in_schema=False)
 

@@ -15,8 +15,8 @@ from app.pages.browser import Browser, CurrentBrowser
 from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed
 from app.pages.errors import PageRoute, say_refused
 from app.pages.rendering import render
-from app.server import CurrentServer
 from app.tokens.authorizations import Pending
+from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)

@@ -14,7 +14,8 @@ from app.oauth2.redirect_uris import form_targets
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import redirect, render
-from app.server import CurrentServer, Server
+from app.server import Server
+from app.web.dependencies import CurrentServer
 from app.web.form import parse_pairs, read_pairs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)

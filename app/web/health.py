@@ -7,8 +7,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.database.migrations import schema_state
 from app.security.encryption import UndecryptableError
-from app.server import CurrentServer, Server
+from app.server import Server
 from app.tokens.keys import NoSigningKeyError
+from app.web.dependencies import CurrentServer
 from app.web.problems import problem
 
 router = APIRouter(tags=["health"], responses={500: problem("An unexpected error.")})

@@ -6,7 +6,8 @@ import time
 from fastapi import APIRouter, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.server import CurrentServer, Server
+from app.server import Server
+from app.web.dependencies import CurrentServer
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

@@ -12,9 +12,9 @@ from app.features.api_keys import service
 from app.identity import users
 from app.oauth2.acting import ActingUser, acting_user
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
-from app.server import CurrentServer, Reading
 from app.settings import TEN_YEARS
 from app.web.cursors import page, place_at, place_of
+from app.web.dependencies import CurrentServer, Reading
 from app.web.problems import problem, with_body
 
 router = APIRouter(

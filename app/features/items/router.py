@@ -9,7 +9,7 @@ from app.features.items import service
 from app.features.items.schemas import ItemChanges, ItemOut, ItemPage, NewItem
 from app.oauth2.acting import ActingUser, acting_user
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
-from app.server import CurrentServer, Reading
+from app.web.dependencies import CurrentServer, Reading
 from app.web.problems import problem, with_body
 
 router = APIRouter(

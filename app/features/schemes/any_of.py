@@ -29,8 +29,8 @@ from app.features.schemes.api_key_header import NAME, header
 from app.features.schemes.dropin.basic import Utf8HTTPBasic
 from app.features.schemes.http_bearer import http_bearer
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, presents_bearer, verify
-from app.server import CurrentServer
 from app.settings import Settings
+from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of
 from app.web.problems import TOO_MANY_ATTEMPTS
 

@@ -22,7 +22,7 @@ from app.features.schemes.answer import (
     check_api_key,
     refuse_repeated,
 )
-from app.server import CurrentServer
+from app.web.dependencies import CurrentServer
 from app.web.problems import PROBLEM_RESPONSES, problem, with_body
 
 router = APIRouter(tags=[TAG])

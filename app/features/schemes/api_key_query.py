@@ -17,7 +17,7 @@ from app.features.schemes.answer import (
     check_api_key,
     refuse_repeated,
 )
-from app.server import CurrentServer
+from app.web.dependencies import CurrentServer
 
 router = APIRouter(tags=[TAG])
 

@@ -17,8 +17,8 @@ from app.features.schemes.answer import (
     check_password,
 )
 from app.features.schemes.dropin.basic import Utf8HTTPBasic
-from app.server import CurrentServer
 from app.settings import Settings
+from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of
 from app.web.problems import TOO_MANY_ATTEMPTS
 

@@ -26,8 +26,9 @@ from app.identity.users import find_enabled_scopes
 from app.login.authentication import LoginContext
 from app.oauth2.responses import demo_hint
 from app.security.encryption import UndecryptableError
-from app.server import CurrentServer, Server
+from app.server import Server
 from app.settings import Settings
+from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of
 from app.web.problems import TOO_MANY_ATTEMPTS
 

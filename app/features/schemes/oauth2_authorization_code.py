@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 
 from app.features.schemes.answer import TAG, SchemeAnswer, answer_for
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, bearer_token, identify, verify
-from app.server import CurrentServer
+from app.web.dependencies import CurrentServer
 
 router = APIRouter(tags=[TAG])
 

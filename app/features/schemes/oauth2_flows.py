@@ -13,8 +13,8 @@ from starlette.requests import HTTPConnection
 from app.errors import InvalidTokenError
 from app.features.schemes.answer import TAG, SchemeAnswer, answer_for, make_answer
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
-from app.server import CurrentServer
 from app.tokens.revoked_tokens import is_revoked
+from app.web.dependencies import CurrentServer
 
 router = APIRouter(tags=[TAG])
 

@@ -15,8 +15,8 @@ from app.oauth2.grants.password import password_grant
 from app.oauth2.responses import TOKEN_RESPONSES, demo_hint, demo_username
 from app.oauth2.token import answer_token_request
 from app.oauth2.token_form import PASSWORD_OF_THE_DEMO, request_body
-from app.server import CurrentServer
 from app.settings import Settings
+from app.web.dependencies import CurrentServer
 from app.web.routes import OAuth2Route
 
 LAX = password_grant(OAuth2PasswordRequestForm)

@@ -19,8 +19,8 @@ from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
 from app.oauth2.published import Published
 from app.oauth2.responses import demo_hint
 from app.oidc.discovery import configuration
-from app.server import CurrentServer
 from app.settings import Settings
+from app.web.dependencies import CurrentServer
 
 DOCS_DISCOVERY = "/docs/openid-configuration"
 

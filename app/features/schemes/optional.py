@@ -20,7 +20,7 @@ from app.oauth2.bearer import (
     identify,
     verify,
 )
-from app.server import CurrentServer
+from app.web.dependencies import CurrentServer
 
 router = APIRouter(tags=[TAG])
 

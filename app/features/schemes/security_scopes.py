@@ -12,8 +12,8 @@ from fastapi.security import SecurityScopes
 
 from app.features.schemes.answer import TAG, SchemeAnswer, answer_for
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, identify, verified_token
-from app.server import CurrentServer
 from app.tokens.access_tokens import AccessToken
+from app.web.dependencies import CurrentServer
 
 router = APIRouter(tags=[TAG], responses=BEARER_RESPONSES)
 
