@@ -19,6 +19,7 @@ from app.audit.trail import FeatureEventType
 from app.clock import Clock
 from app.identity.users import Account
 from app.management.authority import Actor
+from app.management.declared.kind import Kind
 from app.management.users import Revoke
 from app.models import Base
 from app.posture import Finding
@@ -57,6 +58,8 @@ class Feature:
     routers: Callable[[Settings, Clock], Sequence[APIRouter]] | None = None
     commands: Callable[[], Mapping[str, Typer]] | None = None
     """Commands by their noun, which may be one that is there already, such as ``users``."""
+    kinds: Sequence[Kind[Any]] = ()
+    """What a file of ``latchkey apply`` can declare, in the order in which it is brought about."""
     scope_holders: Mapping[str, InstrumentedAttribute[str]] = field(default_factory=dict)
     """Columns that keep a scope from being deleted, by what an error calls their rows."""
     revoke: Revoke | None = None

@@ -62,6 +62,7 @@ EventType = Literal[
     "login.succeeded",
     "login.unlocked",
     "password.changed",
+    "records.applied",
     "records.imported",
     "scope.changed",
     "scope.created",

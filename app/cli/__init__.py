@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import typer
 
 from app.cli import (
+    apply,
     audit,
     clients,
     db,
@@ -39,6 +40,7 @@ def command_line(features: Sequence[Feature]) -> typer.Typer:
     server_command(cli, "purge")(purge.purge_expired)
     command(cli, "export")(transfer.export_records)
     server_command(cli, "import")(transfer.import_records)
+    server_command(cli, "apply")(apply.apply_file)
     nouns = {
         "db": db.cli,
         "users": users.cli,

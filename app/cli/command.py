@@ -229,7 +229,7 @@ def show_list(records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
         return
     table = Table(*(records[0] if records else []))
     for record in records:
-        table.add_row(*(_cell(value) for value in record.values()))
+        table.add_row(*(shown(value) for value in record.values()))
     console = _console()
     if (
         console.measure(table, options=console.options.update(width=ENDLESS)).maximum
@@ -243,7 +243,7 @@ def show_list(records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
 def _fields(record: Mapping[str, Any]) -> Table:
     table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
     for name, value in record.items():
-        table.add_row(name, _cell(value))
+        table.add_row(name, shown(value))
     return table
 
 
@@ -262,9 +262,9 @@ def _plain(value: object) -> str:
     return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
 
 
-def _cell(value: object) -> str:
+def shown(value: object) -> str:
+    """A value as people read it, which cannot steer their terminal."""
     if value is None:
         return "-"
     text = " ".join(value) if isinstance(value, list) else _plain(value)
-    # Nor may it steer the terminal.
     return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

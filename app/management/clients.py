@@ -221,8 +221,12 @@ async def rotate_secret(
     client_id: str,
     overlap: timedelta = SECRET_OVERLAP,
     expected: Versions = ANY_VERSION,
+    *,
+    secret: str | None = None,
 ) -> tuple[str, datetime]:
-    """Give a client another secret, this once; return it and until when the old one is good.
+    """Give a client another secret; return it, this once, and until when the old one is good.
+
+    It is a generated one unless it is given.
 
     Two are valid at a time: an even older one is good no longer. An overlap of zero is for a
     secret that has leaked: the tokens that the client got for itself are void then too. Raises a
@@ -252,7 +256,7 @@ async def rotate_secret(
         )
         .values(expires_at=until)
     )
-    secret = generate_secret()
+    secret = secret or generate_secret()
     await connection.execute(
         insert(ClientSecret).values(
             client_id=client_id, secret_hash=hash_secret(secret), created_at=now

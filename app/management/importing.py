@@ -4,14 +4,13 @@ It is idempotent: what the document names is brought to what it says, and nothin
 """
 
 import uuid
-from collections.abc import Generator, Hashable, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.errors import ConflictError, InvalidError, Problem
+from app.errors import ConflictError, InvalidError
 from app.identity.clients import find_client
 from app.identity.definition import validated
 from app.identity.profile import NewUser, username_key
@@ -24,6 +23,7 @@ from app.management.clients import (
     get_client,
     note_creation,
 )
+from app.management.documents import Once, naming
 from app.management.exporting import (
     TransferDocument,
     TransferredClient,
@@ -58,14 +58,14 @@ async def import_document(
     """
     await _import_scopes(operator, document.scopes)
     administered = await find_administered(operator.connection)
-    users = _Once()
+    users = Once()
     for index, user in enumerate(document.users):
-        with _naming(f"users.{index} {user.username!r}"):
+        with naming(f"users.{index} {user.username!r}"):
             users.add(await _import_user(operator, user, revoke))
     await require_administered(operator.connection, administered)
-    clients = _Once()
+    clients = Once()
     for index, client in enumerate(document.clients):
-        with _naming(f"clients.{index} {client.client_id!r}"):
+        with naming(f"clients.{index} {client.client_id!r}"):
             clients.add(client.client_id)
             await _import_client(operator, client)
     counts: dict[str, Any] = {
@@ -77,32 +77,11 @@ async def import_document(
     return counts
 
 
-class _Once:
-    """Refuses what comes again: the second would undo the first without a word."""
-
-    def __init__(self) -> None:
-        self._seen: set[Hashable] = set()
-
-    def add(self, thing: Hashable) -> None:
-        if thing in self._seen:
-            raise InvalidError(told="this appears twice in the document")
-        self._seen.add(thing)
-
-
-@contextmanager
-def _naming(place: str) -> Generator[None]:
-    """Say of what is refused where in the document it is."""
-    try:
-        yield
-    except Problem as refusal:
-        raise Problem(told=f"{place}: {refusal.line}", status=refusal.status) from None
-
-
 async def _import_scopes(operator: Actor, scopes: Sequence[TransferredScope]) -> None:
     known = await list_scopes(operator.connection)
-    names = _Once()
+    names = Once()
     for index, scope in enumerate(scopes):
-        with _naming(f"scopes.{index} {scope.name!r}"):
+        with naming(f"scopes.{index} {scope.name!r}"):
             names.add(scope.name)
             if scope.name not in known:
                 await create_scope(operator, name=scope.name, description=scope.description)

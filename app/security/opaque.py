@@ -7,6 +7,7 @@ enough, and every check costs a microsecond instead of a login's time (RFC 6749,
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 
 SECRET_BYTES = 32
 
@@ -21,7 +22,7 @@ def hash_secret(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def matches(secret: str, hashes: list[str]) -> bool:
+def matches(secret: str, hashes: Sequence[str]) -> bool:
     """Whether ``secret`` is behind one of ``hashes``, compared in constant time."""
     presented = hash_secret(secret)
     return any(hmac.compare_digest(presented, stored) for stored in hashes)
