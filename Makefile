@@ -54,7 +54,7 @@ migration: $(VENV)/.dev ## Write a migration from the models: make migration MES
 	@LATCHKEY_ENVIRONMENT=development LATCHKEY_DATABASE_URL=sqlite:///./.migration.db \
 		sh -c '$(VENV)/bin/alembic upgrade head && $(VENV)/bin/alembic revision --autogenerate -m "$(MESSAGE)"'
 	@rm -f .migration.db
-	@$(VENV)/bin/ruff format -q migrations
+	@$(VENV)/bin/ruff format -q app/migrations
 
 openapi: $(VENV)/.dev ## Write the OpenAPI document to OUT, openapi.json unless it is set
 	@$(PY) -m scripts.openapi $(OUT)

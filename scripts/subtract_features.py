@@ -81,9 +81,9 @@ def check(names: frozenset[str]) -> str:
         shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
         (folder / ".venv").symlink_to(ROOT / ".venv")
         subtract(names, folder)
-        before = set((folder / "migrations/versions").glob("*.py"))
+        before = set((folder / "app/migrations/versions").glob("*.py"))
         run(folder, "make", "migration", f"MESSAGE=remove {' and '.join(sorted(names))}")
-        (written,) = set((folder / "migrations/versions").glob("*.py")) - before
+        (written,) = set((folder / "app/migrations/versions").glob("*.py")) - before
         gone = sum(len(feature.tables) for feature in FEATURES if feature.name in names)
         upgrade = written.read_text().partition("def downgrade")[0]
         assert upgrade.count(DROPS) == gone, f"{written.name} drops not exactly {gone} tables"

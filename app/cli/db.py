@@ -1,5 +1,7 @@
 """``latchkey db``: migrations."""
 
+from typing import Annotated
+
 import typer
 
 from app.cli.command import (
@@ -10,30 +12,98 @@ from app.cli.command import (
     settings,
     show,
 )
-from app.database.migrations import schema_state, upgrade
-from app.errors import Problem
+from app.database.migrations import (
+    downgrade,
+    downgrade_script,
+    revision_before,
+    schema_revision,
+    state_of,
+    upgrade,
+    upgrade_script,
+)
+from app.errors import ConflictError, Problem
 
 cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or check its schema.")
 
+Sql = Annotated[
+    bool, typer.Option("--sql", help="Print SQL for PostgreSQL to apply by hand, and do nothing.")
+]
+
+NEWER = "The schema is newer than this release, which runs on it. Nothing was changed."
+NEWER_GOES_DOWN_ELSEWHERE = (
+    "the schema is newer than this release: take it back with the release that made it"
+)
+NOTHING_TO_TAKE_BACK = "there is no migration to take back"
+
 
 @cli.command("upgrade")
-def upgrade_database(json: Json = False) -> None:
-    """Migrate the database to the newest schema. Safe to run repeatedly and concurrently."""
+def upgrade_database(sql: Sql = False, json: Json = False) -> None:
+    """Migrate the database to the newest schema. Safe to run repeatedly and concurrently.
+
+    A schema that is newer than this release, as after a rollback, stays as it is.
+    """
+    revision = run_without_server(_revision)
+    if state_of(revision) == "newer":
+        show({"schema_state": "newer"}, json, NEWER)
+        return
     with FailingInOneLine():
+        if sql:
+            _print_script(upgrade_script(settings().database_url, revision), revision, json)
+            return
         upgrade(settings().database_url)
-    show({"schema_state": run_without_server(_state)}, json)
+    show({"schema_state": _state()}, json)
+
+
+@cli.command("downgrade")
+def downgrade_database(
+    revision: Annotated[
+        str | None, typer.Argument(help="The last one that stays; base takes all back.")
+    ] = None,
+    sql: Sql = False,
+    json: Json = False,
+) -> None:
+    """Take migrations back, the newest alone unless REVISION is given. Back up first.
+
+    What only the newer schema can hold is lost, and this release no longer runs on the older one:
+    stop it first. To go back to an earlier release this is not needed, for that runs on the newer
+    schema.
+    """
+    current = run_without_server(_revision)
+    with FailingInOneLine():
+        if current is None:
+            raise ConflictError(told=NOTHING_TO_TAKE_BACK)
+        if state_of(current) == "newer":
+            raise ConflictError(told=NEWER_GOES_DOWN_ELSEWHERE)
+        target = revision or revision_before(current)
+        if sql:
+            script = downgrade_script(settings().database_url, current, target)
+            _print_script(script, current, json)
+            return
+        downgrade(settings().database_url, target)
+    show({"schema_state": _state(), "revision": run_without_server(_revision)}, json)
 
 
 @cli.command("check")
 def check(json: Json = False) -> None:
     """Check whether the schema is current; exit code 1 if it is older than this code."""
-    state = run_without_server(_state)
+    state = _state()
     show({"schema_state": state}, json)
     if state in ("older", "missing"):
         with FailingInOneLine():
             raise Problem(told="the database is not migrated: run `latchkey db upgrade`")
 
 
-async def _state(deployment: Deployment) -> str:
+def _print_script(script: str, revision: str | None, as_json: bool) -> None:
+    if as_json:
+        show({"from": revision, "sql": script}, as_json)
+    else:
+        print(script, end="")
+
+
+def _state() -> str:
+    return state_of(run_without_server(_revision))
+
+
+async def _revision(deployment: Deployment) -> str | None:
     async with deployment.database.read() as connection:
-        return await schema_state(connection)
+        return await schema_revision(connection)

@@ -1,23 +1,20 @@
 """Migrations: up, down, and what must survive them."""
 
 import asyncio
-import os
 import uuid
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Uuid, bindparam, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
-from app.database.engines import Database
-from app.database.migrations import ROOT, alembic_config, schema_state, upgrade
+from app.database.migrations import alembic_config, upgrade
 from app.identity.scopes import BUILT_IN, list_scopes
 from app.models.base import UtcDateTime
 from app.server import Server
@@ -26,8 +23,14 @@ from tests.conftest import make_settings
 from tests.support.databases import Backend
 from tests.support.factories import add_client, add_user
 from tests.support.processes import development, start_latchkey
-
-Result = TypeVar("Result")
+from tests.support.schemas import (
+    REBUILD_USERS,
+    count,
+    execute,
+    in_transaction,
+    state,
+    with_another_migration,
+)
 
 BUILT_IN_SCOPES = {
     "openid",
@@ -59,44 +62,11 @@ def empty_url(backend: Backend) -> Generator[str]:
     backend.drop(url)
 
 
-def in_transaction(url: str, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
-    """The result of ``work`` on the database at ``url``, outside any event loop."""
-
-    async def main() -> Result:
-        database = Database(url)
-        try:
-            async with database.transaction() as connection:
-                return await work(connection)
-        finally:
-            await database.close()
-
-    return asyncio.run(main())
-
-
-def execute(url: str, *statements: str) -> None:
-    async def work(connection: AsyncConnection) -> None:
-        for statement in statements:
-            await connection.execute(text(statement))
-
-    in_transaction(url, work)
-
-
-def count(url: str, table: str) -> int:
-    async def work(connection: AsyncConnection) -> int:
-        return int(await connection.scalar(text(f"SELECT count(*) FROM {table}")) or 0)
-
-    return in_transaction(url, work)
-
-
 def tables(url: str) -> set[str]:
     def names(connection: Connection) -> set[str]:
         return set(inspect(connection).get_table_names())
 
     return in_transaction(url, lambda connection: connection.run_sync(names))
-
-
-def state(url: str) -> str:
-    return in_transaction(url, schema_state)
 
 
 def add_rows(url: str) -> None:
@@ -177,17 +147,6 @@ def test_the_migrations_create_every_built_in_scope_with_a_description(database_
 
 # What an upgrade keeps
 
-REBUILD_USERS = """
-def upgrade():
-    with op.batch_alter_table("users") as users:
-        users.alter_column("email", type_=sa.String(length=500))
-
-
-def downgrade():
-    with op.batch_alter_table("users") as users:
-        users.alter_column("email", type_=sa.String(length=320))
-"""
-
 LEAVE_ORPHANS = """
 def upgrade():
     op.add_column("scopes", sa.Column("extra", sa.String(length=5), nullable=True))
@@ -197,19 +156,6 @@ def upgrade():
 def downgrade():
     op.drop_column("scopes", "extra")
 """
-
-
-def with_another_migration(url: str, folder: Path, body: str) -> Config:
-    """The configuration of ``url`` with one more migration, after the newest."""
-    head = ScriptDirectory.from_config(alembic_config(url)).get_current_head()
-    (folder / "next.py").write_text(
-        "import sqlalchemy as sa\nfrom alembic import op\n\n"
-        f"revision = 'ffff'\ndown_revision = {head!r}\n\n{body}"
-    )
-    config = alembic_config(url)
-    versions = f"{ROOT / 'migrations' / 'versions'}{os.pathsep}{folder}"
-    config.set_main_option("version_locations", versions)
-    return config
 
 
 def test_a_table_that_is_rebuilt_keeps_the_rows_that_refer_to_it(

@@ -908,6 +908,7 @@ def test_every_command_that_scripts_rely_on_is_there() -> None:
         "import",
         "db upgrade",
         "db check",
+        "db downgrade",
         *(f"users {name}" for name in ("create", "list", "show", "set-password", "set-scopes")),
         *(f"users {name}" for name in ("disable", "enable", "delete")),
         *(f"clients {name}" for name in ("create", "list", "show", "update", "rotate-secret")),

@@ -128,6 +128,7 @@ OTHERWISE: Mapping[str, str] = {
     ),
     "serve": "serves",
     "db upgrade": "changes the schema alone, under a lock of its own",
+    "db downgrade": "likewise",
     "seed-demo": "adds what is missing when it writes",
     "purge": "deletes what is over, whoever asks",
     **brought("COMMANDS_OTHERWISE"),

@@ -30,7 +30,7 @@ def block(language: str, begins: str) -> str:
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a clone has after ``make run``: the code, the command, and a database with demo data."""
     folder = tmp_path_factory.mktemp("clone")
-    for name in ("app", "migrations"):
+    for name in ("app",):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "alembic.ini", folder)
     command = folder / ".venv" / "bin" / "latchkey"

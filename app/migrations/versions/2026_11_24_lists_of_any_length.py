@@ -35,7 +35,7 @@ def upgrade() -> None:
         op.create_index(_name(columns), "audit_events", columns)
     for columns in OLD:
         op.drop_index(_name(columns), "audit_events")
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         op.alter_column("users", "username_key", type_=sa.String(1024, "C"))
     for table, column in (("users", "username_key"), ("clients", "client_id")):
         for state, condition in STATES.items():
@@ -52,7 +52,7 @@ def downgrade() -> None:
     for table in ("users", "clients"):
         for state in STATES:
             op.drop_index(f"ix_{table}_{state}", table)
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         op.alter_column("users", "username_key", type_=sa.String(1024))
     for columns in OLD:
         op.create_index(_name(columns), "audit_events", columns)

@@ -179,8 +179,8 @@ def upgrade() -> None:
 
     scopes = sa.table(
         "scopes",
-        sa.column("name"),
-        sa.column("description"),
+        sa.column("name", sa.String),
+        sa.column("description", sa.String),
         sa.column("created_at", sa.DateTime(timezone=True)),
     )
     now = datetime.now(UTC)

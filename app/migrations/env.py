@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Connection, event, text
+from alembic.util.exc import CommandError
+from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -17,7 +18,8 @@ from app.models import Base
 from app.models.base import UtcDateTime
 from app.settings import SettingsError, load_settings
 
-LOCK = 7_236_544  # any number that every migrating process agrees on
+# Any number that every migrating process agrees on.
+LOCK = "SELECT pg_advisory_xact_lock(7236544)"
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
 
 
@@ -33,7 +35,7 @@ def migrate(connection: Connection) -> None:
     sqlite = connection.dialect.name == "sqlite"
     with connection.begin():
         if not sqlite:
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            connection.execute(text(LOCK))
             connection.execute(text(LOCK_TIMEOUT))
         context.configure(
             connection=connection,
@@ -56,6 +58,26 @@ def database_url() -> str:
         return driver_url(load_settings().database_url)
     except SettingsError as error:
         sys.exit(f"alembic: {error}")
+
+
+def write_script() -> None:
+    """Write the same transaction as SQL, for ``--sql``: nothing is connected to.
+
+    Raises :class:`CommandError` on SQLite, where a migration reads the tables that it rebuilds.
+    """
+    url = make_url(database_url())
+    if url.get_backend_name() == "sqlite":
+        raise CommandError("SQL scripts are for PostgreSQL: SQLite's tables are rebuilt in Python")
+    context.configure(
+        url=url,
+        target_metadata=Base.metadata,
+        literal_binds=True,
+        transactional_ddl=True,
+    )
+    with context.begin_transaction():
+        context.get_context().impl.static_output(f"{LOCK};")
+        context.get_context().impl.static_output(f"{LOCK_TIMEOUT};")
+        context.run_migrations()
 
 
 async def main() -> None:
@@ -81,4 +103,7 @@ async def main() -> None:
     await engine.dispose()
 
 
-asyncio.run(main())
+if context.is_offline_mode():
+    write_script()
+else:
+    asyncio.run(main())
