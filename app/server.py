@@ -39,7 +39,7 @@ class Server:
         self.features = features
         self.settings = settings
         self.clock = clock
-        self.database = Database(settings.database_url)
+        self.database = Database.of(settings)
         self.encryption = Encryption(settings.secret_keys)
         self.form_tokens = FormTokens(settings.secret_keys)
         self.passwords = PasswordHasher(

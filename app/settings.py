@@ -78,6 +78,8 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "production"] = "production"
     database_url: str = f"sqlite:///./{NAME}.db"
+    database_pool_size: Annotated[int, Field(ge=1, le=1000)] = 8
+    database_pgbouncer: bool = False
     secret_key: CommaSeparatedSecrets = []
     issuer: str = ""
     audience: str = ""

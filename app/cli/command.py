@@ -89,7 +89,7 @@ class Deployment:
 
 @asynccontextmanager
 async def _deployment(settings: Settings) -> AsyncGenerator[Deployment]:
-    database = Database(settings.database_url)
+    database = Database.of(settings)
     try:
         yield Deployment(settings, Clock(), database)
     finally:

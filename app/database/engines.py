@@ -10,28 +10,25 @@ writing engine has a single connection, so that the writers of one process queue
 instead of busy-waiting on the file's lock.
 """
 
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
+from urllib.parse import parse_qsl, urlencode
 
-import asyncpg
-from sqlalchemy import Connection, Dialect, ExceptionContext, Insert, event, text
+from sqlalchemy import Connection, Insert, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import (
-    DBAPIError,
-    DisconnectionError,
-    IntegrityError,
-    InterfaceError,
-    OperationalError,
-)
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from app.database import postgresql as postgresql_driver
 from app.database import sqlite_driver
 from app.database.group_commit import GroupCommit
 from app.errors import ConflictError
+from app.settings import Settings
 
 Result = TypeVar("Result")
 
@@ -42,25 +39,41 @@ ONE_TRIP_CURSORS = True
 """False leaves aiosqlite its own cursors, which are slower: see :mod:`.sqlite_driver`."""
 
 POOL_SIZE = 8
+"""Connections of each engine, unless the settings say otherwise."""
+
 POOL_TIMEOUT = 5
 """Seconds that a request waits for a connection; past it the answer is 503."""
-
-POSTGRESQL_TIMEOUTS = {"lock_timeout": "5s", "statement_timeout": "30s"}
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
 
 
+TLS_PARAMETERS = frozenset(
+    {"sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"}
+)
+"""What libpq calls them, and every provider of databases. asyncpg reads them from a URL alone."""
+
+
 def driver_url(url: str) -> str:
-    """The SQLAlchemy URL for a setting such as ``postgresql://user:pw@host/db``."""
+    """The SQLAlchemy URL for a setting such as ``postgresql://user:pw@host/db?sslmode=require``."""
     scheme, rest = url.split("://", 1)
+    address, _, query = rest.partition("?")
+    parameters = parse_qsl(query, keep_blank_values=True)
+    tls = [each for each in parameters if each[0] in TLS_PARAMETERS]
+    if tls:
+        others = [each for each in parameters if each not in tls]
+        query = urlencode([*others, ("dsn", f"postgresql://?{urlencode(tls)}")])
+        rest = f"{address}?{query}"
     return f"{DRIVERS[scheme]}://{rest}"
 
 
 class Database:
     """The engines of one process. Close it when done."""
 
-    def __init__(self, url: str) -> None:
-        """``url`` is the setting ``LATCHKEY_DATABASE_URL``; nothing is opened yet."""
+    def __init__(self, url: str, *, pool_size: int = POOL_SIZE, pgbouncer: bool = False) -> None:
+        """``url`` is the setting ``LATCHKEY_DATABASE_URL``; nothing is opened yet.
+
+        ``pool_size`` is the most connections of each engine, but for the writing one of SQLite.
+        """
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         # A statement's parameters are never put into an error's text: they may be credentials.
@@ -70,13 +83,13 @@ class Database:
             connect = partial(sqlite_driver.connect, one_trip=ONE_TRIP_CURSORS)
             options["connect_args"] = {"async_creator_fn": connect}
         else:
-            writer_pool = {"pool_size": POOL_SIZE, "max_overflow": 0}
-            options["connect_args"] = {"server_settings": POSTGRESQL_TIMEOUTS, "timeout": 5}
+            writer_pool = {"pool_size": pool_size, "max_overflow": 0}
+            options["connect_args"] = postgresql_driver.connect_arguments(pgbouncer=pgbouncer)
         self._reader = create_async_engine(
             driver_url(url),
             isolation_level="AUTOCOMMIT",
             pool_reset_on_return=None,  # safe in autocommit alone: nothing is ever left open
-            pool_size=POOL_SIZE,
+            pool_size=pool_size,
             max_overflow=0,
             **options,
         )
@@ -88,8 +101,18 @@ class Database:
             event.listen(self._writer.sync_engine, "begin", _begin_immediate)
             self._group = GroupCommit(self._writer) if ONE_TRIP_CURSORS else None
         else:
-            _prepare_postgresql(self._reader)
-            _prepare_postgresql(self._writer)
+            postgresql_driver.prepare(self._reader)
+            postgresql_driver.repeat_outdated(self._reader)
+            postgresql_driver.prepare(self._writer)
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The database that the settings name."""
+        return cls(
+            settings.database_url,
+            pool_size=settings.database_pool_size,
+            pgbouncer=settings.database_pgbouncer,
+        )
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection in autocommit, for queries."""
@@ -122,6 +145,13 @@ class Database:
 
         return await retry_conflicts(once)
 
+    async def takes_writes(self, connection: AsyncConnection) -> bool:
+        """Whether this is neither a standby nor told, or unable, to stay as it is."""
+        if self.is_sqlite:
+            return os.access(self.url.removeprefix("sqlite:///"), os.W_OK)
+        setting = await connection.scalar(text("SELECT current_setting('transaction_read_only')"))
+        return bool(setting == "off")
+
     async def close(self) -> None:
         """Close every connection."""
         if self._group is not None:
@@ -143,37 +173,6 @@ def _prepare_sqlite(engine: AsyncEngine) -> None:
             PRAGMA foreign_keys = ON;
         """
         connection.run_async(lambda driver: driver.executescript(pragmas))
-
-
-def _prepare_postgresql(engine: AsyncEngine) -> None:
-    event.listen(engine.sync_engine, "handle_error", _forget_rows)
-
-    @event.listens_for(engine.sync_engine, "do_connect")
-    def connect(
-        dialect: Dialect, _record: object, arguments: list[Any], parameters: dict[str, Any]
-    ) -> DBAPIConnection:
-        # A server that starts, stops or is full is an outage like one that is not there, and
-        # not every way of not being there is a ConnectionError by itself.
-        try:
-            return dialect.connect(*arguments, **parameters)
-        except (dialect.loaded_dbapi.Error, OSError) as error:
-            raise ConnectionError(type(error).__name__) from None
-
-    @event.listens_for(engine.sync_engine.pool, "checkout")
-    def replace_closed(connection: DBAPIConnection, _record: object, _proxy: object) -> None:
-        # What a ping would find out with a round trip, the driver knows already.
-        if connection.driver_connection.is_closed():
-            raise DisconnectionError
-
-
-def _forget_rows(context: ExceptionContext) -> None:
-    """PostgreSQL shows the row that it refused, with all that is in it: the log must not."""
-    driver_error = context.original_exception.__cause__
-    if isinstance(driver_error, asyncpg.PostgresError):
-        driver_error.detail = None
-    for error in (context.original_exception, context.sqlalchemy_exception):
-        if error is not None:
-            error.args = tuple(str(part).partition("\nDETAIL:")[0] for part in error.args)
 
 
 def _begin_immediate(connection: Connection) -> None:
@@ -204,9 +203,9 @@ async def insert_new(connection: AsyncConnection, refusal: str, statement: Inser
 OUTAGES = (DBAPIError, PoolTimeoutError, ConnectionError, TimeoutError)
 """What is raised when the database does not answer. The first of them tells other things too."""
 
-_OUTAGE_STATES = ("08", "40", "53", "55P03", "57")
-"""Beginnings of SQLSTATE: connection lost, conflicts that last, no room, a lock that is not given
-up, and a server that stops or that had no time."""
+_OUTAGE_STATES = ("08", postgresql_driver.READ_ONLY, "40", "53", "55P03", "57")
+"""Beginnings of SQLSTATE: connection lost, a standby, conflicts that last, no room, a lock that is
+not given up, and a server that stops or that had no time."""
 
 
 def is_outage(error: Exception) -> bool:
@@ -215,7 +214,8 @@ def is_outage(error: Exception) -> bool:
         return True
     state = getattr(error.orig, "sqlstate", None) or ""
     named = isinstance(error, (OperationalError, InterfaceError))
-    return error.connection_invalidated or named or state.startswith(_OUTAGE_STATES)
+    outdated = postgresql_driver.is_outdated(error.orig)
+    return error.connection_invalidated or named or outdated or state.startswith(_OUTAGE_STATES)
 
 
 def lost_a_reference(error: Exception) -> bool:
@@ -234,14 +234,16 @@ ATTEMPTS = 4
 async def retry_conflicts(work: Callable[[], Awaitable[Result]]) -> Result:
     """Do ``work``, and again if the database undid its transaction in favour of another one.
 
-    PostgreSQL reports a serialization failure or a deadlock; nothing of the transaction is left
-    then, so that doing it again is safe. Past :data:`ATTEMPTS` the error is raised.
+    PostgreSQL reports a serialization failure, a deadlock, or a statement that a migration has
+    outdated; nothing of the transaction is left then, so that doing it again is safe. Past
+    :data:`ATTEMPTS` the error is raised.
     """
     for _ in range(ATTEMPTS - 1):
         try:
             return await work()
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in SERIALIZATION_FAILURES:
+            undone = getattr(error.orig, "sqlstate", None) in SERIALIZATION_FAILURES
+            if not (undone or postgresql_driver.is_outdated(error.orig)):
                 raise
     return await work()
 

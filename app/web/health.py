@@ -1,5 +1,7 @@
 """Probes: is the process alive, and may it get traffic?"""
 
+import asyncio
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -13,6 +15,9 @@ from app.web.dependencies import CurrentServer
 from app.web.problems import problem
 
 router = APIRouter(tags=["health"], responses={500: problem("An unexpected error.")})
+
+PATIENCE = 2.0
+"""Seconds that a probe waits for the database."""
 
 
 class Health(BaseModel):
@@ -53,10 +58,19 @@ async def readyz(server: CurrentServer) -> JSONResponse:
 
 async def _look(server: Server) -> Health:
     try:
-        async with server.database.read() as connection:
-            schema = await schema_state(connection)
+        async with asyncio.timeout(PATIENCE):
+            return await _look_patiently(server)
     except (SQLAlchemyError, OSError):
         return Health(status="unready", database="unreachable")
+
+
+async def _look_patiently(server: Server) -> Health:
+    async with server.database.read() as connection:
+        takes_writes = await server.database.takes_writes(connection)
+        schema = await schema_state(connection)
+    if not takes_writes:
+        await server.database.close()  # new connections may find another primary
+        return Health(status="unready", database="read-only")
     health = Health(status="unready", database="reachable", schema_state=schema)
     if schema in ("missing", "older"):
         return health

@@ -68,10 +68,17 @@ async def read_created_at(database: Database, name: str) -> datetime | None:
             "postgresql://user:://@host:5433/db?ssl=require",
             "postgresql+asyncpg://user:://@host:5433/db?ssl=require",
         ),
+        (
+            "postgresql://user@host/db?sslmode=verify-full&sslrootcert=/ca.pem&host=h:1",
+            "postgresql+asyncpg://user@host/db?host=h%3A1&"
+            "dsn=postgresql%3A%2F%2F%3Fsslmode%3Dverify-full%26sslrootcert%3D%252Fca.pem",
+        ),
     ],
-    ids=["relative file", "absolute file", "PostgreSQL", "separator in the password"],
+    ids=["relative file", "absolute file", "PostgreSQL", "separator in the password", "TLS"],
 )
-def test_the_driver_is_added_to_the_url_and_nothing_else_changes(url: str, expected: str) -> None:
+def test_the_driver_is_added_to_the_url_and_told_what_libpq_says_of_tls(
+    url: str, expected: str
+) -> None:
     assert driver_url(url) == expected
 
 
