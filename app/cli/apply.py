@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from app.cli.command import Answer, Json, shown
+from app.cli.command import Answer, Json
+from app.cli.output import shown
 from app.errors import InvalidError
 from app.operations.applying import Change, apply
 from app.server import Server

@@ -2,21 +2,18 @@
 
 import asyncio
 import inspect
-import json
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app import NAME
+from app.cli.output import show, show_list
 from app.clock import Clock
 from app.database.engines import Database
 from app.errors import Problem
@@ -37,9 +34,6 @@ features_at_hand: ContextVar[Sequence[Feature]] = ContextVar("features")
 """What this command line was made with: see :func:`app.cli.command_line`."""
 
 REFUSED = 1
-
-ENDLESS = 1_000_000
-"""Columns of what has no width."""
 
 
 class FailingInOneLine:
@@ -209,62 +203,3 @@ def read_secret(what: str) -> str:
         return typed
     with FailingInOneLine():
         return sys.stdin.read().removesuffix("\n")
-
-
-def show(record: Mapping[str, Any], as_json: bool, note: str = "") -> None:
-    """Print one record: as JSON, or as a table of its fields with ``note`` under it."""
-    if as_json:
-        print(json.dumps(record, default=_plain))
-        return
-    _print(_fields(record), note)
-
-
-def show_list(records: Sequence[Mapping[str, Any]], as_json: bool) -> None:
-    """Print records: as a JSON list, or as a table with a line for each.
-
-    Where that is wider than the terminal, each has a table of its own: no value is cut.
-    """
-    if as_json:
-        print(json.dumps(records, default=_plain))
-        return
-    table = Table(*(records[0] if records else []))
-    for record in records:
-        table.add_row(*(shown(value) for value in record.values()))
-    console = _console()
-    if (
-        console.measure(table, options=console.options.update(width=ENDLESS)).maximum
-        > console.width
-    ):
-        _print(*map(_fields, records))
-    else:
-        _print(table)
-
-
-def _fields(record: Mapping[str, Any]) -> Table:
-    table = Table(Column(no_wrap=True), Column(overflow="fold"), show_header=False)
-    for name, value in record.items():
-        table.add_row(name, shown(value))
-    return table
-
-
-def _console() -> Console:
-    # A pipe has no width: a value must never be cut in the middle of a line that is parsed.
-    # What others named a record is printed as it is, and not read as markup.
-    width = None if sys.stdout.isatty() else ENDLESS
-    return Console(width=width, markup=False, emoji=False, highlight=False)
-
-
-def _print(*parts: object) -> None:
-    _console().print(*(part for part in parts if part), sep="\n")
-
-
-def _plain(value: object) -> str:
-    return value.isoformat(timespec="seconds") if isinstance(value, datetime) else str(value)
-
-
-def shown(value: object) -> str:
-    """A value as people read it, which cannot steer their terminal."""
-    if value is None:
-        return "-"
-    text = " ".join(value) if isinstance(value, list) else _plain(value)
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)

@@ -10,8 +10,8 @@ from app.cli.command import (
     Json,
     run_without_server,
     settings,
-    show,
 )
+from app.cli.output import show
 from app.database.migrations import (
     downgrade,
     downgrade_script,

@@ -9,9 +9,11 @@ import typer
 from app.cli.command import Deployment, Record, command, server_command
 from app.errors import Problem
 from app.management.authority import operating
+from app.security.jwt import Algorithm
 from app.server import Server
 from app.tokens.key_rotation import (
     Succession,
+    algorithms_in_use,
     import_key,
     list_keys,
     retire_key,
@@ -31,6 +33,9 @@ async def show_keys(deployment: Deployment) -> list[Record]:
 @server_command(cli, "rotate")
 async def rotate(
     server: Server,
+    alg: Annotated[
+        Algorithm | None, typer.Option(help="The only algorithm whose key is replaced.")
+    ] = None,
     now: Annotated[
         bool,
         typer.Option(
@@ -38,22 +43,30 @@ async def rotate(
         ),
     ] = False,
 ) -> Record:
-    """Create a new key: published at once, used for signing once verifiers can know it.
+    """Create new keys: published at once, used for signing once verifiers can know them.
 
-    The old one stays published until its last token has expired. Running workers pick this up.
-    Some verifiers look for new keys only every half minute: use --now only if a key has leaked.
+    One for each algorithm in use: that of access tokens, RS256, and what clients want for their ID
+    tokens. The old ones stay published until their last token has expired. Running workers follow
+    by themselves. Some verifiers look for new keys only every half minute: use --now only if a key
+    has leaked.
     """
+    told = alg or server.settings.access_token_alg
+    rotated: dict[Algorithm, Record] = {}
     async with operating(server.database, server.clock) as operator:
-        kid, succession = await rotate_key(
-            operator.connection,
-            server.encryption,
-            server.settings.access_token_alg,
-            server.clock,
-            at_once=now,
-            token_ttl=server.settings.longest_token_ttl,
-        )
-        await operator.record("key.rotated", kid=kid)
-    return {"kid": kid, **_told(succession)}
+        needed = server.signing_algorithms
+        in_use = [alg] if alg else await algorithms_in_use(operator.connection, needed)
+        for each in in_use:
+            kid, succession = await rotate_key(
+                operator.connection,
+                server.encryption,
+                each,
+                server.clock,
+                at_once=now,
+                token_ttl=server.settings.longest_token_ttl,
+            )
+            await operator.record("key.rotated", kid=kid)
+            rotated[each] = {"kid": kid, **_told(succession)}
+    return {**rotated[told], "kids": [key["kid"] for key in rotated.values()]}
 
 
 @server_command(cli, "retire")

@@ -7,6 +7,7 @@ published until the last token that it signed is over.
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from sqlalchemy import Row, exists, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import Clock
 from app.database.engines import Database, lock
 from app.errors import ConflictError, InvalidError, NotFoundError
-from app.models import SigningKey
+from app.models import Client, SigningKey
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.jwt import Algorithm, generate_private_key, parse_private_key
 from app.tokens.keys import is_published
@@ -81,6 +82,14 @@ async def rotate_key(
         raise ConflictError(told=_WAITING.format(waiting.kid))
     await _retire_older(connection, alg, kid, succession.old_retires_at)
     return kid, succession
+
+
+async def algorithms_in_use(
+    connection: AsyncConnection, needed: Collection[Algorithm]
+) -> list[Algorithm]:
+    """Those ``needed`` by the server itself, and those that a client wants its ID tokens in."""
+    wanted = await connection.scalars(select(Client.id_token_alg).distinct())
+    return sorted({*needed, *cast(Iterable[Algorithm], wanted)})
 
 
 async def import_key(

@@ -172,7 +172,7 @@ def test_nothing_private_is_listed(latchkey: Latchkey) -> None:
 
 def test_a_rotation_tells_the_new_key_and_both_times(latchkey: Latchkey, first: str) -> None:
     told = latchkey.json("keys", "rotate")
-    assert list(told) == ["kid", "active_from", "older_keys_retire_at"]
+    assert list(told) == ["kid", "active_from", "older_keys_retire_at", "kids"]
     assert latchkey.states() == {told["kid"]: "pending", first: "signing"}
     assert 540 < seconds_from_now(told["active_from"]) <= 600
     between = datetime.fromisoformat(told["older_keys_retire_at"]) - datetime.fromisoformat(
@@ -182,6 +182,27 @@ def test_a_rotation_tells_the_new_key_and_both_times(latchkey: Latchkey, first: 
     listed = {key["kid"]: key for key in latchkey.listed()}
     assert listed[told["kid"]]["active_from"] == told["active_from"]
     assert listed[first]["retired_at"] == told["older_keys_retire_at"]
+
+
+def pending(latchkey: Latchkey) -> dict[str, str]:
+    """The algorithms by the key that waits for its time."""
+    listed = latchkey.json("keys", "list")
+    return {key["kid"]: key["alg"] for key in listed if key["state"] == "pending"}
+
+
+def test_a_rotation_replaces_the_key_of_every_algorithm_in_use(latchkey: Latchkey) -> None:
+    latchkey.json("clients", "create", "Web", "--grant", "password", "--id-token-alg", "EdDSA")
+    told = latchkey.json("keys", "rotate")
+    waiting = pending(latchkey)
+    assert sorted(waiting.values()) == ["ES256", "EdDSA", "RS256"]
+    assert sorted(told["kids"]) == sorted(waiting)
+    assert waiting[told["kid"]] == "ES256"
+
+
+def test_a_rotation_of_one_algorithm_leaves_the_others(latchkey: Latchkey) -> None:
+    told = latchkey.json("keys", "rotate", "--alg", "RS256")
+    assert pending(latchkey) == {told["kid"]: "RS256"}
+    assert told["kids"] == [told["kid"]]
 
 
 def test_a_rotation_at_once_signs_in_two_seconds(latchkey: Latchkey, first: str) -> None:

@@ -21,12 +21,12 @@ def by_operator(shell: Shell, event_type: str) -> list[tuple[str | None, str | N
 def test_keys_that_are_rotated_imported_and_retired_are_written_down(
     shell: Shell, tmp_path: Path
 ) -> None:
-    rotated = shell.json("keys", "rotate", "--now")["kid"]
+    rotated = shell.json("keys", "rotate", "--now")["kids"]
     file = tmp_path / "key.pem"
     file.write_bytes(generate_private_key("EdDSA"))
     imported = shell.json("keys", "import", str(file), "--activate")["kid"]
     shell.json("keys", "retire", imported)
-    assert by_operator(shell, "key.rotated") == [(None, None, {"kid": rotated})]
+    assert by_operator(shell, "key.rotated") == [(None, None, {"kid": kid}) for kid in rotated]
     assert by_operator(shell, "key.imported") == [(None, None, {"kid": imported})]
     assert by_operator(shell, "key.retired") == [(None, None, {"kid": imported})]
 
