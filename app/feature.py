@@ -18,6 +18,7 @@ from typer import Typer
 from app.audit.trail import FeatureEventType
 from app.clock import Clock
 from app.identity.users import Account
+from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
 from app.management.users import Revoke
@@ -56,6 +57,8 @@ class Feature:
     """What its routes ask for: a migration adds them, and alice of the demo data has them."""
     event_types: Sequence[FeatureEventType] = ()
     routers: Callable[[Settings, Clock], Sequence[APIRouter]] | None = None
+    bearer_keys: Callable[[Settings], KeyKind | None] | None = None
+    """What is taken where an access token is, if these settings want it to be."""
     commands: Callable[[], Mapping[str, Typer]] | None = None
     """Commands by their noun, which may be one that is there already, such as ``users``."""
     kinds: Sequence[Kind[Any]] = ()

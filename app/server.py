@@ -16,6 +16,7 @@ from app.login.authentication import Authenticator
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
 from app.login.throttle import LoginThrottle
+from app.login.user_keys import KeyKind
 from app.management.users import Revoke
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.form_tokens import FormTokens
@@ -63,6 +64,8 @@ class Server:
         self.clients = Clients(self.database, clock)
         self.client_throttle = ClientThrottle(settings, self.database, clock)
         self.scopes = Scopes(self.database, clock)
+        kinds = [each.bearer_keys(settings) for each in features if each.bearer_keys]
+        self._key_kinds = [kind for kind in kinds if kind is not None]
 
     async def start(self) -> None:
         """Check what must be true before the first request; make the first signing key.
@@ -91,6 +94,10 @@ class Server:
     def signing_algorithms(self) -> frozenset[Algorithm]:
         """What this server cannot do without a key for."""
         return frozenset({self.settings.access_token_alg, DEFAULT_ALGORITHM})
+
+    def find_key_kind(self, token: str) -> KeyKind | None:
+        """The kind of key that ``token`` may be, where such keys are taken as bearer tokens."""
+        return next((kind for kind in self._key_kinds if kind.has_form(token)), None)
 
     @property
     def built_in_scopes(self) -> frozenset[str]:

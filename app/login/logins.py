@@ -161,14 +161,16 @@ async def end_own_login(
 
 
 async def end_other_logins(
-    connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID, now: datetime
+    connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID | None, now: datetime
 ) -> None:
-    """End every login of a user but one."""
+    """End every login of a user but one; every single one for None."""
     await hold_user(connection, user_id)
     await connection.execute(_ending(now, Login.user_id == user_id, Login.id != kept))
 
 
-async def find_session_of(connection: AsyncConnection, login_id: uuid.UUID) -> uuid.UUID | None:
+async def find_session_of(
+    connection: AsyncConnection, login_id: uuid.UUID | None
+) -> uuid.UUID | None:
     """The browser session that a login came through, if it did."""
     return await connection.scalar(select(Login.session_id).where(Login.id == login_id))
 

@@ -22,9 +22,18 @@ from app.audit.trail import Origin
 from app.database.engines import lock
 from app.errors import InsufficientScopeError, InvalidTokenError, NotAUserError
 from app.identity.clients import find_client, hold_client
+from app.identity.users import hold_user
 from app.login.logins import find_live_user, hold_parties
+from app.login.user_keys import UserKey
 from app.management.authority import MANAGEMENT_LOCK, Actor
-from app.oauth2.bearer import CurrentUser, current_user, user_of, verified_token
+from app.oauth2.bearer import (
+    Credential,
+    CurrentUser,
+    current_user,
+    user_of,
+    user_of_key,
+    verified_token,
+)
 from app.oauth2.principal import Principal, client_scopes_of, current_principal
 from app.server import Server
 from app.tokens.access_tokens import AccessToken
@@ -43,7 +52,7 @@ class ActingUser(Actor):
 async def act_as_user(
     connection: AsyncConnection,
     server: Server,
-    token: AccessToken,
+    token: Credential,
     scopes: Sequence[str],
     origin: Origin,
 ) -> ActingUser:
@@ -51,33 +60,52 @@ async def act_as_user(
 
     Raises a :class:`~app.errors.BearerError`.
     """
-    if token.login_id is None:
-        raise NotAUserError(scopes)
-    held = await hold_parties(connection, _user_id(token), token.client_id)
-    if held is None or not held.client_enabled:
-        raise InvalidTokenError(reason="its user or its client is gone, or its client disabled")
-    user = user_of(token, await find_live_user(connection, token.login_id), scopes)
+    if isinstance(token, UserKey):
+        user = await _hold_user_of_key(connection, server, token, scopes)
+    else:
+        user = await _hold_user_of_token(connection, token, scopes)
     return ActingUser(
         connection=connection,
         clock=server.clock,
-        subject=token.subject,
+        subject=str(user.id),
         scopes=user.all_scopes,
-        client_id=token.client_id,
+        client_id=user.client_id,
         origin=origin,
         user=user,
     )
 
 
+async def _hold_user_of_token(
+    connection: AsyncConnection, token: AccessToken, scopes: Sequence[str]
+) -> CurrentUser:
+    if token.login_id is None:
+        raise NotAUserError(scopes)
+    held = await hold_parties(connection, _user_id(token), token.client_id)
+    if held is None or not held.client_enabled:
+        raise InvalidTokenError(reason="its user or its client is gone, or its client disabled")
+    return user_of(token, await find_live_user(connection, token.login_id), scopes)
+
+
+async def _hold_user_of_key(
+    connection: AsyncConnection, server: Server, key: UserKey, scopes: Sequence[str]
+) -> CurrentUser:
+    await hold_user(connection, key.user.id)
+    as_it_is = await key.again(connection, server.clock.now())
+    if as_it_is is None:
+        raise InvalidTokenError(reason="the key is no longer good, or its user disabled")
+    return user_of_key(as_it_is, scopes)
+
+
 async def act_as_manager(
     connection: AsyncConnection,
     server: Server,
-    token: AccessToken,
+    token: Credential,
     scopes: Sequence[str],
     origin: Origin,
 ) -> Actor:
     """The user of ``token``, or the client that acts for itself. Raises a :class:`BearerError`."""
     await lock(connection, MANAGEMENT_LOCK)
-    if token.login_id is not None:
+    if isinstance(token, UserKey) or token.login_id is not None:
         return await act_as_user(connection, server, token, scopes, origin)
     await hold_client(connection, token.client_id)
     client = await find_client(connection, token.client_id)
@@ -102,8 +130,8 @@ def _user_id(token: AccessToken) -> uuid.UUID:
 
 
 async def permitted_token(
-    security_scopes: SecurityScopes, token: Annotated[AccessToken, Depends(verified_token)]
-) -> AccessToken:
+    security_scopes: SecurityScopes, token: Annotated[Credential, Depends(verified_token)]
+) -> Credential:
     """The request's token, if it has the scopes: with another one nobody waits for a lock.
 
     Raises :class:`InsufficientScopeError`.
@@ -117,7 +145,7 @@ async def acting_user(
     security_scopes: SecurityScopes,
     request: Request,
     server: CurrentServer,
-    token: Annotated[AccessToken, Depends(permitted_token)],
+    token: Annotated[Credential, Depends(permitted_token)],
     transaction: Transaction,
 ) -> ActingUser:
     """The user behind the request, in the transaction in which the route writes."""
@@ -129,7 +157,7 @@ async def acting_manager(
     security_scopes: SecurityScopes,
     request: Request,
     server: CurrentServer,
-    token: Annotated[AccessToken, Depends(permitted_token)],
+    token: Annotated[Credential, Depends(permitted_token)],
     transaction: Transaction,
 ) -> Actor:
     """The user or the client behind the request, in the transaction in which the route writes."""
@@ -147,7 +175,7 @@ async def acting_user_later(
     security_scopes: SecurityScopes,
     request: Request,
     server: CurrentServer,
-    token: Annotated[AccessToken, Depends(verified_token)],
+    token: Annotated[Credential, Depends(verified_token)],
     _user: Annotated[CurrentUser, Depends(current_user)],
 ) -> UserLater:
     """What begins the transaction of :func:`acting_user`, when there is something to write."""
@@ -158,7 +186,7 @@ async def acting_manager_later(
     security_scopes: SecurityScopes,
     request: Request,
     server: CurrentServer,
-    token: Annotated[AccessToken, Depends(verified_token)],
+    token: Annotated[Credential, Depends(verified_token)],
     _principal: Annotated[Principal, Depends(current_principal)],
 ) -> ManagerLater:
     """What begins the transaction of :func:`acting_manager`, when there is something to write."""
@@ -166,9 +194,9 @@ async def acting_manager_later(
 
 
 def _later(
-    act: Callable[[AsyncConnection, Server, AccessToken, Sequence[str], Origin], Awaitable[Acting]],
+    act: Callable[[AsyncConnection, Server, Credential, Sequence[str], Origin], Awaitable[Acting]],
     server: Server,
-    token: AccessToken,
+    token: Credential,
     scopes: Sequence[str],
     origin: Origin,
 ) -> Later[Acting]:

@@ -25,6 +25,7 @@ from app.errors import (
 )
 from app.identity.profile import StoredProfile
 from app.login.logins import LiveUser
+from app.login.user_keys import UserKey
 from app.security import jwt
 from app.server import Server
 from app.tokens.access_tokens import AccessToken
@@ -89,8 +90,28 @@ class Guard(OAuth2PasswordBearer, Generic[Found]):
         return await self._find(request, security_scopes.scopes)
 
 
-async def verify(server: Server, token: str) -> AccessToken:
-    """The claims of ``token`` if it is good and its client enabled, else an error."""
+Credential = AccessToken | UserKey
+"""What a bearer token turns out to be."""
+
+
+async def verify(server: Server, token: str) -> Credential:
+    """The claims of an access token that is good and whose client is enabled, or a good key.
+
+    Raises :class:`InvalidTokenError`.
+    """
+    if (kind := server.find_key_kind(token)) is not None:
+        key = await kind.use(server.database, token, server.clock.now())
+        if key is None:
+            raise InvalidTokenError(reason="a key that is not good")
+        return key
+    return await verify_access_token(server, token)
+
+
+async def verify_access_token(server: Server, token: str) -> AccessToken:
+    """The claims of an access token that is good and whose client is enabled.
+
+    Raises :class:`InvalidTokenError`.
+    """
     try:
         access_token = await server.access_tokens.verify(token)
     except jwt.InvalidTokenError as error:
@@ -101,13 +122,14 @@ async def verify(server: Server, token: str) -> AccessToken:
     return access_token
 
 
-async def _verified_token(request: HTTPConnection, _scopes: Sequence[str]) -> AccessToken:
+async def _verified_token(request: HTTPConnection, _scopes: Sequence[str]) -> Credential:
     return await verify(server_of(request), bearer_token(request))
 
 
 verified_token = Guard(_verified_token)
 """The claims of the request's access token, checked without the database: an
-:class:`AccessToken`. Whoever asks for it looks at the scopes.
+:class:`AccessToken`; or the :class:`UserKey` that came in its place. Whoever asks for it looks at
+the scopes.
 
 Raises :class:`InvalidTokenError`.
 """
@@ -120,8 +142,9 @@ class CurrentUser:
     id: uuid.UUID
     username: str
     profile: StoredProfile
-    login_id: uuid.UUID
-    client_id: str
+    login_id: uuid.UUID | None
+    """None for a key, which belongs to no login and to no client."""
+    client_id: str | None
     scopes: frozenset[str]
     """What the token permits and the user still has."""
     all_scopes: frozenset[str]
@@ -146,14 +169,18 @@ async def _current_user(request: HTTPConnection, scopes: Sequence[str]) -> Curre
 current_user = Guard(_current_user)
 """The user of the access token, asked of the database at every request: a :class:`CurrentUser`.
 
-A login that was ended, a user who was disabled and a scope that was taken from them stop at once.
+With ``LATCHKEY_API_KEYS_AS_BEARER`` an API key is as good as an access token of its scopes. A login
+that was ended, a key that was revoked, a user who was disabled and a scope that was taken from them
+stop at once.
 Raises :class:`InvalidTokenError`, :class:`InsufficientScopeError`, or :class:`NotAUserError` for
 the token of a client that acts for itself.
 """
 
 
-async def identify(server: Server, token: AccessToken, scopes: Sequence[str]) -> CurrentUser:
+async def identify(server: Server, token: Credential, scopes: Sequence[str]) -> CurrentUser:
     """The user of ``token``, which must have ``scopes``: see :data:`current_user`."""
+    if isinstance(token, UserKey):
+        return user_of_key(token, scopes)
     if not token.scopes.issuperset(scopes):
         raise InsufficientScopeError(scopes)
     if token.login_id is None:
@@ -180,6 +207,23 @@ def user_of(token: AccessToken, user: LiveUser | None, scopes: Sequence[str]) ->
         client_id=token.client_id,
         scopes=token.scopes & user.scopes,
         all_scopes=user.scopes,
+    )
+
+
+def user_of_key(key: UserKey, scopes: Sequence[str]) -> CurrentUser:
+    """The user of ``key``, which was just looked up. Raises :class:`InsufficientScopeError`."""
+    if not key.scopes.issuperset(scopes):
+        raise InsufficientScopeError(scopes)
+    if not key.user.scopes.issuperset(scopes):
+        raise InsufficientScopeError(scopes, reason="the user has lost a scope")
+    return CurrentUser(
+        id=key.user.id,
+        username=key.user.username,
+        profile=key.user.profile,
+        login_id=None,
+        client_id=None,
+        scopes=key.permitted,
+        all_scopes=key.user.scopes,
     )
 
 

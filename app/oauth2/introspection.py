@@ -58,7 +58,8 @@ async def introspect(request: Request) -> Response:
     """The state of a token at this moment (RFC 7662), for confidential clients.
 
     A client sees its own tokens; one that was registered with `introspect: any` sees every
-    client's access tokens. For anything else, the answer is that it is not active.
+    client's access tokens, and API keys where they are taken as bearer tokens. For anything else,
+    the answer is that it is not active.
     """
     server = server_of(request)
     form = await read_form(request)
@@ -66,8 +67,10 @@ async def introspect(request: Request) -> Response:
     if client.is_public:
         raise InvalidClientError(reason="introspection by a public client")
     token = required_token(form)
-    look = _access_token if is_access_token(token) else _refresh_token
-    answer = await look(server, token, client)
+    if is_access_token(token):
+        answer = await _access_token(server, token, client)
+    else:
+        answer = await _key(server, token, client) or await _refresh_token(server, token, client)
     introspected = Event(
         type="token.introspected",
         actor=client.client_id,
@@ -112,6 +115,31 @@ async def _access_token(server: Server, token: str, caller: RegisteredClient) ->
         "aud": server.settings.audience,
         "iss": server.settings.issuer,
         "jti": access_token.token_id,
+    }
+
+
+async def _key(server: Server, token: str, caller: RegisteredClient) -> dict[str, Any] | None:
+    """A good key, for whoever sees what belongs to no client; None for what is no such key."""
+    kind = server.find_key_kind(token)
+    if kind is None or caller.introspect != "any":
+        return None
+    key = await kind.use(server.database, token, server.clock.now())
+    if key is None:
+        return None
+    issued_at = int(key.created_at.timestamp())
+    expires = {} if key.expires_at is None else {"exp": int(key.expires_at.timestamp())}
+    return {
+        "active": True,
+        "scope": " ".join(sorted(key.permitted)),
+        "username": key.user.username,
+        "token_type": "Bearer",
+        **expires,
+        "iat": issued_at,
+        "nbf": issued_at,
+        "sub": str(key.user.id),
+        "aud": server.settings.audience,
+        "iss": server.settings.issuer,
+        "jti": str(key.id),
     }
 
 

@@ -9,7 +9,8 @@ from fastapi.security import SecurityScopes
 
 from app.errors import InsufficientScopeError, InvalidTokenError
 from app.identity.clients import RegisteredClient
-from app.oauth2.bearer import identify, verified_token
+from app.login.user_keys import UserKey
+from app.oauth2.bearer import Credential, identify, verified_token
 from app.tokens.access_tokens import AccessToken
 from app.tokens.revoked_tokens import is_revoked
 from app.web.dependencies import CurrentServer
@@ -27,13 +28,13 @@ class Principal:
 async def current_principal(
     security_scopes: SecurityScopes,
     server: CurrentServer,
-    token: Annotated[AccessToken, Depends(verified_token)],
+    token: Annotated[Credential, Depends(verified_token)],
 ) -> Principal:
     """The user or the client of the access token, asked of the database at every request.
 
     Raises :class:`InvalidTokenError` or :class:`InsufficientScopeError`.
     """
-    if token.login_id is not None:
+    if isinstance(token, UserKey) or token.login_id is not None:
         user = await identify(server, token, security_scopes.scopes)
         return Principal(str(user.id), user.scopes)
     async with server.database.read() as connection:

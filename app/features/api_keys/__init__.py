@@ -12,9 +12,17 @@ from typer import Typer
 
 from app.clock import Clock
 from app.feature import Demo, Feature
+from app.features.api_keys.form import has_form_of_key
 from app.features.api_keys.model import ApiKey, ApiKeyScope
-from app.features.api_keys.service import CREATED, REVOKED, create_api_key, lifetime_of_key
+from app.features.api_keys.service import (
+    CREATED,
+    REVOKED,
+    create_api_key,
+    lifetime_of_key,
+    use_api_key,
+)
 from app.identity.users import Account
+from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.posture import Finding, Severity
 from app.security.opaque import hash_secret
@@ -35,6 +43,10 @@ def _commands() -> Mapping[str, Typer]:
     return {"api-keys": cli}
 
 
+def _bearer_keys(settings: Settings) -> KeyKind | None:
+    return KeyKind(has_form_of_key, use_api_key) if settings.api_keys_as_bearer else None
+
+
 async def _revoke(
     connection: AsyncConnection, user_id: uuid.UUID, now: datetime
 ) -> Mapping[str, Any]:
@@ -45,8 +57,19 @@ async def _revoke(
 
 
 async def _examine(
-    connection: AsyncConnection, _settings: Settings, _now: datetime
+    connection: AsyncConnection, settings: Settings, now: datetime
 ) -> AsyncIterator[Finding]:
+    good = ApiKey.revoked_at.is_(None) & (ApiKey.expires_at.is_(None) | (ApiKey.expires_at > now))
+    count = await connection.scalar(select(func.count()).select_from(ApiKey).where(good))
+    if count and not settings.api_keys_as_bearer and not settings.demo_routes:
+        yield Finding(
+            Severity.NOTE,
+            "api-keys-open-nothing",
+            f"{count} API keys may open nothing",
+            "Without LATCHKEY_API_KEYS_AS_BEARER only routes of your own that ask for a key take "
+            "one.",
+            "Set it to true, or revoke the keys, unless you have such routes (docs/api-keys.md).",
+        )
     lasting = (ApiKey.expires_at.is_(None)) & (ApiKey.revoked_at.is_(None))
     count = await connection.scalar(select(func.count()).select_from(ApiKey).where(lasting))
     if count:
@@ -84,6 +107,7 @@ feature = Feature(
     scopes=["api-keys:read", "api-keys:write"],
     event_types=[CREATED, REVOKED],
     routers=_routers,
+    bearer_keys=_bearer_keys,
     commands=_commands,
     scope_holders={"API keys": ApiKeyScope.scope},
     revoke=_revoke,

@@ -24,7 +24,7 @@ class ApiKey(Base):
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
-    """To the minute: not every use is written down."""
+    """To the hour: not every use is written down."""
     revoked_at: Mapped[datetime | None]
 
 

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.paging import Limit
+from app.errors import ForbiddenError
 from app.features.api_keys import service
 from app.identity import users
 from app.oauth2.acting import ActingUser, acting_user
-from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
+from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
 from app.settings import TEN_YEARS
 from app.web.cursors import page, place_at, place_of
 from app.web.dependencies import CurrentServer, Reading
@@ -57,7 +58,7 @@ class ApiKeyOut(BaseModel):
     scopes: list[str]
     created_at: datetime
     expires_at: datetime | None
-    last_used_at: datetime | None = Field(description="To the minute.")
+    last_used_at: datetime | None = Field(description="To the hour.")
     revoked_at: datetime | None
 
 
@@ -67,11 +68,22 @@ class CreatedApiKey(ApiKeyOut):
     key: str
 
 
-@router.post("", status_code=201, operation_id="create_api_key", summary="Create an API key")
+@router.post(
+    "",
+    status_code=201,
+    operation_id="create_api_key",
+    summary="Create an API key",
+    responses=forbidden("an API key asked for another one"),
+)
 async def create_api_key(
     actor: Writer, server: CurrentServer, wanted: NewApiKey, response: Response
 ) -> CreatedApiKey:
-    """Create a key and show it once. Its scopes are at most those of the access token."""
+    """Create a key and show it once. Its scopes are at most those of the access token.
+
+    A key makes no keys: a stolen one would live on in those, after it was revoked.
+    """
+    if actor.user.login_id is None:
+        raise ForbiddenError(told="An API key cannot create API keys. Log in to create one.")
     record, key = await service.create_api_key(
         actor,
         owner=await users.get_account(actor.connection, actor.user.id),

@@ -4,9 +4,12 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
 
 from sqlalchemy import (
     ColumnElement,
+    Row,
     bindparam,
     func,
     insert,
@@ -22,25 +25,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import FeatureEventType
 from app.database.engines import Database
 from app.errors import InvalidError, NotFoundError
+from app.features.api_keys.form import generate_key, is_mistyped
 from app.features.api_keys.model import ApiKey, ApiKeyScope
 from app.identity.names import has_unseen
 from app.identity.scopes import ScopeRefusedError, require_known
-from app.identity.users import SCOPES_OF_USER, Account
+from app.identity.users import PROFILE, SCOPES_OF_USER, Account, holding, profile_of
+from app.login.logins import LiveUser
+from app.login.user_keys import UserKey
 from app.management.authority import Actor
 from app.models import User
 from app.models.base import UtcDateTime
-from app.security.opaque import generate_secret, hash_secret
+from app.security.opaque import hash_secret
 
 CREATED = FeatureEventType("api_key.created")
 REVOKED = FeatureEventType("api_key.revoked")
 
-KEY_PREFIX = "lk_"
 SHOWN_LENGTH = 11
 """Characters of a key that stay readable, so that its owner recognises it."""
 
 NAME_MAX_LENGTH = 100
 
-LAST_USE_PRECISION = timedelta(minutes=1)
+LAST_USE_PRECISION = timedelta(hours=1)
 """A use is written down when the last one that was is so long ago."""
 
 _SCOPES_OF_KEY = (
@@ -50,28 +55,20 @@ _SCOPES_OF_KEY = (
 )
 
 
-@dataclass(frozen=True)
-class KeyHolder:
-    """The owner of a good key, and what the key permits that they still have."""
-
-    key_id: uuid.UUID
-    user_id: uuid.UUID
-    username: str
-    scopes: frozenset[str]
-
-
-_FIND_HOLDER = (
+_KEY_OF_USER = (
     select(
-        ApiKey.id,
-        User.id.label("user_id"),
-        User.username,
+        ApiKey.id.label("key_id"),
         _SCOPES_OF_KEY.label("key_scopes"),
-        SCOPES_OF_USER.label("user_scopes"),
+        ApiKey.created_at,
+        ApiKey.expires_at,
         ApiKey.last_used_at,
+        User.id,
+        User.username,
+        *PROFILE,
+        SCOPES_OF_USER,
     )
     .join(User, User.id == ApiKey.owner_id)
     .where(
-        ApiKey.key_hash == bindparam("key_hash"),
         ApiKey.revoked_at.is_(None),
         or_(
             ApiKey.expires_at.is_(None),
@@ -80,22 +77,49 @@ _FIND_HOLDER = (
         User.disabled_at.is_(None),
     )
 )
+_FIND_KEY = _KEY_OF_USER.where(ApiKey.key_hash == bindparam("key_hash"))
+_FIND_KEY_AGAIN = _KEY_OF_USER.where(ApiKey.id == bindparam("key_id"))
 
 
-async def find_key_holder(database: Database, key: str, now: datetime) -> KeyHolder | None:
-    """Who holds ``key``; None if it is unknown, expired or revoked, or its owner disabled."""
+async def use_api_key(database: Database, key: str, now: datetime) -> UserKey | None:
+    """The key, with its owner; None if it is unknown, expired or revoked, or its owner disabled.
+
+    That it was used is written down, at most once in :data:`LAST_USE_PRECISION`.
+    """
+    if is_mistyped(key):
+        return None
     parameters = {"key_hash": hash_secret(key), "now": now}
     async with database.read() as connection:
-        row = (await connection.execute(_FIND_HOLDER, parameters)).one_or_none()
+        row = (await connection.execute(_FIND_KEY, parameters)).one_or_none()
     if row is None:
         return None
-    if row.last_used_at is None or now - row.last_used_at >= LAST_USE_PRECISION:
+    used_up_to = now - LAST_USE_PRECISION
+    if row.last_used_at is None or row.last_used_at <= used_up_to:
+        unwritten = or_(ApiKey.last_used_at.is_(None), ApiKey.last_used_at <= used_up_to)
         async with database.statement() as connection:
             await connection.execute(
-                update(ApiKey).where(ApiKey.id == row.id).values(last_used_at=now)
+                update(ApiKey).where(ApiKey.id == row.key_id, unwritten).values(last_used_at=now)
             )
-    scopes = row.user_scopes.intersection((row.key_scopes or "").split())
-    return KeyHolder(row.id, row.user_id, row.username, frozenset(scopes))
+    return _user_key(row)
+
+
+def _user_key(row: Row[Any]) -> UserKey:
+    return UserKey(
+        id=row.key_id,
+        user=LiveUser(row.id, row.username, profile_of(row), row.scopes),
+        scopes=frozenset((row.key_scopes or "").split()),
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        again=partial(_find_again, row.key_id),
+    )
+
+
+async def _find_again(
+    key_id: uuid.UUID, connection: AsyncConnection, now: datetime
+) -> UserKey | None:
+    parameters = {"key_id": key_id, "now": now}
+    row = (await connection.execute(_FIND_KEY_AGAIN, parameters)).one_or_none()
+    return None if row is None else _user_key(row)
 
 
 @dataclass(frozen=True)
@@ -159,7 +183,7 @@ async def create_api_key(
                 line=f"the access token does not have the scope {scope!r}",
             )
     expires_at = now + lifetime
-    key = key or KEY_PREFIX + generate_secret()
+    key = key or generate_key()
     record = KeyRecord(
         uuid.uuid4(),
         owner.username,
@@ -256,11 +280,18 @@ async def get_api_key(
     return found[0]
 
 
+_HOLD_OWNER = holding(
+    select(ApiKey.owner_id).where(ApiKey.id == bindparam("key_id")).scalar_subquery()
+)
+
+
 async def revoke_api_key(actor: Actor, owner_id: uuid.UUID | None, key_id: uuid.UUID) -> None:
     """Make a key useless, at once: of that owner, or of anybody.
 
-    Raises :class:`NotFoundError` if it is not there, or useless already.
+    Its owner is held, as by whoever acts with it: what was begun with the key is committed before,
+    or never. Raises :class:`NotFoundError` if it is not there, or useless already.
     """
+    await actor.connection.execute(_HOLD_OWNER, {"key_id": key_id})
     revoked = await actor.connection.execute(
         update(ApiKey)
         .where(_belonging_to(owner_id), ApiKey.id == key_id, ApiKey.revoked_at.is_(None))

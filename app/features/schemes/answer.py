@@ -1,6 +1,6 @@
-"""What every sample route answers, and the API key and password checks that several share."""
+"""What every sample route answers, and the password check that several share."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -8,10 +8,10 @@ from fastapi.security import HTTPBasicCredentials
 from pydantic import BaseModel, Field
 
 from app.audit.trail import Event, Origin
-from app.errors import AnsweredError, LoginRefused, Problem
-from app.features.api_keys.service import KeyHolder, find_key_holder
+from app.errors import LoginRefused
 from app.identity.users import Account
 from app.login.authentication import LoginContext
+from app.login.user_keys import UserKey
 from app.oauth2.bearer import CurrentUser
 from app.server import Server
 from app.web.problems import PROBLEM_RESPONSES, problem
@@ -27,10 +27,14 @@ class SchemeAnswer(BaseModel):
     scopes: list[str]
 
 
-def answer_for(scheme: str, who: CurrentUser | Account | KeyHolder) -> SchemeAnswer:
+def answer_for(scheme: str, who: CurrentUser | Account) -> SchemeAnswer:
     """The answer for a user who was recognised."""
-    subject = who.user_id if isinstance(who, KeyHolder) else who.id
-    return make_answer(scheme, str(subject), who.scopes)
+    return make_answer(scheme, str(who.id), who.scopes)
+
+
+def answer_for_key(scheme: str, key: UserKey) -> SchemeAnswer:
+    """The answer for the owner of an API key."""
+    return make_answer(scheme, str(key.user.id), key.permitted)
 
 
 def make_answer(scheme: str, subject: str | None, scopes: Collection[str]) -> SchemeAnswer:
@@ -45,38 +49,7 @@ def challenge_responses(challenge: str) -> dict[int | str, dict[str, Any]]:
     return {**PROBLEM_RESPONSES, 401: {**unauthorized, "headers": {"WWW-Authenticate": header}}}
 
 
-class InvalidApiKeyError(AnsweredError):
-    """No API key, or one that is not good. ``APIKey`` is no registered scheme; FastAPI's word."""
-
-    status = 401
-    media_type = "application/problem+json"
-
-    def content(self) -> dict[str, Any]:
-        """The same for every reason."""
-        return Problem(told="A valid API key is needed.", status=401).content()
-
-    def headers(self, realm: str) -> dict[str, str]:
-        """The challenge."""
-        return {"WWW-Authenticate": f'APIKey realm="{realm}"'}
-
-
 API_KEY_RESPONSES = challenge_responses('APIKey realm="latchkey"')
-
-
-async def check_api_key(server: Server, key: str | None) -> KeyHolder:
-    """The holder of ``key``. Raises :class:`InvalidApiKeyError`."""
-    holder = await find_key_holder(server.database, key, server.clock.now()) if key else None
-    if holder is None:
-        raise InvalidApiKeyError(
-            reason="no API key" if key is None else "an API key that is not good"
-        )
-    return holder
-
-
-def refuse_repeated(keys: Sequence[str]) -> None:
-    """Raise :class:`InvalidApiKeyError` if there are several: which one counts nobody knows."""
-    if len(keys) > 1:
-        raise InvalidApiKeyError(reason="several API keys")
 
 
 async def check_password(

@@ -16,14 +16,14 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.requests import HTTPConnection
 
 from app.errors import MissingTokenError
+from app.features.api_keys.presented import check_api_key, refuse_repeated
 from app.features.schemes import http_basic
 from app.features.schemes.answer import (
     TAG,
     SchemeAnswer,
     answer_for,
-    check_api_key,
+    answer_for_key,
     check_password,
-    refuse_repeated,
 )
 from app.features.schemes.api_key_header import NAME, header
 from app.features.schemes.dropin.basic import Utf8HTTPBasic
@@ -96,7 +96,7 @@ def make_router(settings: Settings) -> APIRouter:
             return answer_for("HTTPBearer", user)
         if keys := request.headers.getlist(NAME):  # FastAPI's class takes an empty one for none
             refuse_repeated(keys)
-            return answer_for("APIKeyHeader", await check_api_key(server, key))
+            return answer_for_key("APIKeyHeader", await check_api_key(server, key))
         if (credentials := await basic.read(request)) is not None:
             account = await check_password(server, credentials, origin_of(request))
             if account is None:

@@ -14,13 +14,12 @@ from pydantic import AfterValidator, BaseModel, SecretStr
 
 from app import NAME
 from app.errors import ForbiddenError
+from app.features.api_keys.presented import check_api_key, refuse_repeated
 from app.features.schemes.answer import (
     API_KEY_RESPONSES,
     TAG,
     SchemeAnswer,
-    answer_for,
-    check_api_key,
-    refuse_repeated,
+    answer_for_key,
 )
 from app.web.dependencies import CurrentServer
 from app.web.problems import PROBLEM_RESPONSES, problem, with_body
@@ -66,7 +65,7 @@ async def api_key_cookie(
     """
     pairs = ";".join(request.headers.getlist("cookie")).split(";")
     refuse_repeated([pair for pair in pairs if pair.partition("=")[0].strip() == COOKIE])
-    return answer_for("APIKeyCookie", await check_api_key(server, key))
+    return answer_for_key("APIKeyCookie", await check_api_key(server, key))
 
 
 @router.put(

@@ -5,13 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Security
 from fastapi.security import APIKeyHeader
 
+from app.features.api_keys.presented import check_api_key, refuse_repeated
 from app.features.schemes.answer import (
     API_KEY_RESPONSES,
     TAG,
     SchemeAnswer,
-    answer_for,
-    check_api_key,
-    refuse_repeated,
+    answer_for_key,
 )
 from app.web.dependencies import CurrentServer
 
@@ -38,4 +37,4 @@ async def api_key_header(
 ) -> SchemeAnswer:
     """Recognise the owner of the key in `X-API-Key`."""
     refuse_repeated(request.headers.getlist(NAME))
-    return answer_for("APIKeyHeader", await check_api_key(server, key))
+    return answer_for_key("APIKeyHeader", await check_api_key(server, key))

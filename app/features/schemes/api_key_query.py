@@ -9,13 +9,12 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Security
 from fastapi.security import APIKeyQuery
 
+from app.features.api_keys.presented import check_api_key, refuse_repeated
 from app.features.schemes.answer import (
     API_KEY_RESPONSES,
     TAG,
     SchemeAnswer,
-    answer_for,
-    check_api_key,
-    refuse_repeated,
+    answer_for_key,
 )
 from app.web.dependencies import CurrentServer
 
@@ -42,4 +41,4 @@ async def api_key_query(
 ) -> SchemeAnswer:
     """Recognise the owner of the key in `?api_key=`. Keys in addresses leak: use the header."""
     refuse_repeated(request.query_params.getlist(NAME))
-    return answer_for("APIKeyQuery", await check_api_key(server, key))
+    return answer_for_key("APIKeyQuery", await check_api_key(server, key))

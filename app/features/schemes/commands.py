@@ -37,6 +37,11 @@ async def set_digest(
     Its password must differ from the login password. Without --password-stdin, it is generated
     and shown once. The credential is valid only for the realm in LATCHKEY_REALM.
     """
+    if not (remove or server.settings.demo_routes):
+        raise ConflictError(
+            told="nothing takes a Digest credential here: the samples that do are served with "
+            "LATCHKEY_DEMO_ROUTES=true"
+        )
     given = read_secret("Password") if password_stdin else None
     password = generate_secret() if given is None else given
     async with server.database.read() as connection:

@@ -12,6 +12,7 @@ from starlette.requests import HTTPConnection
 
 from app.errors import InvalidTokenError
 from app.features.schemes.answer import TAG, SchemeAnswer, answer_for, make_answer
+from app.login.user_keys import UserKey
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
 from app.tokens.revoked_tokens import is_revoked
 from app.web.dependencies import CurrentServer
@@ -56,7 +57,7 @@ async def oauth2_flows(
 ) -> SchemeAnswer:
     """Recognise the user, or the client, of an access token from any flow."""
     access_token = await verify(server, token)
-    if access_token.login_id is not None:
+    if isinstance(access_token, UserKey) or access_token.login_id is not None:
         return answer_for("OAuth2", await identify(server, access_token, []))
     async with server.database.read() as connection:
         if await is_revoked(connection, access_token.token_id):

@@ -11,8 +11,7 @@ from fastapi import APIRouter, Depends, Security
 from fastapi.security import SecurityScopes
 
 from app.features.schemes.answer import TAG, SchemeAnswer, answer_for
-from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, identify, verified_token
-from app.tokens.access_tokens import AccessToken
+from app.oauth2.bearer import BEARER_RESPONSES, Credential, CurrentUser, identify, verified_token
 from app.web.dependencies import CurrentServer
 
 router = APIRouter(tags=[TAG], responses=BEARER_RESPONSES)
@@ -21,7 +20,7 @@ router = APIRouter(tags=[TAG], responses=BEARER_RESPONSES)
 async def somebody(
     security_scopes: SecurityScopes,
     server: CurrentServer,
-    token: Annotated[AccessToken, Depends(verified_token)],
+    token: Annotated[Credential, Depends(verified_token)],
 ) -> CurrentUser:
     """The user of the token, which must have every scope that was asked for on the way here.
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.features.api_keys.service import KeyHolder, find_key_holder
+from app.features.api_keys.service import use_api_key
+from app.login.user_keys import UserKey
 from app.server import Server
 from tests.support.shell import Shell, assert_line
 
@@ -27,9 +28,9 @@ RECORD = [
 ]
 
 
-def holder(latchkey: Shell, key: str) -> KeyHolder | None:
-    async def work(server: Server) -> KeyHolder | None:
-        return await find_key_holder(server.database, key, server.clock.now())
+def holder(latchkey: Shell, key: str) -> UserKey | None:
+    async def work(server: Server) -> UserKey | None:
+        return await use_api_key(server.database, key, server.clock.now())
 
     return latchkey.ask(work)
 
@@ -49,7 +50,7 @@ def test_a_key_is_made_and_shown_once(latchkey: Shell) -> None:
     record = latchkey.json("api-keys", "create", "alice", *arguments, "--expires-in", "60")
     assert list(record) == [*RECORD, "key"]
     key = record.pop("key")
-    assert re.fullmatch(r"lk_[A-Za-z0-9_-]{43}", key)
+    assert re.fullmatch(r"lk_[A-Za-z0-9]{49}", key)
     created, expires = (datetime.fromisoformat(record[n]) for n in ("created_at", "expires_at"))
     assert expires - created == timedelta(seconds=60)
     assert record == {
@@ -72,7 +73,7 @@ def test_a_key_that_was_made_is_good(latchkey: Shell) -> None:
     record = latchkey.json("api-keys", "create", "alice", "--scope", "items:read")
     found = holder(latchkey, record["key"])
     assert found is not None
-    assert (found.username, found.scopes) == ("Alice", frozenset({"items:read"}))
+    assert (found.user.username, found.permitted) == ("Alice", frozenset({"items:read"}))
 
 
 def test_without_options_a_key_has_no_scope_a_year_and_a_name(latchkey: Shell) -> None:
@@ -87,7 +88,7 @@ def test_without_options_a_key_has_no_scope_a_year_and_a_name(latchkey: Shell) -
 def test_the_table_shows_the_key_and_says_that_it_is_for_once(latchkey: Shell) -> None:
     result = latchkey("api-keys", "create", "alice")
     assert result.exit_code == 0
-    assert re.search(r"lk_[A-Za-z0-9_-]{43}\b", result.stdout)
+    assert re.search(r"lk_[A-Za-z0-9]{49}\b", result.stdout)
     assert "The key is shown only once." in result.stdout
 
 

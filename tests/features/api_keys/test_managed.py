@@ -9,7 +9,7 @@ from sqlalchemy import update
 
 from app.audit.trail import list_events
 from app.features.api_keys.model import ApiKey
-from app.features.api_keys.service import find_key_holder
+from app.features.api_keys.service import use_api_key
 from app.main import create_app
 from app.operations.doctor import diagnose
 from app.server import Server
@@ -28,7 +28,7 @@ def app(settings: Settings, clock: TestClock) -> FastAPI:
 
 
 async def is_good(server: Server, key: TestKey) -> bool:
-    return await find_key_holder(server.database, key.key, server.clock.now()) is not None
+    return await use_api_key(server.database, key.key, server.clock.now()) is not None
 
 
 async def test_the_keys_of_a_user_end_when_an_administrator_sets_a_password(
@@ -119,3 +119,24 @@ async def test_the_doctor_finds_keys_that_never_end(server: Server, alice: TestU
         await connection.execute(update(ApiKey).values(expires_at=None))
     found = {finding.check: finding.severity for finding in await diagnose(server)}
     assert found["api-keys-without-end"] == "note"
+
+
+@pytest.mark.parametrize(
+    ("bearer", "samples", "is_found"),
+    [(False, False, True), (True, False, False), (False, True, False)],
+)
+async def test_the_doctor_finds_keys_that_open_nothing(
+    server: Server,
+    alice: TestUser,
+    monkeypatch: pytest.MonkeyPatch,
+    bearer: bool,
+    samples: bool,
+    is_found: bool,
+) -> None:
+    key = await give_key(server, alice, "items:read")
+    monkeypatch.setattr(server.settings, "api_keys_as_bearer", bearer)
+    monkeypatch.setattr(server.settings, "demo_routes", samples)
+    checks = {finding.check for finding in await diagnose(server)}
+    assert ("api-keys-open-nothing" in checks) == is_found
+    await revoke_key(server, key)
+    assert "api-keys-open-nothing" not in {finding.check for finding in await diagnose(server)}

@@ -139,3 +139,16 @@ def test_removing_a_credential_that_is_not_there_is_no_error_and_says_so(
 def test_there_is_no_digest_for_an_unknown_user(latchkey: Shell, option: tuple[str, ...]) -> None:
     result = latchkey("users", "set-digest", "nobody", *option)
     assert_line(result, "there is no user 'nobody'")
+
+
+def test_a_digest_credential_is_not_made_where_nothing_takes_it(latchkey: Shell) -> None:
+    refused = latchkey("users", "set-digest", "alice", demo_routes="false")
+    assert_line(
+        refused,
+        "nothing takes a Digest credential here: the samples that do are served with "
+        "LATCHKEY_DEMO_ROUTES=true",
+    )
+    assert ha1(latchkey) == {}
+    latchkey.json("users", "set-digest", "alice")
+    latchkey.json("users", "set-digest", "alice", "--remove", demo_routes="false")
+    assert ha1(latchkey) == {}
