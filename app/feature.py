@@ -4,6 +4,7 @@
 list down, and whoever serves, purges, re-encrypts, seeds or asks goes over it.
 """
 
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -45,6 +46,33 @@ class Demo:
 
 
 @dataclass(frozen=True, kw_only=True)
+class AccountAction:
+    """What a form in a section of the account page asks for, by its field ``action``."""
+
+    act: Callable[[Actor, Settings, Mapping[str, str]], Awaitable[Mapping[str, Any]]]
+    """Do what the form says, in a transaction that holds the user, who is the actor.
+
+    What it returns is put into the section this once, such as a secret that was just made. Raises
+    a :class:`~app.errors.Problem`, which the page tells.
+    """
+    takes_password: bool = False
+    """Whether the form has the field ``current_password``, which is checked first."""
+    notice: str = ""
+    """What the page says when it was done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccountSection:
+    """A part of the account page."""
+
+    template: str
+    """Its path below ``app/features``."""
+    load: Callable[[AsyncConnection, Settings, uuid.UUID, datetime], Awaitable[Mapping[str, Any]]]
+    """What the template shows of the user of that id at that time."""
+    actions: Mapping[str, AccountAction]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Feature:
     """What one folder of ``app/features`` brings. Every field but the name is optional."""
 
@@ -59,6 +87,7 @@ class Feature:
     routers: Callable[[Settings, Clock], Sequence[APIRouter]] | None = None
     bearer_keys: Callable[[Settings], KeyKind | None] | None = None
     """What is taken where an access token is, if these settings want it to be."""
+    account: Callable[[], AccountSection] | None = None
     commands: Callable[[], Mapping[str, Typer]] | None = None
     """Commands by their noun, which may be one that is there already, such as ``users``."""
     kinds: Sequence[Kind[Any]] = ()

@@ -1,6 +1,7 @@
 """What one worker holds for all its requests. Routes ask for it in :mod:`app.web.dependencies`."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import InstrumentedAttribute
@@ -9,7 +10,7 @@ from app.audit.batch import AuditBatch
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.migrations import schema_state
-from app.feature import Feature
+from app.feature import AccountSection, Feature
 from app.identity.clients import Clients
 from app.identity.scopes import BUILT_IN, Scopes
 from app.login.authentication import Authenticator
@@ -110,6 +111,11 @@ class Server:
         return {
             name: column for each in self.features for name, column in each.scope_holders.items()
         }
+
+    @cached_property
+    def account_sections(self) -> Sequence[AccountSection]:
+        """What the features add to the account page."""
+        return [each.account() for each in self.features if each.account]
 
     @property
     def revocations(self) -> Sequence[Revoke]:

@@ -1,8 +1,8 @@
 """The account page: browsers, logins of applications, what they may do, and the password."""
 
 import re
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
@@ -12,7 +12,7 @@ from app.login import browser_sessions as sessions
 from app.login.browser_sessions import LiveSession, Session
 from app.login.logins import LiveLogin, list_logins
 from app.oauth2.redirect_uris import with_parameters
-from app.pages.account_actions import ACTIONS, ActionRefusedError
+from app.pages.account_actions import ActionRefusedError, action_for
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
@@ -55,7 +55,7 @@ async def account_page(
     if browser.session is None:
         return _to_login(server)
     proven = server.form_tokens.check(proof, browser.key, f"done {done}")
-    notice = NOTICES.get(done, "") if proven else ""
+    notice = _notices(server).get(done, "") if proven else ""
     return await _page(browser, browser.session, notice=notice, browsers=browsers, logins=logins)
 
 
@@ -68,16 +68,26 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
         return _to_login(server)
     browser.require_shown(form, PURPOSE)
     action = form.get("action", "")
+    shown = None
     try:
-        if action in ACTIONS:
-            await ACTIONS[action](browser, session, form)
+        if (act := action_for(server, action)) is not None:
+            shown = await act(browser, session, form)
     except LoggedOutError:
         return _to_login(server)
     except ActionRefusedError as refusal:
-        return await _page(browser, session, error=str(refusal), status=400)
+        return await _page(browser, session, error=str(refusal), refused=action, status=400)
+    if shown:  # which a redirect would lose
+        return await _page(browser, session, shown=shown)
     proof = server.form_tokens.issue(browser.key, f"done {action}")
     told = {"done": action, "proof": proof}
     return RedirectResponse(with_parameters(f"{server.settings.issuer}/account", told), 303)
+
+
+def _notices(server: Server) -> Mapping[str, str]:
+    notices = dict(NOTICES)
+    for section in server.account_sections:
+        notices |= {name: action.notice for name, action in section.actions.items()}
+    return notices
 
 
 def _to_login(server: Server) -> Response:
@@ -90,6 +100,8 @@ async def _page(
     *,
     notice: str = "",
     error: str = "",
+    refused: str = "",
+    shown: Mapping[str, Any] | None = None,
     status: int = 200,
     browsers: str = "",
     logins: str = "",
@@ -104,6 +116,9 @@ async def _page(
             connection, session.user_id, now, limit=SHOWN + 1, before=_place_at(logins)
         )
         allowed = await consents.list_allowed(connection, session.user_id)
+        added: dict[str, Any] = {}
+        for section in server.account_sections:
+            added |= await section.load(connection, server.settings, session.user_id, now)
     described = await server.scopes.all()
     rendered = render(
         "account.html",
@@ -121,6 +136,9 @@ async def _page(
         ],
         notice=notice,
         error=error,
+        refused=refused,
+        sections=[section.template for section in server.account_sections],
+        **added | dict(shown or {}),
     )
     return browser.remember(rendered)
 

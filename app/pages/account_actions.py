@@ -3,19 +3,25 @@
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
-from app.errors import LoginRefused, NotFoundError
+from app.errors import LoginRefused, NotFoundError, Problem
+from app.feature import AccountAction
 from app.identity import users
+from app.identity.users import Account
 from app.login import browser_sessions as sessions
 from app.login.authentication import LoginContext
 from app.login.browser_sessions import Session
 from app.login.logins import end_own_login
+from app.management.authority import Actor
 from app.pages.browser import Browser
 from app.pages.errors import say_refused
 from app.security.passwords import UnacceptablePasswordError
+from app.server import Server
 from app.tokens import consents
 from app.web.origin import origin_of
 
@@ -82,21 +88,34 @@ async def withdraw_consent(browser: Browser, _session: Session, form: Form) -> N
     await browser.transact(withdraw)
 
 
+async def _verify_password(browser: Browser, session: Session, form: Form) -> Account:
+    """The user, who has typed the current password. Raises :class:`ActionRefusedError`."""
+    context = LoginContext("account", origin_of(browser.request), device=browser.key)
+    password = form.get("current_password", "")
+    try:
+        return await browser.server.authenticator.authenticate(session.username, password, context)
+    except LoginRefused as refusal:
+        sentence, _status = say_refused(refusal, wrong=WRONG)
+        raise ActionRefusedError(sentence) from None
+
+
+def _sentence(text: str) -> str:
+    return text[0].upper() + text[1:].removesuffix(".") + "."
+
+
 async def change_password(browser: Browser, session: Session, form: Form) -> None:
     """Change the password, and log out everywhere else. Raises :class:`ActionRefusedError`."""
     server = browser.server
-    current, new = form.get("current_password", ""), form.get("new_password", "")
-    context = LoginContext("account", origin_of(browser.request), device=browser.key)
+    new = form.get("new_password", "")
+    account = await _verify_password(browser, session, form)
     try:
-        account = await server.authenticator.authenticate(session.username, current, context)
         server.password_rules.check(new, session.username)
         password_hash = await server.passwords.hash(new)
     except LoginRefused as refusal:
         sentence, _status = say_refused(refusal, wrong=WRONG)
         raise ActionRefusedError(sentence) from None
     except UnacceptablePasswordError as refusal:
-        text = str(refusal)
-        raise ActionRefusedError(text[0].upper() + text[1:] + ".") from None
+        raise ActionRefusedError(_sentence(str(refusal))) from None
 
     async def change(connection: AsyncConnection, session: Session) -> None:
         now = server.clock.now()
@@ -108,7 +127,44 @@ async def change_password(browser: Browser, session: Session, form: Form) -> Non
     await browser.transact(change)
 
 
-Action = Callable[[Browser, Session, Form], Awaitable[None]]
+Action = Callable[[Browser, Session, Form], Awaitable[Mapping[str, Any] | None]]
+"""What it returns is shown this once."""
+
+
+def action_for(server: Server, name: str) -> Action | None:
+    """What the form of that name asks for, on the page itself or in the section of a feature."""
+    if name in ACTIONS:
+        return ACTIONS[name]
+    for section in server.account_sections:
+        if name in section.actions:
+            return partial(_act, section.actions[name])
+    return None
+
+
+async def _act(
+    action: AccountAction, browser: Browser, session: Session, form: Form
+) -> Mapping[str, Any]:
+    server = browser.server
+    account = await _verify_password(browser, session, form) if action.takes_password else None
+
+    async def act(connection: AsyncConnection, session: Session) -> Mapping[str, Any]:
+        if account is not None and not await users.is_still_proven(connection, account):
+            raise ActionRefusedError(WRONG)  # by now
+        user = await users.get_account(connection, session.user_id)
+        actor = Actor(
+            connection=connection,
+            clock=server.clock,
+            subject=str(user.id),
+            scopes=user.scopes,
+            origin=origin_of(browser.request),
+        )
+        return await action.act(actor, server.settings, form)
+
+    try:
+        return await browser.transact(act)
+    except Problem as refusal:
+        raise ActionRefusedError(_sentence(refusal.told)) from None
+
 
 ACTIONS: Mapping[str, Action] = {
     "session": end_login,

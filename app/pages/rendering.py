@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from app.oauth2.redirect_uris import with_parameters
 from app.pages.devices import describe_device
 
 _templates = Environment(
-    loader=PackageLoader("app.pages"),
+    loader=ChoiceLoader([PackageLoader("app.pages"), PackageLoader("app", "features")]),
     autoescape=True,  # whatever is put into a page
     undefined=StrictUndefined,
     trim_blocks=True,

@@ -308,12 +308,18 @@ async def test_a_login_of_a_later_page_is_ended(
     assert not await is_active(flow.browser, flow.client, tokens["refresh_token"])
 
 
+def _without_ids(response: httpx2.Response) -> str:
+    """A page without what a form may be numbered by, so that it is sent once."""
+    return re.sub(r'value="[0-9a-f-]{36}"', "", response.text)
+
+
 @pytest.mark.parametrize("cursor", ["x", "1.2", "\u00fc", "9" * 40 + "." + "a" * 32])
 async def test_what_is_no_place_in_a_list_shows_the_newest(flow: CodeFlow, cursor: str) -> None:
     await flow.tokens()
     plain = await flow.browser.get("/account")
     response = await flow.browser.get("/account", params={"logins": cursor, "browsers": cursor})
-    assert (response.status_code, response.text) == (200, plain.text)
+    assert response.status_code == 200
+    assert _without_ids(response) == _without_ids(plain)
 
 
 # Browsers

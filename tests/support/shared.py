@@ -36,6 +36,7 @@ class Shared:
             app = self._apps[key] = create_app(settings, clock)
             return app
         server: Server = app.state.server
+        features = server.features
         vars(server).clear()
-        Server.__init__(server, settings, clock)
+        Server.__init__(server, settings, clock, features)
         return app

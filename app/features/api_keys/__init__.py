@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from typer import Typer
 
 from app.clock import Clock
-from app.feature import Demo, Feature
+from app.feature import AccountSection, Demo, Feature
 from app.features.api_keys.form import has_form_of_key
 from app.features.api_keys.model import ApiKey, ApiKeyScope
 from app.features.api_keys.service import (
@@ -45,6 +45,12 @@ def _commands() -> Mapping[str, Typer]:
 
 def _bearer_keys(settings: Settings) -> KeyKind | None:
     return KeyKind(has_form_of_key, use_api_key) if settings.api_keys_as_bearer else None
+
+
+def _account() -> AccountSection:
+    from app.features.api_keys.account import SECTION  # the command line needs no pages
+
+    return SECTION
 
 
 async def _revoke(
@@ -108,6 +114,7 @@ feature = Feature(
     event_types=[CREATED, REVOKED],
     routers=_routers,
     bearer_keys=_bearer_keys,
+    account=_account,
     commands=_commands,
     scope_holders={"API keys": ApiKeyScope.scope},
     revoke=_revoke,

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Row,
+    and_,
     bindparam,
     func,
     insert,
@@ -23,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import FeatureEventType
-from app.database.engines import Database
+from app.database.engines import Database, insert_new
 from app.errors import InvalidError, NotFoundError
 from app.features.api_keys.form import generate_key, is_mistyped
 from app.features.api_keys.model import ApiKey, ApiKeyScope
@@ -158,12 +159,14 @@ async def create_api_key(
     scopes: Sequence[str],
     lifetime: timedelta,
     key: str | None = None,
+    key_id: uuid.UUID | None = None,
 ) -> tuple[KeyRecord, str]:
     """Add a key; return its record and the key, which cannot be shown again.
 
     Its scopes are among those that the owner has and that are ``permitted`` to whoever asks: a
     token cannot make a key that opens more than the token. ``key`` brings a known one instead of
-    a random one (demo data). Raises :class:`InvalidError`.
+    a random one (demo data), and with a ``key_id`` there is only one, however often a form is sent.
+    Raises :class:`InvalidError`, or :class:`ConflictError` for an id that there is already.
     """
     connection, now = actor.connection, actor.now
     if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH:
@@ -185,7 +188,7 @@ async def create_api_key(
     expires_at = now + lifetime
     key = key or generate_key()
     record = KeyRecord(
-        uuid.uuid4(),
+        key_id or uuid.uuid4(),
         owner.username,
         name,
         key[:SHOWN_LENGTH],
@@ -195,7 +198,9 @@ async def create_api_key(
         None,
         None,
     )
-    await connection.execute(
+    await insert_new(
+        connection,
+        "this key was created before: if you have not copied it, revoke it and create another one",
         insert(ApiKey).values(
             id=record.id,
             owner_id=owner.id,
@@ -204,7 +209,7 @@ async def create_api_key(
             key_hash=hash_secret(key),
             created_at=now,
             expires_at=expires_at,
-        )
+        ),
     )
     if names:
         await connection.execute(
@@ -256,12 +261,17 @@ async def list_api_keys(
     *,
     limit: int | None = None,
     before: tuple[datetime, uuid.UUID] | None = None,
+    good_at: datetime | None = None,
 ) -> list[KeyRecord]:
     """The keys of a user, or of all users, newest first, revoked ones among them.
 
-    At most ``limit``, beginning behind the key of the time and id ``before``.
+    At most ``limit``, beginning behind the key of the time and id ``before``; only those that are
+    good at the time ``good_at``, if it is given.
     """
     of_owner = _belonging_to(owner_id)
+    if good_at is not None:
+        lasting = or_(ApiKey.expires_at.is_(None), ApiKey.expires_at > good_at)
+        of_owner = and_(of_owner, ApiKey.revoked_at.is_(None), lasting)
     if before is None:
         return await _select(connection, of_owner, limit=limit)
     made_at, key_id = before
