@@ -25,8 +25,12 @@ from app.security.jwt import Algorithm
 from app.security.passwords import PasswordHasher, PasswordRules
 from app.settings import Settings, SettingsError
 from app.tokens.access_tokens import AccessTokens
-from app.tokens.id_tokens import DEFAULT_ALGORITHM, IdTokens
-from app.tokens.key_rotation import ensure_signing_key, renew_encryption
+from app.tokens.id_tokens import IdTokens
+from app.tokens.key_rotation import (
+    DEFAULT_ID_TOKEN_ALGORITHM,
+    ensure_signing_key,
+    renew_encryption,
+)
 from app.tokens.keys import KeyRing
 
 if TYPE_CHECKING:
@@ -94,7 +98,7 @@ class Server:
     @property
     def signing_algorithms(self) -> frozenset[Algorithm]:
         """What this server cannot do without a key for."""
-        return frozenset({self.settings.access_token_alg, DEFAULT_ALGORITHM})
+        return frozenset({self.settings.access_token_alg, DEFAULT_ID_TOKEN_ALGORITHM})
 
     def find_key_kind(self, token: str) -> KeyKind | None:
         """The kind of key that ``token`` may be, where such keys are taken as bearer tokens."""

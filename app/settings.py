@@ -150,6 +150,11 @@ class Settings(BaseSettings):
         return max(self.access_token_ttl, self.id_token_ttl)
 
     @property
+    def longest_login_ttl(self) -> int:
+        """Seconds after which a login is over, whether in a browser or at a client."""
+        return max(self.refresh_token_ttl, self.session_ttl)
+
+    @property
     def secret_keys(self) -> list[str]:
         """The secrets that encrypt keys at rest, newest first."""
         return [secret.get_secret_value() for secret in self.secret_key]

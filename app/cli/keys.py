@@ -17,7 +17,7 @@ from app.tokens.key_rotation import (
     import_key,
     list_keys,
     retire_key,
-    rotate_key,
+    rotate_keys,
 )
 
 cli = typer.Typer(no_args_is_help=True, help="List, rotate, retire and import signing keys.")
@@ -33,40 +33,33 @@ async def show_keys(deployment: Deployment) -> list[Record]:
 @server_command(cli, "rotate")
 async def rotate(
     server: Server,
-    alg: Annotated[
-        Algorithm | None, typer.Option(help="The only algorithm whose key is replaced.")
-    ] = None,
     now: Annotated[
         bool,
         typer.Option(
-            "--now", help="Start signing with it after two seconds instead of ten minutes."
+            "--now", help="Start signing with them after two seconds instead of ten minutes."
         ),
     ] = False,
+    alg: Annotated[
+        Algorithm | None, typer.Option(help="Rotate only the key of this algorithm.")
+    ] = None,
 ) -> Record:
-    """Create new keys: published at once, used for signing once verifiers can know them.
+    """Create a new key for each algorithm in use, of access tokens and of every client's ID tokens.
 
-    One for each algorithm in use: that of access tokens, RS256, and what clients want for their ID
-    tokens. The old ones stay published until their last token has expired. Running workers follow
-    by themselves. Some verifiers look for new keys only every half minute: use --now only if a key
-    has leaked.
+    They are published at once, and used for signing once verifiers can know them. The old ones
+    stay published until their last token has expired. Running workers pick this up. Some verifiers
+    look for new keys only every half minute: use --now only if a key has leaked.
     """
-    told = alg or server.settings.access_token_alg
-    rotated: dict[Algorithm, Record] = {}
+    settings = server.settings
     async with operating(server.database, server.clock) as operator:
-        needed = server.signing_algorithms
-        in_use = [alg] if alg else await algorithms_in_use(operator.connection, needed)
-        for each in in_use:
-            kid, succession = await rotate_key(
-                operator.connection,
-                server.encryption,
-                each,
-                server.clock,
-                at_once=now,
-                token_ttl=server.settings.longest_token_ttl,
-            )
+        connection = operator.connection
+        algs = [alg] if alg else await algorithms_in_use(connection, settings)
+        kids, succession = await rotate_keys(
+            connection, server.encryption, algs, server.clock, settings, at_once=now
+        )
+        for kid in kids.values():
             await operator.record("key.rotated", kid=kid)
-            rotated[each] = {"kid": kid, **_told(succession)}
-    return {**rotated[told], "kids": [key["kid"] for key in rotated.values()]}
+    main = kids.get(settings.access_token_alg) or next(iter(kids.values()))
+    return {"kid": main, **_told(succession), "kids": list(kids.values())}
 
 
 @server_command(cli, "retire")
@@ -75,7 +68,8 @@ async def retire(
 ) -> Record:
     """Stop publishing a key at once: every token it signed is rejected from then on."""
     async with operating(server.database, server.clock) as operator:
-        await retire_key(operator.connection, kid, operator.now, server.signing_algorithms)
+        needed = await algorithms_in_use(operator.connection, server.settings)
+        await retire_key(operator.connection, kid, operator.now, needed)
         await operator.record("key.retired", kid=kid)
     return {"kid": kid, "state": "retired"}
 
@@ -102,8 +96,8 @@ async def import_pem(
             server.encryption,
             pem,
             server.clock,
+            server.settings,
             at_once=activate,
-            token_ttl=server.settings.longest_token_ttl,
         )
         await operator.record("key.imported", kid=kid)
     return {"kid": kid, **_told(succession)}

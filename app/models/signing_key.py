@@ -24,3 +24,5 @@ class SigningKey(Base):
     active_from: Mapped[datetime]
     """From here it may sign; of several, the one with the latest ``active_from`` does."""
     retired_at: Mapped[datetime | None]
+    hints_until: Mapped[datetime | None]
+    """Retired because another one took over, it still proves an ``id_token_hint`` until then."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy import ColumnElement, and_, delete, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.audit.trail import OPERATOR, Event, record
@@ -79,7 +79,8 @@ async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, i
 
 
 def _long_retired(now: datetime) -> ColumnElement[bool]:
-    return SigningKey.retired_at < now - timedelta(days=90)
+    hints_over = or_(SigningKey.hints_until.is_(None), SigningKey.hints_until < now)
+    return and_(SigningKey.retired_at < now - timedelta(days=90), hints_over)
 
 
 async def _delete(

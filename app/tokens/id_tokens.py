@@ -17,9 +17,6 @@ from app.tokens.keys import KeyRing, NoSigningKeyError
 
 TYP = "jwt"
 
-DEFAULT_ALGORITHM: Algorithm = "RS256"
-"""What every client must understand (OpenID Connect Core, section 15.1)."""
-
 _HALF_OF = {"RS256": hashlib.sha256, "ES256": hashlib.sha256, "EdDSA": hashlib.sha512}
 """The hash of ``at_hash``, by the algorithm of the ID token; Ed25519 has SHA-512."""
 
@@ -86,7 +83,7 @@ class IdTokens:
         try:
             verified = jwt.verify(
                 token,
-                await self._keys.public(),
+                await self._keys.hinting(),
                 typ=TYP,
                 issuer=self._settings.issuer,
                 audience=None,

@@ -4,12 +4,12 @@ A new key is published first and signs later, when every verifier can know it; t
 published until the last token that it signed is over.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import Row, exists, insert, or_, select, update
+from sqlalchemy import Row, exists, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
@@ -18,7 +18,11 @@ from app.errors import ConflictError, InvalidError, NotFoundError
 from app.models import Client, SigningKey
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.jwt import Algorithm, generate_private_key, parse_private_key
+from app.settings import Settings
 from app.tokens.keys import is_published
+
+DEFAULT_ID_TOKEN_ALGORITHM: Algorithm = "RS256"
+"""What every client must understand (OpenID Connect Core, section 15.1)."""
 
 PROPAGATION = 600
 """Seconds from publishing a key to signing with it: longer than verifiers keep the JWKS."""
@@ -38,58 +42,77 @@ class Succession:
 
     active_from: datetime
     old_retires_at: datetime
+    hints_until: datetime
+    """Until then an ID token that the old one signed can come back as a hint."""
 
 
-def plan_succession(now: datetime, *, at_once: bool, token_ttl: int) -> Succession:
+def plan_succession(now: datetime, settings: Settings, *, at_once: bool) -> Succession:
     """The new key is published before it signs; the old one stays until its last token is over.
 
-    ``token_ttl`` is the longest life of a token, in seconds. At once still means two seconds: in
-    that time every worker has learned of the key and publishes it.
+    At once still means two seconds: in that time every worker has learned of the key and publishes
+    it.
     """
     active_from = now + timedelta(seconds=KNOWN_EVERYWHERE if at_once else PROPAGATION)
-    return Succession(active_from, active_from + timedelta(seconds=KNOWN_EVERYWHERE + token_ttl))
-
-
-async def rotate_key(
-    connection: AsyncConnection,
-    encryption: Encryption,
-    alg: Algorithm,
-    clock: Clock,
-    *,
-    at_once: bool,
-    token_ttl: int,
-) -> tuple[str, Succession]:
-    """Make a key that takes over as :func:`plan_succession` says; return its ``kid`` and when.
-
-    A key that waits for its time already is not replaced, but takes over sooner if it can.
-    Raises :class:`ConflictError` if it cannot.
-    """
-    await _lock(connection, encryption)
-    now = clock.now()  # only now: waiting for the lock must not use up the time that workers need
-    succession = plan_succession(now, at_once=at_once, token_ttl=token_ttl)
-    waiting = await _find_waiting(connection, alg, now)
-    if waiting is None:
-        pem = generate_private_key(alg)
-        kid, _ = await _add(connection, encryption, pem, now, succession.active_from)
-    elif succession.active_from < waiting.active_from:
-        kid = waiting.kid
-        await connection.execute(
-            update(SigningKey)
-            .where(SigningKey.kid == kid)
-            .values(active_from=succession.active_from)
-        )
-    else:
-        raise ConflictError(told=_WAITING.format(waiting.kid))
-    await _retire_older(connection, alg, kid, succession.old_retires_at)
-    return kid, succession
+    over = active_from + timedelta(seconds=KNOWN_EVERYWHERE)
+    return Succession(
+        active_from,
+        old_retires_at=over + timedelta(seconds=settings.longest_token_ttl),
+        hints_until=over + timedelta(seconds=settings.longest_login_ttl),
+    )
 
 
 async def algorithms_in_use(
-    connection: AsyncConnection, needed: Collection[Algorithm]
-) -> list[Algorithm]:
-    """Those ``needed`` by the server itself, and those that a client wants its ID tokens in."""
-    wanted = await connection.scalars(select(Client.id_token_alg).distinct())
-    return sorted({*needed, *cast(Iterable[Algorithm], wanted)})
+    connection: AsyncConnection, settings: Settings
+) -> frozenset[Algorithm]:
+    """What access tokens are signed with, and the ID tokens of each client."""
+    of_clients = await connection.scalars(select(Client.id_token_alg).distinct())
+    return frozenset(
+        {
+            settings.access_token_alg,
+            DEFAULT_ID_TOKEN_ALGORITHM,
+            *(cast(Algorithm, alg) for alg in of_clients),
+        }
+    )
+
+
+async def rotate_keys(
+    connection: AsyncConnection,
+    encryption: Encryption,
+    algs: Iterable[Algorithm],
+    clock: Clock,
+    settings: Settings,
+    *,
+    at_once: bool,
+) -> tuple[Mapping[Algorithm, str], Succession]:
+    """Make keys that take over as :func:`plan_succession` says; return each ``kid``, and when.
+
+    A key that waits for its time already is not replaced, but takes over sooner if it can.
+    Raises :class:`ConflictError` if there is nothing to do for any of ``algs``.
+    """
+    await _lock(connection, encryption)
+    now = clock.now()  # only now: waiting for the lock must not use up the time that workers need
+    succession = plan_succession(now, settings, at_once=at_once)
+    kids: dict[Algorithm, str] = {}
+    pending = []
+    for alg in sorted(algs):
+        waiting = await _find_waiting(connection, alg, now)
+        if waiting is None:
+            pem = generate_private_key(alg)
+            kids[alg], _ = await _add(connection, encryption, pem, now, succession.active_from)
+        elif succession.active_from < waiting.active_from:
+            kids[alg] = waiting.kid
+            await connection.execute(
+                update(SigningKey)
+                .where(SigningKey.kid == waiting.kid)
+                .values(active_from=succession.active_from)
+            )
+        else:
+            pending.append(waiting.kid)
+            continue
+        await _retire_older(connection, alg, kids[alg], succession)
+    if not kids:
+        raise ConflictError(told=_WAITING.format(pending[0]))
+    return kids, succession
 
 
 async def import_key(
@@ -97,9 +120,9 @@ async def import_key(
     encryption: Encryption,
     pem: bytes,
     clock: Clock,
+    settings: Settings,
     *,
     at_once: bool,
-    token_ttl: int,
 ) -> tuple[str, Succession]:
     """Store a key that was made elsewhere; it takes over as :func:`plan_succession` says.
 
@@ -108,11 +131,11 @@ async def import_key(
     """
     await _lock(connection, encryption)
     now = clock.now()
-    succession = plan_succession(now, at_once=at_once, token_ttl=token_ttl)
+    succession = plan_succession(now, settings, at_once=at_once)
     kid, alg = await _add(connection, encryption, pem, now, succession.active_from)
     if waiting := await _find_waiting(connection, alg, now, other_than=kid):
         raise ConflictError(told=_WAITING.format(waiting.kid))
-    await _retire_older(connection, alg, kid, succession.old_retires_at)
+    await _retire_older(connection, alg, kid, succession)
     return kid, succession
 
 
@@ -176,22 +199,24 @@ async def _find_waiting(
 
 
 async def _retire_older(
-    connection: AsyncConnection, alg: Algorithm, kid: str, retired_at: datetime
+    connection: AsyncConnection, alg: Algorithm, kid: str, succession: Succession
 ) -> None:
     """Stop publishing the other keys of ``alg`` then, unless they stop sooner anyway."""
+    retired_at = succession.old_retires_at
     later = or_(SigningKey.retired_at.is_(None), SigningKey.retired_at > retired_at)
     await connection.execute(
         update(SigningKey)
         .where(SigningKey.alg == alg, SigningKey.kid != kid, later)
-        .values(retired_at=retired_at)
+        .values(retired_at=retired_at, hints_until=succession.hints_until)
     )
 
 
 async def retire_key(
     connection: AsyncConnection, kid: str, now: datetime, needed: Collection[str]
 ) -> None:
-    """Stop publishing a key now: every token that it signed is refused from then on.
+    """Stop publishing a key now: every token that it signed is refused from then on, as a hint too.
 
+    Where its successor takes over within two seconds, the key stays for those.
     Raises :class:`NotFoundError`, or :class:`ConflictError` if its algorithm is ``needed`` and no
     other key would go on signing.
     """
@@ -203,15 +228,22 @@ async def retire_key(
     ).one_or_none()
     if key is None:
         raise NotFoundError(told=f"there is no published key {kid}")
-    others = exists().where(
-        SigningKey.alg == key.alg,
-        SigningKey.kid != kid,
-        SigningKey.active_from <= now,
-        SigningKey.retired_at.is_(None),
+    another_signs_from = await connection.scalar(
+        select(func.min(SigningKey.active_from)).where(
+            SigningKey.alg == key.alg,
+            SigningKey.kid != kid,
+            SigningKey.active_from <= now + timedelta(seconds=KNOWN_EVERYWHERE),
+            SigningKey.retired_at.is_(None),
+        )
     )
-    if key.alg in needed and not await connection.scalar(select(others)):
+    if key.alg in needed and another_signs_from is None:
         raise ConflictError(told="no other key could sign: run `keys rotate --now` first")
-    await connection.execute(update(SigningKey).where(SigningKey.kid == kid).values(retired_at=now))
+    retired_at = max(now, another_signs_from or now)
+    await connection.execute(
+        update(SigningKey)
+        .where(SigningKey.kid == kid)
+        .values(retired_at=retired_at, hints_until=None)
+    )
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def is_published(now: datetime) -> ColumnElement[bool]:
 @dataclass(frozen=True)
 class _KeySet:
     public: Mapping[str, PublicKey]
+    hinting: Mapping[str, PublicKey]
     signing: tuple[tuple[datetime, PrivateKey], ...]
 
 
@@ -52,6 +53,7 @@ class KeyRing:
         self._private_keys: dict[str, PrivateKey] = {}
 
     async def _load(self, _key: str) -> _KeySet:
+        now = self._clock.now()
         async with self._database.read() as connection:
             rows = (
                 await connection.execute(
@@ -60,16 +62,20 @@ class KeyRing:
                         SigningKey.public_jwk,
                         SigningKey.private_key,
                         SigningKey.active_from,
+                        is_published(now).label("published"),
                     )
-                    .where(is_published(self._clock.now()))
+                    .where(or_(is_published(now), SigningKey.hints_until > now))
                     .order_by(SigningKey.active_from.desc(), SigningKey.kid)
                 )
             ).all()
-        private = {row.kid: self._private(row.kid, row.private_key) for row in rows}
+        known = {row.kid: self._public(row.kid, row.public_jwk) for row in rows}
+        published = [row for row in rows if row.published]
+        private = {row.kid: self._private(row.kid, row.private_key) for row in published}
         return _KeySet(
-            public={row.kid: self._public(row.kid, row.public_jwk) for row in rows},
+            public={row.kid: known[row.kid] for row in published},
+            hinting=known,
             signing=tuple(
-                (row.active_from, key) for row in rows if (key := private[row.kid]) is not None
+                (row.active_from, key) for row in published if (key := private[row.kid]) is not None
             ),
         )
 
@@ -95,6 +101,13 @@ class KeyRing:
     async def public(self) -> Mapping[str, PublicKey]:
         """Every published key by its ``kid``: what a token may be verified with."""
         return (await self._recent.get("all")).public
+
+    async def hinting(self) -> Mapping[str, PublicKey]:
+        """Those, and the ones that were rotated out while logins of their time may still live.
+
+        OpenID Connect RP-Initiated Logout 1.0, section 2: a hint may have expired long ago.
+        """
+        return (await self._recent.get("all")).hinting
 
     async def signing(self, alg: Algorithm) -> PrivateKey:
         """The key that signs with ``alg`` now: the newest whose time has come.

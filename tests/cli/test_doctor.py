@@ -388,6 +388,31 @@ def test_a_signing_key_that_was_not_rotated_for_long_is_found(doctor: Doctor) ->
     assert doctor.finds() == {"signing-key-old": "warning"}
 
 
+def test_after_a_rotation_no_signing_key_is_old(doctor: Doctor) -> None:
+    async def age(server: Server) -> None:
+        await server.start()
+        async with server.database.transaction() as connection:
+            then = server.clock.now() - timedelta(days=181)
+            await connection.execute(update(SigningKey).values(active_from=then))
+
+    environment = production(doctor.url)
+    doctor.prepare(age, secret_key=[environment["LATCHKEY_SECRET_KEY"]])
+    assert doctor.finds() == {"signing-key-old": "warning"}
+    assert CliRunner().invoke(cli, ["keys", "rotate"], env=environment).exit_code == 0
+    assert doctor.finds() == {}
+
+
+def test_a_signing_key_that_nothing_uses_is_found(doctor: Doctor) -> None:
+    async def add(server: Server) -> None:
+        await ensure_signing_key(server.database, server.encryption, "EdDSA", server.clock)
+        async with server.database.transaction() as connection:
+            then = server.clock.now() - timedelta(days=2)
+            await connection.execute(update(SigningKey).values(active_from=then))
+
+    doctor.prepare(add)
+    assert doctor.finds() == {"signing-key-unused": "warning"}
+
+
 def test_too_many_administrators_are_found(doctor: Doctor) -> None:
     async def work(server: Server) -> None:
         for number in range(6):

@@ -205,6 +205,19 @@ def test_a_rotation_of_one_algorithm_leaves_the_others(latchkey: Latchkey) -> No
     assert told["kids"] == [told["kid"]]
 
 
+def test_after_the_documented_commands_no_leaked_key_is_published(latchkey: Latchkey) -> None:
+    leaked = {key["kid"]: key["alg"] for key in latchkey.json("keys", "list")}
+    assert set(leaked.values()) == {"ES256", "RS256"}
+    latchkey.json("keys", "rotate", "--now")
+    for kid in leaked:
+        latchkey.json("keys", "retire", kid)
+    for key in latchkey.json("keys", "list"):
+        if key["kid"] in leaked:
+            assert seconds_from_now(key["retired_at"]) <= 2
+        else:
+            assert key["retired_at"] is None
+
+
 def test_a_rotation_at_once_signs_in_two_seconds(latchkey: Latchkey, first: str) -> None:
     told = latchkey.json("keys", "rotate", "--now")
     assert seconds_from_now(told["active_from"]) <= 2

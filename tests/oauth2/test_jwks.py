@@ -60,8 +60,8 @@ async def add_key(server: Server, alg: Algorithm) -> str:
             server.encryption,
             generate_private_key(alg),
             server.clock,
+            server.settings,
             at_once=False,
-            token_ttl=server.settings.longest_token_ttl,
         )
     return kid
 

@@ -35,7 +35,7 @@ from app.oauth2.grants import refresh_token as refresh_grant
 from app.oauth2.tokens import begin_login
 from app.server import Server
 from app.tokens import refresh_tokens
-from app.tokens.key_rotation import list_keys, retire_key, rotate_key
+from app.tokens.key_rotation import list_keys, retire_key, rotate_keys
 from app.tokens.refresh_tokens import find_refresh_token, rotate
 from tests.conftest import make_settings
 from tests.oauth2.token_model import (
@@ -344,17 +344,17 @@ class TokenLifecycle(RuleBasedStateMachine):
     async def _rotate(self, at_once: bool) -> None:
         try:
             async with self.server.database.transaction() as connection:
-                kid, succession = await rotate_key(
+                kids, succession = await rotate_keys(
                     connection,
                     self.server.encryption,
-                    "ES256",
+                    ["ES256"],
                     self.clock,
+                    self.server.settings,
                     at_once=at_once,
-                    token_ttl=ACCESS_TTL,
                 )
         except ConflictError:
             return  # one waits for its time already
-        self.model.rotated(kid, succession.old_retires_at)
+        self.model.rotated(kids["ES256"], succession.old_retires_at)
 
     @rule(which=any_of)
     def retire_a_key(self, which: int) -> None:

@@ -1,11 +1,19 @@
 """Logging out: OpenID Connect RP-Initiated Logout 1.0."""
 
+from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
+import jwt
 import pytest
 
 from app.server import Server
+from app.tokens.key_rotation import (
+    PROPAGATION,
+    algorithms_in_use,
+    retire_key,
+    rotate_keys,
+)
 from tests.conftest import ISSUER
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, add_client, add_scope, bearer, log_in
@@ -118,6 +126,50 @@ async def test_an_expired_hint_is_good(flow: CodeFlow, hint: str, clock: TestClo
     clock.advance(7200)
     assert_done(await log_out(flow.browser, id_token_hint=hint))
     await assert_logged_out(flow.browser)
+
+
+@pytest.mark.parametrize("passed", [timedelta(minutes=30), timedelta(days=30)])
+async def test_a_hint_that_a_rotated_key_signed_is_good_as_long_as_a_login_may_live(
+    flow: CodeFlow, hint: str, server: Server, clock: TestClock, passed: timedelta
+) -> None:
+    await rotate_every_key(server)
+    clock.advance(passed.total_seconds())
+    await flow.tokens()  # logged in anew, where the session is over
+    response = await log_out(flow.browser, id_token_hint=hint, post_logout_redirect_uri=GOODBYE)
+    assert_sent_to(response, GOODBYE)
+
+
+async def test_a_hint_that_a_rotated_key_signed_is_asked_about_when_no_login_is_so_old(
+    flow: CodeFlow, hint: str, server: Server, clock: TestClock
+) -> None:
+    await rotate_every_key(server)
+    clock.advance(timedelta(days=30, minutes=11).total_seconds())
+    await flow.tokens()
+    assert Page(await log_out(flow.browser, id_token_hint=hint)).heading == ASKS
+
+
+async def test_a_hint_that_a_retired_key_signed_is_asked_about(
+    flow: CodeFlow, hint: str, server: Server, clock: TestClock
+) -> None:
+    await rotate_every_key(server)
+    clock.advance(PROPAGATION)
+    async with server.database.transaction() as connection:
+        kid = jwt.get_unverified_header(hint)["kid"]
+        await retire_key(connection, kid, clock.now(), {"RS256"})
+    clock.advance(KNOWN_EVERYWHERE)
+    assert Page(await log_out(flow.browser, id_token_hint=hint)).heading == ASKS
+
+
+async def rotate_every_key(server: Server) -> None:
+    async with server.database.transaction() as connection:
+        await rotate_keys(
+            connection,
+            server.encryption,
+            await algorithms_in_use(connection, server.settings),
+            server.clock,
+            server.settings,
+            at_once=False,
+        )
 
 
 async def test_a_hint_from_an_earlier_session_of_the_user_is_good(

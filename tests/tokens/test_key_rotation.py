@@ -28,15 +28,16 @@ from app.tokens.key_rotation import (
     KNOWN_EVERYWHERE,
     PROPAGATION,
     KeyState,
+    algorithms_in_use,
     import_key,
     list_keys,
     plan_succession,
     retire_key,
-    rotate_key,
+    rotate_keys,
 )
 from tests.conftest import make_settings
 from tests.support.clock import TestClock
-from tests.support.factories import TestClient, TestUser, log_in
+from tests.support.factories import TestClient, TestUser, add_client, log_in
 from tests.support.forger import assert_accepted, assert_refused
 
 OLD = "the-secret-key-of-last-year-32-bytes"
@@ -66,16 +67,30 @@ class Operator:
     async def rotate(self, *, now: bool = False, secret: str = OLD) -> str:
         server = self.server
         async with server.database.transaction() as connection:
-            kid, succession = await rotate_key(
+            kids, succession = await rotate_keys(
                 connection,
                 Encryption([secret]),
-                server.settings.access_token_alg,
+                [server.settings.access_token_alg],
                 server.clock,
+                server.settings,
                 at_once=now,
-                token_ttl=TTL,
             )
-        assert succession == plan_succession(server.clock.now(), at_once=now, token_ttl=TTL)
-        return kid
+        assert succession == plan_succession(server.clock.now(), server.settings, at_once=now)
+        return kids[server.settings.access_token_alg]
+
+    async def rotate_all(self, *, now: bool = False) -> dict[Algorithm, str]:
+        """As the command does when no algorithm is named."""
+        server = self.server
+        async with server.database.transaction() as connection:
+            kids, _ = await rotate_keys(
+                connection,
+                server.encryption,
+                await algorithms_in_use(connection, server.settings),
+                server.clock,
+                server.settings,
+                at_once=now,
+            )
+        return dict(kids)
 
     async def import_pem(self, pem: bytes, *, activate: bool = False, secret: str = OLD) -> str:
         server = self.server
@@ -85,10 +100,10 @@ class Operator:
                 Encryption([secret]),
                 pem,
                 server.clock,
+                server.settings,
                 at_once=activate,
-                token_ttl=TTL,
             )
-        assert succession == plan_succession(server.clock.now(), at_once=activate, token_ttl=TTL)
+        assert succession == plan_succession(server.clock.now(), server.settings, at_once=activate)
         return kid
 
     async def retire(self, kid: str) -> None:
@@ -419,6 +434,45 @@ async def test_a_key_is_not_retired_twice(operator: Operator, first: str, clock:
         await operator.retire(first)
 
 
+async def test_a_key_whose_successor_was_made_just_now_is_retired_when_that_one_signs(
+    published: Verifier, operator: Operator, first: str, clock: TestClock
+) -> None:
+    second = await operator.rotate(now=True)
+    await operator.retire(first)
+    clock.advance(KNOWN_EVERYWHERE)
+    assert await published.kids("ES256") == {second}
+
+
+@pytest.mark.parametrize("of_ids", ["RS256", "ES256", "EdDSA"])
+async def test_a_key_of_each_algorithm_is_rotated_and_the_old_one_gone_after_two_commands(
+    published: Verifier, operator: Operator, clock: TestClock, of_ids: Algorithm
+) -> None:
+    await add_client(operator.server, "signed", id_token_alg=of_ids)
+    old = (await operator.server.id_tokens.signing_key(of_ids)).kid
+    kids = await operator.rotate_all(now=True)
+    await operator.retire(old)
+    clock.advance(KNOWN_EVERYWHERE)
+    assert set(kids) == {"ES256", "RS256", of_ids}
+    assert await published.kids(of_ids) == {kids[of_ids]}
+    assert (await operator.server.id_tokens.signing_key(of_ids)).kid == kids[of_ids]
+
+
+async def test_a_rotation_leaves_keys_alone_that_nothing_is_signed_with(
+    operator: Operator, clock: TestClock
+) -> None:
+    await operator.import_pem(pem_of(ed25519.Ed25519PrivateKey.generate()), activate=True)
+    assert set(await operator.rotate_all()) == {"ES256", "RS256"}
+
+
+async def test_a_rotation_of_all_skips_the_algorithm_whose_next_key_waits_already(
+    operator: Operator,
+) -> None:
+    await operator.rotate()
+    assert set(await operator.rotate_all()) == {"RS256"}
+    with pytest.raises(ConflictError):
+        await operator.rotate_all()
+
+
 async def test_a_waiting_key_is_not_retired_because_nothing_would_follow(
     operator: Operator, first: str
 ) -> None:
@@ -722,8 +776,9 @@ def test_a_plan_publishes_before_it_signs_and_retires_after_the_last_token(
     clock: TestClock,
 ) -> None:
     now: datetime = clock.now()
-    later = plan_succession(now, at_once=False, token_ttl=60)
-    at_once = plan_succession(now, at_once=True, token_ttl=60)
+    settings = make_settings(access_token_ttl=60, id_token_ttl=50)
+    later = plan_succession(now, settings, at_once=False)
+    at_once = plan_succession(now, settings, at_once=True)
     assert (later.active_from - now).total_seconds() == PROPAGATION
     assert (at_once.active_from - now).total_seconds() == KNOWN_EVERYWHERE
     for plan in (later, at_once):

@@ -65,8 +65,8 @@ async def add_key(server: Server, alg: Algorithm, *, at_once: bool) -> str:
             server.encryption,
             generate_private_key(alg),
             server.clock,
+            server.settings.model_copy(update={"access_token_ttl": 86_400}),
             at_once=at_once,
-            token_ttl=86_400,
         )
     return kid
 

@@ -15,6 +15,7 @@ from app.posture import Finding, LegacyFeature, Severity, permits
 from app.security.peppers import PEPPERED
 from app.server import Server
 from app.settings import Settings
+from app.tokens.key_rotation import algorithms_in_use
 from app.tokens.keys import is_published
 
 MANAGEMENT = ("users:write", "clients:write", "scopes:write")
@@ -23,6 +24,8 @@ MANY_ADMINISTRATORS = 5
 
 OLD_SECRET = timedelta(days=365)
 OLD_SIGNING_KEY = timedelta(days=180)
+UNUSED_SIGNING_KEY = timedelta(days=1)
+"""Imported keys are given so long until something is made to use them."""
 LONG_EXPIRED = timedelta(days=7)
 
 
@@ -38,10 +41,10 @@ async def examine_records(server: Server) -> AsyncIterator[Finding]:
                 "Its passwords and secrets are published in the documentation.",
                 "Delete the demo users and clients.",
             )
-        for examine in (_clients, _administrators, _hashes):
+        for examine in (_clients, _administrators, _hashes, _signing_keys):
             async for finding in examine(connection, server):
                 yield finding
-        for examine_age in (_secrets, _signing_keys, _expired):
+        for examine_age in (_secrets, _expired):
             async for finding in examine_age(connection, now):
                 yield finding
         for feature in server.features:
@@ -211,11 +214,26 @@ async def _secrets(connection: AsyncConnection, now: datetime) -> AsyncIterator[
         )
 
 
-async def _signing_keys(connection: AsyncConnection, now: datetime) -> AsyncIterator[Finding]:
+async def _signing_keys(connection: AsyncConnection, server: Server) -> AsyncIterator[Finding]:
+    now = server.clock.now()
+    in_use = await algorithms_in_use(connection, server.settings)
+    unused = select(SigningKey.kid, SigningKey.alg).where(
+        SigningKey.alg.not_in(in_use),
+        SigningKey.active_from < now - UNUSED_SIGNING_KEY,
+        SigningKey.retired_at.is_(None),
+    )
+    for kid, alg in await connection.execute(unused.order_by(SigningKey.alg, SigningKey.kid)):
+        yield Finding(
+            Severity.WARNING,
+            "signing-key-unused",
+            f"the {alg} key {kid} is trusted although nothing is signed with it",
+            "Anyone who has copied it can sign tokens until it is retired.",
+            f"Run `latchkey keys retire {kid}`.",
+        )
     newest = func.max(SigningKey.active_from)
     old = (
         select(SigningKey.alg, newest)
-        .where(is_published(now))
+        .where(is_published(now), SigningKey.alg.in_(in_use))
         .group_by(SigningKey.alg)
         .having(newest < now - OLD_SIGNING_KEY)
         .order_by(SigningKey.alg)
