@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 from typer import Typer
 
 from app.audit.trail import FeatureEventType
 from app.clock import Clock
+from app.database.expired import Expired
 from app.identity.users import Account
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
@@ -98,14 +98,8 @@ class Feature:
     """What ends when somebody else gives a user another password."""
     renew: Renew | None = None
     """Encrypt what is stored under the newest ``LATCHKEY_SECRET_KEY``."""
-    expired: (
-        Callable[
-            [Settings, datetime],
-            Sequence[tuple[InstrumentedAttribute[Any], ColumnElement[bool]]],
-        ]
-        | None
-    ) = None
-    """What a purge at that time deletes: the key of a table, and which of its rows."""
+    expired: Callable[[Settings, datetime], Sequence[Expired]] | None = None
+    """What a purge at that time deletes."""
     examine: Callable[[AsyncConnection, Settings, datetime], AsyncIterator[Finding]] | None = None
     """What the doctor finds open."""
     demo: Demo = Demo()

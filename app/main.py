@@ -18,6 +18,7 @@ from app.oauth2.metadata import metadata_router
 from app.oauth2.token import token_router
 from app.oidc import userinfo
 from app.oidc.discovery import discovery_router
+from app.operations.housekeeping import keeping_house
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
 from app.server import Server
 from app.settings import Settings, load_settings
@@ -52,7 +53,8 @@ def create_app(
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         try:
             await server.start()
-            yield
+            async with keeping_house(server):
+                yield
         finally:
             await server.close()
 

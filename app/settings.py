@@ -117,6 +117,7 @@ class Settings(BaseSettings):
         ),
     ] = NAME.capitalize()
     metrics: bool = False
+    housekeeping: bool = False
     log_format: Literal["json", "text"] | None = None
     forwarded_allow_ips: str = "127.0.0.1"
     cors_origins: CommaSeparated = []

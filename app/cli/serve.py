@@ -31,6 +31,13 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
     access_log: Annotated[bool, typer.Option(help="Log a line for each request.")] = True,
+    housekeeping: Annotated[
+        bool,
+        typer.Option(
+            "--housekeeping",
+            help="Delete what has expired, hourly: one worker at a time, of all servers.",
+        ),
+    ] = False,
 ) -> None:
     """Run the server. The database must be migrated; in production, demo data is refused.
 
@@ -51,6 +58,8 @@ def serve(
         async with server.database.read() as connection:
             return await demo_is_present(connection, server)
 
+    if housekeeping:
+        os.environ[f"{PREFIX}HOUSEKEEPING"] = "true"
     demo = run(check)
     if configured.docs:
         _greet(configured.issuer, demo)

@@ -4,6 +4,7 @@ from app.models.audit_event import AuditEvent
 from app.models.authorization import AuthorizationCode, Consent, PendingAuthorization
 from app.models.base import Base
 from app.models.browser_session import BrowserSession
+from app.models.chore import Chore
 from app.models.client import Client, ClientScope, ClientSecret
 from app.models.login import Login
 from app.models.login_throttle import FailedLogins, KnownOrigin
@@ -18,6 +19,7 @@ __all__ = [
     "AuthorizationCode",
     "Base",
     "BrowserSession",
+    "Chore",
     "Client",
     "ClientScope",
     "ClientSecret",

@@ -1,13 +1,12 @@
 """Deleting what has expired, in small batches that no request has to wait for."""
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import or_
 
 from app.audit.trail import OPERATOR, Event, record
+from app.database.expired import Expired, Progress, delete_expired
 from app.login.throttle import FORGOTTEN_AFTER, KNOWN_FOR
 from app.models import (
     AuditEvent,
@@ -17,80 +16,66 @@ from app.models import (
     KnownOrigin,
     Login,
     PendingAuthorization,
+    RefreshToken,
     RevokedToken,
     SigningKey,
 )
 from app.server import Server
-
-BATCH = 500
-"""Rows in one transaction."""
 
 KEPT_LONGER = timedelta(days=1)
 """What keeps something from being good again stays for so long after that is over by itself: a
 purge by a clock that is ahead by less brings nothing back."""
 
 
-async def purge(server: Server, audit_days: int | None = None) -> Mapping[str, int]:
-    """Delete expired rows; return how many of each kind.
+async def _nothing() -> None:
+    """Nobody has to be told of the progress."""
 
-    Audit events go only when they are older than ``audit_days``, if that is given.
 
-    A login stays until every token issued from it is over, so that a used refresh token is known
-    as used for as long as it could be presented.
+async def purge(
+    server: Server, audit_days: int | None = None, progress: Progress = _nothing
+) -> Mapping[str, int]:
+    """Delete expired rows; return how many of each table.
+
+    Audit events go only when they are older than ``audit_days``, if that is given. ``progress`` is
+    told after each transaction.
     """
-    now = server.clock.now()
-    settings = server.settings
-    long_over = now - KEPT_LONGER
-    over = long_over - timedelta(seconds=settings.access_token_ttl)
     deleted = {
-        "pending_authorizations": await _delete(
-            server, PendingAuthorization.key_hash, PendingAuthorization.expires_at < now
-        ),
-        "authorization_codes": await _delete(
-            server, AuthorizationCode.code_hash, AuthorizationCode.expires_at < over
-        ),
-        "browser_sessions": await _delete(
-            server, BrowserSession.id, BrowserSession.expires_at < over
-        ),
-        "logins": await _delete(server, Login.id, Login.expires_at < over),
-        "failed_logins": await _delete(
-            server, FailedLogins.key_hash, FailedLogins.last_failed_at < now - FORGOTTEN_AFTER
-        ),
-        "known_origins": await _delete(
-            server, KnownOrigin.key_hash, KnownOrigin.last_login_at < now - KNOWN_FOR
-        ),
-        "revoked_tokens": await _delete(
-            server, RevokedToken.token_id, RevokedToken.expires_at < long_over
-        ),
-        "signing_keys": await _delete(server, SigningKey.kid, _long_retired(now)),
+        expired.table: await delete_expired(server.database, expired, progress)
+        for expired in _all_expired(server)
     }
-    for feature in server.features:
-        for key, expired in feature.expired(settings, now) if feature.expired else ():
-            deleted[key.class_.__tablename__] = await _delete(server, key, expired)
     if audit_days is not None:
+        now = server.clock.now()
         kept_since = now - timedelta(days=audit_days)
         purged = Event(
             type="trail.purged", actor=OPERATOR, details={"before": kept_since.isoformat()}
         )
         async with server.database.transaction() as connection:
             await record(connection, now, purged)
-        deleted["audit_events"] = await _delete(server, AuditEvent.id, AuditEvent.at < kept_since)
+        old = Expired(AuditEvent.id, AuditEvent.at, kept_since)
+        deleted[old.table] = await delete_expired(server.database, old, progress)
     return deleted
 
 
-def _long_retired(now: datetime) -> ColumnElement[bool]:
+def _all_expired(server: Server) -> Iterator[Expired]:
+    """What is over now.
+
+    A login stays until every token issued from it is over, so that a used refresh token is known
+    as used for as long as it could be presented.
+    """
+    now, settings = server.clock.now(), server.settings
+    long_over = now - KEPT_LONGER
+    over = long_over - timedelta(seconds=settings.access_token_ttl)
+    yield Expired(PendingAuthorization.key_hash, PendingAuthorization.expires_at, now)
+    yield Expired(AuthorizationCode.code_hash, AuthorizationCode.expires_at, over)
+    yield Expired(BrowserSession.id, BrowserSession.expires_at, over)
+    # One that is refreshed every quarter of an hour has thousands of tokens after a month.
+    tokens = (RefreshToken.token_hash, RefreshToken.login_id)
+    yield Expired(Login.id, Login.expires_at, over, children=[tokens])
+    yield Expired(FailedLogins.key_hash, FailedLogins.last_failed_at, now - FORGOTTEN_AFTER)
+    yield Expired(KnownOrigin.key_hash, KnownOrigin.last_login_at, now - KNOWN_FOR)
+    yield Expired(RevokedToken.token_id, RevokedToken.expires_at, long_over)
     hints_over = or_(SigningKey.hints_until.is_(None), SigningKey.hints_until < now)
-    return and_(SigningKey.retired_at < now - timedelta(days=90), hints_over)
-
-
-async def _delete(
-    server: Server, key: InstrumentedAttribute[Any], expired: ColumnElement[bool]
-) -> int:
-    batch = delete(key.class_).where(key.in_(select(key).where(expired).limit(BATCH)))
-    deleted = 0
-    while True:
-        async with server.database.transaction() as connection:
-            count = (await connection.execute(batch)).rowcount
-        deleted += count
-        if count < BATCH:
-            return deleted
+    retired_long_ago = now - timedelta(days=90)
+    yield Expired(SigningKey.kid, SigningKey.retired_at, retired_long_ago, also=hints_over)
+    for feature in server.features:
+        yield from feature.expired(settings, now) if feature.expired else ()

@@ -104,7 +104,8 @@ def _family(pid: int | None) -> list[int]:
     return [pid, *map(int, children)]
 
 
-def _environment(settings: Mapping[str, str]) -> dict[str, str]:
+def environment(settings: Mapping[str, str]) -> dict[str, str]:
+    """This process's, with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
     return {**kept, **settings, "PYTHONPATH": str(ROOT)}
 
@@ -153,7 +154,7 @@ def hello(folder: Path, framework: str) -> Generator[Server]:
     """The bare application of ``fastapi`` or ``starlette``."""
     port = _free_port()
     arguments = ["scripts.bench.hello", framework, str(port)]
-    with _running(arguments, port, _environment({}), folder) as server:
+    with _running(arguments, port, environment({}), folder) as server:
         yield server
 
 
@@ -177,7 +178,7 @@ def latchkey(
     url: str, settings: Mapping[str, str], folder: Path, workers: int = 1
 ) -> Generator[Server]:
     """Latchkey with demo data and without access log, on the migrated database ``url``."""
-    env = _environment(
+    env = environment(
         {
             "LATCHKEY_ENVIRONMENT": "development",
             "LATCHKEY_DATABASE_URL": url,

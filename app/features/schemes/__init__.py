@@ -7,15 +7,13 @@ Each file is one class and can be read alone. What they share is in
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.orm import InstrumentedAttribute
 from typer import Typer
 
 from app.clock import Clock
+from app.database.expired import Expired
 from app.feature import Demo, Feature
 from app.features.api_keys import DEMO_API_KEY
 from app.features.api_keys import feature as api_keys
@@ -50,15 +48,13 @@ def _commands() -> Mapping[str, Typer]:
     return {"users": cli}
 
 
-def _expired(
-    settings: Settings, now: datetime
-) -> Sequence[tuple[InstrumentedAttribute[Any], ColumnElement[bool]]]:
+def _expired(settings: Settings, now: datetime) -> Sequence[Expired]:
     """The count of a nonce stays for as long as one that was issued then would be accepted now.
 
     Its lifetime can have been made longer since.
     """
     over = now - KEPT_LONGER - timedelta(seconds=settings.digest_nonce_ttl)
-    return [(DigestNonce.nonce_hash, DigestNonce.expires_at < over)]
+    return [Expired(DigestNonce.nonce_hash, DigestNonce.expires_at, over)]
 
 
 async def _examine(
