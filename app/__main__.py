@@ -2,9 +2,9 @@
 
 from app import NAME
 from app.cli import command_line
-from app.features import FEATURES
+from app.features import FOLDERS, load_feature
 
-cli = command_line(FEATURES)
+cli = command_line(FOLDERS, load_feature)
 
 
 def main() -> None:

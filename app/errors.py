@@ -34,9 +34,10 @@ the route's class: see :mod:`app.web.routes`.
 import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from starlette.responses import JSONResponse, Response
+if TYPE_CHECKING:
+    from starlette.responses import Response
 
 RETRY_AFTER = 2
 """Seconds after which a request refused for load is worth another try."""
@@ -61,8 +62,10 @@ class AnsweredError(Exception):
         """The headers of the answer; challenges name ``realm``."""
         return {}
 
-    def response(self, realm: str, service_name: str) -> Response:
+    def response(self, realm: str, service_name: str) -> "Response":
         """The answer; a page has ``service_name`` on it."""
+        from starlette.responses import JSONResponse  # the command line answers nobody
+
         return JSONResponse(
             self.content(), self.status, self.headers(realm), media_type=self.media_type
         )

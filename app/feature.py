@@ -8,12 +8,10 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
-from typer import Typer
 
 from app.audit.trail import FeatureEventType
 from app.clock import Clock
@@ -22,11 +20,17 @@ from app.identity.users import Account
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
-from app.management.users import Revoke
 from app.models import Base
 from app.posture import Finding
 from app.settings import Settings
-from app.tokens.key_rotation import Renew
+
+if TYPE_CHECKING:
+    # A command needs no routes, and a worker no commands.
+    from fastapi import APIRouter
+    from typer import Typer
+
+    from app.management.users import Revoke
+    from app.tokens.key_rotation import Renew
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,19 +88,20 @@ class Feature:
     scopes: Sequence[str] = ()
     """What its routes ask for: a migration adds them, and alice of the demo data has them."""
     event_types: Sequence[FeatureEventType] = ()
-    routers: Callable[[Settings, Clock], Sequence[APIRouter]] | None = None
+    routers: Callable[[Settings, Clock], Sequence["APIRouter"]] | None = None
     bearer_keys: Callable[[Settings], KeyKind | None] | None = None
     """What is taken where an access token is, if these settings want it to be."""
     account: Callable[[], AccountSection] | None = None
-    commands: Callable[[], Mapping[str, Typer]] | None = None
-    """Commands by their noun, which may be one that is there already, such as ``users``."""
+    commands: Callable[[], Mapping[str, "Typer"]] = dict
+    """Commands by their noun, which may be one that is there already, such as ``users``. They
+    are also listed in ``app/features/__init__.py``."""
     kinds: Sequence[Kind[Any]] = ()
     """What a file of ``latchkey apply`` can declare, in the order in which it is brought about."""
     scope_holders: Mapping[str, InstrumentedAttribute[str]] = field(default_factory=dict)
     """Columns that keep a scope from being deleted, by what an error calls their rows."""
-    revoke: Revoke | None = None
+    revoke: "Revoke | None" = None
     """What ends when somebody else gives a user another password."""
-    renew: Renew | None = None
+    renew: "Renew | None" = None
     """Encrypt what is stored under the newest ``LATCHKEY_SECRET_KEY``."""
     expired: Callable[[Settings, datetime], Sequence[Expired]] | None = None
     """What a purge at that time deletes."""

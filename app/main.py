@@ -12,7 +12,7 @@ from app import VERSION
 from app.api import audit, clients, me, scopes, users
 from app.clock import Clock
 from app.feature import Feature
-from app.features import FEATURES
+from app.features import load_features
 from app.oauth2 import introspection, jwks, revocation
 from app.oauth2.metadata import metadata_router
 from app.oauth2.token import token_router
@@ -43,10 +43,14 @@ Press **Authorize**, log in, and try the operations with a padlock.
 def create_app(
     settings: Settings | None = None,
     clock: Clock | None = None,
-    features: Sequence[Feature] = FEATURES,
+    features: Sequence[Feature] | None = None,
 ) -> FastAPI:
-    """The ASGI application, with the settings of the environment unless some are given."""
+    """The ASGI application, with the settings of the environment unless some are given.
+
+    It has all features unless it is told which.
+    """
     settings = settings or load_settings()
+    features = load_features() if features is None else features
     server = Server(settings, clock or Clock(), features)
 
     @asynccontextmanager

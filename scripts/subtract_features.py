@@ -6,6 +6,7 @@ selection of tests have to pass.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 
-from app.features import FEATURES
+from app.features import load_features
 
 ROOT = Path(__file__).parent.parent
 
@@ -51,9 +52,9 @@ def subtractions() -> Iterator[frozenset[str]]:
     """What goes together: each feature and each pair, with all that require one of them."""
     seen = set()
     for count in (1, 2):
-        for chosen in combinations(FEATURES, count):
+        for chosen in combinations(load_features(), count):
             names = {feature.name for feature in chosen}
-            for feature in FEATURES:  # a feature is listed behind those that it requires
+            for feature in load_features():  # a feature is listed behind those that it requires
                 if names.intersection(required.name for required in feature.requires):
                     names.add(feature.name)
             if names not in seen:
@@ -67,10 +68,9 @@ def subtract(names: frozenset[str], folder: Path) -> None:
     for name in names:
         shutil.rmtree(folder / "app/features" / name)
         shutil.rmtree(folder / "tests/features" / name)
-        line = f'    "{name}",\n'
-        text = listed.read_text()
-        assert text.count(line) == 1, f"{listed} has no line of its own for {name}"
-        listed.write_text(text.replace(line, ""))
+        text, lines = re.subn(f'^    "{name}": .*\n', "", listed.read_text(), flags=re.MULTILINE)
+        assert lines == 1, f"{listed} has no line of its own for {name}"
+        listed.write_text(text)
 
 
 def check(names: frozenset[str]) -> str:
@@ -84,7 +84,7 @@ def check(names: frozenset[str]) -> str:
         before = set((folder / "app/migrations/versions").glob("*.py"))
         run(folder, "make", "migration", f"MESSAGE=remove {' and '.join(sorted(names))}")
         (written,) = set((folder / "app/migrations/versions").glob("*.py")) - before
-        gone = sum(len(feature.tables) for feature in FEATURES if feature.name in names)
+        gone = sum(len(feature.tables) for feature in load_features() if feature.name in names)
         upgrade = written.read_text().partition("def downgrade")[0]
         assert upgrade.count(DROPS) == gone, f"{written.name} drops not exactly {gone} tables"
         run(folder, "make", "check")

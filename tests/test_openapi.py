@@ -20,7 +20,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 
 from app.database.migrations import ROOT
-from app.features import FEATURES
+from app.features import load_features
 from app.identity.scopes import list_scopes
 from app.main import create_app
 from app.management.authority import operating
@@ -58,7 +58,7 @@ PRINTED = {
     *(user.password for user in DEMO_USERS),
     *(
         client.client_secret.get_secret_value()
-        for client in demo_clients(FEATURES)
+        for client in demo_clients(load_features())
         if client.client_secret
     ),
     *brought("PRINTED"),
@@ -683,7 +683,7 @@ async def test_the_page_is_told_the_client_and_its_default_scopes(
     page = (await http.get("/docs")).text
     assert 'data-client-id="swagger-ui"' in page
     (scopes,) = re.findall(r'data-scopes="([^"]*)"', page)
-    clients = {client.client_id: client for client in demo_clients(FEATURES)}
+    clients = {client.client_id: client for client in demo_clients(load_features())}
     assert set(scopes.split()) == set(clients["swagger-ui"].default_scopes)
 
 

@@ -1,29 +1,67 @@
-"""The operator's command line: ``latchkey`` or ``python -m app``. One file per noun."""
+"""The operator's command line: ``latchkey`` or ``python -m app``. One file per noun.
 
-from collections.abc import Sequence
+A file is imported when one of its commands is called: see :mod:`app.cli.later`.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 import typer
+from typer.main import get_group
 
-from app.cli import (
-    apply,
-    audit,
-    clients,
-    db,
-    doctor,
-    keys,
-    purge,
-    scopes,
-    seed_demo,
-    serve,
-    transfer,
-    users,
-)
-from app.cli.command import command, features_at_hand, server_command
-from app.feature import Feature
+from app.cli.later import Command, add_later, features_at_hand
+
+if TYPE_CHECKING:
+    from app.feature import Feature
+
+COMMANDS: Mapping[str, tuple[str, str]] = {
+    "serve": (
+        "serve",
+        "Run the server. The database must be migrated; in production, demo data is refused.",
+    ),
+    "seed-demo": (
+        "seed_demo",
+        "Add the demo users and clients that are missing. Refused in production.",
+    ),
+    "doctor": (
+        "doctor",
+        "Report security weaknesses in the settings and data, why they matter, and how to fix "
+        "them.",
+    ),
+    "purge": (
+        "purge",
+        "Delete expired logins, codes, sessions, tokens, nonces and keys, in small batches.",
+    ),
+    "export": ("transfer", "Print users, clients and scopes as JSON, for import elsewhere."),
+    "import": (
+        "transfer",
+        "Create or update users, clients and scopes to match a document. Safe to run again.",
+    ),
+    "apply": (
+        "apply",
+        "Create, change and delete users, clients and scopes as a file declares. Safe to run "
+        "again.",
+    ),
+    "db": ("db", "Migrate the database, or check its schema."),
+    "users": ("users", "Create and manage users."),
+    "clients": ("clients", "Register and manage clients."),
+    "scopes": ("scopes", "Create, list and delete scopes."),
+    "keys": ("keys", "List, rotate, retire and import signing keys."),
+    "audit": ("audit", "Read the audit trail."),
+}
+"""The commands and nouns of the core, each with its file here and the first line of its help."""
 
 
-def command_line(features: Sequence[Feature]) -> typer.Typer:
-    """The commands of the core and of ``features``, which every command works with."""
+def command_line(
+    features: Mapping[str, Mapping[str, str]], load: Callable[[str], "Feature"]
+) -> typer.Typer:
+    """The commands of the core and of ``features``, which ``load`` finds by their names.
+
+    With each feature stand its commands, each with the first line of its help: a noun, or a noun of
+    the core and a verb.
+    """
     cli = typer.Typer(
         no_args_is_help=True,
         pretty_exceptions_enable=False,  # a traceback with values could show a secret
@@ -32,29 +70,26 @@ def command_line(features: Sequence[Feature]) -> typer.Typer:
 
     @cli.callback()
     def hand_down() -> None:
-        features_at_hand.set(features)
+        features_at_hand.set(lambda: [load(name) for name in features])
 
-    cli.command("serve")(serve.serve)
-    server_command(cli, "seed-demo")(seed_demo.seed_demo_data)
-    cli.command("doctor")(doctor.examine)
-    server_command(cli, "purge")(purge.purge_expired)
-    command(cli, "export")(transfer.export_records)
-    server_command(cli, "import")(transfer.import_records)
-    server_command(cli, "apply")(apply.apply_file)
-    nouns = {
-        "db": db.cli,
-        "users": users.cli,
-        "clients": clients.cli,
-        "scopes": scopes.cli,
-        "keys": keys.cli,
-        "audit": audit.cli,
-    }
-    for feature in features:
-        for noun, verbs in feature.commands().items() if feature.commands else ():
-            if noun in nouns:
-                nouns[noun].add_typer(verbs)
-            else:
-                nouns[noun] = verbs
-    for noun, verbs in nouns.items():
-        cli.add_typer(verbs, name=noun)
+    more_verbs = {name: typer.Typer() for name in COMMANDS}
+    for name, (file, line) in COMMANDS.items():
+        add_later(cli, name, line, partial(_of_core, file, name, more_verbs[name]))
+    for feature, commands in features.items():
+        for words, line in commands.items():
+            noun, _, name = words.rpartition(" ")
+            place = more_verbs[noun] if noun else cli
+            add_later(place, name, line, partial(_of_feature, load, feature, words))
     return cli
+
+
+def _of_core(file: str, name: str, more_verbs: typer.Typer) -> Command:
+    found = get_group(import_module(f"app.cli.{file}").cli)
+    found.commands.update(get_group(more_verbs).commands)
+    return found.commands.get(name) or found  # type: ignore[return-value]
+
+
+def _of_feature(load: Callable[[str], "Feature"], feature: str, words: str) -> Command:
+    noun, _, verb = words.partition(" ")
+    found = get_group(load(feature).commands()[noun])
+    return found.commands[verb] if verb else found  # type: ignore[return-value]

@@ -3,22 +3,27 @@
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 import yaml
 
-from app.cli.command import Answer, Json
+from app.cli.command import Answer, Json, server_command
 from app.cli.output import shown
 from app.errors import InvalidError
 from app.operations.applying import Change, apply
-from app.server import Server
+
+if TYPE_CHECKING:
+    from app.server import Server
 
 SIGNS = {"created": "+", "changed": "~", "deleted": "-"}
 
+cli = typer.Typer()
 
+
+@server_command(cli, "apply")
 async def apply_file(
-    server: Server,
+    server: "Server",
     file: Annotated[Path, typer.Argument(help="YAML or JSON; - reads stdin.")],
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show what would be different.")

@@ -23,7 +23,7 @@ from app.management.clients import (
     register_client,
     rotate_secret,
 )
-from app.oauth2.grants import GRANTS
+from app.oauth2.grants import FILES as GRANTS
 
 cli = typer.Typer(no_args_is_help=True, help="Register and manage clients.")
 
@@ -38,9 +38,7 @@ Many = list[str] | None
 ClientId = Annotated[str, typer.Argument(help="From `clients list`.")]
 Scopes = Annotated[list[str], typer.Argument(help="One or more.")]
 
-Grant = Annotated[
-    Many, typer.Option(help="One of: " + ", ".join(grant.grant_type for grant in GRANTS))
-]
+Grant = Annotated[Many, typer.Option(help="One of: " + ", ".join(GRANTS))]
 RedirectUri = Annotated[Many, typer.Option(help="Compared exactly; may be repeated.")]
 PostLogoutRedirectUri = Annotated[
     Many, typer.Option(help="Where users may be sent after logout; may be repeated.")

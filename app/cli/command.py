@@ -5,22 +5,24 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import typer
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app import NAME
+from app.cli.later import features_at_hand
 from app.cli.output import show, show_list
 from app.clock import Clock
 from app.database.engines import Database
 from app.errors import Problem
-from app.feature import Feature
+from app.oauth2 import grants  # noqa: F401 - clients can be registered for them
 from app.security.passwords import UnacceptablePasswordError
-from app.server import Server
 from app.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from app.server import Server
 
 Place = TypeVar("Place")
 Result = TypeVar("Result")
@@ -29,9 +31,6 @@ Parameters = ParamSpec("Parameters")
 _KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 Json = Annotated[bool, typer.Option("--json", help="Print only JSON on stdout.")]
-
-features_at_hand: ContextVar[Sequence[Feature]] = ContextVar("features")
-"""What this command line was made with: see :func:`app.cli.command_line`."""
 
 REFUSED = 1
 
@@ -91,15 +90,17 @@ async def _deployment(settings: Settings) -> AsyncGenerator[Deployment]:
 
 
 @asynccontextmanager
-async def _server(settings: Settings) -> AsyncGenerator[Server]:
-    server = Server(settings, Clock(), features_at_hand.get())
+async def _server(settings: Settings) -> AsyncGenerator["Server"]:
+    from app.server import Server  # with all that it can do: most commands need no server
+
+    server = Server(settings, Clock(), features_at_hand.get()())
     try:
         yield server
     finally:
         await server.close()
 
 
-def run(work: Callable[[Server], Awaitable[Result]]) -> Result:
+def run(work: Callable[["Server"], Awaitable[Result]]) -> Result:
     """Do ``work`` on a server that is not serving."""
     return _run(_server, work)
 
@@ -155,7 +156,7 @@ def command(
 
 def server_command(
     cli: typer.Typer, name: str
-) -> Callable[[Work[Server, Parameters]], Work[Server, Parameters]]:
+) -> Callable[[Work["Server", Parameters]], Work["Server", Parameters]]:
     """The same for what takes a :class:`Server`."""
     return lambda work: _add(cli, name, run, work)
 

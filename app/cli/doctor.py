@@ -10,7 +10,10 @@ import typer
 from app.cli.command import REFUSED, Json, run
 from app.operations.doctor import Finding, Severity, diagnose
 
+cli = typer.Typer()
 
+
+@cli.command("doctor")
 def examine(json: Json = False) -> None:
     """Report security weaknesses in the settings and data, why they matter, and how to fix them.
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,6 @@ from app.cli.command import Deployment, Record, command, server_command
 from app.errors import Problem
 from app.management.authority import operating
 from app.security.jwt import Algorithm
-from app.server import Server
 from app.tokens.key_rotation import (
     Succession,
     algorithms_in_use,
@@ -19,6 +18,9 @@ from app.tokens.key_rotation import (
     retire_key,
     rotate_keys,
 )
+
+if TYPE_CHECKING:
+    from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="List, rotate, retire and import signing keys.")
 
@@ -32,7 +34,7 @@ async def show_keys(deployment: Deployment) -> list[Record]:
 
 @server_command(cli, "rotate")
 async def rotate(
-    server: Server,
+    server: "Server",
     now: Annotated[
         bool,
         typer.Option(
@@ -64,7 +66,7 @@ async def rotate(
 
 @server_command(cli, "retire")
 async def retire(
-    server: Server, kid: Annotated[str, typer.Argument(help="From `keys list`.")]
+    server: "Server", kid: Annotated[str, typer.Argument(help="From `keys list`.")]
 ) -> Record:
     """Stop publishing a key at once: every token it signed is rejected from then on."""
     async with operating(server.database, server.clock) as operator:
@@ -76,7 +78,7 @@ async def retire(
 
 @server_command(cli, "import")
 async def import_pem(
-    server: Server,
+    server: "Server",
     file: Annotated[Path, typer.Argument(help="An unencrypted private key in PEM format.")],
     activate: Annotated[
         bool,

@@ -1,16 +1,21 @@
 """``latchkey purge``: delete what has expired."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.command import Record
+from app.cli.command import Record, server_command
 from app.operations.purge import purge
-from app.server import Server
+
+if TYPE_CHECKING:
+    from app.server import Server
+
+cli = typer.Typer()
 
 
+@server_command(cli, "purge")
 async def purge_expired(
-    server: Server,
+    server: "Server",
     audit_days: Annotated[
         int | None,
         typer.Option(

@@ -1,6 +1,6 @@
 """``latchkey scopes``: what a token can permit."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -8,7 +8,9 @@ from app.cli.command import Deployment, Record, command, server_command
 from app.identity.scopes import list_scopes
 from app.management.authority import operating
 from app.management.scopes import create_scope, delete_scope, describe_scope
-from app.server import Server
+
+if TYPE_CHECKING:
+    from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Create, list and delete scopes.")
 
@@ -48,7 +50,7 @@ async def update(deployment: Deployment, name: Name, description: Description) -
 
 
 @server_command(cli, "delete")
-async def delete(server: Server, name: Name) -> Record:
+async def delete(server: "Server", name: Name) -> Record:
     """Delete a scope that no one but holders of scopes:write has."""
     async with operating(server.database, server.clock) as operator:
         await delete_scope(

@@ -1,19 +1,24 @@
 """``latchkey seed-demo``: the users and clients of the documents."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from sqlalchemy import exists, select
 
-from app.cli.command import Record
+from app.cli.command import Record, server_command
 from app.management.authority import operating
 from app.models import Client, User
 from app.operations.demo import DEMO_USERS, demo_clients, seed_demo
-from app.server import Server
+
+if TYPE_CHECKING:
+    from app.server import Server
+
+cli = typer.Typer()
 
 
+@server_command(cli, "seed-demo")
 async def seed_demo_data(
-    server: Server,
+    server: "Server",
     if_empty: Annotated[
         bool, typer.Option("--if-empty", help="Only if there are no users or clients yet.")
     ] = False,

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 import uvicorn
@@ -15,9 +15,11 @@ from app import NAME
 from app.cli.command import FailingInOneLine, run, settings
 from app.log import log_config
 from app.operations.demo import demo_is_present, refuse_demo_data
-from app.server import Server
 from app.settings import PREFIX
 from app.web.http_protocol import BoundedHttpProtocol
+
+if TYPE_CHECKING:
+    from app.server import Server
 
 BOUND_CONNECTIONS = True
 """False leaves uvicorn its own protocol, without the bounds of :mod:`app.web.http_protocol`."""
@@ -25,7 +27,10 @@ BOUND_CONNECTIONS = True
 SHUTDOWN_TIMEOUT = 30
 """Seconds that requests under way may take when the server is told to stop."""
 
+cli = typer.Typer()
 
+
+@cli.command("serve")
 def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
@@ -50,7 +55,7 @@ def serve(
         os.environ[f"{PREFIX}ISSUER"] = f"http://{_reachable(host)}:{port}"
         configured = settings()
 
-    async def check(server: Server) -> bool:
+    async def check(server: "Server") -> bool:
         await server.start()
         await refuse_demo_data(server, host)
         if not configured.development:

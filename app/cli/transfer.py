@@ -2,19 +2,24 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
 
-from app.cli.command import Deployment, Json, Record
+from app.cli.command import Deployment, Json, Record, command, server_command
 from app.errors import InvalidError
 from app.management.authority import operating
 from app.management.exporting import TransferDocument, export_document
 from app.management.importing import import_document
-from app.server import Server
+
+if TYPE_CHECKING:
+    from app.server import Server
+
+cli = typer.Typer()
 
 
+@command(cli, "export")
 async def export_records(
     deployment: Deployment,
     with_hashes: Annotated[
@@ -33,8 +38,9 @@ async def export_records(
     return document.model_dump_json(indent=None if json else 2)
 
 
+@server_command(cli, "import")
 async def import_records(
-    server: Server,
+    server: "Server",
     file: Annotated[Path, typer.Argument(help="The output of `export`; - reads stdin.")],
 ) -> Record:
     """Create or update users, clients and scopes to match a document. Safe to run again.

@@ -1,6 +1,6 @@
 """``latchkey users``: people who log in."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,7 +29,9 @@ from app.management.users import (
     set_password,
 )
 from app.security.opaque import generate_secret
-from app.server import Server
+
+if TYPE_CHECKING:
+    from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Create and manage users.")
 
@@ -49,7 +51,7 @@ def users() -> None:
 
 @server_command(cli, "create")
 async def create(
-    server: Server,
+    server: "Server",
     username: Username,
     email: Annotated[str | None, typer.Option(help="Not verified yet.")] = None,
     password_stdin: PasswordStdin = False,
@@ -139,7 +141,7 @@ async def update(
 
 @server_command(cli, "set-password")
 async def set_user_password(
-    server: Server, username: Username, password_stdin: PasswordStdin = False
+    server: "Server", username: Username, password_stdin: PasswordStdin = False
 ) -> Noted:
     """Set a new password. Everything issued to the user until now is revoked.
 

@@ -9,7 +9,6 @@ else the pool has, when it is wanted next.
 import socket
 from typing import Any
 
-import asyncpg
 from sqlalchemy import Dialect, ExceptionContext, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExecutionContext
 from sqlalchemy.exc import DisconnectionError
@@ -116,6 +115,8 @@ def _judge(context: ExceptionContext) -> None:
 
 def _forget_rows(context: ExceptionContext) -> None:
     """PostgreSQL shows the row that it refused, with all that is in it: the log must not."""
+    import asyncpg  # which SQLite does not need
+
     driver_error = context.original_exception.__cause__
     if isinstance(driver_error, asyncpg.PostgresError):
         driver_error.detail = None
@@ -140,4 +141,6 @@ def _execute(
 
 def is_outdated(error: BaseException | None) -> bool:
     """Whether the driver reports a statement that was prepared before a change of the schema."""
+    import asyncpg
+
     return isinstance(getattr(error, "__cause__", None), asyncpg.InvalidCachedStatementError)

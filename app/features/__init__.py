@@ -4,18 +4,31 @@ No code outside its folders imports a feature. ``make migration`` then writes th
 tables.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import import_module
+from typing import TYPE_CHECKING
 
-from app.feature import Feature
+if TYPE_CHECKING:
+    from app.feature import Feature
 
-FOLDERS: Sequence[str] = [
-    # A feature stands behind those that it requires.
-    "items",
-    "api_keys",
-    "schemes",
-]
+FOLDERS: Mapping[str, Mapping[str, str]] = {
+    # A feature stands behind those that it requires. With it stand its commands, each with the
+    # first line of its help, so that the command line can list them without importing it: a noun,
+    # or a verb behind a noun of the core.
+    "items": {},
+    "api_keys": {"api-keys": "Create, list and revoke API keys."},
+    "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
+}
 
-FEATURES: Sequence[Feature] = [
-    import_module(f"app.features.{folder}").feature for folder in FOLDERS
-]
+
+def load_feature(folder: str) -> "Feature":
+    """What a folder brings."""
+    feature: Feature = import_module(f"app.features.{folder}").feature
+    return feature
+
+
+@cache
+def load_features() -> Sequence["Feature"]:
+    """What all of them bring."""
+    return [load_feature(folder) for folder in FOLDERS]

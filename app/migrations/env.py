@@ -11,12 +11,14 @@ from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-import app.features  # noqa: F401 - with the features come their tables
 from app.database.engines import driver_url
 from app.database.sqlite_driver import create_for_owner
+from app.features import load_features
 from app.models import Base
 from app.models.base import UtcDateTime
 from app.settings import SettingsError, load_settings
+
+load_features()  # with the features come their tables
 
 # Any number that every migrating process agrees on.
 LOCK = "SELECT pg_advisory_xact_lock(7236544)"

@@ -7,12 +7,12 @@ of a feature has what it adds.
 from importlib import import_module
 from typing import Any
 
-from app.features import FEATURES
+from app.features import load_features
 
 
 def brought(table: str) -> dict[str, Any]:
     """What the features that are there add to a table of the core's tests."""
     rows: dict[str, Any] = {}
-    for feature in FEATURES:
+    for feature in load_features():
         rows |= getattr(import_module(f"tests.features.{feature.name}.tables"), table, {})
     return rows

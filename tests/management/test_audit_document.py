@@ -9,7 +9,7 @@ import pytest
 
 from app.audit.trail import EventType
 from app.feature import Feature
-from app.features import FEATURES
+from app.features import load_features
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -26,7 +26,7 @@ def test_every_event_has_one_row_in_the_document_and_no_other_has() -> None:
     assert sorted(described(0)) == sorted(get_args(EventType))
 
 
-@pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: feature.name)
+@pytest.mark.parametrize("feature", load_features(), ids=lambda feature: feature.name)
 def test_every_event_of_a_feature_has_a_row(feature: Feature) -> None:
     assert set(feature.event_types) - set(described(2)) == set()
 

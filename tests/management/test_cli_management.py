@@ -7,17 +7,14 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from sqlalchemy import update
 
-from app.__main__ import cli
 from app.database.migrations import ROOT
 from app.main import create_app
 from app.models import Client
@@ -25,6 +22,7 @@ from app.security.passwords import PasswordHasher
 from app.server import Server
 from tests.conftest import make_settings
 from tests.support.clock import TestClock
+from tests.support.every_command import every_command
 from tests.support.operators import EVERY_SCOPE, THE_LAST
 from tests.support.processes import development
 from tests.support.shell import Shell, assert_line
@@ -930,18 +928,7 @@ def test_bad_usage_is_exit_code_2_and_nothing_on_stdout(
 # Help
 
 
-def commands() -> Iterator[tuple[str, Any]]:
-    """Every command with its words, groups among them."""
-
-    def walk(command: Any, words: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-        yield " ".join(words), command
-        for name, inner in getattr(command, "commands", {}).items():
-            yield from walk(inner, (*words, name))
-
-    yield from walk(typer.main.get_command(cli), ("latchkey",))
-
-
-EVERY_COMMAND = dict(commands())
+EVERY_COMMAND = dict(every_command())
 LEAVES = [words for words, command in EVERY_COMMAND.items() if not hasattr(command, "commands")]
 
 

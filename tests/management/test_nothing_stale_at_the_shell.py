@@ -7,15 +7,13 @@ command: one that is added and not listed fails the first test.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import pytest
-import typer.main
 from sqlalchemy import select
 from typer.core import TyperGroup
 
-from app.__main__ import cli
 from app.clock import Clock
 from app.identity.profile import NewUser
 from app.identity.registration import Registration
@@ -33,6 +31,7 @@ from tests.conftest import make_settings
 from tests.features import brought
 from tests.support.between import Between
 from tests.support.commands import NO_BOB, PASSWORD, Case, delete_bob
+from tests.support.every_command import every_command
 from tests.support.shell import Shell
 
 
@@ -136,23 +135,19 @@ OTHERWISE: Mapping[str, str] = {
     "db upgrade": "changes the schema alone, under a lock of its own",
     "db downgrade": "likewise",
     "seed-demo": "adds what is missing when it writes",
+    "apply": "looks at everything in the transaction that writes",
     "purge": "deletes what is over, whoever asks",
     **brought("COMMANDS_OTHERWISE"),
 }
 
 
-def commands(group: TyperGroup, *names: str) -> Iterator[str]:
-    for name, command in group.commands.items():
-        if isinstance(command, TyperGroup):
-            yield from commands(command, *names, name)
-        else:
-            yield " ".join((*names, name))
-
-
 def test_every_command_is_listed() -> None:
-    group = typer.main.get_command(cli)
-    assert isinstance(group, TyperGroup)
-    assert set(commands(group)) == {*CASES, *OTHERWISE}
+    commands = {
+        words.removeprefix("latchkey ")
+        for words, command in every_command()
+        if not isinstance(command, TyperGroup)
+    }
+    assert commands == {*CASES, *OTHERWISE}
 
 
 @pytest.fixture

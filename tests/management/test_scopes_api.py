@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from app.features import FEATURES
+from app.features import load_features
 from app.identity.scopes import BUILT_IN
 from app.server import Server
 from app.tokens.consents import remember
@@ -333,7 +333,9 @@ async def test_a_scope_that_was_once_allowed_to_a_client_is_deleted_with_the_con
     assert response.status_code == 204, response.text
 
 
-@pytest.mark.parametrize("scope", sorted(BUILT_IN.union(*(each.scopes for each in FEATURES))))
+@pytest.mark.parametrize(
+    "scope", sorted(BUILT_IN.union(*(each.scopes for each in load_features())))
+)
 async def test_a_built_in_scope_is_not_deleted(
     http: httpx2.AsyncClient, as_admin: dict[str, str], scope: str
 ) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import httpx2
 
-from app.features import FEATURES
+from app.features import load_features
 from app.operations.demo import demo_clients
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ def latchkey(
 
 def default_scope(client_id: str) -> str:
     """What a client of the demo data is granted if it asks for nothing."""
-    clients = {client.client_id: client for client in demo_clients(FEATURES)}
+    clients = {client.client_id: client for client in demo_clients(load_features())}
     return " ".join(sorted(clients[client_id].default_scopes))
 
 

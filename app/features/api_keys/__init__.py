@@ -3,12 +3,10 @@
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter
 from sqlalchemy import exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
-from typer import Typer
 
 from app.clock import Clock
 from app.feature import AccountSection, Demo, Feature
@@ -28,16 +26,20 @@ from app.posture import Finding, Severity
 from app.security.opaque import hash_secret
 from app.settings import Settings
 
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+    from typer import Typer
+
 DEMO_API_KEY = "lk_demo_alice_development_only"
 
 
-def _routers(_settings: Settings, _clock: Clock) -> Sequence[APIRouter]:
+def _routers(_settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
     from app.features.api_keys.router import router  # the command line needs no routes
 
     return [router]
 
 
-def _commands() -> Mapping[str, Typer]:
+def _commands() -> Mapping[str, "Typer"]:
     from app.features.api_keys.commands import cli  # a worker needs no commands
 
     return {"api-keys": cli}

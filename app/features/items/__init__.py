@@ -1,16 +1,18 @@
 """The example feature: a user's own rows behind two scopes. Copy this folder for your own."""
 
 from collections.abc import Sequence
-
-from fastapi import APIRouter
+from typing import TYPE_CHECKING
 
 from app.clock import Clock
 from app.feature import Demo, Feature
 from app.features.items.model import Item
 from app.settings import Settings
 
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
-def _routers(_settings: Settings, _clock: Clock) -> Sequence[APIRouter]:
+
+def _routers(_settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
     from app.features.items.router import router  # the command line needs no routes
 
     return [router]

@@ -7,10 +7,9 @@ Each file is one class and can be read alone. What they share is in
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncConnection
-from typer import Typer
 
 from app.clock import Clock
 from app.database.expired import Expired
@@ -31,10 +30,14 @@ from app.posture import Finding, Severity
 from app.security.encryption import Encryption
 from app.settings import Settings
 
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+    from typer import Typer
+
 DEMO_DIGEST_PASSWORD = "alice-digest-in-development"
 
 
-def _routers(settings: Settings, clock: Clock) -> Sequence[APIRouter]:
+def _routers(settings: Settings, clock: Clock) -> Sequence["APIRouter"]:
     if not settings.demo_routes:
         return []
     from app.features.schemes.routers import scheme_routers  # the command line needs no routes
@@ -42,7 +45,7 @@ def _routers(settings: Settings, clock: Clock) -> Sequence[APIRouter]:
     return scheme_routers(settings, clock)
 
 
-def _commands() -> Mapping[str, Typer]:
+def _commands() -> Mapping[str, "Typer"]:
     from app.features.schemes.commands import cli  # a worker needs no commands
 
     return {"users": cli}

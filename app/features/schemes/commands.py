@@ -1,6 +1,6 @@
 """``latchkey users set-digest``."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,14 +15,16 @@ from app.features.schemes.digest_credentials import (
 from app.identity.users import find_account, hold_user
 from app.management.authority import operating
 from app.security.opaque import generate_secret
-from app.server import Server
+
+if TYPE_CHECKING:
+    from app.server import Server
 
 cli = typer.Typer()
 
 
 @server_command(cli, "set-digest")
 async def set_digest(
-    server: Server,
+    server: "Server",
     username: Annotated[str, typer.Argument(help="Case-insensitive.")],
     password_stdin: Annotated[
         bool,

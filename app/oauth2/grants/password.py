@@ -26,7 +26,7 @@ from app.oauth2.tokens import NewLogin, begin_login, find_signing_keys, user_tok
 
 
 def password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:
-    """The grant, with one of FastAPI's two forms: :data:`STRICT` or :data:`LAX`."""
+    """The grant, with one of FastAPI's two forms: :data:`GRANT` or :data:`LAX`."""
 
     async def exchange_form(request: TokenRequest) -> dict[str, Any]:
         return await exchange(request, build_form(form_class, request.form))
@@ -132,7 +132,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     )
 
 
-STRICT = password_grant(OAuth2PasswordRequestFormStrict)
+GRANT = password_grant(OAuth2PasswordRequestFormStrict)
 """With the form that insists on ``grant_type``."""
 
 LAX = password_grant(OAuth2PasswordRequestForm)
