@@ -34,6 +34,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "purge",
         "Delete expired logins, codes, sessions, tokens, nonces and keys, in small batches.",
     ),
+    "backup": ("backup", "Write the whole database to a file, while it is in use."),
+    "restore": ("backup", "Make the database what it was when the backup was written."),
     "export": ("transfer", "Print users, clients and scopes as JSON, for import elsewhere."),
     "import": (
         "transfer",

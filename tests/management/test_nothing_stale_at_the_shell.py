@@ -134,6 +134,8 @@ OTHERWISE: Mapping[str, str] = {
     "serve": "serves",
     "db upgrade": "changes the schema alone, under a lock of its own",
     "db downgrade": "likewise",
+    "backup": "reads what was committed when it began",
+    "restore": "replaces everything in one transaction",
     "seed-demo": "adds what is missing when it writes",
     "apply": "looks at everything in the transaction that writes",
     "purge": "deletes what is over, whoever asks",

