@@ -124,7 +124,7 @@ def make_settings(**changes: object) -> Settings:
     return Settings(_env_file=None, **(values | changes))  # type: ignore[arg-type]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def _shared() -> Shared:
     return Shared()
 

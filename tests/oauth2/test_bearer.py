@@ -26,8 +26,15 @@ from tests.support.forger import (
     get_me,
     read_claims,
 )
+from tests.support.shared import Shared
 
 TTL = 900
+
+
+@pytest.fixture(scope="module")
+def _shared() -> Shared:
+    """Of this module alone, which adds routes."""
+    return Shared()
 
 
 @pytest.fixture

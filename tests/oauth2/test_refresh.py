@@ -50,6 +50,7 @@ from tests.support.lifecycle import (
     take_from_user,
 )
 from tests.support.sample import PATH, add_sample
+from tests.support.shared import Shared
 
 REFUSED = "The refresh token is expired, revoked or invalid."
 MISSING = "The request needs a refresh_token."
@@ -59,6 +60,12 @@ GRANTED = "profile items:read"
 USES = 24
 
 Change = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def _shared() -> Shared:
+    """Of this module alone, which adds routes."""
+    return Shared()
 
 
 @pytest.fixture(autouse=True)

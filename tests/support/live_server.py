@@ -20,7 +20,7 @@ from app.operations.demo import demo_clients
 
 ROOT = Path(__file__).parents[2]
 
-START_TIMEOUT = 20
+START_TIMEOUT = 60
 STOP_TIMEOUT = 20
 COMMAND_TIMEOUT = 60
 """Seconds. A command may run while servers are kept busy."""

@@ -1,5 +1,7 @@
 """Applications as good as new: their routes are built once, everything that they hold anew."""
 
+from collections import OrderedDict
+
 from fastapi import FastAPI
 
 from app.clock import Clock
@@ -8,17 +10,20 @@ from app.server import Server
 from app.settings import Settings
 from tests.support.clock import TestClock
 
+KEPT = 12
+"""Applications that are kept, those that were used last."""
+
 
 class Shared:
-    """What the tests of a module have in common: routes, which take longer than most tests.
+    """What tests have in common: routes, which take longer than most tests.
 
     Every test gets another database, another :class:`~app.server.Server` in all but its address,
-    and a clock that was not moved yet.
+    and a clock that was not moved yet. A module that adds routes has a ``Shared`` of its own.
     """
 
     def __init__(self) -> None:
         self._clock = TestClock()
-        self._apps: dict[tuple[str, Clock], FastAPI] = {}
+        self._apps: OrderedDict[tuple[str, Clock], FastAPI] = OrderedDict()
 
     def fresh_clock(self) -> TestClock:
         TestClock.__init__(self._clock)
@@ -34,7 +39,10 @@ class Shared:
         app = self._apps.get(key)
         if app is None:
             app = self._apps[key] = create_app(settings, clock)
+            if len(self._apps) > KEPT:
+                self._apps.popitem(last=False)
             return app
+        self._apps.move_to_end(key)
         server: Server = app.state.server
         features = server.features
         vars(server).clear()
