@@ -9,7 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.audit.batch import AuditBatch
 from app.clock import Clock
 from app.database.engines import Database
-from app.database.migrations import schema_state
+from app.database.schema import schema_state
 from app.feature import AccountSection, Feature
 from app.identity.clients import Clients
 from app.identity.scopes import BUILT_IN, Scopes

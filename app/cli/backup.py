@@ -7,7 +7,7 @@ import typer
 
 from app.cli.command import Deployment, FailingInOneLine, Json, run_without_server, settings
 from app.cli.output import show
-from app.database.migrations import schema_state
+from app.database.schema import schema_state
 from app.operations import backup
 
 NOTES = {

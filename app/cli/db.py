@@ -16,11 +16,10 @@ from app.database.migrations import (
     downgrade,
     downgrade_script,
     revision_before,
-    schema_revision,
-    state_of,
     upgrade,
     upgrade_script,
 )
+from app.database.schema import schema_revision, state_of
 from app.errors import ConflictError, Problem
 
 cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or check its schema.")

@@ -1,26 +1,20 @@
-"""The schema: its migrations, and whether a database has them. Alembic is known here alone."""
+"""Migrating the schema. Alembic is known here alone."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from functools import cache
 from io import StringIO
-from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
-from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import driver_url
+from app.database.schema import SCRIPTS
 from app.errors import ConflictError
 
-ROOT = Path(__file__).parents[2]
+ROOT = SCRIPTS.parents[1]
 """What holds the package: a checkout, or the folder where it is installed."""
-
-SCRIPTS = ROOT / "app" / "migrations"
 
 BASE = "base"
 """What Alembic calls the schema before the first migration."""
@@ -85,40 +79,3 @@ def revision_before(revision: str) -> str:
     """The one that ``revision`` follows."""
     script = ScriptDirectory(str(SCRIPTS)).get_revision(revision)
     return str(script.down_revision or BASE)
-
-
-@cache
-def _revisions() -> tuple[str | None, frozenset[str]]:
-    """The newest revision that this code knows, and all of them."""
-    scripts = ScriptDirectory(str(SCRIPTS))
-    known = frozenset(script.revision for script in scripts.walk_revisions())
-    return scripts.get_current_head(), known
-
-
-async def schema_revision(connection: AsyncConnection) -> str | None:
-    """The revision of the schema; None if there is none."""
-    try:
-        found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
-    except DBAPIError as error:
-        if "alembic_version" in str(error.orig):
-            return None
-        raise
-    return None if found is None else str(found)
-
-
-async def schema_state(connection: AsyncConnection) -> str:
-    """``current``, ``older`` or ``newer`` than this code, or ``missing``.
-
-    Code runs on a newer schema: migrations expand first and contract a release later.
-    """
-    return state_of(await schema_revision(connection))
-
-
-def state_of(revision: str | None) -> str:
-    """The same of a revision that was read before."""
-    head, known = _revisions()
-    if revision is None:
-        return "missing"
-    if revision == head:
-        return "current"
-    return "older" if revision in known else "newer"

@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.database.migrations import schema_state
+from app.database.schema import schema_state
 from app.security.encryption import UndecryptableError
 from app.server import Server
 from app.tokens.keys import NoSigningKeyError

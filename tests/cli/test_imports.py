@@ -49,6 +49,11 @@ def test_commands_import_no_fastapi() -> None:
     assert not imported_by("\n".join(statements)) & {"fastapi", "starlette", "uvicorn"}
 
 
+def test_a_worker_imports_neither_alembic_nor_the_list_of_common_passwords_nor_commands() -> None:
+    imported = imported_by("from app.main import create_worker")
+    assert not imported & {"alembic", "mako", "zxcvbn", "typer", "prometheus_client"}
+
+
 @pytest.mark.parametrize("noun", ["users", "clients", "scopes", "audit"])
 def test_a_command_that_only_manages_imports_no_cryptography_and_no_other_database(
     noun: str,

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.database.migrations import alembic_config, upgrade
+from app.database.schema import revisions
 from app.identity.scopes import BUILT_IN, list_scopes
 from app.models.base import UtcDateTime
 from app.server import Server
@@ -124,6 +125,12 @@ def test_each_migration_can_be_taken_back_and_made_again(empty_url: str) -> None
         assert tables(empty_url) == after
         before = after
     command.check(config)
+
+
+def test_the_revisions_are_those_that_alembic_finds() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config("sqlite://"))
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    assert revisions() == (scripts.get_current_head(), known)
 
 
 def test_there_is_one_line_of_migrations() -> None:

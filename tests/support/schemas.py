@@ -12,7 +12,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import Database
-from app.database.migrations import ROOT, alembic_config, schema_state
+from app.database.migrations import ROOT, alembic_config
+from app.database.schema import schema_state
 
 Result = TypeVar("Result")
 

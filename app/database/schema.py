@@ -1,0 +1,58 @@
+"""Whether the schema of a database is that of this code.
+
+The migrations are read as text. Alembic, which runs them (:mod:`app.database.migrations`), would
+be a tenth of the memory of a worker that never migrates.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+SCRIPTS = Path(__file__).parents[1] / "migrations"
+"""Where the migrations are, in a checkout and where the package is installed."""
+
+_REVISION = re.compile(r'^revision(?:: str)? = "(\w+)"$', re.MULTILINE)
+_FOLLOWS = re.compile(r'^down_revision(?:: [^=]+)? = "(\w+)"$', re.MULTILINE)
+
+
+@cache
+def revisions() -> tuple[str, frozenset[str]]:
+    """The newest revision that this code knows, and all of them."""
+    texts = [path.read_text() for path in (SCRIPTS / "versions").glob("*.py")]
+    known = {revision for text in texts for revision in _REVISION.findall(text)}
+    followed = {revision for text in texts for revision in _FOLLOWS.findall(text)}
+    (head,) = known - followed
+    return head, frozenset(known)
+
+
+async def schema_revision(connection: AsyncConnection) -> str | None:
+    """The revision of the schema; None if there is none."""
+    try:
+        found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+    except DBAPIError as error:
+        if "alembic_version" in str(error.orig):
+            return None
+        raise
+    return None if found is None else str(found)
+
+
+async def schema_state(connection: AsyncConnection) -> str:
+    """``current``, ``older`` or ``newer`` than this code, or ``missing``.
+
+    Code runs on a newer schema: migrations expand first and contract a release later.
+    """
+    return state_of(await schema_revision(connection))
+
+
+def state_of(revision: str | None) -> str:
+    """The same of a revision that was read before."""
+    head, known = revisions()
+    if revision is None:
+        return "missing"
+    if revision == head:
+        return "current"
+    return "older" if revision in known else "newer"
