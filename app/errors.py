@@ -14,6 +14,7 @@
     │   ├── InvalidClientError    401, with a challenge
     │   ├── InvalidGrantError     400
     │   ├── UnauthorizedClientError, UnsupportedGrantTypeError, InvalidScopeError   400
+    │   ├── InvalidTargetError    400                                RFC 8707
     │   ├── ServerError           500, an unexpected fault
     │   └── TemporarilyUnavailableError   503, with Retry-After
     │       └── SlowDownError     429
@@ -278,6 +279,13 @@ class InvalidScopeError(OAuth2Error):
 
     error = "invalid_scope"
     description = "A requested scope is unknown or not allowed for this client."
+
+
+class InvalidTargetError(OAuth2Error):
+    """A resource is unknown, malformed, or not one that the client may have tokens for."""
+
+    error = "invalid_target"
+    description = "A requested resource is unknown or not allowed for this client."
 
 
 class TemporarilyUnavailableError(OAuth2Error):

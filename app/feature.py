@@ -15,7 +15,9 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.audit.trail import FeatureEventType
 from app.clock import Clock
+from app.database.engines import Database
 from app.database.expired import Expired
+from app.identity.resources import Resources
 from app.identity.users import Account
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
@@ -105,6 +107,8 @@ class Feature:
     """Encrypt what is stored under the newest ``LATCHKEY_SECRET_KEY``."""
     expired: Callable[[Settings, datetime], Sequence[Expired]] | None = None
     """What a purge at that time deletes."""
+    resources: Callable[[Database, Clock], Resources] | None = None
+    """What tokens can be for beside ``LATCHKEY_AUDIENCE``: one feature says."""
     examine: Callable[[AsyncConnection, Settings, datetime], AsyncIterator[Finding]] | None = None
     """What the doctor finds open."""
     demo: Demo = Demo()

@@ -15,6 +15,7 @@ from app.feature import Feature
 from app.features import load_features
 from app.oauth2 import introspection, jwks, revocation
 from app.oauth2.metadata import metadata_router
+from app.oauth2.protected_resource import protected_resource_router
 from app.oauth2.token import token_router
 from app.oidc import userinfo
 from app.oidc.discovery import discovery_router
@@ -28,6 +29,7 @@ from app.web.cors import CrossOrigin
 from app.web.error_answers import add_error_handlers
 from app.web.middleware import RequestEnvelope
 from app.web.proxies import TrustedProxies
+from app.web.resource_metadata import metadata_url
 from app.web.routes import learn_classes
 from app.web.shortcuts import add_shortcuts
 
@@ -81,7 +83,7 @@ def create_app(
     )
     if settings.metrics:
         app.add_middleware(measuring.Measured, server=server)
-    add_error_handlers(app, settings.realm, settings.service_name)
+    add_error_handlers(app, settings.realm, settings.service_name, metadata_url(settings.issuer))
 
     # The ones that are called most come first: a request tries the routers in turn.
     app.include_router(token_router(settings))
@@ -89,6 +91,7 @@ def create_app(
     app.include_router(revocation.router)
     app.include_router(introspection.router)
     app.include_router(metadata_router(settings))
+    app.include_router(protected_resource_router(settings))
     app.include_router(jwks.router)
     app.include_router(userinfo.router)
     app.include_router(discovery_router(settings))

@@ -12,6 +12,7 @@ from app.database.engines import Database
 from app.database.schema import schema_state
 from app.feature import AccountSection, Feature
 from app.identity.clients import Clients
+from app.identity.resources import Resources
 from app.identity.scopes import BUILT_IN, Scopes
 from app.login.authentication import Authenticator
 from app.login.client_throttle import ClientThrottle
@@ -71,6 +72,10 @@ class Server:
         self.scopes = Scopes(self.database, clock)
         kinds = [each.bearer_keys(settings) for each in features if each.bearer_keys]
         self._key_kinds = [kind for kind in kinds if kind is not None]
+        self.resources = Resources()
+        for feature in features:
+            if feature.resources:
+                self.resources = feature.resources(self.database, clock)
 
     async def start(self) -> None:
         """Check what must be true before the first request; make the first signing key.

@@ -19,6 +19,7 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "items": {},
     "api_keys": {"api-keys": "Create, list and revoke API keys."},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
+    "resources": {"resources": "Register and manage resources (RFC 8707)."},
 }
 
 

@@ -104,10 +104,12 @@ async def start_login(
     expires_at: datetime,
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
+    resources: Sequence[str] = (),
 ) -> uuid.UUID:
     """Record a login and return its id, the ``sid`` of its tokens.
 
-    ``session_id`` and ``auth_time`` are those of the browser session that it came through.
+    ``session_id`` and ``auth_time`` are those of the browser session that it came through, and
+    ``resources`` what its tokens are for, if that is not as usual.
     """
     login_id = uuid.uuid4()
     agent = origin.user_agent
@@ -119,6 +121,7 @@ async def start_login(
             "client_id": client_id,
             "session_id": session_id,
             "auth_time": auth_time,
+            "resources": list(resources),
             "scope": scope,
             "created_at": now,
             "expires_at": expires_at,

@@ -42,6 +42,8 @@ class AuthorizationCode(Base):
     redirect_uri: Mapped[str | None] = mapped_column(Text)
     """As it was in the request; None if the request had none."""
     scope: Mapped[str] = mapped_column(Text)
+    resources: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """What its tokens can be for (RFC 8707)."""
     code_challenge: Mapped[str | None] = mapped_column(String(43))
     nonce: Mapped[str | None] = mapped_column(Text)
     expires_at: Mapped[datetime] = mapped_column(index=True)
@@ -53,11 +55,13 @@ class AuthorizationCode(Base):
 
 
 class Consent(Base):
-    """A scope that a user has allowed to a client."""
+    """A scope that a user has allowed to a client, for what they were told that it is for."""
 
     __tablename__ = "consents"
 
     user_id: Mapped[UserId] = mapped_column(primary_key=True)
     client_id: Mapped[ClientId] = mapped_column(primary_key=True, index=True)
     scope: Mapped[str] = mapped_column(String(128), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(255), primary_key=True, server_default="")
+    """Empty where the client named none."""
     granted_at: Mapped[datetime]

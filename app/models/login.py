@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, ClientId, UserId
@@ -29,6 +29,8 @@ class Login(Base):
     """When that session's user typed the password: what an ID token says."""
     scope: Mapped[str] = mapped_column(Text)
     """What was granted at the start; a refresh can never exceed it."""
+    resources: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """What its tokens can be for (RFC 8707); empty as for a login that named nothing."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     """When the last token that this login can have ends."""

@@ -9,14 +9,16 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from app.errors import InvalidScopeError
+from app.errors import InvalidScopeError, InvalidTargetError
 from app.identity.clients import RegisteredClient
 from app.identity.scopes import SCOPE_TOKEN
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
+from app.oauth2.resource import find_targets
 from app.oauth2.scope import split_scope
 from app.posture import LegacyFeature, permits
 from app.server import Server
 from app.tokens.authorizations import AuthorizationRequest
+from app.web.form import joined
 
 MAX_VALUE_LENGTH = 4096
 """Characters of a parameter. The state comes back in an address, which has limits of its own."""
@@ -64,6 +66,7 @@ async def read_authorization_request(
 
     Raises :class:`UnsafeRequestError` or :class:`AuthorizationError`.
     """
+    pairs = joined(pairs)
     # A parameter with an empty value counts as left out (RFC 6749, section 3.1).
     counts = Counter(name for name, value in pairs if value)
     parameters = {name: value for name, value in pairs if value}
@@ -96,7 +99,14 @@ async def read_authorization_request(
     if problem := _pkce_problem(parameters, client, server):
         raise refuse("invalid_request", problem)
     scopes = _scopes(parameters, client)
-    if scopes is None:
+    targets = await find_targets(server.settings, server.resources, client)
+    try:
+        resources = targets.requested(parameters.get("resource", ""))
+        target = targets.of(resources)
+    except InvalidTargetError as error:
+        raise refuse(error.error, error.told) from None
+    scopes = scopes and target.narrow(scopes)
+    if not scopes:
         raise refuse("invalid_scope", "A requested scope is unknown or not allowed.")
     prompt = parameters.get("prompt", "").split()
     if not set(prompt).issubset(PROMPTS) or ("none" in prompt and len(prompt) > 1):
@@ -124,6 +134,7 @@ async def read_authorization_request(
         max_age=None if max_age is None else int(max_age),
         login_hint=parameters.get("login_hint", ""),
         hinted_user=hint[0] if hint else None,
+        resources=resources,
     )
     if request.stored_size > MAX_REQUEST_SIZE:
         raise refuse("invalid_request", "The request is too long.")

@@ -9,7 +9,9 @@ from app.audit.trail import Origin
 from app.clock import Clock
 from app.database.engines import Database
 from app.identity.clients import RegisteredClient
+from app.identity.resources import Resources
 from app.login.authentication import Authenticator
+from app.oauth2.resource import Targets, find_targets
 from app.settings import Settings
 from app.tokens.access_tokens import AccessTokens
 from app.tokens.id_tokens import IdTokens
@@ -36,6 +38,15 @@ class TokenRequest:
     audit_batch: AuditBatch
     """For an event that is written down with others: see :mod:`app.audit.batch`."""
     metrics: "Metrics | None" = None
+    resources: Resources = field(default_factory=Resources)
+
+    async def find_targets(self) -> tuple[Targets, list[str]]:
+        """What the client's tokens may be for, and what this request wants one for.
+
+        Raises :class:`~app.errors.InvalidTargetError`.
+        """
+        targets = await find_targets(self.settings, self.resources, self.client)
+        return targets, targets.requested(self.form.get("resource", ""))
 
 
 @dataclass(frozen=True)

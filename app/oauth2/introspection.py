@@ -14,6 +14,7 @@ from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS, form_body
 from app.oauth2.revocation import is_access_token, required_token
 from app.security.jwt import InvalidTokenError
 from app.server import Server
+from app.tokens.access_tokens import AccessToken
 from app.tokens.refresh_tokens import find_refresh_token
 from app.tokens.revoked_tokens import is_revoked
 from app.web.dependencies import server_of
@@ -39,7 +40,7 @@ class Introspection(BaseModel):
     iat: int | None = None
     nbf: int | None = None
     sub: str | None = None
-    aud: str | None = None
+    aud: str | list[str] | None = None
     iss: str | None = None
     jti: str | None = None
 
@@ -58,8 +59,8 @@ async def introspect(request: Request) -> Response:
     """The state of a token at this moment (RFC 7662), for confidential clients.
 
     A client sees its own tokens; one that was registered with `introspect: any` sees every
-    client's access tokens, and API keys where they are taken as bearer tokens. For anything else,
-    the answer is that it is not active.
+    client's access tokens, and API keys where they are taken as bearer tokens; and one that serves
+    a resource sees the tokens for that. For anything else, the answer is that it is not active.
     """
     server = server_of(request)
     form = await read_form(request)
@@ -84,10 +85,10 @@ async def introspect(request: Request) -> Response:
 
 async def _access_token(server: Server, token: str, caller: RegisteredClient) -> dict[str, Any]:
     try:
-        access_token = await server.access_tokens.verify(token)
+        access_token = await server.access_tokens.read(token)
     except InvalidTokenError:
         return INACTIVE
-    if caller.introspect != "any" and access_token.client_id != caller.client_id:
+    if not await _may_see(server, access_token, caller):
         return INACTIVE
     client = await server.clients.find(access_token.client_id)
     if client is None or not access_token.is_current_for(client):
@@ -102,6 +103,7 @@ async def _access_token(server: Server, token: str, caller: RegisteredClient) ->
         if user is None or str(user.id) != access_token.subject:
             return INACTIVE
         username = {"username": user.username}
+    audience = access_token.audience
     return {
         "active": True,
         "scope": access_token.scope,
@@ -112,7 +114,7 @@ async def _access_token(server: Server, token: str, caller: RegisteredClient) ->
         "iat": int(access_token.issued_at),
         "nbf": int(access_token.good_from),
         "sub": access_token.subject,
-        "aud": server.settings.audience,
+        "aud": audience[0] if len(audience) == 1 else list(audience),
         "iss": server.settings.issuer,
         "jti": access_token.token_id,
     }
@@ -123,6 +125,8 @@ async def _key(server: Server, token: str, caller: RegisteredClient) -> dict[str
     kind = server.find_key_kind(token)
     if kind is None or caller.introspect != "any":
         return None
+    if await server.resources.served_by(caller.client_id):
+        return None  # a key is for this server
     key = await kind.use(server.database, token, server.clock.now())
     if key is None:
         return None
@@ -141,6 +145,24 @@ async def _key(server: Server, token: str, caller: RegisteredClient) -> dict[str
         "iss": server.settings.issuer,
         "jti": str(key.id),
     }
+
+
+async def _may_see(server: Server, token: AccessToken, caller: RegisteredClient) -> bool:
+    """Whether the token is good for something, and the caller one who may know (section 4).
+
+    A client that serves resources is told of the tokens for them, and of no others.
+    """
+    known = [
+        audience
+        for audience in token.audience
+        if audience == server.settings.audience or await server.resources.is_known(audience)
+    ]
+    if not known:
+        return False
+    if token.client_id == caller.client_id:
+        return True
+    served = await server.resources.served_by(caller.client_id)
+    return bool(served.intersection(known)) if served else caller.introspect == "any"
 
 
 async def _refresh_token(server: Server, token: str, caller: RegisteredClient) -> dict[str, Any]:

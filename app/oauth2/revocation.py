@@ -74,7 +74,7 @@ async def _revoke(server: Server, token: str, client_id: str, origin: Origin) ->
         )
         return
     try:
-        access_token = await server.access_tokens.verify(token)
+        access_token = await server.access_tokens.read(token)
     except InvalidTokenError:
         return
     if access_token.client_id == client_id:

@@ -64,6 +64,7 @@ async def answer_token_request(
         id_tokens=server.id_tokens,
         audit_batch=server.audit_batch,
         metrics=server.metrics,
+        resources=server.resources,
     )
     answer = await grant.exchange(token_request)
     if server.metrics is not None:

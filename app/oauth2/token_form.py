@@ -35,6 +35,10 @@ def request_body(grants: Iterable[Grant], *, strict: bool, username: str) -> dic
     properties: dict[str, Any] = {}
     for grant in grants:
         properties |= grant.parameters
+    properties["resource"] = {
+        "type": "string",
+        "description": "What the token is for: a URI (RFC 8707). May be repeated.",
+    }
     properties["grant_type"] = {"type": "string", "enum": [grant.grant_type for grant in grants]}
     schema = {
         "type": "object",

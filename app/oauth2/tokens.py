@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
+from app.errors import InvalidTargetError
 from app.login.logins import require_parties, start_login
 from app.oauth2.grant import TokenRequest
 from app.oauth2.responses import token_response
@@ -36,15 +37,20 @@ async def begin_login(
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
     ends_by: datetime | None = None,
+    resources: Sequence[str] = (),
     after: Sequence[Event] = (),
 ) -> NewLogin:
     """Record that a user logged in through the request's client, as both are now.
 
     ``security_stamp`` is that under which the password was checked, and ``ends_by`` when the login
-    ends at the latest, however long its client may refresh. The events that it comes ``after`` are
-    recorded with its own. Raises as :func:`~app.login.logins.require_parties` does.
+    ends at the latest, however long its client may refresh. Its tokens will be for ``resources``.
+    The events that it comes ``after`` are recorded with its own. Raises as
+    :func:`~app.login.logins.require_parties` does, or :class:`InvalidTargetError`.
     """
     await require_parties(connection, request.client, user_id, security_stamp)
+    named = [each for each in resources if each != request.settings.issuer]
+    if named and not await request.resources.hold(connection, request.client.client_id, named):
+        raise InvalidTargetError(reason="the client lost a resource in the meantime")
     settings = request.settings
     refreshable = "refresh_token" in request.client.grant_types
     lifetime = settings.refresh_token_ttl if refreshable else settings.access_token_ttl
@@ -62,6 +68,7 @@ async def begin_login(
         expires_at=expires_at,
         session_id=session_id,
         auth_time=auth_time,
+        resources=resources,
     )
     refresh_token = None
     if refreshable:
@@ -72,7 +79,12 @@ async def begin_login(
         user_id=user_id,
         client_id=request.client.client_id,
         origin=request.origin,
-        details={"grant": request.grant_type, "scope": scope, "session": str(login_id)},
+        details={
+            "grant": request.grant_type,
+            "scope": scope,
+            "session": str(login_id),
+            **({"resources": list(resources)} if resources else {}),
+        },
     )
     await record(connection, now, *after, event)
     return NewLogin(login_id, expires_at, refresh_token)
@@ -111,11 +123,13 @@ def user_tokens(
     refresh_token: str | None,
     auth_time: datetime | None = None,
     nonce: str | None = None,
+    audience: str | list[str] | None = None,
 ) -> dict[str, Any]:
     """The answer for a login that is committed.
 
     With an ID token if ``openid`` was granted and the user logged in with a browser, at
-    ``auth_time``. No access token outlives its login.
+    ``auth_time``. No access token outlives its login. Its ``audience`` is ``LATCHKEY_AUDIENCE``
+    unless another is given.
     """
     client = request.client
     login_lasts = ceil((login_expires_at - request.clock.now()).total_seconds())
@@ -127,6 +141,7 @@ def user_tokens(
         scope=scope,
         login_id=login_id,
         lifetime=lifetime,
+        audience=audience,
     )
     answer = token_response(access_token, scope, lifetime)
     if refresh_token is not None:

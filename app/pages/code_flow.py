@@ -92,7 +92,9 @@ async def _decide(
     remembered: Collection[str] = ()
     if session is not None:
         user_scopes = await find_enabled_scopes(connection, session.user_id)
-        remembered = await remembered_scopes(connection, session.user_id, client.client_id)
+        remembered = await remembered_scopes(
+            connection, session.user_id, client.client_id, pending.request.resources
+        )
     now = browser.server.clock.now()
     return next_step(pending, session, user_scopes, remembered, client, now, decision)
 
@@ -132,6 +134,9 @@ async def _grant(
     """The code; what the user has allowed just now is remembered with it."""
     await _require_unchanged(connection, client)
     server, request, session = browser.server, pending.request, granted.session
+    named = [each for each in request.resources if each != server.settings.issuer]
+    if named and not await server.resources.hold(connection, client.client_id, named):
+        raise PageError(CHANGED, START_AGAIN)
     now, scope = server.clock.now(), " ".join(granted.scopes)
     if granted.by_user:
         allowed = browser.event(
@@ -139,7 +144,14 @@ async def _grant(
         )
         await record(connection, now, allowed)
         if is_remembering_safe(client, request.redirect_uri):
-            await remember(connection, session.user_id, client.client_id, granted.scopes, now)
+            await remember(
+                connection,
+                session.user_id,
+                client.client_id,
+                granted.scopes,
+                request.resources,
+                now,
+            )
     return await issue_code(
         connection,
         request,

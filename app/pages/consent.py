@@ -24,6 +24,7 @@ async def consent_page(
         return browser.remember(await proceed(browser, pending, client))
     scope = " ".join(step.scopes)
     described = await server.scopes.all()
+    known = (await server.resources.of_client(client)).values()
     page = render(
         "consent.html",
         server.settings.service_name,
@@ -36,6 +37,7 @@ async def consent_page(
         username=browser.session.username,
         target=shown_target(pending.request.redirect_uri),
         scopes=[described.get(name, name) for name in step.scopes],
+        resources=[each for each in known if each.identifier in pending.request.resources],
         remembered=is_remembering_safe(client, pending.request.redirect_uri),
     )
     return browser.remember(page)

@@ -37,6 +37,7 @@ class AccessToken:
     scopes: frozenset[str]
     login_id: uuid.UUID | None
     """The ``sid``: the login of a user. None for a client that acts for itself."""
+    audience: tuple[str, ...]
     token_id: str
     client_stamp: str
     """What the ``jti`` of a client's own token begins with: the client's stamp at that time."""
@@ -83,17 +84,18 @@ class AccessTokens:
         login_id: uuid.UUID | None,
         client_stamp: str = "",
         lifetime: int,
+        audience: str | list[str] | None = None,
     ) -> str:
         """An access token (RFC 9068, section 2.2), with ``sid`` when a user logged in.
 
-        ``lifetime`` is in seconds. The ``jti`` of a token that a client gets for itself begins with
-        the client's stamp.
+        ``lifetime`` is in seconds. ``audience`` is this server's own unless it is given. The
+        ``jti`` of a token that a client gets for itself begins with the client's stamp.
         """
         issued_at = int(self._clock.now().timestamp())
         claims = {
             "iss": self._settings.issuer,
             "sub": subject,
-            "aud": self._settings.audience,
+            "aud": audience or self._settings.audience,
             "exp": issued_at + lifetime,
             "iat": issued_at,
             "jti": f"{client_stamp}.{generate_secret()}" if client_stamp else generate_secret(),
@@ -105,7 +107,20 @@ class AccessTokens:
         return jwt.sign(claims, key, TYP)
 
     async def verify(self, token: str) -> AccessToken:
-        """The claims of ``token`` (RFC 9068, section 4). Raises :class:`InvalidTokenError`."""
+        """The claims of ``token``, which is meant for this server (RFC 9068, section 4).
+
+        Raises :class:`InvalidTokenError`.
+        """
+        checked = await self.read(token)
+        if self._settings.audience not in checked.audience:
+            raise InvalidTokenError("it is for another resource")
+        return checked
+
+    async def read(self, token: str) -> AccessToken:
+        """The claims of ``token``, whatever resource it is for. Raises :class:`InvalidTokenError`.
+
+        For whoever only tells about it, or ends it.
+        """
         public = await self._keys.public()
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
         checked = self._kept.get(digest)
@@ -115,7 +130,7 @@ class AccessTokens:
                 public,
                 typ=TYP,
                 issuer=self._settings.issuer,
-                audience=self._settings.audience,
+                audience=None,
                 required=REQUIRED_CLAIMS,
             )
             checked = _read(claims)
@@ -132,6 +147,14 @@ class AccessTokens:
         return checked
 
 
+def _audience(claim: object) -> tuple[str, ...]:
+    """RFC 7519, section 4.1.3: a text, or a list of them. Raises :class:`TypeError`."""
+    values = claim if isinstance(claim, list) else [claim]
+    if not all(isinstance(value, str) for value in values):
+        raise TypeError
+    return tuple(values)
+
+
 def _read(verified: jwt.Verified) -> AccessToken:
     claims = verified.claims
     try:
@@ -143,6 +166,7 @@ def _read(verified: jwt.Verified) -> AccessToken:
             scope=str(claims["scope"]),
             scopes=frozenset(str(claims["scope"]).split()),
             login_id=None if login_id is None else uuid.UUID(login_id),
+            audience=_audience(claims["aud"]),
             token_id=str(claims["jti"]),
             client_stamp=str(claims["jti"]).rpartition(".")[0],
             issued_at=claims["iat"],

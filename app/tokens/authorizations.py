@@ -41,6 +41,8 @@ class AuthorizationRequest:
     response_mode: str = "query"
     prompt: list[str] = field(default_factory=list)
     max_age: int | None = None
+    resources: list[str] = field(default_factory=list)
+    """What the tokens are to be for (RFC 8707, section 2.1)."""
     login_hint: str = ""
     hinted_user: str | None = None
     """The ``sub`` of a valid ``id_token_hint``."""
@@ -146,6 +148,7 @@ async def issue_code(
             scope=scope,
             code_challenge=request.code_challenge,
             nonce=request.nonce,
+            resources=request.resources,
             expires_at=expires_at,
         )
     )
@@ -163,6 +166,7 @@ class Code:
     code_challenge: str | None
     nonce: str | None
     expires_at: datetime
+    resources: list[str]
     auth_time: datetime
     session_expires_at: datetime
     session_ended: bool
@@ -204,6 +208,7 @@ async def consume_code(
                 AuthorizationCode.code_challenge,
                 AuthorizationCode.nonce,
                 AuthorizationCode.expires_at,
+                AuthorizationCode.resources,
             )
         )
     ).one_or_none()
@@ -216,7 +221,12 @@ async def consume_code(
             ).where(BrowserSession.id == row.session_id)
         )
     ).one()
-    return Code(*row, session.created_at, session.expires_at, session.ended_at is not None)
+    return Code(
+        **row._mapping,
+        auth_time=session.created_at,
+        session_expires_at=session.expires_at,
+        session_ended=session.ended_at is not None,
+    )
 
 
 async def record_login_of_code(connection: AsyncConnection, code: str, login_id: uuid.UUID) -> None:

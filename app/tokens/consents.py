@@ -14,14 +14,22 @@ from app.models import AuthorizationCode, Client, Consent, Login
 
 
 async def remembered_scopes(
-    connection: AsyncConnection, user_id: uuid.UUID, client_id: str
+    connection: AsyncConnection, user_id: uuid.UUID, client_id: str, resources: Collection[str]
 ) -> frozenset[str]:
-    """The scopes that the user has allowed to the client at some time."""
-    return frozenset(
-        await connection.scalars(
-            select(Consent.scope).where(Consent.user_id == user_id, Consent.client_id == client_id)
+    """The scopes that the user has allowed to the client at some time, for all ``resources``.
+
+    Without any, what they have allowed to it when it named none.
+    """
+    wanted = set(resources) or {""}
+    rows = await connection.execute(
+        select(Consent.resource, Consent.scope).where(
+            Consent.user_id == user_id, Consent.client_id == client_id, Consent.resource.in_(wanted)
         )
     )
+    allowed: dict[str, set[str]] = {name: set() for name in wanted}
+    for resource, scope in rows:
+        allowed[resource].add(scope)
+    return frozenset(set.intersection(*allowed.values()))
 
 
 async def remember(
@@ -29,12 +37,15 @@ async def remember(
     user_id: uuid.UUID,
     client_id: str,
     scopes: Collection[str],
+    resources: Collection[str],
     now: datetime,
 ) -> None:
     """Remember that the user allowed these scopes, beside those that they allowed before."""
+    of_both = {"user_id": user_id, "client_id": client_id, "granted_at": now}
     allowed = [
-        {"user_id": user_id, "client_id": client_id, "scope": scope, "granted_at": now}
+        {**of_both, "scope": scope, "resource": resource}
         for scope in scopes
+        for resource in set(resources) or {""}
     ]
     await connection.execute(
         insert_unless(connection, Consent).values(allowed).on_conflict_do_nothing()
@@ -66,7 +77,7 @@ async def list_allowed(connection: AsyncConnection, user_id: uuid.UUID) -> list[
         .order_by(Client.name, Consent.client_id)
     )
     return [
-        AllowedClient(client_id, name, tuple(sorted(scopes.split())), since)
+        AllowedClient(client_id, name, tuple(sorted(set(scopes.split()))), since)
         for client_id, name, scopes, since in rows
     ]
 

@@ -63,6 +63,8 @@ class Family:
     """What the login was granted; a refresh cannot exceed it."""
     permitted: frozenset[str]
     """What its user has, and its client may have, at the moment of the query."""
+    resources: tuple[str, ...]
+    """What its tokens can be for; empty if the login named nothing."""
     auth_time: datetime | None
     """When the password was typed, for the ID tokens of the code flow; else None."""
     expires_at: datetime
@@ -121,6 +123,7 @@ FAMILY = select(
     )
     .scalar_subquery()
     .label("permitted"),
+    Login.resources,
     Login.auth_time,
     Login.expires_at,
     _LOGIN_IS_ALIVE.label("alive"),
@@ -136,6 +139,7 @@ def family_of(row: Row[Any]) -> Family:
         username=row.username,
         scope=row.scope,
         permitted=row.permitted,
+        resources=tuple(row.resources),
         auth_time=row.auth_time,
         expires_at=row.expires_at,
         alive=bool(row.alive),

@@ -10,15 +10,18 @@ from starlette.responses import Response
 
 from app import NAME
 from app.database.engines import OUTAGES, is_outage, lost_a_reference
-from app.errors import AnsweredError, InvalidFieldsError, LoginRefused
+from app.errors import AnsweredError, BearerError, InvalidFieldsError, LoginRefused
 from app.log import get_logger
 from app.web.routes import class_at
 
 log = get_logger(NAME)
 
 
-def add_error_handlers(app: FastAPI, realm: str, service_name: str) -> None:
-    """Teach ``app`` to answer every error in its caller's format."""
+def add_error_handlers(app: FastAPI, realm: str, service_name: str, resource_metadata: str) -> None:
+    """Teach ``app`` to answer every error in its caller's format.
+
+    A challenge for an access token says where ``resource_metadata`` is (RFC 9728, section 5.1).
+    """
 
     @app.exception_handler(AnsweredError)
     async def answer(request: Request, error: AnsweredError) -> Response:
@@ -26,7 +29,13 @@ def add_error_handlers(app: FastAPI, realm: str, service_name: str) -> None:
             error = class_at(request.scope).login_refused(error)
         if error.reason:
             log.info("refused", kind=type(error).__name__, reason=error.reason)
-        return error.response(realm, service_name)
+        response = error.response(realm, service_name)
+        if isinstance(error, BearerError):
+            challenge = response.headers["WWW-Authenticate"]
+            response.headers["WWW-Authenticate"] = (
+                f'{challenge}, resource_metadata="{resource_metadata}"'
+            )
+        return response
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

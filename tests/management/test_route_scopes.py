@@ -20,10 +20,11 @@ from tests.support.operators import EVERY_SCOPE, NOBODYS, token_of, token_of_cli
 from tests.support.routes import is_shipped
 
 OF_FEATURES = brought("FOR_USERS_ALONE")
+MANAGED = brought("MANAGED")
 
 MANAGEMENT = (
     *("users", "clients", "scopes", "audit"),
-    *(path.removeprefix("/") for path in OF_FEATURES),
+    *(path.removeprefix("/") for path in (*OF_FEATURES, *MANAGED)),
 )
 
 FOR_USERS_ALONE = ("/users/me", *OF_FEATURES)
@@ -43,7 +44,7 @@ class Route:
     async def ask(self, http: httpx2.AsyncClient, headers: dict[str, str]) -> httpx2.Response:
         """A request for something that is not there, with a body that changes nothing."""
         path = self.path
-        for parameter in ("user_id", "client_id", "key_id", "session_id", "name"):
+        for parameter in ("user_id", "client_id", "key_id", "session_id", "resource_id", "name"):
             path = path.replace("{" + parameter + "}", NOBODYS)
         assert "{" not in path, f"{self.path} has a parameter that is new here"
         body: list[Any] | None = [] if self.method in ("POST", "PATCH") else None
@@ -119,7 +120,7 @@ def test_every_route_that_programs_rely_on_is_there(routes: list[Route]) -> None
         "POST /users",
         "POST /users/me/password",
         "POST /users/{user_id}/password",
-        *(name for names in OF_FEATURES.values() for name in names),
+        *(name for names in (OF_FEATURES | MANAGED).values() for name in names),
     }
 
 

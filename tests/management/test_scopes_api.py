@@ -328,7 +328,7 @@ async def test_a_scope_that_was_once_allowed_to_a_client_is_deleted_with_the_con
 ) -> None:
     somebody = await add_somebody(server)
     async with server.database.transaction() as connection:
-        await remember(connection, somebody.id, "console", [scope], server.clock.now())
+        await remember(connection, somebody.id, "console", [scope], [], server.clock.now())
     response = await http.delete(f"/scopes/{scope}", headers=as_admin)
     assert response.status_code == 204, response.text
 

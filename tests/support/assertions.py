@@ -4,6 +4,8 @@ import httpx2
 
 REALM = "latchkey"
 
+METADATA = "http://127.0.0.1:8000/.well-known/oauth-protected-resource"
+
 
 def assert_oauth2_error(
     response: httpx2.Response, error: str, status: int = 400, description: str | None = None
@@ -30,13 +32,17 @@ def assert_bearer_error(
     assert (response.status_code, body.get("error")) == (status, error), body
     assert body.get("scope") == scope
     parameters = ", ".join(f'{name}="{value}"' for name, value in body.items())
-    assert response.headers["www-authenticate"] == f'Bearer realm="{REALM}", {parameters}'
+    assert response.headers["www-authenticate"] == (
+        f'Bearer realm="{REALM}", {parameters}, resource_metadata="{METADATA}"'
+    )
 
 
 def assert_no_token_sent(response: httpx2.Response) -> None:
     """RFC 6750, section 3.1: a challenge without an error code."""
     assert response.status_code == 401
-    assert response.headers["www-authenticate"] == f'Bearer realm="{REALM}"'
+    assert response.headers["www-authenticate"] == (
+        f'Bearer realm="{REALM}", resource_metadata="{METADATA}"'
+    )
     assert "error" not in response.json()
 
 

@@ -16,7 +16,14 @@ from app.server import Server
 from tests.support.assertions import assert_problem
 from tests.support.factories import TestClient, TestUser, add_client, add_user, bearer
 
-OF_FEATURES = ("api-keys:read", "api-keys:write", "items:read", "items:write")
+OF_FEATURES = (
+    "api-keys:read",
+    "api-keys:write",
+    "items:read",
+    "items:write",
+    "resources:read",
+    "resources:write",
+)
 
 EVERY_SCOPE = tuple(sorted({*BUILT_IN, *OF_FEATURES}))
 """Those that the migrations create, whichever features are there; a fork has its own beside."""

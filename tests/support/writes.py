@@ -66,5 +66,5 @@ def write(
         names = {"victim": str(scene.victim.id), "client": scene.other_client.client_id}
         return await scene.ask(method, path.format(**names, **scene.known), body)
 
-    by_client = scope.partition(":")[0] in ("users", "clients", "scopes")
+    by_client = scope.partition(":")[0] in ("users", "clients", "scopes", "resources")
     return Write(scope, send, prepare, by_client)

@@ -46,7 +46,7 @@ def test_what_is_told_and_what_is_logged_can_only_be_given_by_name(
 async def refusing() -> httpx2.AsyncClient:
     """An application whose every route refuses a login, each in the format of its class."""
     app = FastAPI()
-    add_error_handlers(app, "a realm", "Latchkey")
+    add_error_handlers(app, "a realm", "Latchkey", "https://test/metadata")
 
     async def refuse(why: Why) -> None:
         raise LoginRefused(why, reason="a reason for the log", retry_after=42)

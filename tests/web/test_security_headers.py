@@ -48,6 +48,7 @@ OPENER_POLICY_OPEN = {
 CACHE = {
     "GET /.well-known/oauth-authorization-server": "public, max-age=60",
     "GET /.well-known/openid-configuration": "public, max-age=60",
+    "GET /.well-known/oauth-protected-resource": "public, max-age=60",
     "GET /docs/openid-configuration": "no-cache",
     "GET /.well-known/jwks.json": "public, max-age=300",
 }

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from app.identity.users import find_enabled_scopes
 from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.redirect_uris import registered_uris
+from app.oauth2.resource import Target, Targets, within
+from app.oauth2.scope import granted_scope
 from app.oauth2.tokens import NewLogin, begin_login, find_signing_keys, user_tokens
 from app.tokens.authorizations import (
     Code,
@@ -45,7 +48,10 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     if code is None:
         raise InvalidRequestError(told="The request needs a code.")
     keys = await find_signing_keys(request)
-    outcome = await request.database.transact(lambda connection: _redeem(connection, request, code))
+    targets, asked = await request.find_targets()
+    outcome = await request.database.transact(
+        lambda connection: _redeem(connection, request, code, targets, asked)
+    )
     # Raised outside: the code is used up, and what it issued is ended, whatever the answer.
     if isinstance(outcome, str):
         raise InvalidGrantError(reason=outcome, told=REFUSED)
@@ -59,6 +65,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         refresh_token=outcome.login.refresh_token,
         auth_time=outcome.code.auth_time,
         nonce=outcome.code.nonce,
+        audience=outcome.target.audience,
     )
 
 
@@ -67,10 +74,23 @@ class _Redeemed:
     code: Code
     login: NewLogin
     scope: str
+    """Of the access token; the login's can be more."""
+    target: Target
 
 
-async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str) -> _Redeemed | str:
-    """The login that the code stands for, or why there is none."""
+async def _redeem(
+    connection: AsyncConnection,
+    request: TokenRequest,
+    code: str,
+    targets: Targets,
+    asked: Sequence[str],
+) -> _Redeemed | str:
+    """The login that the code stands for, or why there is none.
+
+    Raises :class:`~app.errors.InvalidTargetError` if other resources are ``asked`` for than were
+    allowed, or :class:`~app.errors.InvalidScopeError` if they understand none of the scopes: the
+    code then stays good.
+    """
     client, now = request.client, request.clock.now()
     used = await consume_code(connection, code, client.client_id, now)
     if used is None:
@@ -94,6 +114,9 @@ async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str)
         await record(connection, now, refused)
         return refusal
     scope = " ".join(scopes)
+    resources = within(asked, used.resources)
+    target = targets.of(resources)
+    narrowed = granted_scope(target.narrow(scopes), scopes)
     login = await begin_login(
         connection,
         request,
@@ -102,9 +125,10 @@ async def _redeem(connection: AsyncConnection, request: TokenRequest, code: str)
         session_id=used.session_id,
         auth_time=used.auth_time,
         ends_by=None if offline else used.session_expires_at,
+        resources=used.resources or resources,
     )
     await record_login_of_code(connection, code, login.id)
-    return _Redeemed(used, login, scope)
+    return _Redeemed(used, login, narrowed, target)
 
 
 async def _answer_reuse(connection: AsyncConnection, request: TokenRequest, code: str) -> str:

@@ -27,7 +27,9 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         scopes=client.scopes.difference(SPEAK_OF_A_USER),
         default_scopes=tuple(s for s in client.default_scopes if s not in SPEAK_OF_A_USER),
     )
-    scope = " ".join(requested_scopes(request.form.get("scope", ""), own))
+    targets, resources = await request.find_targets()
+    target = targets.of(resources)
+    scope = " ".join(target.narrow(requested_scopes(request.form.get("scope", ""), own)))
     if not scope:
         raise InvalidScopeError(reason="nothing is left to grant")
     lifetime = request.settings.access_token_ttl
@@ -39,6 +41,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         login_id=None,
         client_stamp=client.security_stamp,
         lifetime=lifetime,
+        audience=target.audience,
     )
     issued = Event(
         type="token.issued",

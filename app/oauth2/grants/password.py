@@ -76,7 +76,9 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     Unknown, disabled and passwordless users get the same answer as a wrong password, after the
     same time. Raises an :class:`~app.errors.OAuth2Error` or :class:`~app.errors.LoginRefused`.
     """
-    requested = requested_scopes(request.form.get("scope", ""), request.client)
+    targets, resources = await request.find_targets()
+    target = targets.of(resources)
+    requested = target.narrow(requested_scopes(request.form.get("scope", ""), request.client))
     keys = await find_signing_keys(request)
     context = LoginContext("token", request.origin, request.client.client_id)
     account = await request.authenticator.authenticate(form.username, form.password, context)
@@ -109,6 +111,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
             account.id,
             scope,
             security_stamp=account.security_stamp,
+            resources=resources,
             after=[succeeded],
         )
         # A user who lost a scope while the password was checked gets what is left next time.
@@ -129,6 +132,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         login_expires_at=login.expires_at,
         scope=scope,
         refresh_token=login.refresh_token,
+        audience=target.audience,
     )
 
 

@@ -16,6 +16,7 @@ from app.errors import (
 )
 from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
+from app.oauth2.resource import Targets, within
 from app.oauth2.scope import granted_scope, split_scope
 from app.oauth2.tokens import find_signing_keys, user_tokens
 from app.tokens import refresh_postgresql, refresh_tokens
@@ -44,6 +45,9 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         raise InvalidRequestError(told="The request needs a refresh_token.")
     asked = split_scope(request.form.get("scope", ""))
     grace = timedelta(seconds=request.settings.refresh_reuse_grace)
+    targets, resources = await request.find_targets()
+    if targets.known:
+        await _require_target(request, token, asked, targets, resources, grace)
     keys = await find_signing_keys(request)
     now = request.clock.now()
     rotate = refresh_tokens.rotate if request.database.is_sqlite else refresh_postgresql.rotate
@@ -57,7 +61,8 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         # Raised outside of the transaction: the login has ended, whatever the answer.
         raise refusal.error
     family, successor = rotated
-    scope = granted_scope(asked or family.scope.split(), family.permitted)
+    target = targets.of(within(resources, family.resources))
+    scope = granted_scope(target.narrow(asked or family.scope.split()), family.permitted)
     return user_tokens(
         request,
         keys,
@@ -67,7 +72,34 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         scope=scope,
         refresh_token=successor,
         auth_time=family.auth_time,
+        audience=target.audience,
     )
+
+
+async def _require_target(
+    request: TokenRequest,
+    token: str,
+    asked: Sequence[str],
+    targets: Targets,
+    resources: Sequence[str],
+    grace: timedelta,
+) -> None:
+    """Look whether the resources can be granted, so that no token is used up for nothing.
+
+    What a login is for never changes. Raises :class:`~app.errors.InvalidTargetError`, or
+    :class:`InvalidScopeError` if the resources understand none of the scopes.
+    """
+    async with request.database.read() as connection:
+        presented = await find_refresh_token(connection, token, request.clock.now(), grace)
+    if (
+        presented is None
+        or presented.family.client_id != request.client.client_id
+        or not (presented.usable and presented.family.alive)
+    ):
+        return  # whoever looks again will say why
+    family = presented.family
+    target = targets.of(within(resources, family.resources))
+    granted_scope(target.narrow(asked or family.scope.split()), family.permitted)
 
 
 @dataclass(frozen=True)

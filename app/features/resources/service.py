@@ -1,0 +1,279 @@
+"""Managing resources: what the API under ``/resources`` and ``latchkey resources`` do."""
+
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+from sqlalchemy import Row, Select, Text, cast, delete, func, insert, select, type_coerce, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import FeatureEventType
+from app.database.engines import insert_new
+from app.errors import ConflictError, InvalidError, NotFoundError
+from app.features.resources.model import (
+    IDENTIFIER_MAX_LENGTH,
+    RegisteredResource,
+    ResourceClient,
+    ResourceScope,
+)
+from app.features.resources.registry import SCOPES_OF_RESOURCE
+from app.identity.definition import STRICT, Changes, rule, validated
+from app.identity.names import has_unseen
+from app.identity.resources import normal_form
+from app.identity.scopes import require_known
+from app.management.authority import SEES_USERS, Actor
+from app.management.clients import get_client
+from app.management.versions import ANY_VERSION, Versions
+from app.models import Login
+from app.models.base import ScopeSet
+
+CREATED = FeatureEventType("resource.created")
+CHANGED = FeatureEventType("resource.changed")
+DELETED = FeatureEventType("resource.deleted")
+
+
+def _check_identifier(identifier: str) -> None:
+    """RFC 8707, section 2: an absolute URI without fragment."""
+    if normal_form(identifier) is None:
+        raise InvalidError(told="a resource must be an absolute URI without fragment")
+
+
+def _check_name(name: str) -> None:
+    if has_unseen(name):
+        raise InvalidError(told="a resource name cannot contain control characters")
+
+
+Identifier = Annotated[str, Field(max_length=IDENTIFIER_MAX_LENGTH), rule(_check_identifier)]
+
+
+class ResourceDefinition(BaseModel):
+    """What can be said of a resource, and said otherwise later."""
+
+    name: Annotated[str, rule(_check_name)] = Field(
+        default="",
+        max_length=255,
+        examples=["Orders API"],
+        description="Shown to users on the consent page; the identifier if it is empty.",
+    )
+    scopes: Annotated[list[str], Field(max_length=1000)] = Field(
+        default=[],
+        examples=[["profile"]],
+        description="What it understands: its tokens have no others, but those about a user. "
+        "Empty for any.",
+    )
+    clients: Annotated[list[str], Field(max_length=1000)] = Field(
+        default=[], description="The ids of the clients that may have tokens for it."
+    )
+    server: str | None = Field(
+        default=None,
+        description="The id of the client that serves it: it may introspect tokens for what it "
+        "serves, and no others.",
+    )
+
+
+class NewResource(ResourceDefinition):
+    """A resource to register."""
+
+    model_config = STRICT
+
+    identifier: Identifier = Field(
+        examples=["https://api.example.com/orders"], description="The `aud` of its tokens."
+    )
+
+
+class ResourceRecord(ResourceDefinition):
+    """A resource."""
+
+    id: uuid.UUID
+    identifier: str
+    created_at: datetime
+    updated_at: datetime
+
+
+_CLIENTS_OF_RESOURCE = (
+    # Ids of clients have no spaces, as scopes have none.
+    select(type_coerce(func.aggregate_strings(ResourceClient.client_id, " "), ScopeSet))
+    .where(ResourceClient.resource_id == RegisteredResource.id)
+    .scalar_subquery()
+)
+
+
+def _select() -> Select[Any]:
+    return select(
+        RegisteredResource.id,
+        RegisteredResource.identifier,
+        RegisteredResource.name,
+        RegisteredResource.server_id.label("server"),
+        SCOPES_OF_RESOURCE.label("scopes"),
+        _CLIENTS_OF_RESOURCE.label("clients"),
+        RegisteredResource.created_at,
+        RegisteredResource.updated_at,
+    )
+
+
+def _record(row: Row[Any]) -> ResourceRecord:
+    lists = {name: sorted(row._mapping[name]) for name in ("scopes", "clients")}
+    return ResourceRecord.model_construct(**{**row._mapping, **lists})
+
+
+async def get_resource(connection: AsyncConnection, resource_id: uuid.UUID) -> ResourceRecord:
+    """The resource of that id. Raises :class:`NotFoundError`."""
+    row = (
+        await connection.execute(_select().where(RegisteredResource.id == resource_id))
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(told="There is no such resource.")
+    return _record(row)
+
+
+async def find_resource(connection: AsyncConnection, identifier: str) -> ResourceRecord:
+    """The resource that a URI names, in any of its spellings. Raises :class:`NotFoundError`."""
+    named = RegisteredResource.normal_form == (normal_form(identifier) or "")
+    row = (await connection.execute(_select().where(named))).one_or_none()
+    if row is None:
+        raise NotFoundError(told="There is no such resource.")
+    return _record(row)
+
+
+async def list_resources(
+    connection: AsyncConnection, *, limit: int, after: str | None = None
+) -> Sequence[ResourceRecord]:
+    """At most ``limit`` resources by identifier, beginning behind the identifier ``after``."""
+    query = _select().order_by(RegisteredResource.identifier).limit(limit)
+    if after is not None:
+        query = query.where(RegisteredResource.identifier > after)
+    return [_record(row) for row in await connection.execute(query)]
+
+
+async def create_resource(actor: Actor, wanted: NewResource) -> ResourceRecord:
+    """Register a resource. Raises a :class:`~app.errors.Problem`."""
+    connection, form = actor.connection, str(normal_form(wanted.identifier))
+    taken = "a resource with this identifier already exists"
+    named = RegisteredResource.normal_form == form
+    if await connection.scalar(select(RegisteredResource.id).where(named)):
+        raise ConflictError(told=taken)
+    await _judge(actor, wanted.scopes, wanted.clients, wanted.server)
+    resource_id = uuid.uuid4()
+    await insert_new(
+        connection,
+        taken,
+        insert(RegisteredResource).values(
+            id=resource_id,
+            identifier=wanted.identifier,
+            normal_form=form,
+            name=wanted.name or wanted.identifier,
+            server_id=wanted.server,
+            created_at=actor.now,
+            updated_at=actor.now,
+        ),
+    )
+    await _set_scopes(actor, resource_id, wanted.scopes)
+    await _set_clients(actor, resource_id, wanted.clients)
+    resource = await get_resource(connection, resource_id)
+    await actor.record(CREATED, **_described(resource))
+    return resource
+
+
+async def change_resource(
+    actor: Actor, resource_id: uuid.UUID, changes: Changes, expected: Versions = ANY_VERSION
+) -> ResourceRecord:
+    """Change fields of a resource. A client that it is taken away from loses its logins for it.
+
+    Raises a :class:`~app.errors.Problem`.
+    """
+    connection = actor.connection
+    before = await _get_managed(actor, resource_id, expected)
+    known = before.model_dump(include=set(ResourceDefinition.model_fields))
+    after = validated(ResourceDefinition, known | dict(changes))
+    await _judge(actor, after.scopes, set(after.clients) - set(before.clients), after.server)
+    await connection.execute(
+        update(RegisteredResource)
+        .where(RegisteredResource.id == resource_id)
+        .values(name=after.name or before.identifier, server_id=after.server, updated_at=actor.now)
+    )
+    await _set_scopes(actor, resource_id, after.scopes)
+    await _set_clients(actor, resource_id, after.clients)
+    await _end_logins(actor, before.identifier, set(before.clients) - set(after.clients))
+    resource = await get_resource(connection, resource_id)
+    old = _described(before)
+    difference = {name: value for name, value in _described(resource).items() if value != old[name]}
+    if difference:
+        await actor.record(CHANGED, **{"identifier": before.identifier, **difference})
+    return resource
+
+
+async def delete_resource(
+    actor: Actor, resource_id: uuid.UUID, expected: Versions = ANY_VERSION
+) -> None:
+    """Delete a resource; every login for it ends. Raises a :class:`~app.errors.Problem`."""
+    resource = await _get_managed(actor, resource_id, expected)
+    await _end_logins(actor, resource.identifier, resource.clients)
+    await actor.connection.execute(
+        delete(RegisteredResource).where(RegisteredResource.id == resource_id)
+    )
+    await actor.record(DELETED, identifier=resource.identifier)
+
+
+async def _get_managed(actor: Actor, resource_id: uuid.UUID, expected: Versions) -> ResourceRecord:
+    """The resource, if the actor may change it. Whoever begins a login for it waits."""
+    held = select(RegisteredResource.id).where(RegisteredResource.id == resource_id)
+    await actor.connection.execute(held.with_for_update())
+    resource = await get_resource(actor.connection, resource_id)
+    for client_id in resource.clients:
+        actor.require_over((await get_client(actor.connection, client_id)).scopes)
+    expected.require(resource.updated_at)
+    return resource
+
+
+async def _judge(
+    actor: Actor, scopes: Collection[str], clients: Collection[str], server: str | None
+) -> None:
+    """Whether the actor may let these clients have tokens with these scopes, and who sees them.
+
+    To tell a client whose tokens they are is worth what ``introspect: any`` is.
+    """
+    actor.require_to_grant(await require_known(actor.connection, list(scopes)))
+    for field, names in (("clients", clients), ("server", [server] if server else [])):
+        for client_id in names:
+            try:
+                client = await get_client(actor.connection, client_id)
+            except NotFoundError:
+                raise InvalidError(told="there is no client with that id", field=field) from None
+            actor.require_over(client.scopes)
+    if server:
+        actor.require_to_grant({SEES_USERS})
+
+
+async def _set_scopes(actor: Actor, resource_id: uuid.UUID, scopes: Collection[str]) -> None:
+    of_resource = ResourceScope.resource_id == resource_id
+    await actor.connection.execute(delete(ResourceScope).where(of_resource))
+    rows = [{"resource_id": resource_id, "scope": scope} for scope in sorted(set(scopes))]
+    if rows:
+        await actor.connection.execute(insert(ResourceScope), rows)
+
+
+async def _set_clients(actor: Actor, resource_id: uuid.UUID, clients: Collection[str]) -> None:
+    of_resource = ResourceClient.resource_id == resource_id
+    await actor.connection.execute(delete(ResourceClient).where(of_resource))
+    rows = [{"resource_id": resource_id, "client_id": each} for each in sorted(set(clients))]
+    if rows:
+        await actor.connection.execute(insert(ResourceClient), rows)
+
+
+async def _end_logins(actor: Actor, identifier: str, clients: Collection[str]) -> None:
+    """End what clients have for a resource that they may have no longer."""
+    # As it is in the list: a URI has no quotes.
+    named = cast(Login.resources, Text).contains(f'"{identifier}"', autoescape=True)
+    for client_id in clients:
+        await actor.connection.execute(
+            update(Login)
+            .where(Login.client_id == client_id, Login.ended_at.is_(None), named)
+            .values(ended_at=actor.now)
+        )
+
+
+def _described(resource: ResourceRecord) -> dict[str, Any]:
+    """What the audit trail has of a resource, in the words of the API."""
+    return resource.model_dump(exclude={"id", "created_at", "updated_at"})

@@ -1,0 +1,104 @@
+"""The resources of a request, which decide the audience of its tokens: RFC 8707.
+
+A client that is registered for no resource may send what it likes, as before there were any: its
+tokens are for ``LATCHKEY_AUDIENCE``. That is this server itself, which any client may name too, by
+its issuer.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from app.errors import InvalidTargetError
+from app.identity.clients import RegisteredClient
+from app.identity.resources import Resource, Resources, normal_form
+from app.identity.scopes import SPEAK_OF_A_USER
+from app.settings import Settings
+
+MAX_RESOURCES = 10
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a token is for, and the scopes that are understood there."""
+
+    audience: str | list[str]
+    """The ``aud``; one value is no list, as most verifiers have it."""
+    scopes: frozenset[str] | None
+    """None for any."""
+
+    def narrow(self, scopes: Iterable[str]) -> list[str]:
+        """Those of ``scopes`` that are of use in such a token, and those that speak of a user."""
+        understood = self.scopes
+        if understood is None:
+            return list(scopes)
+        return [name for name in scopes if name in understood or name in SPEAK_OF_A_USER]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What a client's tokens may be for, as of a moment ago."""
+
+    settings: Settings
+    known: Mapping[str, Resource]
+    """The client's resources by :func:`normal_form`."""
+
+    def requested(self, parameter: str) -> list[str]:
+        """The resources that a request names, each once; empty if the client has none.
+
+        They are separated by spaces, of which a URI has none. Raises :class:`InvalidTargetError`
+        for one that the client is not registered for.
+        """
+        if not self.known:
+            return []
+        names = parameter.split()
+        if len(names) > MAX_RESOURCES:
+            raise InvalidTargetError(told=f"A request can name {MAX_RESOURCES} resources at most.")
+        return list(dict.fromkeys(map(self._identifier, names)))
+
+    def _identifier(self, name: str) -> str:
+        form = normal_form(name) or ""
+        if form in self.known:
+            return self.known[form].identifier
+        if form == normal_form(self.settings.issuer) or name == self.settings.audience:
+            return self.settings.issuer
+        raise InvalidTargetError(reason="a resource that the client is not registered for")
+
+    def of(self, resources: Collection[str]) -> Target:
+        """What tokens for ``resources`` are for, as they were requested at some time.
+
+        Raises :class:`InvalidTargetError` if the client may have them no longer.
+        """
+        if not resources:
+            return Target(self.settings.audience, None)
+        by_identifier = {each.identifier: each for each in self.known.values()}
+        audience: list[str] = []
+        understood: set[str] = set()
+        anything = False
+        for name in resources:
+            resource = by_identifier.get(name)
+            if resource is None and name != self.settings.issuer:
+                raise InvalidTargetError(reason="the client has lost a resource")
+            audience.append(self.settings.audience if name == self.settings.issuer else name)
+            if resource is None or not resource.scopes:
+                anything = True
+            else:
+                understood |= resource.scopes
+        scopes = None if anything else frozenset(understood)
+        return Target(audience[0] if len(audience) == 1 else audience, scopes)
+
+
+async def find_targets(
+    settings: Settings, resources: Resources, client: RegisteredClient
+) -> Targets:
+    """What the tokens of ``client`` may be for."""
+    return Targets(settings, await resources.of_client(client))
+
+
+def within(requested: Sequence[str], granted: Sequence[str]) -> Sequence[str]:
+    """What a request for ``requested`` resources gets of those that were ``granted`` before.
+
+    Without a request, all of them (section 2.2). Raises :class:`InvalidTargetError` for more.
+    """
+    if granted and not set(granted).issuperset(requested):
+        raise InvalidTargetError(told="A requested resource was not granted at login.")
+    return requested or granted
