@@ -120,4 +120,5 @@ def create_worker() -> TrustedProxies:
     app = TrustedProxies(cast(ASGI3Application, create_app(settings)), settings.forwarded_allow_ips)
     # What is imported and built by now stays: no garbage collection has to look at it again.
     gc.freeze()
+    gc.enable()
     return app

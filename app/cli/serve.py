@@ -13,6 +13,7 @@ import uvicorn
 
 from app import NAME
 from app.cli.command import FailingInOneLine, run, settings
+from app.cli.preloading import preload_workers
 from app.log import log_config
 from app.operations.demo import demo_is_present, refuse_demo_data
 from app.settings import PREFIX
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 BOUND_CONNECTIONS = True
 """False leaves uvicorn its own protocol, without the bounds of :mod:`app.web.http_protocol`."""
+
+PRELOAD = True
+"""False lets each worker import everything by itself: see :mod:`.preloading`."""
 
 SHUTDOWN_TIMEOUT = 30
 """Seconds that requests under way may take when the server is told to stop."""
@@ -70,6 +74,8 @@ def serve(
         _greet(configured.issuer, demo)
     # uvicorn finishes what is under way and then raises the signal again: that was a good end.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if PRELOAD and workers > 1:
+        preload_workers()
     with FailingInOneLine(), _counting_together(configured.metrics and workers > 1):
         uvicorn.run(
             "app.main:create_worker",

@@ -93,6 +93,12 @@ class LiveServer:
         """What it has written so far."""
         return self._log.read_text()
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started, which may have others."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Return when it answers."""
         with self._log.open("ab") as output:
