@@ -7,7 +7,8 @@ Every setting is described in ``.env.example``. A bad or unknown one stops the s
 import os
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
@@ -47,6 +48,12 @@ PUBLISHED_SECRET_KEYS = {
 }
 
 SECRET_KEY_MIN_BYTES = 32
+
+
+SECRETS = ("database_url", "secret_key", "password_pepper")
+"""Settings that may be in a file, as orchestrators hand secrets to a container."""
+
+IN_A_FILE = "_FILE"
 
 
 class SettingsError(ValueError):
@@ -277,6 +284,7 @@ def _check_cors_origins(settings: Settings) -> None:
 
 def _refuse_unknown_names() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
+    known.update(PREFIX + name.upper() + IN_A_FILE for name in SECRETS)
     for name in [*os.environ, *dotenv_values(DOTENV)]:
         upper = name.upper()  # in either case it would be read
         if (
@@ -287,14 +295,36 @@ def _refuse_unknown_names() -> None:
             raise SettingsError(f"{name} is not a setting of {NAME.capitalize()}: see .env.example")
 
 
+def _read_secret_files() -> dict[str, str]:
+    """What the files hold that ``LATCHKEY_…_FILE`` name, less the white space around it."""
+    given = {name.upper(): value for name, value in {**dotenv_values(DOTENV), **os.environ}.items()}
+    found = {}
+    for name in SECRETS:
+        setting = PREFIX + name.upper()
+        if not (file := given.get(setting + IN_A_FILE)):
+            continue
+        if given.get(setting):
+            raise SettingsError(f"{setting} and {setting}{IN_A_FILE} cannot both be set")
+        try:
+            found[name] = Path(file).read_text().strip()
+        except OSError as error:
+            raise SettingsError(
+                f"{setting}{IN_A_FILE} names a file that cannot be read: {error.strerror}"
+            ) from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{setting}{IN_A_FILE} names a file that is not UTF-8") from None
+    return found
+
+
 def load_settings() -> Settings:
     """Read the settings of this process.
 
     Raises :class:`SettingsError`, whose text is one line that never repeats a value.
     """
     _refuse_unknown_names()
+    secrets: dict[str, Any] = dict(_read_secret_files())
     try:
-        return Settings()
+        return Settings(**secrets)
     except ValidationError as invalid:
         error = invalid.errors(include_url=False, include_input=False)[0]
         if isinstance(cause := error.get("ctx", {}).get("error"), SettingsError):

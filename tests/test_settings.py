@@ -504,3 +504,49 @@ def test_the_example_file_gives_the_default_of_production(name: str) -> None:
 def test_the_example_file_can_be_copied_as_it_is(environment: Environment) -> None:
     Path(".env").write_text((ROOT / ".env.example").read_text())
     assert load(environment, PRODUCTION).issuer == ISSUER
+
+
+# Secrets in files
+
+
+def in_a_file(folder: Path, text: str) -> str:
+    file = folder / "secret"
+    file.write_text(text)
+    return str(file)
+
+
+def test_a_secret_can_be_in_a_file(environment: Environment, tmp_path: Path) -> None:
+    file = in_a_file(tmp_path, f"{SECRET},{SECRET}-of-before\n")
+    settings = load(environment, secret_key_file=file, issuer=ISSUER)
+    assert settings.secret_keys == [SECRET, f"{SECRET}-of-before"]
+
+
+def test_the_database_and_the_pepper_can_be_in_files(
+    environment: Environment, tmp_path: Path
+) -> None:
+    url = "postgresql://user:password@host/database"
+    pepper = f"{SECRET}-for-passwords"
+    for name, value in (("database_url", url), ("password_pepper", pepper)):
+        (tmp_path / name).write_text(value)
+        environment.setenv(f"LATCHKEY_{name.upper()}_FILE", str(tmp_path / name))
+    settings = load(environment, PRODUCTION)
+    assert (settings.database_url, settings.password_peppers) == (url, [pepper])
+
+
+def test_a_secret_is_not_given_twice(environment: Environment, tmp_path: Path) -> None:
+    line = refusal(environment, PRODUCTION, secret_key_file=in_a_file(tmp_path, SECRET))
+    assert line == "LATCHKEY_SECRET_KEY and LATCHKEY_SECRET_KEY_FILE cannot both be set"
+
+
+def test_a_secret_file_that_cannot_be_read_is_named_without_its_path(
+    environment: Environment, tmp_path: Path
+) -> None:
+    line = refusal(environment, issuer=ISSUER, secret_key_file=str(tmp_path / "nothing"))
+    assert line == (
+        "LATCHKEY_SECRET_KEY_FILE names a file that cannot be read: No such file or directory"
+    )
+
+
+def test_what_is_no_secret_is_not_read_from_a_file(environment: Environment) -> None:
+    line = refusal(environment, PRODUCTION, realm_file="/dev/null")
+    assert line == "LATCHKEY_REALM_FILE is not a setting of Latchkey: see .env.example"
