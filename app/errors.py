@@ -260,6 +260,13 @@ class InvalidGrantError(OAuth2Error):
     description = "The user name or the password is wrong."
 
 
+class AccessDeniedError(OAuth2Error):
+    """Who they are is known, and the client is not open to them (RFC 8628, section 3.5)."""
+
+    error = "access_denied"
+    description = "This application is not open to the user."
+
+
 class UnauthorizedClientError(OAuth2Error):
     """The client is known and may not use this grant."""
 

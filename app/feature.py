@@ -19,6 +19,7 @@ from app.database.engines import Database
 from app.database.expired import Expired
 from app.identity.resources import Resources
 from app.identity.users import Account
+from app.login.admission import Admits
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
@@ -89,8 +90,12 @@ class Feature:
     tables: Sequence[type[Base]] = ()
     scopes: Sequence[str] = ()
     """What its routes ask for: a migration adds them, and alice of the demo data has them."""
+    management_scopes: Sequence[str] = ()
+    """Those that a migration adds as well, and alice does not have: who manages gives them."""
     event_types: Sequence[FeatureEventType] = ()
     routers: Callable[[Settings, Clock], Sequence["APIRouter"]] | None = None
+    admits: Admits | None = None
+    """Whether a user may log in at a client; nobody may at whom one feature refuses."""
     bearer_keys: Callable[[Settings], KeyKind | None] | None = None
     """What is taken where an access token is, if these settings want it to be."""
     account: Callable[[], AccountSection] | None = None

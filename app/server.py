@@ -1,9 +1,11 @@
 """What one worker holds for all its requests. Routes ask for it in :mod:`app.web.dependencies`."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.audit.batch import AuditBatch
@@ -14,6 +16,7 @@ from app.feature import AccountSection, Feature
 from app.identity.clients import Clients
 from app.identity.resources import Resources
 from app.identity.scopes import BUILT_IN, Scopes
+from app.identity.users import forget_scopes_via_others
 from app.login.authentication import Authenticator
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
@@ -93,6 +96,7 @@ class Server:
                 "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with: "
                 "add the older one after a comma"
             ) from None
+        await forget_scopes_via_others(self.database, [each.name for each in self.features])
         for alg in self.signing_algorithms:
             await ensure_signing_key(self.database, self.encryption, alg, self.clock)
         default = self.settings.default_client_id
@@ -112,7 +116,7 @@ class Server:
     @property
     def built_in_scopes(self) -> frozenset[str]:
         """What the routes ask for."""
-        return BUILT_IN.union(*(each.scopes for each in self.features))
+        return BUILT_IN.union(*({*each.scopes, *each.management_scopes} for each in self.features))
 
     @property
     def scope_holders(self) -> Mapping[str, InstrumentedAttribute[str]]:
@@ -125,6 +129,13 @@ class Server:
     def account_sections(self) -> Sequence[AccountSection]:
         """What the features add to the account page."""
         return [each.account() for each in self.features if each.account]
+
+    async def admits(self, connection: AsyncConnection, user_id: uuid.UUID, client_id: str) -> bool:
+        """Whether the user may log in at the client."""
+        for feature in self.features:
+            if feature.admits and not await feature.admits(connection, user_id, client_id):
+                return False
+        return True
 
     @property
     def revocations(self) -> Sequence[Revoke]:

@@ -1,16 +1,19 @@
 """``latchkey export`` and ``latchkey import``."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from pydantic import ValidationError
 
 from app.cli.command import Deployment, Json, Record, command, server_command
+from app.cli.later import features_at_hand
 from app.errors import InvalidError
 from app.management.authority import operating
-from app.management.exporting import TransferDocument, export_document
+from app.management.declared.kind import Kind
+from app.management.exporting import TransferDocument, document_with, export_document
 from app.management.importing import import_document
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ async def export_records(
     """Print users, clients and scopes as JSON, for import elsewhere."""
     async with deployment.database.read() as connection:
         now = deployment.clock.now()
-        document = await export_document(connection, now, with_hashes=with_hashes)
+        document = await export_document(connection, now, with_hashes=with_hashes, kinds=_kinds())
     return document.model_dump_json(indent=None if json else 2)
 
 
@@ -56,13 +59,17 @@ async def import_records(
     """
     document = _read(file)
     async with operating(server.database, server.clock) as operator:
-        return await import_document(operator, document, server.revocations)
+        return await import_document(operator, document, server.revocations, _kinds())
+
+
+def _kinds() -> Sequence[Kind[Any]]:
+    return [kind for feature in features_at_hand.get()() for kind in feature.kinds]
 
 
 def _read(file: Path) -> TransferDocument:
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text()
-        return TransferDocument.model_validate_json(text)
+        return document_with(_kinds()).model_validate_json(text)
     except OSError as error:
         raise InvalidError(told=f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

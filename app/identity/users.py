@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database.engines import insert_new
+from app.database.engines import Database, insert_new
 from app.database.paging import PAGE
 from app.errors import ConflictError, NotFoundError
 from app.identity.profile import (
@@ -57,7 +57,7 @@ SCOPES_OF_USER = (
     .scalar_subquery()
     .label("scopes")
 )
-"""In a query on users: the scopes of each."""
+"""In a query on users: the scopes of each, however they have them."""
 
 PROFILE = [getattr(User, name) for name in StoredProfile.model_fields]
 """In a query on users: what :func:`profile_of` reads."""
@@ -194,11 +194,22 @@ async def require_free(connection: AsyncConnection, username: str) -> None:
 async def set_user_scopes(
     connection: AsyncConnection, user_id: uuid.UUID, scopes: Collection[str]
 ) -> None:
-    """Let a user have exactly these scopes."""
-    await connection.execute(delete(UserScope).where(UserScope.user_id == user_id))
+    """Give a user exactly these scopes, beside those that they have otherwise."""
+    given = (UserScope.user_id == user_id) & (UserScope.via == "")
+    await connection.execute(delete(UserScope).where(given))
     if scopes:
         rows = [{"user_id": user_id, "scope": scope} for scope in sorted(set(scopes))]
         await connection.execute(insert(UserScope), rows)
+
+
+async def forget_scopes_via_others(database: Database, features: Collection[str]) -> None:
+    """Take from users what they have by a feature that is none of ``features``: it was deleted."""
+    left_behind = UserScope.via.not_in(["", *features])
+    async with database.read() as connection:
+        if not await connection.scalar(select(exists().where(left_behind))):
+            return
+    async with database.transaction() as connection:
+        await connection.execute(delete(UserScope).where(left_behind))
 
 
 def password_columns(password_hash: str | None) -> dict[str, str | None]:

@@ -4,10 +4,11 @@ The document is JSON in a stable order: exporting what was imported gives the sa
 """
 
 import uuid
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, create_model
 from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,6 +18,7 @@ from app.identity.profile import StoredProfile, Username
 from app.identity.registration import ClientMetadata
 from app.identity.scopes import list_scopes
 from app.management.clients import ClientRecord, list_clients
+from app.management.declared.kind import Kind
 from app.management.users import list_users
 from app.models import ClientSecret, User
 
@@ -76,17 +78,37 @@ class TransferDocument(BaseModel):
     clients: list[TransferredClient] = []
 
 
+def document_with(kinds: Sequence[Kind[Any]]) -> type[TransferDocument]:
+    """The form of a document that has ``kinds`` as well."""
+    sections: dict[str, Any] = {kind.section: (list[kind.model], []) for kind in kinds}  # type: ignore[name-defined]
+    return create_model("TransferDocument", __base__=TransferDocument, **sections)
+
+
 async def export_document(
-    connection: AsyncConnection, now: datetime, *, with_hashes: bool
+    connection: AsyncConnection,
+    now: datetime,
+    *,
+    with_hashes: bool,
+    kinds: Sequence[Kind[Any]] = (),
 ) -> TransferDocument:
-    """What is in the database. Hashes are secrets of a kind, and only there on request."""
+    """What is in the database, the ``kinds`` of features too.
+
+    Hashes are secrets of a kind, and only there on request.
+    """
     # In the order of code points: that of the database depends on its collation.
     known = sorted((await list_scopes(connection)).items())
-    return TransferDocument(
+    return document_with(kinds)(
         scopes=[TransferredScope(name=name, description=text) for name, text in known],
         users=await _export_users(connection, with_hashes),
         clients=await _export_clients(connection, now, with_hashes),
+        **{kind.section: await _export_kind(connection, kind) for kind in kinds},
     )
+
+
+async def _export_kind(connection: AsyncConnection, kind: Kind[Any]) -> list[BaseModel]:
+    names = await kind.names(connection)
+    found = [(name, await kind.find(connection, name)) for name in names]
+    return [kind.model.model_validate({kind.key: name, **(has or {})}) for name, has in found]
 
 
 async def _export_users(connection: AsyncConnection, with_hashes: bool) -> list[TransferredUser]:

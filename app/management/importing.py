@@ -23,6 +23,7 @@ from app.management.clients import (
     get_client,
     note_creation,
 )
+from app.management.declared.kind import Kind
 from app.management.documents import Once, naming
 from app.management.exporting import (
     TransferDocument,
@@ -48,13 +49,17 @@ from app.security.passwords import check_imported_hash
 
 
 async def import_document(
-    operator: Actor, document: TransferDocument, revoke: Sequence[Revoke]
+    operator: Actor,
+    document: TransferDocument,
+    revoke: Sequence[Revoke],
+    kinds: Sequence[Kind[Any]] = (),
 ) -> dict[str, int]:
     """Bring the database to what ``document`` says, as the operator would by hand.
 
     Whoever is disabled or given another password is logged out. What is as the document says is
-    not touched. ``revoke`` ends what else a user has whose password is another. Returns how many of
-    each kind the document has. Raises a :class:`~app.errors.Problem`.
+    not touched. ``revoke`` ends what else a user has whose password is another, and ``kinds`` are
+    those of features. Returns how many of each kind the document has. Raises a
+    :class:`~app.errors.Problem`.
     """
     await _import_scopes(operator, document.scopes)
     administered = await find_administered(operator.connection)
@@ -73,6 +78,16 @@ async def import_document(
         "users": len(document.users),
         "clients": len(document.clients),
     }
+    for kind in kinds:
+        entries = getattr(document, kind.section)
+        counts[kind.section] = len(entries)
+        names = Once()
+        for index, entry in enumerate(entries):
+            name = getattr(entry, kind.key)
+            with naming(f"{kind.section}.{index} {name!r}"):
+                names.add(kind.same(name))
+                there = await kind.find(operator.connection, name)
+                await (kind.create if there is None else kind.change)(operator, entry)
     await operator.record("records.imported", **counts)
     return counts
 

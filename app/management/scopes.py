@@ -91,17 +91,17 @@ async def delete_scope(
     if actor.scopes is not None and name not in actor.scopes:
         raise ForbiddenError(told="You can only delete a scope that you have yourself.")
     able = await _find_holders(connection)
-    of_user = (UserScope.scope == name) & UserScope.user_id.in_(able.users)
+    of_user = (UserScope.scope == name) & (UserScope.via == "") & UserScope.user_id.in_(able.users)
     of_client = (ClientScope.scope == name) & ClientScope.client_id.in_(able.clients)
     users = delete(UserScope).where(of_user).returning(UserScope.user_id)
     clients = delete(ClientScope).where(of_client).returning(ClientScope.client_id)
     losers = _Holders(
         (await connection.scalars(users)).all(), (await connection.scalars(clients)).all()
     )
-    others = {
+    others = {  # what users have by one of the holders, they have no longer after it
+        **holders,
         "users": UserScope.scope,
         "clients": ClientScope.scope,
-        **holders,
     }
     for plural, column in others.items():
         if await connection.scalar(select(exists().where(column == name))):
@@ -127,7 +127,8 @@ class _Holders:
 
 async def _find_holders(connection: AsyncConnection) -> _Holders:
     """Those who have each scope that is added. Whoever manages does so one after the other."""
-    users = select(UserScope.user_id).where(UserScope.scope == MANAGEMENT)
+    given = (UserScope.scope == MANAGEMENT) & (UserScope.via == "")
+    users = select(UserScope.user_id).where(given)
     manages = exists().where(
         ClientScope.client_id == Client.client_id, ClientScope.scope == MANAGEMENT
     )

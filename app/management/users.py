@@ -5,7 +5,17 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    ScalarSelect,
+    Select,
+    delete,
+    func,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError, ForbiddenError, NotFoundError
@@ -14,7 +24,6 @@ from app.identity.profile import NewUser, Profile, StoredProfile, Username, user
 from app.identity.scopes import require_known
 from app.identity.users import (
     PROFILE,
-    SCOPES_OF_USER,
     create_user,
     hold_user,
     password_columns,
@@ -24,7 +33,7 @@ from app.identity.users import (
 from app.management.authority import Actor
 from app.management.versions import ANY_VERSION, Versions
 from app.models import BrowserSession, Login, User, UserScope
-from app.models.base import generate_stamp
+from app.models.base import ScopeSet, generate_stamp
 
 ADMINISTRATION = ("users:write", "clients:write", "scopes:write")
 """The scopes of which none is taken away from the last user who can log in and has it."""
@@ -40,6 +49,9 @@ class UserRecord(StoredProfile):
     username: str
     has_password: bool
     scopes: list[str]
+    """Those that were given to them."""
+    inherited_scopes: list[str]
+    """Those that they have otherwise, such as by a group."""
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
@@ -56,13 +68,23 @@ class ChangedUser(StoredProfile):
     disabled: bool
 
 
+def _scopes(which: ColumnElement[bool]) -> ScalarSelect[frozenset[str]]:
+    together = type_coerce(func.aggregate_strings(UserScope.scope, " "), ScopeSet)
+    return select(together).where(UserScope.user_id == User.id, which).scalar_subquery()
+
+
+_GIVEN = _scopes(UserScope.via == "").label("scopes")
+_INHERITED = _scopes(UserScope.via != "").label("inherited_scopes")
+
+
 def _select() -> Select[Any]:
     return select(
         User.id,
         User.username,
         *PROFILE,
         User.password_hash.is_not(None).label("has_password"),
-        SCOPES_OF_USER,
+        _GIVEN,
+        _INHERITED,
         User.created_at,
         User.updated_at,
         User.disabled_at,
@@ -70,7 +92,13 @@ def _select() -> Select[Any]:
 
 
 def _record(row: Row[Any]) -> UserRecord:
-    return UserRecord.model_construct(**{**row._mapping, "scopes": sorted(row.scopes)})
+    scopes = {name: sorted(row._mapping[name]) for name in ("scopes", "inherited_scopes")}
+    return UserRecord.model_construct(**{**row._mapping, **scopes})
+
+
+def scopes_of(user: UserRecord) -> frozenset[str]:
+    """What a user has, however they have it."""
+    return frozenset([*user.scopes, *user.inherited_scopes])
 
 
 async def get_user(connection: AsyncConnection, user_id: uuid.UUID) -> UserRecord:
@@ -142,7 +170,7 @@ async def _get_managed(actor: Actor, user_id: uuid.UUID, expected: Versions) -> 
     """The user, as they are until the transaction ends, if the actor may change them."""
     await hold_user(actor.connection, user_id)
     user = await get_user(actor.connection, user_id)
-    actor.require_over(user.scopes)
+    actor.require_over(scopes_of(user))
     expected.require(user.updated_at)
     return user
 
@@ -286,4 +314,4 @@ async def require_administered(connection: AsyncConnection, before: Collection[s
 def _administered_by(user: UserRecord) -> frozenset[str]:
     """What the user alone may administer."""
     able = user.has_password and user.disabled_at is None
-    return frozenset(ADMINISTRATION).intersection(user.scopes) if able else frozenset()
+    return frozenset(ADMINISTRATION) & scopes_of(user) if able else frozenset()

@@ -38,9 +38,12 @@ class User(Base):
 
 
 class UserScope(Base):
-    """A scope that a user has."""
+    """A scope that a user has, as often as there are ways by which they have it."""
 
     __tablename__ = "user_scopes"
 
     user_id: Mapped[UserId] = mapped_column(primary_key=True)
     scope: Mapped[str] = mapped_column(ForeignKey("scopes.name"), primary_key=True, index=True)
+    via: Mapped[str] = mapped_column(String(32), primary_key=True, default="", server_default="")
+    """Empty where they were given it themselves; else the feature by which they have it, which
+    keeps such rows right. So whoever asks what a user has asks this table alone."""

@@ -10,6 +10,7 @@ from app.clock import Clock
 from app.database.engines import Database
 from app.identity.clients import RegisteredClient
 from app.identity.resources import Resources
+from app.login.admission import Admits, admit_everybody
 from app.login.authentication import Authenticator
 from app.oauth2.resource import Targets, find_targets
 from app.settings import Settings
@@ -38,6 +39,8 @@ class TokenRequest:
     audit_batch: AuditBatch
     """For an event that is written down with others: see :mod:`app.audit.batch`."""
     metrics: "Metrics | None" = None
+    admits: Admits = admit_everybody
+    """Whether the client is open to a user."""
     resources: Resources = field(default_factory=Resources)
 
     async def find_targets(self) -> tuple[Targets, list[str]]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from app.errors import AccessDeniedError
 from app.identity.clients import RegisteredClient
 from app.login.browser_sessions import Session
 from app.oauth2.redirect_uris import is_remembering_safe
@@ -31,6 +32,11 @@ class AskConsent:
 
 
 @dataclass(frozen=True)
+class ShutOut:
+    """The user has to be told that the client is not open to them, and then the client."""
+
+
+@dataclass(frozen=True)
 class Refuse:
     """The client gets an error (RFC 6749, section 4.1.2.1; OpenID Connect Core, 3.1.2.6)."""
 
@@ -49,7 +55,7 @@ class IssueCode:
     """The user allowed them just now, and not at some time before."""
 
 
-Step = LogIn | AskConsent | Refuse | IssueCode
+Step = LogIn | AskConsent | ShutOut | Refuse | IssueCode
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,10 @@ def next_step(
     client: RegisteredClient,
     now: datetime,
     decision: Decision | None = None,
+    *,
+    admitted: bool = True,
 ) -> Step:
-    """The next step of ``pending`` for the user of ``session``.
+    """The next step of ``pending`` for the user of ``session``, who is ``admitted`` or is not.
 
     ``user_scopes`` are what that user has, and ``remembered`` what they have allowed to ``client``
     before. Those of the requested scopes are granted that the user has and the client still may
@@ -81,6 +89,9 @@ def next_step(
         return Refuse("login_required", "The user must log in.") if silent else LogIn()
     if _is_another_user(session, pending):
         return Refuse("login_required", "A different user is logged in.")
+    if not admitted:
+        shown = silent or decision is not None
+        return Refuse("access_denied", AccessDeniedError.description) if shown else ShutOut()
     if decision is not None and not decision.allowed:
         return Refuse("access_denied", "The user denied the request.", by_user=True)
     scopes = [name for name in request.scopes if name in client.scopes and name in user_scopes]

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
-from app.errors import InvalidTargetError
+from app.errors import AccessDeniedError, InvalidTargetError
 from app.login.logins import require_parties, start_login
 from app.oauth2.grant import TokenRequest
 from app.oauth2.responses import token_response
@@ -45,9 +45,12 @@ async def begin_login(
     ``security_stamp`` is that under which the password was checked, and ``ends_by`` when the login
     ends at the latest, however long its client may refresh. Its tokens will be for ``resources``.
     The events that it comes ``after`` are recorded with its own. Raises as
-    :func:`~app.login.logins.require_parties` does, or :class:`InvalidTargetError`.
+    :func:`~app.login.logins.require_parties` does, :class:`AccessDeniedError` if the client is not
+    open to the user, or :class:`InvalidTargetError`.
     """
     await require_parties(connection, request.client, user_id, security_stamp)
+    if not await request.admits(connection, user_id, request.client.client_id):
+        raise AccessDeniedError(reason="the client is not open to this user")
     named = [each for each in resources if each != request.settings.issuer]
     if named and not await request.resources.hold(connection, request.client.client_id, named):
         raise InvalidTargetError(reason="the client lost a resource in the meantime")

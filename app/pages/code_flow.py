@@ -16,7 +16,16 @@ from app.audit.trail import record
 from app.identity.clients import RegisteredClient, is_unchanged
 from app.identity.users import find_enabled_scopes
 from app.login.browser_sessions import Session
-from app.oauth2.next_step import AskConsent, Decision, IssueCode, LogIn, Refuse, Step, next_step
+from app.oauth2.next_step import (
+    AskConsent,
+    Decision,
+    IssueCode,
+    LogIn,
+    Refuse,
+    ShutOut,
+    Step,
+    next_step,
+)
 from app.oauth2.redirect_uris import form_targets, is_remembering_safe, may_redirect_to
 from app.pages.browser import Browser, LoggedOutError
 from app.pages.errors import PageError
@@ -90,13 +99,17 @@ async def _decide(
 ) -> Step:
     user_scopes: Collection[str] = ()
     remembered: Collection[str] = ()
+    admitted = True
     if session is not None:
+        admitted = await browser.server.admits(connection, session.user_id, client.client_id)
         user_scopes = await find_enabled_scopes(connection, session.user_id)
         remembered = await remembered_scopes(
             connection, session.user_id, client.client_id, pending.request.resources
         )
     now = browser.server.clock.now()
-    return next_step(pending, session, user_scopes, remembered, client, now, decision)
+    return next_step(
+        pending, session, user_scopes, remembered, client, now, decision, admitted=admitted
+    )
 
 
 async def _perform(
@@ -110,7 +123,7 @@ async def _perform(
     match step:
         case LogIn():
             return await send_to("login", connection, server, browser.request, pending, client)
-        case AskConsent():
+        case AskConsent() | ShutOut():
             return await send_to("consent", connection, server, browser.request, pending, client)
         case Refuse():
             parameters = {"error": step.error, "error_description": step.description}

@@ -2,12 +2,15 @@
 
 from fastapi import APIRouter, Response
 
-from app.oauth2.next_step import AskConsent, Decision
+from app.identity.clients import RegisteredClient
+from app.login.browser_sessions import Session
+from app.oauth2.next_step import AskConsent, Decision, ShutOut
 from app.oauth2.redirect_uris import form_targets, is_remembering_safe, shown_target
-from app.pages.browser import CurrentBrowser
+from app.pages.browser import Browser, CurrentBrowser
 from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
+from app.tokens.authorizations import Pending
 from app.web.dependencies import CurrentServer
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -20,6 +23,8 @@ async def consent_page(
     """Show what the application asks for. Only its scopes that the user has are shown."""
     pending, client = await load_pending(server, key)
     step = await look_ahead(browser, pending, client)
+    if browser.session is not None and isinstance(step, ShutOut):
+        return browser.remember(_shut_out(browser, browser.session, pending, client))
     if browser.session is None or not isinstance(step, AskConsent):
         return browser.remember(await proceed(browser, pending, client))
     scope = " ".join(step.scopes)
@@ -41,6 +46,24 @@ async def consent_page(
         remembered=is_remembering_safe(client, pending.request.redirect_uri),
     )
     return browser.remember(page)
+
+
+def _shut_out(
+    browser: Browser, session: Session, pending: Pending, client: RegisteredClient
+) -> Response:
+    """The page for somebody to whom the application is not open; its only answer is to go back."""
+    return render(
+        "shut_out.html",
+        browser.server.settings.service_name,
+        status=403,
+        popup=True,
+        form_targets=form_targets(pending.request.redirect_uri),
+        form_token=browser.form_token(_purpose("")),
+        request_key=pending.key,
+        client_name=client.name,
+        username=session.username,
+        target=shown_target(pending.request.redirect_uri),
+    )
 
 
 @router.post("/consent")

@@ -248,6 +248,7 @@ def test_a_user_is_created_with_a_generated_password_that_is_shown(latchkey: She
         "email_verified": False,
         "has_password": True,
         "scopes": ["account", "email", "offline_access", "openid", "profile"],
+        "inherited_scopes": [],
         **just_now(record),
         "password": record["password"],
     }
@@ -874,6 +875,7 @@ def test_a_process_of_its_own_prints_one_json_object_and_reads_stdin(
             "email_verified": False,
             "has_password": True,
             "scopes": ["profile"],
+            "inherited_scopes": [],
             **just_now(record),
         },
     )

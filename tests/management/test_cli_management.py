@@ -81,6 +81,7 @@ def test_a_user_is_shown(shell: Shell, ada: dict[str, Any]) -> None:
         "email_verified": False,
         "has_password": True,
         "scopes": SPEAK_OF_A_USER,
+        "inherited_scopes": [],
         "created_at": shown["created_at"],
         "updated_at": shown["updated_at"],
         "disabled_at": None,

@@ -22,6 +22,8 @@ from tests.support.routes import is_shipped
 OF_FEATURES = brought("FOR_USERS_ALONE")
 MANAGED = brought("MANAGED")
 
+MANAGED = brought("MANAGED")
+
 MANAGEMENT = (
     *("users", "clients", "scopes", "audit"),
     *(path.removeprefix("/") for path in (*OF_FEATURES, *MANAGED)),
@@ -44,7 +46,10 @@ class Route:
     async def ask(self, http: httpx2.AsyncClient, headers: dict[str, str]) -> httpx2.Response:
         """A request for something that is not there, with a body that changes nothing."""
         path = self.path
-        for parameter in ("user_id", "client_id", "key_id", "session_id", "resource_id", "name"):
+        for parameter in (
+            *("user_id", "client_id", "key_id", "session_id", "resource_id", "name"),
+            *brought("PARAMETERS"),
+        ):
             path = path.replace("{" + parameter + "}", NOBODYS)
         assert "{" not in path, f"{self.path} has a parameter that is new here"
         body: list[Any] | None = [] if self.method in ("POST", "PATCH") else None

@@ -334,7 +334,8 @@ async def test_a_scope_that_was_once_allowed_to_a_client_is_deleted_with_the_con
 
 
 @pytest.mark.parametrize(
-    "scope", sorted(BUILT_IN.union(*(each.scopes for each in load_features())))
+    "scope",
+    sorted(BUILT_IN.union(*({*each.scopes, *each.management_scopes} for each in load_features()))),
 )
 async def test_a_built_in_scope_is_not_deleted(
     http: httpx2.AsyncClient, as_admin: dict[str, str], scope: str

@@ -95,6 +95,7 @@ async def test_a_user_is_created_and_its_address_is_told(
         "email_verified": False,
         "has_password": True,
         "scopes": ["items:read", "profile"],
+        "inherited_scopes": [],
         "created_at": written(clock.now()),
         "updated_at": written(clock.now()),
         "disabled_at": None,

@@ -17,12 +17,10 @@ from tests.support.assertions import assert_problem
 from tests.support.factories import TestClient, TestUser, add_client, add_user, bearer
 
 OF_FEATURES = (
-    "api-keys:read",
-    "api-keys:write",
-    "items:read",
-    "items:write",
-    "resources:read",
-    "resources:write",
+    *("api-keys:read", "api-keys:write"),
+    *("groups", "groups:read", "groups:write"),
+    *("items:read", "items:write"),
+    *("resources:read", "resources:write"),
 )
 
 EVERY_SCOPE = tuple(sorted({*BUILT_IN, *OF_FEATURES}))

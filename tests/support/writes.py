@@ -61,10 +61,12 @@ def write(
     path: str,
     body: Any = None,
     prepare: Callable[[Scene], Awaitable[None]] | None = None,
+    by_client: bool | None = None,
 ) -> Write:
     async def send(scene: Scene) -> httpx2.Response:
         names = {"victim": str(scene.victim.id), "client": scene.other_client.client_id}
         return await scene.ask(method, path.format(**names, **scene.known), body)
 
-    by_client = scope.partition(":")[0] in ("users", "clients", "scopes", "resources")
+    if by_client is None:
+        by_client = scope.partition(":")[0] in ("users", "clients", "scopes", "resources")
     return Write(scope, send, prepare, by_client)

@@ -30,7 +30,7 @@ def _commands() -> Mapping[str, "Typer"]:
 feature = Feature(
     name="resources",
     tables=[RegisteredResource, ResourceScope, ResourceClient],
-    scopes=["resources:read", "resources:write"],
+    management_scopes=["resources:read", "resources:write"],
     event_types=[CREATED, CHANGED, DELETED],
     routers=_routers,
     commands=_commands,

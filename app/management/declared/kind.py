@@ -1,5 +1,7 @@
 """What ``latchkey apply`` needs to know of each kind of thing that a file declares.
 
+The kinds of features are in ``latchkey export`` and ``latchkey import``, too.
+
 A new kind is a subclass of :class:`Kind`: one of the core is listed in
 ``app/operations/applying.py``, one of a feature in its :class:`~app.feature.Feature`.
 """
@@ -78,6 +80,10 @@ class Kind(ABC, Generic[Declared]):
 
     async def prepare(self, connection: AsyncConnection, declared: Sequence[Declared]) -> None:
         """Do what takes long, before anything is locked."""
+
+    async def names(self, connection: AsyncConnection) -> Sequence[str]:
+        """All that are there, for an export; of a kind with a form of its own there, none."""
+        return ()
 
     @abstractmethod
     async def find(self, connection: AsyncConnection, name: str) -> Record | None:

@@ -116,8 +116,11 @@ async def _find(connection: AsyncConnection, username: str) -> UserRecord | None
     return None if user_id is None else await get_user(connection, user_id)
 
 
+_NOT_DECLARED = {"id", "inherited_scopes", "created_at", "updated_at", "disabled_at"}
+
+
 def _described(user: UserRecord) -> dict[str, Any]:
-    described = user.model_dump(exclude={"id", "created_at", "updated_at", "disabled_at"})
+    described = user.model_dump(exclude=_NOT_DECLARED)
     return {**described, "disabled": user.disabled_at is not None}
 
 

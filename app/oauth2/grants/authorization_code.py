@@ -103,6 +103,8 @@ async def _redeem(
         refusal = "the user is disabled, or nothing that was allowed is left"
     if refusal is None and not offline and now >= used.session_expires_at:
         refusal = "the browser session has run out"
+    if refusal is None and not await request.admits(connection, used.user_id, client.client_id):
+        refusal = "the client is no longer open to the user"
     if refusal is not None:
         refused = Event(
             type="code.refused",

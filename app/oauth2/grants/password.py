@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
 from app.errors import (
+    AccessDeniedError,
     InvalidGrantError,
     InvalidRequestError,
     InvalidScopeError,
@@ -90,18 +91,18 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         origin=request.origin,
         details={"door": context.door},
     )
-    try:
-        scope = granted_scope(requested, account.scopes)
-    except InvalidScopeError:
-        failed = replace(
-            succeeded,
-            type="login.failed",
-            actor=None,
-            details={"door": context.door, "reason": "no scope to grant"},
-        )
+
+    async def note_failure(reason: str) -> None:
+        details = {"door": context.door, "reason": reason}
+        failed = replace(succeeded, type="login.failed", actor=None, details=details)
         await request.database.transact(
             lambda connection: record(connection, request.clock.now(), failed)
         )
+
+    try:
+        scope = granted_scope(requested, account.scopes)
+    except InvalidScopeError:
+        await note_failure("no scope to grant")
         raise
 
     async def begin(connection: AsyncConnection) -> NewLogin:
@@ -123,7 +124,11 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
             )
         return login
 
-    login = await request.database.transact(begin)
+    try:
+        login = await request.database.transact(begin)
+    except AccessDeniedError as refusal:
+        await note_failure(refusal.reason)
+        raise
     return user_tokens(
         request,
         keys,
