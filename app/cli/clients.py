@@ -24,6 +24,7 @@ from app.management.clients import (
     rotate_secret,
 )
 from app.oauth2.grants import FILES as GRANTS
+from app.settings import TEN_YEARS
 
 cli = typer.Typer(no_args_is_help=True, help="Register and manage clients.")
 
@@ -56,6 +57,16 @@ Introspect = Annotated[
 ]
 
 
+def _ttl(token: str, setting: str) -> Any:
+    text = f"Seconds that its {token} are good, at most LATCHKEY_{setting}; 0: as long as that."
+    return typer.Option(min=0, max=TEN_YEARS, help=text)
+
+
+AccessTokenTtl = Annotated[int | None, _ttl("access tokens", "ACCESS_TOKEN_TTL")]
+IdTokenTtl = Annotated[int | None, _ttl("ID tokens", "ID_TOKEN_TTL")]
+RefreshTokenTtl = Annotated[int | None, _ttl("logins", "REFRESH_TOKEN_TTL")]
+
+
 @command(cli, "create")
 async def create(
     deployment: Deployment,
@@ -79,6 +90,9 @@ async def create(
         bool, typer.Option("--no-pkce", help="For an old client that sends no code_challenge.")
     ] = False,
     introspect: Introspect = None,
+    access_token_ttl: AccessTokenTtl = None,
+    id_token_ttl: IdTokenTtl = None,
+    refresh_token_ttl: RefreshTokenTtl = None,
     client_secret_stdin: Annotated[
         bool,
         typer.Option(
@@ -106,6 +120,9 @@ async def create(
         scopes=scope,
         default_scopes=default_scope,
         id_token_alg=id_token_alg,
+        access_token_ttl=access_token_ttl,
+        id_token_ttl=id_token_ttl,
+        refresh_token_ttl=refresh_token_ttl,
         require_pkce=not no_pkce,
         introspect=introspect,
     )
@@ -118,8 +135,12 @@ async def create(
 
 
 def _given(**options: Any) -> Changes:
-    """The options that were given; one empty value takes all away."""
-    return {name: [] if value == [""] else value for name, value in given(**options).items()}
+    """The options that were given; one empty value takes all away, and 0 seconds a lifetime."""
+    values = {name: [] if value == [""] else value for name, value in given(**options).items()}
+    return {
+        name: None if name.endswith("_ttl") and value == 0 else value
+        for name, value in values.items()
+    }
 
 
 @command(cli, "list")
@@ -167,6 +188,9 @@ async def update(
         bool | None, typer.Option("--pkce/--no-pkce", help="Whether it must send a code_challenge.")
     ] = None,
     introspect: Introspect = None,
+    access_token_ttl: AccessTokenTtl = None,
+    id_token_ttl: IdTokenTtl = None,
+    refresh_token_ttl: RefreshTokenTtl = None,
 ) -> Record:
     """Change a client. Options replace the old values; those that are left out change nothing.
 
@@ -182,6 +206,9 @@ async def update(
         scopes=scope,
         default_scopes=default_scope,
         id_token_alg=id_token_alg,
+        access_token_ttl=access_token_ttl,
+        id_token_ttl=id_token_ttl,
+        refresh_token_ttl=refresh_token_ttl,
         require_pkce=pkce,
         introspect=introspect,
     )

@@ -14,6 +14,7 @@ from app.database.recent import Recent
 from app.models import Client, ClientScope, ClientSecret
 from app.security.jwt import Algorithm
 from app.security.opaque import matches
+from app.settings import Settings
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -45,6 +46,17 @@ class RegisteredClient:
     enabled: bool
     security_stamp: str
     secrets: tuple[StoredSecret, ...]
+    access_token_ttl: int | None = None
+    id_token_ttl: int | None = None
+    refresh_token_ttl: int | None = None
+
+    def lifetimes(self, settings: Settings) -> "Lifetimes":
+        """How long what it is issued is good: never longer than the settings say."""
+        return Lifetimes(
+            access_token=_shorter(self.access_token_ttl, settings.access_token_ttl),
+            id_token=_shorter(self.id_token_ttl, settings.id_token_ttl),
+            refresh_token=_shorter(self.refresh_token_ttl, settings.refresh_token_ttl),
+        )
 
     def has_secret(self, secret: str, now: datetime) -> bool:
         """Whether ``secret`` is one of the client's, compared in constant time."""
@@ -54,6 +66,19 @@ class RegisteredClient:
             if stored.expires_at is None or now < stored.expires_at
         ]
         return matches(secret, good)
+
+
+@dataclass(frozen=True)
+class Lifetimes:
+    """How long tokens are good, in seconds; a refresh token's is that of its whole family."""
+
+    access_token: int
+    id_token: int
+    refresh_token: int
+
+
+def _shorter(of_client: int | None, of_server: int) -> int:
+    return of_server if of_client is None else min(of_client, of_server)
 
 
 class Clients:
@@ -115,6 +140,9 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
                 Client.id_token_alg,
                 Client.require_pkce,
                 Client.introspect,
+                Client.access_token_ttl,
+                Client.id_token_ttl,
+                Client.refresh_token_ttl,
                 Client.disabled_at,
                 Client.security_stamp,
             ).where(Client.client_id == client_id)
@@ -150,6 +178,9 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
         enabled=row.disabled_at is None,
         security_stamp=row.security_stamp,
         secrets=tuple(StoredSecret(**secret) for secret in secrets.mappings()),
+        access_token_ttl=row.access_token_ttl,
+        id_token_ttl=row.id_token_ttl,
+        refresh_token_ttl=row.refresh_token_ttl,
     )
 
 

@@ -30,6 +30,7 @@ from app.identity.names import has_unseen
 from app.identity.scopes import SPEAK_OF_A_USER, list_scopes, require_known
 from app.models import Client, ClientScope, ClientSecret
 from app.security.opaque import generate_secret, hash_secret
+from app.settings import TEN_YEARS
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post"]
 SECRET_METHODS = get_args(AuthMethod)
@@ -128,6 +129,14 @@ RedirectUri = Annotated[str, rule(check_redirect_uri)]
 ClientId = Annotated[str, Field(max_length=255), rule(_check_client_id)]
 
 
+Lifetime = Annotated[int, Field(ge=1, le=TEN_YEARS)]
+
+
+def _lifetime(setting: str) -> Any:
+    description = f"Seconds, at most `LATCHKEY_{setting}`, which is also the default."
+    return Field(default=None, description=description)
+
+
 class ClientMetadata(BaseModel):
     """What can be said of a client, and said otherwise later (RFC 7591, section 2)."""
 
@@ -147,6 +156,9 @@ class ClientMetadata(BaseModel):
         description="Granted if the client asks for none; allowed even if not in `scopes`.",
     )
     id_token_alg: IdTokenAlgorithm = "RS256"
+    access_token_ttl: Lifetime | None = _lifetime("ACCESS_TOKEN_TTL")
+    id_token_ttl: Lifetime | None = _lifetime("ID_TOKEN_TTL")
+    refresh_token_ttl: Lifetime | None = _lifetime("REFRESH_TOKEN_TTL")
     require_pkce: bool = True
     introspect: Literal["own", "any"] = Field(
         default="own", description="Which access tokens it may introspect."

@@ -26,6 +26,10 @@ class Client(Base):
     require_pkce: Mapped[bool] = mapped_column(default=True)
     introspect: Mapped[str] = mapped_column(String(8), default="own")
     """Whose access tokens it may introspect: ``own`` or ``any``."""
+    access_token_ttl: Mapped[int | None]
+    id_token_ttl: Mapped[int | None]
+    refresh_token_ttl: Mapped[int | None]
+    """Seconds, at most those of the settings, which hold where there is none."""
     every_scope: Mapped[bool] = mapped_column(default=False, server_default=false())
     """Whether it is given each scope that is added, and does not keep one from being deleted."""
     security_stamp: Mapped[str] = mapped_column(

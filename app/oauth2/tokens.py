@@ -54,9 +54,10 @@ async def begin_login(
     named = [each for each in resources if each != request.settings.issuer]
     if named and not await request.resources.hold(connection, request.client.client_id, named):
         raise InvalidTargetError(reason="the client lost a resource in the meantime")
-    settings = request.settings
+    lifetimes = request.client.lifetimes(request.settings)
     refreshable = "refresh_token" in request.client.grant_types
-    lifetime = settings.refresh_token_ttl if refreshable else settings.access_token_ttl
+    # A family that ends sooner than its access token would ends that one, too.
+    lifetime = lifetimes.refresh_token if refreshable else lifetimes.access_token
     now = request.clock.now()
     expires_at = now + timedelta(seconds=lifetime)
     if ends_by is not None:
@@ -136,7 +137,8 @@ def user_tokens(
     """
     client = request.client
     login_lasts = ceil((login_expires_at - request.clock.now()).total_seconds())
-    lifetime = min(request.settings.access_token_ttl, login_lasts)
+    lifetimes = client.lifetimes(request.settings)
+    lifetime = min(lifetimes.access_token, login_lasts)
     access_token = request.access_tokens.sign(
         keys.access_token,
         subject=str(user_id),
@@ -158,5 +160,6 @@ def user_tokens(
             access_token=access_token,
             auth_time=auth_time,
             nonce=nonce,
+            lifetime=lifetimes.id_token,
         )
     return answer

@@ -58,14 +58,18 @@ class IdTokens:
         access_token: str,
         auth_time: datetime,
         nonce: str | None,
+        lifetime: int,
     ) -> str:
-        """A signed ID token for the client, bound to the access token beside it."""
+        """A signed ID token for the client, bound to the access token beside it.
+
+        ``lifetime`` is in seconds.
+        """
         issued_at = int(self._clock.now().timestamp())
         claims: dict[str, Any] = {
             "iss": self._settings.issuer,
             "sub": subject,
             "aud": client_id,
-            "exp": issued_at + self._settings.id_token_ttl,
+            "exp": issued_at + lifetime,
             "iat": issued_at,
             "auth_time": int(auth_time.timestamp()),
             "at_hash": _half_hash(access_token, key.alg),

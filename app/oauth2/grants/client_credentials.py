@@ -32,7 +32,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     scope = " ".join(target.narrow(requested_scopes(request.form.get("scope", ""), own)))
     if not scope:
         raise InvalidScopeError(reason="nothing is left to grant")
-    lifetime = request.settings.access_token_ttl
+    lifetime = client.lifetimes(request.settings).access_token
     access_token = request.access_tokens.sign(
         await request.access_tokens.signing_key(),
         subject=client.client_id,

@@ -104,6 +104,21 @@ def _client(client: ClientRecord, use: PasswordGrantUse, settings: Settings) -> 
             f"`latchkey clients update {name} --introspect own`.",
         )
 
+    longer = [
+        each
+        for each in ("access_token_ttl", "id_token_ttl", "refresh_token_ttl")
+        if (getattr(client, each) or 0) > getattr(settings, each)
+    ]
+    if longer:
+        yield Finding(
+            Severity.NOTE,
+            "lifetimes-cut",
+            f"the client {name} has a longer {' and '.join(longer)} than the settings",
+            "The settings are the bound: its tokens are good for as long as these say.",
+            f"Set {' and '.join('LATCHKEY_' + each.upper() for each in longer)} to what the client "
+            f"needs, and other clients to less; or run `latchkey clients update {name}`.",
+        )
+
 
 def _told(use: PasswordGrantUse) -> str:
     if use.last_used_at is None:
