@@ -4,9 +4,12 @@ Importing this module configures structlog, so that whoever starts the applicati
 these processors sees an event. A traceback never shows the values of variables.
 """
 
+import asyncio
+import logging
 import sys
+from contextlib import nullcontext, suppress
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 import structlog
 from structlog.types import EventDict, Processor, WrappedLogger
@@ -53,6 +56,48 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return logger
 
 
+PAUSE = 0.01
+"""Seconds in which lines about requests gather."""
+
+MOST_TOGETHER = 500
+"""Lines of one write."""
+
+
+class BatchedStream(logging.StreamHandler[TextIO]):
+    """Writes the lines about requests together, when the event loop gets to it.
+
+    Any other line is written at once, behind those that wait. The last one that a server writes is
+    such a line, so that an orderly end loses nothing.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        """Nothing waits yet. The stream is stderr unless one is given."""
+        super().__init__(stream)
+        self._waiting: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record, or let it wait."""
+        try:
+            self._waiting.append(self.format(record) + self.terminator)
+        except Exception:
+            self.handleError(record)
+        if record.name != ACCESS_LOG or len(self._waiting) >= MOST_TOGETHER:
+            self.flush()
+        elif len(self._waiting) == 1:
+            try:
+                asyncio.get_running_loop().call_later(PAUSE, self.flush)
+            except RuntimeError:  # there is no event loop
+                self.flush()
+
+    def flush(self) -> None:
+        """Write what waits."""
+        with self.lock or nullcontext():
+            lines, self._waiting = self._waiting, []
+            with suppress(OSError, ValueError):  # whose stream is gone can be told nothing
+                self.stream.write("".join(lines))
+                super().flush()
+
+
 def log_config(log_format: Literal["json", "text"], access_log: bool) -> dict[str, Any]:
     """The configuration that uvicorn hands to :func:`logging.config.dictConfig` in each worker."""
     renderers: list[Processor] = (
@@ -78,7 +123,7 @@ def log_config(log_format: Literal["json", "text"], access_log: bool) -> dict[st
                 ],
             }
         },
-        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "handlers": {"stderr": {"class": "app.log.BatchedStream", "formatter": "line"}},
         "root": {"handlers": ["stderr"], "level": "INFO"},
         "loggers": {
             "alembic": {"level": "WARNING"},
