@@ -14,7 +14,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := uv
 
-.PHONY: help run test coverage check subtract format bench migration lock openapi clean
+.PHONY: help run test coverage check subtract format bench profile migration lock openapi clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -47,6 +47,9 @@ format: $(VENV)/.dev ## Format, and mend what the linter can mend
 
 bench: $(VENV)/.dev ## Run the benchmarks and print ratios (some minutes)
 	@$(PY) -m scripts.bench $(ARGS)
+
+profile: $(VENV)/.dev ## Draw a flame graph of one row of the benchmarks (ARGS="--only refresh")
+	@PATH="$(VENV)/bin:$$PATH" $(PY) -m scripts.bench.profile $(ARGS)
 
 migration: $(VENV)/.dev ## Write a migration from the models: make migration MESSAGE="add x"
 	@test -n "$(MESSAGE)" || { echo 'Say what it does: make migration MESSAGE="add x"'; exit 2; }

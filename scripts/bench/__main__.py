@@ -5,16 +5,14 @@ import gc
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
 from scripts.bench import scale
-from scripts.bench.hello import APPLICATIONS
+from scripts.bench.fleet import Fleet
 from scripts.bench.load import Sample
 from scripts.bench.scenarios import SCENARIOS, Context, Scenario
-from scripts.bench.servers import Server, hello, latchkey
-from tests.support.databases import Backend, postgresql, sqlite
 
 ROUNDS = 3
 
@@ -30,40 +28,7 @@ HEADINGS = (
 )
 
 
-class _Fleet:
-    """The servers, each started when a scenario first needs it."""
-
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
-        self._stack = stack
-        self._folder = folder
-        self._servers: dict[object, Server] = {}
-        self._backends: dict[str, Backend] = {}
-        self.hello = {
-            framework: stack.enter_context(hello(folder, framework)) for framework in APPLICATIONS
-        }
-
-    def server(self, scenario: Scenario, database: str) -> Server:
-        key = database, *sorted(scenario.settings.items())
-        if key not in self._servers:
-            backend = self.backend(database)
-            url = backend.migrated()
-            self._stack.callback(backend.drop, url)
-            self._servers[key] = self._stack.enter_context(
-                latchkey(url, scenario.settings, self._folder)
-            )
-        return self._servers[key]
-
-    def backend(self, database: str) -> Backend:
-        """The kind of database, ready to make some."""
-        if database not in self._backends:
-            opened: AbstractContextManager[Backend] = (
-                sqlite(self._folder) if database == "sqlite" else postgresql(durable=True)
-            )
-            self._backends[database] = self._stack.enter_context(opened)
-        return self._backends[database]
-
-
-def _measure(rows: Sequence[Row], fleet: _Fleet, seconds: float) -> dict[Row, list[Pair]]:
+def _measure(rows: Sequence[Row], fleet: Fleet, seconds: float) -> dict[Row, list[Pair]]:
     measured: dict[Row, list[Pair]] = {row: [] for row in rows}
     for number in range(ROUNDS):
         for scenario, database in rows:
@@ -142,7 +107,7 @@ def main() -> int:
     gc.disable()  # its pauses would be taken for the server's
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
-        fleet = _Fleet(stack, folder)
+        fleet = Fleet(stack, folder)
         measured = _measure(rows, fleet, options.seconds)
         memory = {row: fleet.server(*row).memory() for row in rows}
         at_scale = [

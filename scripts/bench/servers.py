@@ -47,12 +47,12 @@ class Server:
     def __init__(self, port: int, pid: int, database_url: str = "") -> None:
         """It listens on ``port`` of the loopback interface."""
         self.port = port
-        self._pid = pid
+        self.pid = pid
         self._postgresql = _postmaster(database_url)
 
     def cpu(self) -> float:
         """The CPU seconds of all its threads so far."""
-        return _cpu(self._pid)
+        return _cpu(self.pid)
 
     def cpu_and_database(self) -> tuple[float, float]:
         """The same, and those of all processes of its PostgreSQL."""
@@ -60,7 +60,7 @@ class Server:
 
     def memory(self) -> float:
         """The MiB that are resident."""
-        status = Path(f"/proc/{self._pid}/status").read_text()
+        status = Path(f"/proc/{self.pid}/status").read_text()
         return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
 
     @cached_property
