@@ -3,9 +3,11 @@
 import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from logging.config import dictConfig
 from typing import cast
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 from uvicorn._types import ASGI3Application
 
 from app import VERSION
@@ -13,12 +15,14 @@ from app.api import audit, clients, me, scopes, users
 from app.clock import Clock
 from app.feature import Feature
 from app.features import load_features
+from app.log import log_config
 from app.oauth2 import introspection, jwks, revocation
 from app.oauth2.metadata import metadata_router
 from app.oauth2.protected_resource import protected_resource_router
 from app.oauth2.token import token_router
 from app.oidc import userinfo
 from app.oidc.discovery import discovery_router
+from app.operations.demo import refuse_demo_data
 from app.operations.housekeeping import keeping_house
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
 from app.server import Server
@@ -27,7 +31,9 @@ from app.web import health
 from app.web import metrics_route as measuring
 from app.web.cors import CrossOrigin
 from app.web.error_answers import add_error_handlers
+from app.web.lifespan import MadeAtStart, lifespan_of
 from app.web.middleware import RequestEnvelope
+from app.web.prefix import AtRoot
 from app.web.proxies import TrustedProxies
 from app.web.resource_metadata import metadata_url
 from app.web.routes import learn_classes
@@ -46,23 +52,26 @@ def create_app(
     settings: Settings | None = None,
     clock: Clock | None = None,
     features: Sequence[Feature] | None = None,
+    *,
+    patient: bool = False,
 ) -> FastAPI:
     """The ASGI application, with the settings of the environment unless some are given.
 
-    It has all features unless it is told which.
+    It has all features unless it is told which. ``patient`` is what :func:`lifespan_of` takes.
     """
     settings = settings or load_settings()
     features = load_features() if features is None else features
     server = Server(settings, clock or Clock(), features)
 
+    async def start() -> None:
+        await server.start()
+        if not settings.development:
+            await refuse_demo_data(server, host="")
+
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
-        try:
-            await server.start()
-            async with keeping_house(server):
-                yield
-        finally:
-            await server.close()
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[dict[str, Server]]:
+        async with lifespan_of(server, start, patient=patient), keeping_house(server):
+            yield {"server": server}
 
     app = FastAPI(
         title=settings.service_name,
@@ -77,6 +86,7 @@ def create_app(
     app.add_middleware(CrossOrigin, server=server)
     app.add_middleware(
         RequestEnvelope,
+        server=server,
         body_limit=settings.request_body_limit,
         https=settings.issuer.startswith("https:"),
         service_name=settings.service_name,
@@ -114,11 +124,22 @@ def create_app(
     return app
 
 
-def create_worker() -> TrustedProxies:
+def create_worker(*, patient: bool = True) -> TrustedProxies:
     """The application for a process that serves nothing else, behind its proxies."""
     settings = load_settings()
-    app = TrustedProxies(cast(ASGI3Application, create_app(settings)), settings.forwarded_allow_ips)
+    made = cast(ASGI3Application, create_app(settings, patient=patient))
+    served = TrustedProxies(AtRoot(made), settings.forwarded_allow_ips)
     # What is imported and built by now stays: no garbage collection has to look at it again.
     gc.freeze()
     gc.enable()
-    return app
+    return served
+
+
+def _create_for_any() -> ASGIApp:
+    """The same where no ``latchkey serve`` has looked at the settings and written the log."""
+    dictConfig(log_config(load_settings().log_format or "json", access_log=True))
+    return cast(ASGIApp, create_worker(patient=False))
+
+
+app = MadeAtStart(_create_for_any)
+"""For uvicorn, gunicorn, Hypercorn and Granian: ``app.main:app``."""

@@ -1,13 +1,15 @@
 """What one worker holds for all its requests. Routes ask for it in :mod:`app.web.dependencies`."""
 
+import asyncio
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app import NAME
 from app.audit.batch import AuditBatch
 from app.clock import Clock
 from app.database.engines import Database
@@ -17,6 +19,7 @@ from app.identity.clients import Clients
 from app.identity.resources import Resources
 from app.identity.scopes import BUILT_IN, Scopes
 from app.identity.users import forget_scopes_via_others
+from app.log import get_logger
 from app.login.authentication import Authenticator
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
@@ -40,12 +43,24 @@ from app.tokens.keys import KeyRing
 if TYPE_CHECKING:
     from app.metrics import Metrics
 
+log = get_logger(NAME)
+
+CLOSING_STEP = 3.0
+"""Seconds for each of the things that a server waits for when it closes."""
+
+CLOSING_TIMEOUT = 3 * CLOSING_STEP
+"""Seconds for all of them."""
+
+Phase = Literal["starting", "serving", "stopping"]
+"""Whether requests are answered yet, and whether proxies should look for another server."""
+
 
 class Server:
     """Settings, clock, database, and what is kept in memory. Nothing here is the only copy."""
 
     def __init__(self, settings: Settings, clock: Clock, features: Sequence[Feature] = ()) -> None:
         """Open nothing yet: see :meth:`start`."""
+        self.phase: Phase = "starting"
         self.features = features
         self.settings = settings
         self.clock = clock
@@ -143,11 +158,19 @@ class Server:
         return [each.revoke for each in self.features if each.revoke]
 
     async def close(self) -> None:
-        """Let go of connections and threads."""
-        await self.authenticator.close()
-        await self.audit_batch.close()
+        """Let go of connections and threads; what does not let go in time is left behind."""
+        await _in_time("logins under way", self.authenticator.close())
+        await _in_time("audit events", self.audit_batch.close())
         self.passwords.close()
-        await self.database.close()
+        await _in_time("connections", self.database.close())
+
+
+async def _in_time(what: str, closing: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(CLOSING_STEP):
+            await closing
+    except TimeoutError:
+        log.error("the end was not waited for any longer", what=what)
 
 
 def _metrics(settings: Settings) -> "Metrics | None":

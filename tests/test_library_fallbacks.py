@@ -56,11 +56,11 @@ import importlib, sys
 if "serve" in sys.argv:
     serve = importlib.import_module("app.cli.serve")
     serve.BOUND_CONNECTIONS = {bound}
-    run = serve.uvicorn.run
-    def run_and_tell(*arguments, **options):
-        print("protocol:", options["http"])
-        run(*arguments, **options)
-    serve.uvicorn.run = run_and_tell
+    serve_alone = serve.serve_alone
+    def tell_and_serve(serving):
+        print("protocol:", serving.http)
+        return serve_alone(serving)
+    serve.serve_alone = tell_and_serve
 """
 """Python runs it before ``python -m app serve``."""
 

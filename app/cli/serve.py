@@ -1,21 +1,19 @@
 """``latchkey serve``: the server, with as many workers as you like."""
 
 import os
-import signal
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvicorn
 
 from app import NAME
 from app.cli.command import FailingInOneLine, run, settings
-from app.cli.preloading import preload_workers
 from app.log import log_config
 from app.operations.demo import demo_is_present, refuse_demo_data
+from app.serving.supervisor import serve_together
+from app.serving.worker import Serving, serve_alone
 from app.settings import PREFIX
 from app.web.http_protocol import BoundedHttpProtocol
 
@@ -25,11 +23,10 @@ if TYPE_CHECKING:
 BOUND_CONNECTIONS = True
 """False leaves uvicorn its own protocol, without the bounds of :mod:`app.web.http_protocol`."""
 
-PRELOAD = True
-"""False lets each worker import everything by itself: see :mod:`.preloading`."""
+LOOPBACK = "127.0.0.1"
 
-SHUTDOWN_TIMEOUT = 30
-"""Seconds that requests under way may take when the server is told to stop."""
+GRACE = 5
+"""Seconds in production, unless the command says otherwise."""
 
 cli = typer.Typer()
 
@@ -39,6 +36,34 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
     workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
+    uds: Annotated[
+        str | None,
+        typer.Option(metavar="PATH", help="Listen on this Unix socket, and on no port."),
+    ] = None,
+    root_path: Annotated[
+        str, typer.Option(metavar="PREFIX", help="The path of the issuer, behind a proxy.")
+    ] = "",
+    keep_alive: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="How long an idle connection stays open.",
+        ),
+    ] = 75,
+    limit_concurrency: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Connections of a worker; past it 503."),
+    ] = None,
+    grace: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help="How long SIGTERM leaves proxies to notice that /readyz is red, before the server "
+            f"stops listening. {GRACE} in production.",
+        ),
+    ] = None,
     access_log: Annotated[bool, typer.Option(help="Log a line for each request.")] = True,
     housekeeping: Annotated[
         bool,
@@ -61,7 +86,7 @@ def serve(
 
     async def check(server: "Server") -> bool:
         await server.start()
-        await refuse_demo_data(server, host)
+        await refuse_demo_data(server, LOOPBACK if uds else host)
         if not configured.development:
             return False
         async with server.database.read() as connection:
@@ -72,30 +97,28 @@ def serve(
     demo = run(check)
     if configured.docs:
         _greet(configured.issuer, demo)
-    # uvicorn finishes what is under way and then raises the signal again: that was a good end.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    if PRELOAD and workers > 1:
-        preload_workers()
+    if grace is None:
+        grace = 0 if configured.development else GRACE
+    serving = Serving(
+        host=host,
+        port=port,
+        uds=uds,
+        root_path=root_path,
+        keep_alive=keep_alive,
+        limit_concurrency=limit_concurrency,
+        grace=grace,
+        http=BoundedHttpProtocol if BOUND_CONNECTIONS else "httptools",
+        log_config=log_config(configured.log_format or "json", access_log),
+    )
     with FailingInOneLine(), _counting_together(configured.metrics and workers > 1):
-        uvicorn.run(
-            "app.main:create_worker",
-            factory=True,
-            host=host,
-            port=port,
-            http=BoundedHttpProtocol if BOUND_CONNECTIONS else "httptools",
-            ws="none",
-            workers=workers,
-            proxy_headers=False,  # they are read in app.web.proxies
-            server_header=False,
-            timeout_graceful_shutdown=SHUTDOWN_TIMEOUT,
-            log_config=log_config(configured.log_format or "json", access_log),
-        )
+        code = serve_alone(serving) if workers == 1 else serve_together(serving, workers)
+    raise typer.Exit(code)
 
 
 def _reachable(host: str) -> str:
     """Where this machine reaches what listens on ``host``: at 127.0.0.1, unless it is elsewhere."""
     if host in ("localhost", "0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
-        return "127.0.0.1"
+        return LOOPBACK
     return f"[{host}]" if ":" in host else host
 
 

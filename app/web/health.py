@@ -50,8 +50,14 @@ async def healthz() -> Health:
     responses={503: {"model": Health, "description": "Not ready for traffic."}},
 )
 async def readyz(server: CurrentServer) -> JSONResponse:
-    """Whether the database responds, its schema is new enough and a signing key is active."""
+    """Whether the database responds, its schema is new enough and a signing key is active.
+
+    The status is ``starting`` while requests are not answered yet, and ``stopping`` when they will
+    not be answered for long.
+    """
     health = await _look(server)
+    if server.phase != "serving":
+        health = health.model_copy(update={"status": server.phase})
     ready = health.status == "ready"
     return JSONResponse(health.model_dump(exclude_none=True), 200 if ready else 503)
 

@@ -23,6 +23,9 @@ REQUEST_TIMEOUT = 60.0
 """Seconds from the connection, or from a request's first byte, to its last: longer than a body
 may take, so that the endpoint's own answer goes first."""
 
+FIRST_REQUEST_TIMEOUT = 1.0
+"""Seconds that the first request of a connection may take to arrive when the server ends."""
+
 ANSWER_TIMEOUT = 60.0
 """Seconds in which a client takes what was written to it, or loses the connection."""
 
@@ -109,10 +112,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._answer_timer: asyncio.TimerHandle | None = None
         self._quiet_since = 0.0
+        self._connection_limit = self.limit_concurrency or CONNECTION_LIMIT
+        self.limit_concurrency = None  # uvicorn's answer has no Retry-After
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
-        crowded = len(self.connections) >= CONNECTION_LIMIT
+        crowded = len(self.connections) >= self._connection_limit
         super().connection_made(cast(asyncio.Transport, WholeAnswers(transport, self.loop)))
         self.flow = Flow(transport)
         # What a client has not taken is known at once, and what is behind it is not made yet.
@@ -134,6 +139,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             return False
         min(quiet, key=lambda each: each._quiet_since).transport.close()
         return True
+
+    def shutdown(self) -> None:
+        """Called by the server when it ends: close, but not in the face of a first request."""
+        if self.cycle is None:
+            self.loop.call_later(FIRST_REQUEST_TIMEOUT, super().shutdown)
+        else:
+            super().shutdown()
 
     @property
     def is_quiet(self) -> bool:

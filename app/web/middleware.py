@@ -15,7 +15,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import NAME
+from app.errors import AnsweredError
 from app.log import ACCESS_LOG, REQUEST_ID, get_logger
+from app.server import Server
 from app.web.limits import bounded_body, refusal_of_head
 from app.web.routes import class_at
 
@@ -36,14 +38,20 @@ SECURITY_HEADERS = {
 }
 """On every answer that does not set its own."""
 
+PROBES = frozenset({"/healthz", "/readyz"})
+"""What is answered before the server serves."""
+
 HSTS = "max-age=31536000"
 
 
 class RequestEnvelope:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, *, body_limit: int, https: bool, service_name: str) -> None:
+    def __init__(
+        self, app: ASGIApp, *, server: Server, body_limit: int, https: bool, service_name: str
+    ) -> None:
         """``body_limit`` is in bytes; ``https`` says that the issuer is reached through TLS."""
+        self._server = server
         self._service_name = service_name
         self._app = app
         self._body_limit = body_limit
@@ -69,12 +77,18 @@ class RequestEnvelope:
                 headers = message["headers"]
                 own = {name for name, _ in headers}
                 headers.append((b"x-request-id", request_id.encode()))
+                if self._server.phase == "stopping":
+                    headers.append((b"connection", b"close"))
                 headers.extend(header for header in self._headers if header[0] not in own)
             await send(message)
 
         try:
-            if refusal := refusal_of_head(scope):
-                answer = scope["app"].exception_handlers[HTTPException]
+            refusal: Exception | None = refusal_of_head(scope)
+            if self._server.phase == "starting" and scope["path"] not in PROBES:
+                refusal = class_at(scope).outage()
+            if refusal is not None:
+                kind = HTTPException if isinstance(refusal, HTTPException) else AnsweredError
+                answer = scope["app"].exception_handlers[kind]
                 response = await answer(Request(scope), refusal)
                 await response(scope, receive, send_with_headers)
             else:

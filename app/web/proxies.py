@@ -1,6 +1,12 @@
 """Whose word is taken for where a request comes from: that of the proxies in front."""
 
-from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn._types import (
+    ASGI3Application,
+    ASGIReceiveCallable,
+    ASGISendCallable,
+    HTTPScope,
+    Scope,
+)
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from app import NAME
@@ -19,11 +25,19 @@ class TrustedProxies(ProxyHeadersMiddleware):
 
     _noticed = False
 
+    def __init__(self, app: ASGI3Application, trusted_hosts: str) -> None:
+        """``trusted_hosts`` is ``LATCHKEY_FORWARDED_ALLOW_IPS``, in its one spelling."""
+        super().__init__(app, trusted_hosts)
+        self._local = (trusted_hosts.partition(",")[0].partition("/")[0], 0)
+
     async def __call__(
         self, scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
     ) -> None:
         """Handle one request; say once what is not believed, never what it said."""
-        if scope["type"] == "http" and not self._noticed:
+        if scope["type"] == "http" and _came_by_unix_socket(scope):
+            # Whoever may open the socket is a proxy of this machine.
+            scope["client"] = self._local
+        elif scope["type"] == "http" and not self._noticed:
             peer = scope["client"][0] if scope["client"] else None
             forwarded = any(name in FORWARDING for name, _ in scope["headers"])
             if forwarded and peer not in self.trusted_hosts:
@@ -34,3 +48,9 @@ class TrustedProxies(ProxyHeadersMiddleware):
                     address=peer,
                 )
         await super().__call__(scope, receive, send)
+
+
+def _came_by_unix_socket(scope: HTTPScope) -> bool:
+    """The server is then a path without a port (the HTTP part of ASGI), and no client is known."""
+    client, server = scope["client"], scope["server"]
+    return not (client and client[0]) and server is not None and server[1] is None

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Generator
@@ -22,6 +21,7 @@ from app.identity.registration import check_redirect_uri
 from app.models import Base, Client, ClientScope, ClientSecret, User, UserScope
 from app.security.opaque import hash_secret
 from app.server import Server
+from app.serving.worker import Serving
 from app.settings import DEVELOPMENT_SECRET_KEY
 from tests.conftest import make_settings
 from tests.support.databases import Backend
@@ -894,33 +894,67 @@ def test_a_process_of_its_own_prints_one_json_object_and_reads_stdin(
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Generator[list[dict[str, Any]]]:
-    """What uvicorn is asked to do, without doing it."""
-    calls: list[dict[str, Any]] = []
-    handler = signal.getsignal(signal.SIGTERM)
-    monkeypatch.setattr("uvicorn.run", lambda target, **options: calls.append(options))
+def served(monkeypatch: pytest.MonkeyPatch) -> list[Serving]:
+    """What is to be served, without serving it."""
+    calls: list[Serving] = []
+
+    def note(serving: Serving, workers: int = 1) -> int:
+        calls.append(serving)
+        return 0
+
+    monkeypatch.setattr("app.cli.serve.serve_alone", note)
+    monkeypatch.setattr("app.cli.serve.serve_together", note)
     # It changes the logging of the whole process.
-    monkeypatch.setattr("app.cli.serve.log_config", lambda *_: {})
+    unchanged = {"version": 1, "incremental": True}
+    monkeypatch.setattr("app.cli.serve.log_config", lambda *_: unchanged)
     # The command may set it for its workers; this takes it away again.
     monkeypatch.setenv("LATCHKEY_ISSUER", "")
     monkeypatch.delenv("LATCHKEY_ISSUER")
-    yield calls
-    signal.signal(signal.SIGTERM, handler)
+    return calls
 
 
-def test_the_server_is_started_as_the_options_say(
-    latchkey: Shell, served: list[dict[str, Any]]
-) -> None:
+def test_the_server_is_started_as_the_options_say(latchkey: Shell, served: list[Serving]) -> None:
     result = latchkey("serve", "--host", "::1", "--port", "9000", "--workers", "3")
     assert (result.exit_code, result.stderr) == (0, "")
-    (options,) = served
-    assert (options["host"], options["port"], options["workers"]) == ("::1", 9000, 3)
-    assert options["proxy_headers"] is False  # app.web.proxies reads them
-    assert options["server_header"] is False
+    (serving,) = served
+    assert (serving.host, serving.port, serving.uds, serving.root_path) == ("::1", 9000, None, "")
+    config = serving.config()
+    assert config.proxy_headers is False  # app.web.proxies reads them
+    assert config.server_header is False
+
+
+def test_the_options_of_connections_reach_the_server(
+    latchkey: Shell, served: list[Serving]
+) -> None:
+    options = ("--uds", "/run/latchkey.sock", "--root-path", "/auth")
+    bounds = ("--keep-alive", "9", "--limit-concurrency", "7", "--grace", "3")
+    assert latchkey("serve", *options, *bounds).exit_code == 0
+    config = served[0].config()
+    assert (config.uds, config.root_path) == ("/run/latchkey.sock", "/auth")
+    assert (config.timeout_keep_alive, config.limit_concurrency) == (9, 7)
+    assert served[0].grace == 3
+
+
+def test_an_idle_connection_stays_longer_than_a_proxy_keeps_it(
+    latchkey: Shell, served: list[Serving]
+) -> None:
+    assert latchkey("serve").exit_code == 0
+    assert served[0].keep_alive > 60  # nginx, and the load balancers of clouds
+
+
+def test_proxies_have_a_grace_in_production(latchkey: Shell, served: list[Serving]) -> None:
+    latchkey.settings = production(latchkey.url)
+    assert latchkey("serve").exit_code == 0
+    assert [each.grace for each in served] == [5]
+
+
+def test_nobody_waits_for_proxies_in_development(latchkey: Shell, served: list[Serving]) -> None:
+    assert latchkey("serve").exit_code == 0
+    assert [each.grace for each in served] == [0]
 
 
 def test_the_issuer_in_development_has_the_port_of_the_command(
-    latchkey: Shell, served: list[dict[str, Any]]
+    latchkey: Shell, served: list[Serving]
 ) -> None:
     result = latchkey("serve", "--port", "9000")
     assert "http://127.0.0.1:9000/docs" in result.stdout
@@ -936,7 +970,7 @@ def test_the_issuer_in_development_has_the_port_of_the_command(
     ],
 )
 def test_the_issuer_in_development_is_where_the_server_listens(
-    latchkey: Shell, served: list[dict[str, Any]], host: str, issuer: str
+    latchkey: Shell, served: list[Serving], host: str, issuer: str
 ) -> None:
     result = latchkey("serve", "--host", host, "--port", "9000")
     assert f"{issuer}/docs" in result.stdout
@@ -945,14 +979,14 @@ def test_the_issuer_in_development_is_where_the_server_listens(
 
 @pytest.mark.parametrize("port", ["0", "65536", "99999"])
 def test_a_port_that_does_not_exist_is_bad_usage(
-    latchkey: Shell, served: list[dict[str, Any]], port: str
+    latchkey: Shell, served: list[Serving], port: str
 ) -> None:
     assert latchkey("serve", "--port", port).exit_code == 2
     assert served == []
 
 
 def test_the_issuer_has_the_port_also_when_the_dotenv_file_says_development(
-    latchkey: Shell, served: list[dict[str, Any]]
+    latchkey: Shell, served: list[Serving]
 ) -> None:
     del latchkey.settings["LATCHKEY_ENVIRONMENT"]
     Path(".env").write_text("LATCHKEY_ENVIRONMENT=development\n")
@@ -962,7 +996,7 @@ def test_the_issuer_has_the_port_also_when_the_dotenv_file_says_development(
 
 
 def test_the_issuer_of_the_dotenv_file_is_used_in_development(
-    latchkey: Shell, served: list[dict[str, Any]]
+    latchkey: Shell, served: list[Serving]
 ) -> None:
     Path(".env").write_text("LATCHKEY_ISSUER=https://dev.example.com\n")
     result = latchkey("serve", "--port", "9000")
@@ -970,9 +1004,7 @@ def test_the_issuer_of_the_dotenv_file_is_used_in_development(
     assert len(served) == 1
 
 
-def test_the_demo_login_is_told_only_when_it_works(
-    latchkey: Shell, served: list[dict[str, Any]]
-) -> None:
+def test_the_demo_login_is_told_only_when_it_works(latchkey: Shell, served: list[Serving]) -> None:
     assert "alice-in-wonderland" not in latchkey("serve").stdout
     latchkey.json("seed-demo")
     assert "alice-in-wonderland" in latchkey("serve").stdout
@@ -980,19 +1012,17 @@ def test_the_demo_login_is_told_only_when_it_works(
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.53", "::1", "localhost"])
-def test_demo_data_is_served_on_loopback(
-    latchkey: Shell, served: list[dict[str, Any]], host: str
-) -> None:
+def test_demo_data_is_served_on_loopback(latchkey: Shell, served: list[Serving], host: str) -> None:
     latchkey.json("seed-demo")
     assert latchkey("serve", "--host", host).exit_code == 0
-    assert [options["host"] for options in served] == [host]
+    assert [serving.host for serving in served] == [host]
 
 
 @pytest.mark.parametrize(
     "host", ["0.0.0.0", "::", "192.168.1.5", "example.com", "127.0.0.1.example.com", ""]
 )
 def test_demo_data_is_not_served_on_a_network(
-    latchkey: Shell, served: list[dict[str, Any]], host: str
+    latchkey: Shell, served: list[Serving], host: str
 ) -> None:
     latchkey.json("seed-demo")
     result = latchkey("serve", "--host", host)
@@ -1005,7 +1035,7 @@ def test_demo_data_is_not_served_on_a_network(
 
 
 def test_demo_data_is_served_on_a_network_if_that_is_allowed(
-    latchkey: Shell, served: list[dict[str, Any]]
+    latchkey: Shell, served: list[Serving]
 ) -> None:
     latchkey.json("seed-demo")
     result = latchkey("serve", "--host", "0.0.0.0", allow_demo_on_network="true")
@@ -1014,7 +1044,7 @@ def test_demo_data_is_served_on_a_network_if_that_is_allowed(
 
 
 def test_an_application_without_demo_data_is_served_on_a_network(
-    latchkey: Shell, served: list[dict[str, Any]]
+    latchkey: Shell, served: list[Serving]
 ) -> None:
     latchkey.json("users", "create", "alice", "--password-stdin", stdin=PASSWORD)
     assert latchkey("serve", "--host", "0.0.0.0").exit_code == 0
@@ -1023,7 +1053,7 @@ def test_an_application_without_demo_data_is_served_on_a_network(
 
 @pytest.mark.parametrize("allowed", ["false", "true"])
 def test_demo_data_is_not_served_in_production(
-    latchkey: Shell, served: list[dict[str, Any]], allowed: str
+    latchkey: Shell, served: list[Serving], allowed: str
 ) -> None:
     latchkey.json("seed-demo")
     latchkey.settings = production(latchkey.url)
@@ -1034,9 +1064,7 @@ def test_demo_data_is_not_served_in_production(
     assert served == []
 
 
-def test_production_is_served_without_a_greeting(
-    latchkey: Shell, served: list[dict[str, Any]]
-) -> None:
+def test_production_is_served_without_a_greeting(latchkey: Shell, served: list[Serving]) -> None:
     latchkey.settings = production(latchkey.url)
     result = latchkey("serve", "--host", "0.0.0.0")
     assert (result.exit_code, result.output) == (0, "")
@@ -1044,7 +1072,7 @@ def test_production_is_served_without_a_greeting(
 
 
 def test_a_development_secret_is_not_served_in_production(
-    latchkey: Shell, served: list[dict[str, Any]]
+    latchkey: Shell, served: list[Serving]
 ) -> None:
     latchkey.settings = production(latchkey.url)
     assert_refused(
@@ -1055,7 +1083,7 @@ def test_a_development_secret_is_not_served_in_production(
 
 
 def test_a_confidential_default_client_stops_the_start(
-    latchkey: Shell, served: list[dict[str, Any]]
+    latchkey: Shell, served: list[Serving]
 ) -> None:
     latchkey.json("clients", "create", "App", "--client-id", "app", "--grant", "password")
     assert_refused(

@@ -4,6 +4,7 @@ Seeding and serving are apart, so that two servers can be started on one databas
 """
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,8 +21,8 @@ from app.operations.demo import demo_clients
 
 ROOT = Path(__file__).parents[2]
 
-START_TIMEOUT = 60
-STOP_TIMEOUT = 20
+START_TIMEOUT = 90
+STOP_TIMEOUT = 40
 COMMAND_TIMEOUT = 60
 """Seconds. A command may run while servers are kept busy."""
 
@@ -81,12 +82,12 @@ class LiveServer:
     ) -> None:
         """Nothing is started yet."""
         self._workers = workers
-        self._port = _free_port()
+        self.port = free_port()
         self._environment = _environment(database_url, environment)
         self._folder = folder
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.url = f"http://127.0.0.1:{self._port}"
+        self.url = f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> str:
@@ -105,7 +106,7 @@ class LiveServer:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "app", "serve"),
-                    *("--port", str(self._port), "--workers", str(self._workers)),
+                    *("--port", str(self.port), "--workers", str(self._workers)),
                 ],
                 env=self._environment,
                 cwd=self._folder,
@@ -114,6 +115,14 @@ class LiveServer:
                 stderr=subprocess.STDOUT,
             )
         _wait_until_alive(self._process, self.url, self._log)
+
+    def send(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to end, and do not wait for that."""
+        self.send(signal.SIGTERM)
 
     def kill(self) -> None:
         """``kill -9``: it has no time to finish anything."""
@@ -173,7 +182,7 @@ def serving_twice(
         yield first, second
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -75,3 +75,20 @@ def test_a_worker_believes_the_proxies_of_the_settings(monkeypatch: pytest.Monke
     monkeypatch.setattr("gc.freeze", lambda: None)
     trusted = main.create_worker().trusted_hosts
     assert ("10.1.9.9" in trusted, "127.0.0.1" in trusted) == (True, False)
+
+
+async def test_whoever_may_open_the_unix_socket_is_a_proxy() -> None:
+    app = behind("10.0.0.0/8")
+    told = []
+    scope = {
+        "type": "http",
+        "client": None,
+        "server": ("/run/latchkey.sock", None),
+        "headers": [(b"x-forwarded-for", f"198.51.100.7, {SAID}".encode())],
+    }
+
+    async def send(message: Any) -> None:
+        told.append(message.get("body"))
+
+    await app(scope, None, send)  # type: ignore[arg-type]
+    assert told[-1] == SAID.encode()

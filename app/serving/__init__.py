@@ -1,0 +1,1 @@
+"""Processes that serve: one worker, and the supervisor of several."""
