@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.migrations import ROOT
+from app.features import load_features
 from app.models import ClientSecret, User
 from app.security.opaque import hash_secret
 from app.server import Server
@@ -296,11 +297,16 @@ def test_the_last_administrator_stays(shell: Shell, secrets: None) -> None:
 # What is refused
 
 
+OF_FEATURES = [kind.section for feature in load_features() for kind in feature.kinds]
+
+SECTIONS = ", ".join(["scopes", "users", "clients", *OF_FEATURES])
+
+
 @pytest.mark.parametrize(
     ("document", "line"),
     [
-        ("", "the document must have sections: scopes, users, clients"),
-        ("user: []", "user: this section must be one of scopes, users, clients"),
+        ("", f"the document must have sections: {SECTIONS}"),
+        ("user: []", f"user: this section must be one of {SECTIONS}"),
         ("users: {ada: {}}", "users: this must be a list"),
         ("users: [{name: ada}]", "users.0: this must have a username"),
         (

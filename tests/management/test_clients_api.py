@@ -150,6 +150,9 @@ async def test_a_client_is_registered_as_it_is_described(
         "scopes": ["email", "openid", "profile"],
         "default_scopes": ["profile"],
         "id_token_alg": "EdDSA",
+        "access_token_ttl": 60,
+        "id_token_ttl": 120,
+        "refresh_token_ttl": 3600,
         "require_pkce": False,
         "introspect": "any",
     }
