@@ -14,7 +14,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := uv
 
-.PHONY: help run test coverage check subtract format bench profile migration lock openapi clean
+.PHONY: help run test coverage check subtract format bench profile migration wheel lock openapi clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -61,6 +61,9 @@ migration: $(VENV)/.dev ## Write a migration from the models: make migration MES
 
 openapi: $(VENV)/.dev ## Write the OpenAPI document to OUT, openapi.json unless it is set
 	@$(PY) -m scripts.openapi $(OUT)
+
+wheel: $(VENV)/.dev ## Build the wheel into dist/
+	@$(PY) -m hatchling build -t wheel -d dist
 
 lock: ## Renew the lock files from pyproject.toml (needs uv)
 	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-strip-extras --no-emit-index-url \

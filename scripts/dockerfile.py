@@ -74,13 +74,14 @@ def words(rest: str) -> list[str]:
     return ["/bin/sh", "-c", rest]
 
 
-def bootstrap(suite: str, root: Path, cache: Path) -> None:
-    """Unpack a minimal Debian; it is downloaded once."""
-    archive = cache / f"{suite}.tar"
+def bootstrap(suite: str, root: Path, cache: Path, include: str = "") -> None:
+    """Unpack a minimal Debian and the packages to ``include``; it is downloaded once."""
+    archive = cache / f"{suite}{'-with-' if include else ''}{include.replace(',', '-')}.tar"
     if not archive.exists():
         cache.mkdir(parents=True, exist_ok=True)
         made = archive.with_suffix(".partial.tar")
-        subprocess.run(["mmdebstrap", "--quiet", "--variant=minbase", suite, made], check=True)
+        make = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={include}", suite]
+        subprocess.run([*make, made], check=True)
         made.rename(archive)
     root.mkdir()
     subprocess.run(["tar", "--extract", "--file", archive, "--directory", root], check=True)
