@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from app import NAME, VERSION
 from app.database.migrations import ROOT
 from tests.support.live_server import latchkey, live_server
 
@@ -69,3 +70,8 @@ def test_an_installed_server_logs_a_user_in(http: httpx2.Client) -> None:
 @pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui.css", "/login", "/"])
 def test_an_installed_server_has_its_pages(http: httpx2.Client, path: str) -> None:
     assert http.get(path).status_code == 200
+
+
+def test_an_installed_command_tells_its_version(environment: dict[str, str]) -> None:
+    told = latchkey("sqlite:///unused.db", "--version", environment=environment)
+    assert told == f"{NAME} {VERSION}\n"

@@ -6,11 +6,12 @@ A file is imported when one of its commands is called: see :mod:`app.cli.later`.
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.main import get_group
 
+from app import NAME, VERSION
 from app.cli.later import Command, add_later, features_at_hand
 
 if TYPE_CHECKING:
@@ -71,7 +72,14 @@ def command_line(
     )
 
     @cli.callback()
-    def hand_down() -> None:
+    def hand_down(
+        version: Annotated[
+            bool,
+            typer.Option(
+                "--version", is_eager=True, callback=_tell_version, help="Print the version."
+            ),
+        ] = False,
+    ) -> None:
         features_at_hand.set(lambda: [load(name) for name in features])
 
     more_verbs = {name: typer.Typer() for name in COMMANDS}
@@ -83,6 +91,12 @@ def command_line(
             place = more_verbs[noun] if noun else cli
             add_later(place, name, line, partial(_of_feature, load, feature, words))
     return cli
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(NAME, VERSION)
+        raise typer.Exit
 
 
 def _of_core(file: str, name: str, more_verbs: typer.Typer) -> Command:
