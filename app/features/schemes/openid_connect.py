@@ -10,9 +10,10 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Request, Response, Security
+from fastapi.security import SecurityScopes
 from starlette.requests import HTTPConnection
 
-from app.errors import InvalidTokenError
+from app.errors import InsufficientScopeError, InvalidTokenError
 from app.features.schemes.answer import TAG, SchemeAnswer, answer_for
 from app.features.schemes.dropin.openid_connect import Claims, OpenIdConnectBearer
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
@@ -31,14 +32,18 @@ SWAGGER_UI_GRANTS = ("password", "authorization_code", "client_credentials")
 class ThisServer(OpenIdConnectBearer):
     """The drop-in with the error bodies of this server."""
 
-    async def __call__(self, request: HTTPConnection) -> Claims | None:  # type: ignore[override]
+    async def __call__(  # type: ignore[override]
+        self, request: HTTPConnection, security_scopes: SecurityScopes
+    ) -> Claims | None:
         """The claims of the token. Raises a :class:`~app.errors.BearerError`."""
         bearer_token(request)
         try:
-            return await super().__call__(request)
+            return await super().__call__(request, security_scopes)
         except HTTPException as error:
             if error.status_code == 401:
                 raise InvalidTokenError(reason=str(error.detail)) from None
+            if error.status_code == 403:
+                raise InsufficientScopeError(security_scopes.scopes) from None
             raise
 
 

@@ -6,7 +6,7 @@ from urllib.request import Request
 import httpx2
 import pytest
 
-from app.features.schemes.dropin import openid_connect
+from app.features.schemes.dropin import issuer_keys
 from tests.conftest import ISSUER
 
 
@@ -20,4 +20,4 @@ async def publish_own_documents(http: httpx2.AsyncClient, monkeypatch: pytest.Mo
     def fetch(request: Request, timeout: float) -> BytesIO:
         return BytesIO(documents[request.full_url])
 
-    monkeypatch.setattr(openid_connect, "_open", fetch)
+    monkeypatch.setattr(issuer_keys, "_open", fetch)

@@ -10,7 +10,7 @@ from urllib.request import Request
 import httpx2
 import pytest
 
-from app.features.schemes.dropin import openid_connect
+from app.features.schemes.dropin import issuer_keys
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
@@ -154,7 +154,7 @@ async def test_an_issuer_that_does_not_answer_is_503(
     def fetch(request: Request, timeout: float) -> BytesIO:
         raise TimeoutError
 
-    monkeypatch.setattr(openid_connect, "_open", fetch)
+    monkeypatch.setattr(issuer_keys, "_open", fetch)
     async with started(create_app(settings, clock)) as http:
         response = await use(http, token)
     assert assert_problem(response, 503)["detail"] == "The issuer does not answer."
@@ -165,13 +165,13 @@ async def test_the_documents_are_read_once(
     settings: Settings, clock: TestClock, token: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    answer: Callable[..., BytesIO] = vars(openid_connect)["_open"]
+    answer: Callable[..., BytesIO] = vars(issuer_keys)["_open"]
 
     def fetch(request: Request, timeout: float) -> BytesIO:
         read.append(request.full_url)
         return answer(request, timeout=timeout)
 
-    monkeypatch.setattr(openid_connect, "_open", fetch)
+    monkeypatch.setattr(issuer_keys, "_open", fetch)
     async with started(create_app(settings, clock)) as http:
         for _ in range(3):
             assert (await use(http, token)).status_code == 200

@@ -21,15 +21,12 @@ import pytest
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response, Security
 from fastapi.responses import JSONResponse, StreamingResponse
 
-from app.features.schemes.dropin.openid_connect import (
-    MAX_DOCUMENT,
-    CarefulRedirects,
-    Claims,
-    OpenIdConnectBearer,
-)
+from app.features.schemes.dropin.issuer_keys import MAX_DOCUMENT, CarefulRedirects
+from app.features.schemes.dropin.openid_connect import Claims, OpenIdConnectBearer
+from app.features.schemes.dropin.openid_connect import Issuer as TrustedIssuer
 
 from .client import client_of
 
@@ -183,7 +180,8 @@ async def api(oidc: OpenIdConnectBearer) -> AsyncGenerator[httpx2.AsyncClient]:
 
 async def end_of_reading(oidc: OpenIdConnectBearer) -> None:
     """Wait for what is read while requests are served."""
-    reading = oidc._keys._reading
+    (keys,) = oidc._keys.values()
+    reading = keys._reading
     assert reading is not None
     await asyncio.wrap_future(reading)
 
@@ -198,8 +196,8 @@ def api_of(oidc: OpenIdConnectBearer) -> FastAPI:
     return app
 
 
-async def use(api: httpx2.AsyncClient, token: str) -> httpx2.Response:
-    return await api.get("/private", headers={"Authorization": f"Bearer {token}"})
+async def use(api: httpx2.AsyncClient, token: str, path: str = "/private") -> httpx2.Response:
+    return await api.get(path, headers={"Authorization": f"Bearer {token}"})
 
 
 async def assert_accepted(api: httpx2.AsyncClient, token: str) -> None:
@@ -793,7 +791,7 @@ async def test_an_issuer_that_is_not_there_is_503(issuer: Issuer, seconds: Secon
     gone = f"http://127.0.0.1:{free_port()}"
     oidc = make_bearer(issuer, seconds, issuer=gone)
     async with client_of(api_of(oidc)) as api:
-        assert_unavailable(await use(api, issuer.sign()))
+        assert_unavailable(await use(api, issuer.sign(iss=gone)))
 
 
 async def test_an_issuer_that_never_answers_is_503_after_the_timeout(
@@ -803,7 +801,7 @@ async def test_an_issuer_that_never_answers_is_503_after_the_timeout(
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         oidc = make_bearer(issuer, seconds, issuer=url, timeout=0.05)
         async with client_of(api_of(oidc)) as api:
-            assert_unavailable(await use(api, issuer.sign()))
+            assert_unavailable(await use(api, issuer.sign(iss=url)))
 
 
 async def test_an_issuer_that_does_not_speak_http_is_503(issuer: Issuer, seconds: Seconds) -> None:
@@ -815,7 +813,7 @@ async def test_an_issuer_that_does_not_speak_http_is_503(issuer: Issuer, seconds
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         oidc = make_bearer(issuer, seconds, issuer=url)
         async with client_of(api_of(oidc)) as api:
-            assert_unavailable(await use(api, issuer.sign()))
+            assert_unavailable(await use(api, issuer.sign(iss=url)))
 
 
 @pytest.mark.parametrize(
@@ -967,4 +965,176 @@ def test_openid_connect_is_published_with_its_address(issuer: Issuer, seconds: S
             "type": "openIdConnect",
             "openIdConnectUrl": f"{issuer.url}{DISCOVERY}",
         }
+    }
+
+
+# Scopes
+
+
+def scoped_api(oidc: OpenIdConnectBearer) -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/reports")
+    async def reports(claims: Annotated[Claims, Security(oidc, scopes=["reports:read"])]) -> str:
+        return f"{claims['iss']} {claims['sub']}"
+
+    return app
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({"scope": "profile reports:read"}, id="scope"),
+        pytest.param({"scp": ["profile", "reports:read"]}, id="a_list"),
+        pytest.param({"scp": "reports:read"}, id="scp"),
+    ],
+)
+async def test_a_token_with_the_scope_of_the_route_is_accepted(
+    issuer: Issuer, oidc: OpenIdConnectBearer, claims: dict[str, Any]
+) -> None:
+    async with client_of(scoped_api(oidc)) as client:
+        response = await use(client, issuer.sign(**claims), "/reports")
+        assert (response.status_code, response.json()) == (200, f"{issuer.url} somebody")
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({}, id="none"),
+        pytest.param({"scope": "profile"}, id="another"),
+        pytest.param({"scope": "reports:reader"}, id="a_longer_one"),
+        pytest.param({"scope": None, "scp": 7}, id="a_number"),
+        pytest.param({"scope": "profile", "scp": ["reports:read"]}, id="the_first_claim_counts"),
+    ],
+)
+async def test_a_token_without_the_scope_of_the_route_is_refused(
+    issuer: Issuer, oidc: OpenIdConnectBearer, claims: dict[str, Any]
+) -> None:
+    async with client_of(scoped_api(oidc)) as client:
+        response = await use(client, issuer.sign(**claims), "/reports")
+    assert (response.status_code, response.headers["www-authenticate"]) == (
+        403,
+        'Bearer realm="api", error="insufficient_scope", error_description="The access token does '
+        'not have the scope.", scope="reports:read"',
+    )
+
+
+# Several issuers, and addresses apart from their names
+
+
+async def test_tokens_of_several_issuers_are_accepted_each_for_its_own_audience(
+    issuer: Issuer, seconds: Seconds
+) -> None:
+    other = Issuer("https://other.example", kid="of another")
+    issuer.keys = {"keys": [issuer.jwk(), other.jwk()]}
+    oidc = make_bearer(
+        issuer,
+        seconds,
+        issuer=[
+            issuer.url,
+            TrustedIssuer(other.url, jwks_url=f"{issuer.url}/jwks", audience="https://two.example"),
+        ],
+    )
+    async with client_of(scoped_api(oidc)) as client:
+        for token, expected in (
+            (issuer.sign(scope="reports:read"), (200, f"{issuer.url} somebody")),
+            (
+                other.sign(scope="reports:read", aud="https://two.example"),
+                (200, "https://other.example somebody"),
+            ),
+        ):
+            response = await use(client, token, "/reports")
+            assert (response.status_code, response.json()) == expected
+        wrong_audience = await use(client, other.sign(scope="reports:read"), "/reports")
+        assert wrong_audience.status_code == 401
+
+
+async def test_no_issuer_signs_for_another_one(issuer: Issuer, seconds: Seconds) -> None:
+    other = Issuer("https://other.example")
+    keys_of_other = f"{issuer.url}/jwks"
+    issuer.keys = {"keys": [other.jwk()]}
+    oidc = make_bearer(
+        issuer,
+        seconds,
+        issuer=[
+            TrustedIssuer(other.url, jwks_url=keys_of_other),
+            TrustedIssuer("https://third.example", jwks_url=f"{issuer.url}/nothing-there"),
+        ],
+    )
+    async with client_of(api_of(oidc)) as client:
+        assert (await use(client, other.sign())).status_code == 200
+        issuer.keys = {"keys": []}
+        for name in ("https://third.example", "https://fourth.example"):
+            assert (await use(client, other.sign(iss=name))).status_code == 401
+
+
+async def test_an_issuer_that_is_down_is_503_for_its_own_tokens_alone(
+    issuer: Issuer, seconds: Seconds
+) -> None:
+    down = Issuer("https://down.example")
+    nowhere = f"http://127.0.0.1:{free_port()}/jwks"
+    oidc = make_bearer(
+        issuer, seconds, issuer=[issuer.url, TrustedIssuer(down.url, jwks_url=nowhere)]
+    )
+    async with client_of(api_of(oidc)) as client:
+        assert (await use(client, down.sign())).status_code == 503
+        assert (await use(client, issuer.sign())).status_code == 200
+
+
+async def test_with_the_address_of_the_keys_no_discovery_document_is_read(
+    issuer: Issuer, seconds: Seconds
+) -> None:
+    known_as = Issuer("https://login.example.com", key=issuer.key)
+    trusted = TrustedIssuer(known_as.url, jwks_url=f"{issuer.url}/jwks")
+    oidc = make_bearer(issuer, seconds, issuer=[trusted])
+    async with client_of(api_of(oidc)) as client:
+        assert (await use(client, known_as.sign())).status_code == 200
+        issuer.rotate()
+        known_as.key, known_as.kid = issuer.key, issuer.kid
+        seconds.now += COOLDOWN
+        assert (await use(client, known_as.sign())).status_code == 200
+    assert issuer.fetched == ["/jwks", "/jwks"]
+
+
+def test_without_an_issuer_nothing_is_built(issuer: Issuer, seconds: Seconds) -> None:
+    with pytest.raises(ValueError, match="there is no issuer"):
+        make_bearer(issuer, seconds, issuer=[])
+
+
+# In tests of the application
+
+
+async def test_a_test_logs_somebody_in_without_an_issuer_and_scopes_are_checked_all_the_same(
+    issuer: Issuer, oidc: OpenIdConnectBearer
+) -> None:
+    app = scoped_api(oidc)
+    async with client_of(app) as client:
+        with oidc.pretending(app, sub="alice", scope="reports:read"):
+            response = await client.get("/reports")
+            assert (response.status_code, response.json()) == (200, f"{issuer.url} alice")
+            with oidc.pretending(app, sub="bob", scope="profile"):
+                refused = await client.get("/reports")
+                assert refused.status_code == 403
+                assert 'scope="reports:read"' in refused.headers["www-authenticate"]
+            assert (await client.get("/reports")).json() == f"{issuer.url} alice"
+        assert (await client.get("/reports")).status_code == 401
+    assert issuer.fetched == []
+
+
+async def test_a_test_may_pretend_other_claims(oidc: OpenIdConnectBearer) -> None:
+    app = FastAPI()
+
+    @app.get("/claims")
+    async def claims(found: Annotated[Claims, Depends(oidc)]) -> dict[str, Any]:
+        return dict(found)
+
+    async with client_of(app) as client:
+        with oidc.pretending(app, sub="alice", iss="https://other.example", groups=["staff"]):
+            told = (await client.get("/claims")).json()
+    assert told == {
+        "iss": "https://other.example",
+        "aud": AUDIENCE,
+        "sub": "alice",
+        "scope": "",
+        "groups": ["staff"],
     }
