@@ -22,17 +22,23 @@ ACCESS_LOG = f"{NAME}.access"
 REQUEST_ID: ContextVar[str] = ContextVar("request_id")
 """The id of the request that is being answered, which is on every line about it."""
 
+TRACE_ID: ContextVar[str | None] = ContextVar("trace_id", default=None)
+"""The trace that this request belongs to, if there is one (W3C Trace Context)."""
 
-def add_request_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Put the request's id onto a line, as structlog's own processor for context variables does."""
+
+def add_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Put the request's ids onto a line, as structlog's own processor does for such variables."""
     request_id = REQUEST_ID.get(None)
     if request_id is not None:
         event["request_id"] = request_id
+        trace_id = TRACE_ID.get()
+        if trace_id is not None:
+            event["trace_id"] = trace_id
     return event
 
 
 _SHARED: list[Processor] = [
-    add_request_id,
+    add_ids,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

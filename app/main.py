@@ -26,7 +26,8 @@ from app.operations.demo import refuse_demo_data
 from app.operations.housekeeping import keeping_house
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
 from app.server import Server
-from app.settings import Settings, load_settings
+from app.settings import Settings, SettingsError, load_settings
+from app.telemetry import OFF, MissingExtraError, Telemetry
 from app.web import health
 from app.web import metrics_route as measuring
 from app.web.cors import CrossOrigin
@@ -62,6 +63,7 @@ def create_app(
     settings = settings or load_settings()
     features = load_features() if features is None else features
     server = Server(settings, clock or Clock(), features)
+    telemetry = _telemetry(settings)
 
     async def start() -> None:
         await server.start()
@@ -70,8 +72,12 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[dict[str, Server]]:
-        async with lifespan_of(server, start, patient=patient), keeping_house(server):
-            yield {"server": server}
+        try:
+            async with lifespan_of(server, start, patient=patient), keeping_house(server):
+                yield {"server": server}
+        finally:
+            if telemetry is not None:
+                await telemetry.close()
 
     app = FastAPI(
         title=settings.service_name,
@@ -80,7 +86,7 @@ def create_app(
         lifespan=lifespan,
         redirect_slashes=False,  # a 307 would send a password on, to whatever Host says
         openapi_url=None,  # app.pages.docs serves it, with the scopes of the database
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=OFF if telemetry is None else telemetry.config,
     )
     app.state.server = server
     app.add_middleware(CrossOrigin, server=server)
@@ -120,8 +126,21 @@ def create_app(
     if settings.development:
         app.include_router(landing.router)
     learn_classes(app)
-    add_shortcuts(app)
+    if telemetry is None:  # which is told of a route by FastAPI's own search for it
+        add_shortcuts(app)
     return app
+
+
+def _telemetry(settings: Settings) -> Telemetry | None:
+    """Raises :class:`SettingsError` if what it takes is not installed."""
+    if not settings.otlp_endpoint:
+        return None
+    try:
+        return Telemetry(settings.otlp_endpoint)
+    except MissingExtraError:
+        raise SettingsError(
+            "LATCHKEY_OTLP_ENDPOINT needs an extra: pip install 'latchkey[otlp]'"
+        ) from None
 
 
 def create_worker(*, patient: bool = True) -> TrustedProxies:

@@ -6,7 +6,7 @@ label ever holds what somebody typed: not a name, not a path, not an address.
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,6 +78,18 @@ class Metrics:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._housekeeping_done = Gauge(
+            f"{NAME}_housekeeping_done_timestamp_seconds",
+            "When a worker here last finished a round of housekeeping, in seconds since 1970.",
+            registry=registry,
+            multiprocess_mode="max",
+        )
+        self._rows_deleted = Counter(
+            f"{NAME}_expired_rows_deleted",
+            "Expired rows that housekeeping deleted.",
+            ("table",),
+            registry=registry,
+        )
         build = Gauge(
             f"{NAME}_build_info",
             "Always 1.",
@@ -107,6 +119,12 @@ class Metrics:
     def hashes_pending(self, count: int) -> None:
         """So many passwords are hashed, or wait for it, in this worker."""
         self._pending.set(count)
+
+    def housekeeping_done(self, timestamp: float, deleted: Mapping[str, int]) -> None:
+        """A round was finished at that time, and deleted so many rows of each table."""
+        self._housekeeping_done.set(timestamp)
+        for table, rows in deleted.items():
+            self._rows_deleted.labels(table).inc(rows)
 
     def text(self) -> bytes:
         """All numbers in the text format of Prometheus; reads files if there are several workers.

@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     ] = NAME.capitalize()
     metrics: bool = False
     housekeeping: bool = False
+    otlp_endpoint: str = ""
     log_format: Literal["json", "text"] | None = None
     forwarded_allow_ips: str = "127.0.0.1"
     cors_origins: CommaSeparated = []
@@ -188,6 +189,7 @@ class Settings(BaseSettings):
         _check_password_peppers(self)
         _check_issuer(self)
         _check_cors_origins(self)
+        _check_otlp_endpoint(self)
         self.audience = self.audience or self.issuer
         self.default_client_id = self.default_client_id or ""
         self.docs = self.development if self.docs is None else self.docs
@@ -271,6 +273,14 @@ def _check_issuer(settings: Settings) -> None:
     if "?" in settings.issuer or "#" in settings.issuer or settings.issuer.endswith("/"):
         raise SettingsError(
             "LATCHKEY_ISSUER must be a URL without query, fragment or trailing slash"
+        )
+
+
+def _check_otlp_endpoint(settings: Settings) -> None:
+    if settings.otlp_endpoint and _split_url(settings.otlp_endpoint) is None:
+        raise SettingsError(
+            "LATCHKEY_OTLP_ENDPOINT must be the http or https URL of a collector, such as "
+            "http://127.0.0.1:4318"
         )
 
 

@@ -37,6 +37,9 @@ class AuditEventOut(BaseModel):
     client_id: str | None
     address: str | None
     user_agent: str | None
+    request_id: str | None = Field(
+        description="Also in the log, and in the answer's `X-Request-ID`."
+    )
     details: dict[str, Any]
 
 

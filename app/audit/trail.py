@@ -25,6 +25,8 @@ class Origin:
 
     address: str | None
     user_agent: str | None
+    request_id: str | None = None
+    """What the lines of the log about this request have."""
 
 
 NOWHERE = Origin(None, None)
@@ -107,6 +109,7 @@ class Event:
             "client_id": self.client_id,
             "address": self.origin.address,
             "user_agent": agent[:USER_AGENT_MAX_LENGTH] if agent else None,
+            "request_id": self.origin.request_id,
             "details": dict(self.details),
         }
 
@@ -132,6 +135,7 @@ class RecordedEvent:
     client_id: str | None
     address: str | None
     user_agent: str | None
+    request_id: str | None
     details: Mapping[str, Any]
 
 
@@ -160,6 +164,7 @@ async def list_events(
         AuditEvent.client_id,
         AuditEvent.address,
         AuditEvent.user_agent,
+        AuditEvent.request_id,
         AuditEvent.details,
     )
     place = tuple_(AuditEvent.at, AuditEvent.id)

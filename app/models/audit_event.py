@@ -40,4 +40,6 @@ class AuditEvent(Base):
     client_id: Mapped[str | None] = mapped_column(String(255))
     address: Mapped[str | None] = mapped_column(String(64))
     user_agent: Mapped[str | None] = mapped_column(String(255))
+    request_id: Mapped[str | None] = mapped_column(String(32))
+    """What the lines of the log about the same request have; None at the command line."""
     details: Mapped[dict[str, Any]] = mapped_column(JSON)

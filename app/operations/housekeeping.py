@@ -81,6 +81,8 @@ class Housekeeping:
         try:
             deleted = await purge(self._server, progress=self._go_on)
             done = True
+            if self._server.metrics is not None:
+                self._server.metrics.housekeeping_done(self._clock.now().timestamp(), deleted)
             log.info("housekeeping", **{table: rows for table, rows in deleted.items() if rows})
         except _StoppedError:
             log.info("housekeeping is left to another worker")

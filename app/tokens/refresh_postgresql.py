@@ -47,6 +47,7 @@ async def rotate(
         "successor_hash": hash_secret(successor),
         "from_address": event["address"],
         "from_agent": event["user_agent"],
+        "from_request": event["request_id"],
     }
 
     async def run(connection: AsyncConnection) -> Row[Any] | None:
@@ -90,7 +91,10 @@ def _rotating(asked: int, graceful: bool) -> Select[Any]:
     recorded = (
         insert(AuditEvent)
         .from_select(
-            ["at", "type", "actor", "user_id", "client_id", "address", "user_agent", "details"],
+            [
+                *("at", "type", "actor", "user_id", "client_id"),
+                *("address", "user_agent", "request_id", "details"),
+            ],
             select(
                 NOW,
                 literal(REFRESHED),
@@ -99,6 +103,7 @@ def _rotating(asked: int, graceful: bool) -> Select[Any]:
                 Login.client_id,
                 bindparam("from_address", type_=String()),
                 bindparam("from_agent", type_=String()),
+                bindparam("from_request", type_=String()),
                 literal({}, JSON()),
             ).join_from(consumed, Login, consumed.c.login_id == Login.id),
         )

@@ -1,10 +1,12 @@
 """Probes: is the process alive, and may it get traffic?"""
 
 import asyncio
+from collections.abc import Mapping
+from typing import Literal
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.database.schema import schema_state
@@ -27,6 +29,22 @@ class Health(BaseModel):
     database: str | None = None
     schema_state: str | None = None
     signing_key: str | None = None
+
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic's documentation says
+    @property
+    def checks(self) -> Mapping[str, Literal["pass", "fail", "unknown"]] | None:
+        """Each check of readiness: one that another one makes impossible is unknown."""
+        if self.database is None:
+            return None
+        passed = {
+            "database": self.database == "reachable",
+            "schema": self.schema_state and self.schema_state in ("current", "newer"),
+            "signing_key": self.signing_key and self.signing_key == "active",
+        }
+        return {
+            name: "unknown" if good is None else "pass" if good else "fail"
+            for name, good in passed.items()
+        }
 
 
 @router.head("/healthz", include_in_schema=False, response_model_exclude_none=True)

@@ -16,8 +16,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import NAME
 from app.errors import AnsweredError
-from app.log import ACCESS_LOG, REQUEST_ID, get_logger
+from app.log import ACCESS_LOG, REQUEST_ID, TRACE_ID, get_logger
 from app.server import Server
+from app.telemetry import trace_id_of
 from app.web.limits import bounded_body, refusal_of_head
 from app.web.routes import class_at
 
@@ -67,6 +68,7 @@ class RequestEnvelope:
             return
         request_id = f"{_random_bits(64):016x}"
         token = REQUEST_ID.set(request_id)
+        TRACE_ID.set(trace_id_of(scope))
         started = time.perf_counter()
         status = 0
 

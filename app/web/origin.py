@@ -6,12 +6,13 @@ from ipaddress import IPv6Address, ip_address
 from starlette.requests import HTTPConnection
 
 from app.audit.trail import Origin
+from app.log import REQUEST_ID
 
 
 def origin_of(request: HTTPConnection) -> Origin:
     """The address, as far as the trusted proxies say, and the user agent."""
     address = _address(request.client.host) if request.client else None
-    return Origin(address, request.headers.get("user-agent"))
+    return Origin(address, request.headers.get("user-agent"), REQUEST_ID.get(None))
 
 
 @lru_cache(maxsize=4096)

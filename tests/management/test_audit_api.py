@@ -80,6 +80,7 @@ async def test_an_event_is_shown_whole(http: httpx2.AsyncClient, as_admin: dict[
         "client_id": "shop",
         "address": "192.0.2.1",
         "user_agent": "agent/1.0",
+        "request_id": None,
         "details": {"number": 2},
     }
     assert response.headers["cache-control"] == "no-store"

@@ -798,6 +798,7 @@ def test_events_are_listed_newest_first(shell: Shell, ada: dict[str, Any]) -> No
         "client_id": None,
         "address": None,
         "user_agent": None,
+        "request_id": None,
         "details": {"disabled": True},
     }
     assert (oldest["type"], oldest["details"]) == (

@@ -120,6 +120,7 @@ CASES: Mapping[str, Case] = {
     "keys retire": Case("{newest}", retire_the_new_one, "there is no published key {newest}"),
     "keys import": Case("{pem}", import_it, "already exists"),
     "import": Case("-", delete_reports, "users.0 'eve': there is no scope 'reports'"),
+    "apply": Case("-", delete_reports, "users.0 'eve': there is no scope 'reports'"),
     **brought("COMMANDS"),
 }
 
@@ -181,7 +182,7 @@ def test_a_command_writes_nothing_when_what_it_is_about_has_changed_meanwhile(
     if case.prepare is not None:
         filled |= case.prepare(shell)
     document = {"users": [{"username": "eve", "scopes": ["reports"]}]}
-    stdin = json.dumps(document) if name == "import" else case.stdin
+    stdin = json.dumps(document) if name in ("import", "apply") else case.stdin
     left: list[str] = []
 
     async def with_server(work: Callable[[Server], Awaitable[None]]) -> None:

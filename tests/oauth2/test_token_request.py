@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
 from app.database import engines as database
-from app.log import add_request_id
+from app.log import add_ids
 from app.server import Server
 from app.settings import Settings
 from app.web.form import FORM, MAX_FIELDS
@@ -631,7 +631,7 @@ async def test_an_unexpected_fault_tells_nothing_of_itself(
 async def test_an_unexpected_fault_is_in_the_log_under_the_id_of_the_request(
     http: httpx2.AsyncClient, web: TestClient
 ) -> None:
-    with capture_logs([add_request_id]) as logs:
+    with capture_logs([add_ids]) as logs:
         response = await send(http, web, urlencode(GOOD))
     (fault,) = [entry for entry in logs if entry["event"] == "unexpected fault"]
     assert fault["log_level"] == "error"

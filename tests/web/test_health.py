@@ -14,6 +14,7 @@ from app.models import SigningKey
 from app.security.encryption import Encryption
 from app.security.jwt import generate_private_key, parse_private_key
 from app.server import Server
+from app.web.health import Health
 from tests.support.clock import TestClock
 
 READY = {
@@ -21,7 +22,10 @@ READY = {
     "database": "reachable",
     "schema_state": "current",
     "signing_key": "active",
+    "checks": {"database": "pass", "schema": "pass", "signing_key": "pass"},
 }
+
+UNKNOWN = {"schema": "unknown", "signing_key": "unknown"}
 
 
 async def assert_ready(http: httpx2.AsyncClient) -> None:
@@ -31,7 +35,9 @@ async def assert_ready(http: httpx2.AsyncClient) -> None:
 
 async def assert_unready(http: httpx2.AsyncClient, **health: str) -> None:
     response = await http.get("/readyz")
-    assert (response.status_code, response.json()) == (503, {"status": "unready", **health})
+    body = response.json()
+    assert list(body.pop("checks")) == ["database", "schema", "signing_key"]
+    assert (response.status_code, body) == (503, {"status": "unready", **health})
     assert response.headers["content-type"] == "application/json"
 
 
@@ -82,6 +88,25 @@ async def test_an_application_without_its_database_is_alive_and_unready(
     finally:
         await server.database.close()
         server.database = reachable
+
+
+@pytest.mark.parametrize(
+    ("health", "checks"),
+    [
+        ({"database": "unreachable"}, {"database": "fail", **UNKNOWN}),
+        ({"database": "read-only"}, {"database": "fail", **UNKNOWN}),
+        (
+            {"database": "reachable", "schema_state": "older"},
+            {"database": "pass", "schema": "fail", "signing_key": "unknown"},
+        ),
+        (
+            {"database": "reachable", "schema_state": "newer", "signing_key": "missing"},
+            {"database": "pass", "schema": "pass", "signing_key": "fail"},
+        ),
+    ],
+)
+def test_readiness_names_each_check(health: dict[str, str], checks: dict[str, str]) -> None:
+    assert Health(status="unready", **health).checks == checks
 
 
 async def test_an_application_is_ready_again_when_its_database_is_back(
