@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.audit.trail import FeatureEventType
+from app.audit.trail import FeatureEventType, Origin
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.expired import Expired
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
     from app.management.users import Revoke
     from app.tokens.key_rotation import Renew
+
+
+Introduce = Callable[[str, Origin], Awaitable[bool]]
+"""Makes the client of an id known, which an authorization request from there names; tells whether
+it wrote anything. Raises :class:`~app.identity.clients.UnknownClientError`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +104,10 @@ class Feature:
     bearer_keys: Callable[[Settings], KeyKind | None] | None = None
     """What is taken where an access token is, if these settings want it to be."""
     account: Callable[[], AccountSection] | None = None
+    metadata: Callable[[Settings], Mapping[str, Any]] | None = None
+    """What the documents of RFC 8414 and OpenID Connect Discovery say of it."""
+    introduce: Callable[[Settings, Database, Clock, Resources], Introduce | None] | None = None
+    """What makes clients known that nobody has registered, if these settings want it."""
     commands: Callable[[], Mapping[str, "Typer"]] = dict
     """Commands by their noun, which may be one that is there already, such as ``users``. They
     are also listed in ``app/features/__init__.py``."""

@@ -106,11 +106,11 @@ def create_app(
     app.include_router(me.router)
     app.include_router(revocation.router)
     app.include_router(introspection.router)
-    app.include_router(metadata_router(settings))
+    app.include_router(metadata_router(settings, server.published_by_features))
     app.include_router(protected_resource_router(settings))
     app.include_router(jwks.router)
     app.include_router(userinfo.router)
-    app.include_router(discovery_router(settings))
+    app.include_router(discovery_router(settings, server.published_by_features))
     for page in (authorize, login, consent, logout, account, assets):
         app.include_router(page.router)
     for management in (users, clients, scopes, audit):

@@ -4,13 +4,14 @@ import asyncio
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app import NAME
 from app.audit.batch import AuditBatch
+from app.audit.trail import Origin
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.schema import schema_state
@@ -94,6 +95,12 @@ class Server:
         for feature in features:
             if feature.resources:
                 self.resources = feature.resources(self.database, clock)
+        introductions = [
+            each.introduce(settings, self.database, clock, self.resources)
+            for each in features
+            if each.introduce
+        ]
+        self._introductions = [each for each in introductions if each is not None]
 
     async def start(self) -> None:
         """Check what must be true before the first request; make the first signing key.
@@ -118,6 +125,23 @@ class Server:
         client = await self.clients.find(default) if default else None
         if client is not None and not client.is_public:
             raise SettingsError("LATCHKEY_DEFAULT_CLIENT_ID must be the id of a public client")
+
+    async def introduce(self, client_id: str, origin: Origin) -> None:
+        """Make a client known that nobody has registered, if a feature knows it.
+
+        Raises :class:`~app.identity.clients.UnknownClientError`.
+        """
+        for introduce in self._introductions:
+            if await introduce(client_id, origin):
+                self.clients.forget(client_id)
+
+    @property
+    def published_by_features(self) -> Mapping[str, Any]:
+        """What features add to the metadata of this server."""
+        members: dict[str, Any] = {}
+        for each in self.features:
+            members |= each.metadata(self.settings) if each.metadata else {}
+        return members
 
     @property
     def signing_algorithms(self) -> frozenset[Algorithm]:

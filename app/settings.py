@@ -134,6 +134,11 @@ class Settings(BaseSettings):
     demo_routes: bool | None = None
     allow_demo_on_network: bool = False
 
+    client_registration: Literal["off", "token", "open"] = "off"
+    client_registration_schemes: CommaSeparated = []
+    client_registration_limit: Limit = 10_000
+    client_id_metadata: bool = False
+
     _issuer_given: bool = PrivateAttr(True)
 
     @property
@@ -190,6 +195,7 @@ class Settings(BaseSettings):
         _check_issuer(self)
         _check_cors_origins(self)
         _check_otlp_endpoint(self)
+        _check_registration_schemes(self)
         self.audience = self.audience or self.issuer
         self.default_client_id = self.default_client_id or ""
         self.docs = self.development if self.docs is None else self.docs
@@ -290,6 +296,16 @@ def _check_cors_origins(settings: Settings) -> None:
         parts = _split_url(origin)
         if parts is None or origin != f"{parts.scheme}://{parts.netloc}":
             raise SettingsError("LATCHKEY_CORS_ORIGINS must be origins such as https://app.example")
+
+
+def _check_registration_schemes(settings: Settings) -> None:
+    """RFC 3986, section 3.1, without those that run or show what a redirect brings."""
+    never = {"http", "javascript", "data", "vbscript", "file", "blob", "about"}
+    for scheme in settings.client_registration_schemes:
+        if not re.fullmatch(r"[a-z][a-z0-9+.\-]*", scheme) or scheme in never:
+            raise SettingsError(
+                "LATCHKEY_CLIENT_REGISTRATION_SCHEMES must be schemes such as https,cursor,vscode"
+            )
 
 
 def _refuse_unknown_names() -> None:

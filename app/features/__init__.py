@@ -21,6 +21,9 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "groups": {"groups": "Create and change groups, and what belongs to them."},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},
+    "client_registration": {
+        "registration-tokens": "Tokens with which clients register themselves."
+    },
 }
 
 

@@ -1,11 +1,11 @@
 """Clients as the protocol sees them, found quickly."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 from urllib.parse import urlsplit
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
@@ -16,7 +16,17 @@ from app.security.jwt import Algorithm
 from app.security.opaque import matches
 from app.settings import Settings
 
+UNUSED_FOR_A_DAY = timedelta(days=1)
+"""After which a client that registered itself is forgotten if nobody has logged in through it."""
+
+KEPT_AFTER_LOGIN = timedelta(days=90)
+"""For which it is kept after somebody has."""
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class UnknownClientError(Exception):
+    """A client cannot be made known. The text is for a person, who reads it as a heading."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,8 @@ class RegisteredClient:
     require_pkce: bool
     introspect: str
     enabled: bool
+    self_registered: bool
+    """Nobody here has checked what it says of itself."""
     security_stamp: str
     secrets: tuple[StoredSecret, ...]
     access_token_ttl: int | None = None
@@ -99,6 +111,10 @@ class Clients:
         client = await self._recent.get(client_id)
         return client if client is not None and client.enabled else None
 
+    def forget(self, client_id: str) -> None:
+        """Look anew for a client that this very worker has changed."""
+        self._recent.forget(client_id)
+
     async def _load_origins(self, _key: str) -> frozenset[str]:
         async with self._database.read() as connection:
             registered = await connection.scalars(
@@ -144,6 +160,7 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
                 Client.id_token_ttl,
                 Client.refresh_token_ttl,
                 Client.disabled_at,
+                Client.unused_after,
                 Client.security_stamp,
             ).where(Client.client_id == client_id)
         )
@@ -176,6 +193,7 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
         require_pkce=row.require_pkce,
         introspect=row.introspect,
         enabled=row.disabled_at is None,
+        self_registered=row.unused_after is not None,
         security_stamp=row.security_stamp,
         secrets=tuple(StoredSecret(**secret) for secret in secrets.mappings()),
         access_token_ttl=row.access_token_ttl,
@@ -194,6 +212,16 @@ async def is_unchanged(connection: AsyncConnection, client: RegisteredClient) ->
     )
     stamp = await connection.scalar(stored.with_for_update(read=True, key_share=True))
     return stamp == client.security_stamp
+
+
+async def keep_for_a_while(connection: AsyncConnection, client_id: str, now: datetime) -> None:
+    """Note that somebody logs in through a client that registered itself: once a day is enough."""
+    until = now + KEPT_AFTER_LOGIN
+    await connection.execute(
+        update(Client)
+        .where(Client.client_id == client_id, Client.unused_after < until - timedelta(days=1))
+        .values(unused_after=until)
+    )
 
 
 async def hold_client(connection: AsyncConnection, client_id: str) -> None:

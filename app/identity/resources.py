@@ -45,6 +45,10 @@ class Resources:
         """
         return frozenset()
 
+    async def find_open_scopes(self, connection: AsyncConnection) -> frozenset[str]:
+        """What the resources understand that are open to clients that registered themselves."""
+        return frozenset()
+
     async def hold(
         self, connection: AsyncConnection, client_id: str, identifiers: Collection[str]
     ) -> bool:

@@ -45,6 +45,7 @@ class ClientRecord(ClientMetadata):
     created_at: datetime
     updated_at: datetime
     disabled_at: datetime | None
+    self_registered: bool = Field(description="Nobody has checked what it says of itself.")
 
 
 def _scopes(*conditions: Any) -> Any:
@@ -64,6 +65,7 @@ def _select() -> Select[Any]:
         Client.created_at,
         Client.updated_at,
         Client.disabled_at,
+        Client.unused_after.is_not(None).label("self_registered"),
     )
 
 
@@ -205,7 +207,8 @@ async def _end_everything(actor: Actor, client_id: str) -> None:
 
 def _described(client: ClientRecord) -> dict[str, Any]:
     """What the audit trail has of a client, in the words of the API."""
-    described = client.model_dump(exclude={"client_id", "created_at", "updated_at", "disabled_at"})
+    left_out = {"client_id", "created_at", "updated_at", "disabled_at", "self_registered"}
+    described = client.model_dump(exclude=left_out)
     return {**described, "disabled": client.disabled_at is not None}
 
 

@@ -140,6 +140,7 @@ async def _export_clients(
     return [
         transferred(client, await _secrets(connection, client, now) if with_hashes else None)
         for client in sorted(clients, key=lambda client: client.client_id)
+        if not client.self_registered  # it registers itself elsewhere, too
     ]
 
 

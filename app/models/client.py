@@ -39,6 +39,8 @@ class Client(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     disabled_at: Mapped[datetime | None]
+    unused_after: Mapped[datetime | None] = mapped_column(index=True)
+    """When a client that registered itself is deleted, unless it is used; None for all others."""
 
 
 class ClientSecret(Base):

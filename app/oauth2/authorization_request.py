@@ -9,8 +9,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from app.audit.trail import Origin
 from app.errors import InvalidScopeError, InvalidTargetError
-from app.identity.clients import RegisteredClient
+from app.identity.clients import RegisteredClient, UnknownClientError
 from app.identity.scopes import SCOPE_TOKEN
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
 from app.oauth2.resource import find_targets
@@ -60,9 +61,9 @@ class AuthorizationError(Exception):
 
 
 async def read_authorization_request(
-    pairs: Sequence[tuple[str, str]], server: Server
+    pairs: Sequence[tuple[str, str]], server: Server, origin: Origin
 ) -> tuple[AuthorizationRequest, RegisteredClient]:
-    """The request in ``pairs`` of parameters, and its client.
+    """The request in ``pairs`` of parameters, which came from ``origin``, and its client.
 
     Raises :class:`UnsafeRequestError` or :class:`AuthorizationError`.
     """
@@ -70,7 +71,7 @@ async def read_authorization_request(
     # A parameter with an empty value counts as left out (RFC 6749, section 3.1).
     counts = Counter(name for name, value in pairs if value)
     parameters = {name: value for name, value in pairs if value}
-    client = await _client(parameters, counts, server)
+    client = await _client(parameters, counts, server, origin)
     redirect_uri, given = _redirect_uri(parameters, counts, client, server)
     state = parameters.get("state") if counts["state"] == 1 else None
     mode = parameters.get("response_mode", "query")
@@ -142,11 +143,16 @@ async def read_authorization_request(
 
 
 async def _client(
-    parameters: Mapping[str, str], counts: Counter[str], server: Server
+    parameters: Mapping[str, str], counts: Counter[str], server: Server, origin: Origin
 ) -> RegisteredClient:
     if counts["client_id"] != 1:
         raise UnsafeRequestError("The request must name exactly one application")
     client_id = parameters["client_id"]
+    if "\x00" not in client_id:
+        try:
+            await server.introduce(client_id, origin)
+        except UnknownClientError as error:
+            raise UnsafeRequestError(str(error)) from None
     client = None if "\x00" in client_id else await server.clients.find(client_id)
     if client is None:
         raise UnsafeRequestError("The application is unknown or disabled")

@@ -1,6 +1,6 @@
 """Authorization server metadata: RFC 8414. Lists what works, and nothing else."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,7 +21,7 @@ MAX_AGE = 60
 """Seconds. A scope that is added shows soon."""
 
 
-def metadata_router(settings: Settings) -> APIRouter:
+def metadata_router(settings: Settings, of_features: Mapping[str, Any]) -> APIRouter:
     """The document at its well-known address.
 
     For an issuer with a path the address is the well-known one with that path behind it
@@ -29,7 +29,7 @@ def metadata_router(settings: Settings) -> APIRouter:
     """
     router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
 
-    published = Published(partial(describe, settings), MAX_AGE)
+    published = Published(partial(describe, settings, of_features), MAX_AGE)
 
     async def metadata(request: Request) -> Response:
         """What this server can do, for client libraries (RFC 8414)."""
@@ -48,7 +48,9 @@ def metadata_router(settings: Settings) -> APIRouter:
     return router
 
 
-def describe(settings: Settings, scopes: Collection[str]) -> dict[str, Any]:
+def describe(
+    settings: Settings, of_features: Mapping[str, Any], scopes: Collection[str]
+) -> dict[str, Any]:
     """The members of RFC 8414, section 2. One without elements is left out (section 3.2)."""
     issuer = settings.issuer
     document = {
@@ -67,5 +69,6 @@ def describe(settings: Settings, scopes: Collection[str]) -> dict[str, Any]:
         "introspection_endpoint": f"{issuer}/introspect",
         "introspection_endpoint_auth_methods_supported": list(SECRET_METHODS),
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        **of_features,
     }
     return {name: value for name, value in document.items() if value != []}

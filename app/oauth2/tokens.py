@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
 from app.errors import AccessDeniedError, InvalidTargetError
+from app.identity.clients import keep_for_a_while
 from app.login.logins import require_parties, start_login
 from app.oauth2.grant import TokenRequest
 from app.oauth2.responses import token_response
@@ -74,6 +75,8 @@ async def begin_login(
         auth_time=auth_time,
         resources=resources,
     )
+    if request.client.self_registered:
+        await keep_for_a_while(connection, request.client.client_id, now)
     refresh_token = None
     if refreshable:
         refresh_token = await issue_refresh_token(connection, login_id, now)

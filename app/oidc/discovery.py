@@ -1,6 +1,6 @@
 """OpenID Connect Discovery 1.0."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from app.web.problems import PROBLEM_RESPONSES
 WELL_KNOWN = "/.well-known/openid-configuration"
 
 
-def discovery_router(settings: Settings) -> APIRouter:
+def discovery_router(settings: Settings, of_features: Mapping[str, Any]) -> APIRouter:
     """The document at its well-known address.
 
     For an issuer with a path, OpenID Connect puts the address behind that path, where a proxy
@@ -27,7 +27,7 @@ def discovery_router(settings: Settings) -> APIRouter:
     router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
     path = urlsplit(settings.issuer).path
 
-    published = Published(partial(configuration, settings), MAX_AGE)
+    published = Published(partial(configuration, settings, of_features), MAX_AGE)
 
     async def openid_configuration(request: Request) -> Response:
         """What this OpenID Connect provider can do, for client libraries."""
@@ -46,11 +46,13 @@ def discovery_router(settings: Settings) -> APIRouter:
     return router
 
 
-def configuration(settings: Settings, scopes: Collection[str]) -> dict[str, Any]:
+def configuration(
+    settings: Settings, of_features: Mapping[str, Any], scopes: Collection[str]
+) -> dict[str, Any]:
     """The members of section 3, beside those of RFC 8414."""
     issuer = settings.issuer
     return {
-        **describe(settings, scopes),
+        **describe(settings, of_features, scopes),
         "userinfo_endpoint": f"{issuer}/userinfo",
         "end_session_endpoint": f"{issuer}/logout",
         "subject_types_supported": ["public"],

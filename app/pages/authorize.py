@@ -21,6 +21,7 @@ from app.server import Server
 from app.tokens.authorizations import Pending
 from app.web.dependencies import CurrentServer
 from app.web.form import parse_pairs, read_pairs
+from app.web.origin import origin_of
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
@@ -63,7 +64,7 @@ async def _receive(request: Request, server: Server) -> tuple[Pending, Registere
     except InvalidRequestError as error:
         raise PageError("The request could not be read", START_AGAIN) from error
     try:
-        asked, client = await read_authorization_request(pairs, server)
+        asked, client = await read_authorization_request(pairs, server, origin_of(request))
     except UnsafeRequestError as error:
         raise PageError(
             str(error), "Try again, or contact the developer of this application."

@@ -95,6 +95,10 @@ class CrossOriginOAuth2Route(CrossOriginRoute, OAuth2Route):
     """Both."""
 
 
+class AnyOriginOAuth2Route(CrossOriginOAuth2Route):
+    """Called by programs in browsers that nobody knows yet."""
+
+
 def learn_classes(app: FastAPI) -> None:
     """Note the classes of the routes of ``app``, when it has all of them."""
     app.state.route_classes = {

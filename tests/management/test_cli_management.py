@@ -402,6 +402,7 @@ def test_a_client_is_shown_without_its_secret(shell: Shell, robot: dict[str, Any
         "created_at": shown["created_at"],
         "updated_at": shown["created_at"],
         "disabled_at": None,
+        "self_registered": False,
         **UNUSED,
     }
     assert shown == robot | UNUSED

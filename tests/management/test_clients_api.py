@@ -129,6 +129,7 @@ async def test_a_client_is_registered_with_the_defaults_of_a_confidential_one(
             "created_at": written(clock.now()),
             "updated_at": written(clock.now()),
             "disabled_at": None,
+            "self_registered": False,
         },
     }
     assert response.headers["location"] == f"{ISSUER}/clients/{client_id}"
@@ -164,6 +165,7 @@ async def test_a_client_is_registered_as_it_is_described(
         "created_at": written(clock.now()),
         "updated_at": written(clock.now()),
         "disabled_at": None,
+        "self_registered": False,
     }
 
 

@@ -37,6 +37,7 @@ SERVICE = RegisteredClient(
     require_pkce=True,
     introspect="own",
     enabled=True,
+    self_registered=False,
     security_stamp="a stamp",
     secrets=(),
 )

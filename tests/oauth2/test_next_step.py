@@ -47,6 +47,7 @@ CLIENT = RegisteredClient(
     require_pkce=True,
     introspect="own",
     enabled=True,
+    self_registered=False,
     security_stamp="",
     secrets=(),
 )

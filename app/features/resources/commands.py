@@ -32,6 +32,13 @@ Client = Annotated[
 Server = Annotated[
     str | None, typer.Option(help="The id of the client that serves it and introspects its tokens.")
 ]
+SelfRegistered = Annotated[
+    bool | None,
+    typer.Option(
+        "--self-registered/--no-self-registered",
+        help="Whether clients that registered themselves may have its tokens, too.",
+    ),
+]
 
 
 @command(cli, "create")
@@ -42,13 +49,21 @@ async def create(
     scope: Scope = None,
     client: Client = None,
     server: Server = None,
+    self_registered: SelfRegistered = None,
 ) -> Record:
     """Register a resource. A client that asks for it gets tokens for it, with its scopes.
 
     Without --scope its tokens can have any. A client with a resource can ask for those alone that
     it is registered for, and for tokens for this server by naming none.
     """
-    wanted = given(identifier=uri, name=name, scopes=scope, clients=client, server=server)
+    wanted = given(
+        identifier=uri,
+        name=name,
+        scopes=scope,
+        clients=client,
+        server=server,
+        self_registered=self_registered,
+    )
     async with operating(deployment.database, deployment.clock) as operator:
         return _plain(await create_resource(operator, validated(NewResource, wanted)))
 
@@ -79,16 +94,16 @@ async def update(
     scope: Scope = None,
     client: Client = None,
     server: Server = None,
+    self_registered: SelfRegistered = None,
 ) -> Record:
     """Change a resource. Options replace the old values; those that are left out change nothing.
 
     An empty value removes all: `--scope ''`, `--client ''`, `--server ''`. A client that it is
     taken away from loses its logins for it.
     """
-    changes = {
-        field: _emptied(value)
-        for field, value in given(name=name, scopes=scope, clients=client, server=server).items()
-    }
+    wanted = given(name=name, scopes=scope, clients=client, server=server)
+    changes = {field: _emptied(value) for field, value in wanted.items()}
+    changes |= given(self_registered=self_registered)
     async with operating(deployment.database, deployment.clock) as operator:
         resource = await find_resource(operator.connection, uri)
         return _plain(await change_resource(operator, resource.id, changes))

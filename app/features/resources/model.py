@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, String, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, ClientId
@@ -25,6 +25,8 @@ class RegisteredResource(Base):
         ForeignKey("clients.client_id", ondelete="SET NULL"), index=True
     )
     """The client that serves it, and may introspect its tokens."""
+    self_registered: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether clients that registered themselves may have tokens for it."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 
-from sqlalchemy import ColumnElement, func, select, type_coerce
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
@@ -11,6 +11,7 @@ from app.database.recent import Recent
 from app.features.resources.model import RegisteredResource, ResourceClient, ResourceScope
 from app.identity.clients import RegisteredClient
 from app.identity.resources import Resource, Resources
+from app.models import Client
 from app.models.base import ScopeSet
 
 SCOPES_OF_RESOURCE = (
@@ -22,14 +23,12 @@ SCOPES_OF_RESOURCE = (
 
 def is_open_to(client_id: str) -> ColumnElement[bool]:
     """Whether a client may have tokens for a resource."""
-    return (
-        select(ResourceClient.client_id)
-        .where(
-            ResourceClient.resource_id == RegisteredResource.id,
-            ResourceClient.client_id == client_id,
-        )
-        .exists()
+    named = exists().where(
+        ResourceClient.resource_id == RegisteredResource.id,
+        ResourceClient.client_id == client_id,
     )
+    by_itself = exists().where(Client.client_id == client_id, Client.unused_after.is_not(None))
+    return or_(named, and_(RegisteredResource.self_registered, by_itself))
 
 
 class RegisteredResources(Resources):
@@ -73,6 +72,15 @@ class RegisteredResources(Resources):
         """See :class:`Resources`."""
         servers = await self._servers.get("all")
         return frozenset(each for each, server_id in servers.items() if server_id == client_id)
+
+    async def find_open_scopes(self, connection: AsyncConnection) -> frozenset[str]:
+        """See :class:`Resources`."""
+        understood = select(ResourceScope.scope).join(
+            RegisteredResource, RegisteredResource.id == ResourceScope.resource_id
+        )
+        return frozenset(
+            await connection.scalars(understood.where(RegisteredResource.self_registered))
+        )
 
     async def hold(
         self, connection: AsyncConnection, client_id: str, identifiers: Collection[str]

@@ -6,7 +6,23 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
-from sqlalchemy import Row, Select, Text, cast, delete, func, insert, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Text,
+    cast,
+    delete,
+    false,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    true,
+    type_coerce,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import FeatureEventType
@@ -22,11 +38,11 @@ from app.features.resources.registry import SCOPES_OF_RESOURCE
 from app.identity.definition import STRICT, Changes, rule, validated
 from app.identity.names import has_unseen
 from app.identity.resources import normal_form
-from app.identity.scopes import require_known
+from app.identity.scopes import SPEAK_OF_A_USER, require_known
 from app.management.authority import SEES_USERS, Actor
 from app.management.clients import get_client
 from app.management.versions import ANY_VERSION, Versions
-from app.models import Login
+from app.models import Client, ClientScope, Login
 from app.models.base import ScopeSet
 
 CREATED = FeatureEventType("resource.created")
@@ -65,6 +81,10 @@ class ResourceDefinition(BaseModel):
     )
     clients: Annotated[list[str], Field(max_length=1000)] = Field(
         default=[], description="The ids of the clients that may have tokens for it."
+    )
+    self_registered: bool = Field(
+        default=False,
+        description="Whether clients that registered themselves may have tokens for it, too.",
     )
     server: str | None = Field(
         default=None,
@@ -105,6 +125,7 @@ def _select() -> Select[Any]:
         RegisteredResource.id,
         RegisteredResource.identifier,
         RegisteredResource.name,
+        RegisteredResource.self_registered,
         RegisteredResource.server_id.label("server"),
         SCOPES_OF_RESOURCE.label("scopes"),
         _CLIENTS_OF_RESOURCE.label("clients"),
@@ -164,6 +185,7 @@ async def create_resource(actor: Actor, wanted: NewResource) -> ResourceRecord:
             identifier=wanted.identifier,
             normal_form=form,
             name=wanted.name or wanted.identifier,
+            self_registered=wanted.self_registered,
             server_id=wanted.server,
             created_at=actor.now,
             updated_at=actor.now,
@@ -171,6 +193,7 @@ async def create_resource(actor: Actor, wanted: NewResource) -> ResourceRecord:
     )
     await _set_scopes(actor, resource_id, wanted.scopes)
     await _set_clients(actor, resource_id, wanted.clients)
+    await _pass_on(actor, (), wanted.scopes if wanted.self_registered else ())
     resource = await get_resource(connection, resource_id)
     await actor.record(CREATED, **_described(resource))
     return resource
@@ -191,11 +214,26 @@ async def change_resource(
     await connection.execute(
         update(RegisteredResource)
         .where(RegisteredResource.id == resource_id)
-        .values(name=after.name or before.identifier, server_id=after.server, updated_at=actor.now)
+        .values(
+            name=after.name or before.identifier,
+            self_registered=after.self_registered,
+            server_id=after.server,
+            updated_at=actor.now,
+        )
     )
     await _set_scopes(actor, resource_id, after.scopes)
     await _set_clients(actor, resource_id, after.clients)
-    await _end_logins(actor, before.identifier, set(before.clients) - set(after.clients))
+    await _end_logins(
+        actor,
+        before.identifier,
+        Login.client_id.in_(set(before.clients) - set(after.clients)),
+        by_themselves=before.self_registered and not after.self_registered,
+    )
+    await _pass_on(
+        actor,
+        before.scopes if before.self_registered else (),
+        after.scopes if after.self_registered else (),
+    )
     resource = await get_resource(connection, resource_id)
     old = _described(before)
     difference = {name: value for name, value in _described(resource).items() if value != old[name]}
@@ -209,10 +247,11 @@ async def delete_resource(
 ) -> None:
     """Delete a resource; every login for it ends. Raises a :class:`~app.errors.Problem`."""
     resource = await _get_managed(actor, resource_id, expected)
-    await _end_logins(actor, resource.identifier, resource.clients)
+    await _end_logins(actor, resource.identifier, true())
     await actor.connection.execute(
         delete(RegisteredResource).where(RegisteredResource.id == resource_id)
     )
+    await _pass_on(actor, resource.scopes if resource.self_registered else (), ())
     await actor.record(DELETED, identifier=resource.identifier)
 
 
@@ -262,15 +301,49 @@ async def _set_clients(actor: Actor, resource_id: uuid.UUID, clients: Collection
         await actor.connection.execute(insert(ResourceClient), rows)
 
 
-async def _end_logins(actor: Actor, identifier: str, clients: Collection[str]) -> None:
-    """End what clients have for a resource that they may have no longer."""
+async def _end_logins(
+    actor: Actor,
+    identifier: str,
+    of_clients: ColumnElement[bool],
+    *,
+    by_themselves: bool = False,
+) -> None:
+    """End what clients have for a resource that they may have no longer.
+
+    With ``by_themselves`` also what those have that registered themselves.
+    """
     # As it is in the list: a URI has no quotes.
     named = cast(Login.resources, Text).contains(f'"{identifier}"', autoescape=True)
-    for client_id in clients:
-        await actor.connection.execute(
-            update(Login)
-            .where(Login.client_id == client_id, Login.ended_at.is_(None), named)
-            .values(ended_at=actor.now)
+    if by_themselves:
+        registered = select(Client.client_id).where(Client.unused_after.is_not(None))
+        of_clients = or_(of_clients, Login.client_id.in_(registered))
+    await actor.connection.execute(
+        update(Login).where(Login.ended_at.is_(None), of_clients, named).values(ended_at=actor.now)
+    )
+
+
+async def _pass_on(actor: Actor, before: Collection[str], after: Collection[str]) -> None:
+    """Let clients that registered themselves have what open resources understand, and no more."""
+    connection = actor.connection
+    registered = select(Client.client_id).where(Client.unused_after.is_not(None))
+    still = select(ResourceScope.scope).where(
+        ResourceScope.resource_id == RegisteredResource.id, RegisteredResource.self_registered
+    )
+    lost = [scope for scope in set(before) - set(after) if scope not in SPEAK_OF_A_USER]
+    await connection.execute(
+        delete(ClientScope).where(
+            ClientScope.scope.in_(lost),
+            ClientScope.scope.not_in(still),
+            ClientScope.client_id.in_(registered),
+        )
+    )
+    for scope in sorted(set(after) - set(before)):
+        had = select(ClientScope.client_id).where(ClientScope.scope == scope)
+        gaining = select(Client.client_id, literal(scope), false()).where(
+            Client.unused_after.is_not(None), Client.client_id.not_in(had)
+        )
+        await connection.execute(
+            insert(ClientScope).from_select(["client_id", "scope", "is_default"], gaining)
         )
 
 

@@ -25,6 +25,9 @@ from tests.support.started import app, clock, http, server, settings
 __all__ = ["app", "clock", "http", "server", "settings"]
 
 
+PUBLISHED = ("identifier", "name", "scopes", "clients", "server", "self_registered")
+
+
 def new_uri() -> str:
     return f"https://api.example.com/{uuid.uuid4()}"
 
@@ -50,6 +53,7 @@ async def test_a_resource_is_registered_read_changed_and_deleted(
         **body,
         "name": uri,
         "server": None,
+        "self_registered": False,
         "id": made["id"],
         "created_at": made["created_at"],
         "updated_at": made["updated_at"],
@@ -62,7 +66,7 @@ async def test_a_resource_is_registered_read_changed_and_deleted(
     assert (await http.delete(address, headers=as_admin)).status_code == 204
     assert_refused(await http.get(address, headers=as_admin), 404, "There is no such resource.")
     trail = [(each.type, each.details) for each in await events(server)][-3:]
-    created = {name: made[name] for name in ("identifier", "name", "scopes", "clients", "server")}
+    created = {name: made[name] for name in PUBLISHED}
     assert trail == [
         ("resource.created", created),
         ("resource.changed", {"identifier": uri, **changes}),

@@ -27,6 +27,7 @@ def test_a_resource_is_registered_changed_and_deleted(latchkey: Shell) -> None:
         "scopes": ["items:read"],
         "clients": ["shop"],
         "server": None,
+        "self_registered": False,
         "id": made["id"],
         "created_at": made["created_at"],
         "updated_at": made["updated_at"],
