@@ -8,12 +8,15 @@ import typer
 from app.cli.command import Deployment, FailingInOneLine, Json, run_without_server, settings
 from app.cli.output import show
 from app.database.schema import schema_state
+from app.errors import ConflictError
 from app.operations import backup
 
 NOTES = {
     "older": "The schema is older than this release: run `latchkey db upgrade`.",
     "newer": "The schema is newer than this release, which runs on it.",
 }
+
+NEWER = "the schema is newer than this release: restore with the release that made it"
 
 cli = typer.Typer()
 
@@ -47,6 +50,8 @@ def restore(
     users who were disabled since, and logins that were ended, are back.
     """
     with FailingInOneLine():
+        if run_without_server(_state) == "newer":
+            raise ConflictError(told=NEWER)  # it has tables that this release cannot take away
         backup.restore(settings().database_url, file, replace=replace)
     state = run_without_server(_state)
     show({"file": str(file), "schema_state": state}, json, NOTES.get(state, ""))

@@ -8,12 +8,19 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from alembic import command
 
 from app.main import create_app
 from tests.conftest import make_settings
 from tests.support.databases import Backend
 from tests.support.postgresql import binaries
-from tests.support.schemas import count, execute
+from tests.support.schemas import (
+    REBUILD_USERS,
+    count,
+    execute,
+    state,
+    with_another_migration,
+)
 from tests.support.shell import Shell, assert_line
 from tests.support.started import started
 
@@ -139,6 +146,18 @@ def test_a_file_that_is_no_backup_is_refused(shell: Shell, file: Path) -> None:
     assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
     assert f"{file} is not a backup of this kind of database" in refused.stderr
     assert_line(shell("restore", str(file.parent)), f"{file.parent} is not a file")
+
+
+def test_a_schema_that_is_newer_is_replaced_by_its_own_release(
+    shell: Shell, file: Path, tmp_path: Path
+) -> None:
+    shell.json("backup", str(file))
+    command.upgrade(with_another_migration(shell.url, tmp_path, REBUILD_USERS), "head")
+    assert_line(
+        shell("restore", str(file), "--replace"),
+        "the schema is newer than this release: restore with the release that made it",
+    )
+    assert state(shell.url) == "newer"
 
 
 def test_tables_of_others_survive(on_postgresql: Shell, file: Path) -> None:
