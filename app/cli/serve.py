@@ -69,7 +69,7 @@ def serve(
         bool,
         typer.Option(
             "--housekeeping",
-            help="Delete what has expired, hourly: one worker at a time, of all servers.",
+            help="Delete what has expired and rotate old keys: hourly, one worker at a time.",
         ),
     ] = False,
 ) -> None:

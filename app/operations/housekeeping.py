@@ -17,9 +17,11 @@ from app import NAME
 from app.clock import Clock
 from app.database.engines import OUTAGES, insert_unless
 from app.log import get_logger
+from app.management.authority import operating
 from app.models import Chore
 from app.operations.purge import purge
 from app.server import Server
+from app.tokens.key_rotation import algorithms_in_use, find_old_keys, rotate_keys
 
 log = get_logger(NAME)
 
@@ -36,6 +38,9 @@ RENEWAL = timedelta(minutes=1)
 
 LOOK = 60.0
 """Seconds between two looks of one worker."""
+
+ROTATED_AFTER = timedelta(days=90)
+"""How long a key signs."""
 
 PATIENCE = 5.0
 """Seconds that a round may take to end when the server stops."""
@@ -80,6 +85,7 @@ class Housekeeping:
         done = False
         try:
             deleted = await purge(self._server, progress=self._go_on)
+            await self._rotate_keys()
             done = True
             if self._server.metrics is not None:
                 self._server.metrics.housekeeping_done(self._clock.now().timestamp(), deleted)
@@ -89,6 +95,25 @@ class Housekeeping:
         finally:
             await self._give_back(done)
         return True
+
+    async def _rotate_keys(self) -> None:
+        """As ``latchkey keys rotate``, for each algorithm whose newest key is old."""
+        server = self._server
+        async with operating(server.database, self._clock) as operator:
+            used = await algorithms_in_use(operator.connection, server.settings)
+            old = await find_old_keys(operator.connection, operator.now, ROTATED_AFTER)
+            if not used & old:
+                return
+            kids, _ = await rotate_keys(
+                operator.connection,
+                server.encryption,
+                used & old,
+                self._clock,
+                server.settings,
+                at_once=False,
+            )
+            for kid in kids.values():
+                await operator.record("key.rotated", kid=kid)
 
     async def _take(self) -> bool:
         now = self._clock.now()

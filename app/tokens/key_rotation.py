@@ -75,6 +75,15 @@ async def algorithms_in_use(
     )
 
 
+async def find_old_keys(
+    connection: AsyncConnection, now: datetime, age: timedelta
+) -> frozenset[Algorithm]:
+    """The algorithms whose newest published key has been signing for longer than ``age``."""
+    newest = select(SigningKey.alg).where(is_published(now)).group_by(SigningKey.alg)
+    old = newest.having(func.max(SigningKey.active_from) < now - age)
+    return frozenset(cast(Algorithm, alg) for alg in await connection.scalars(old))
+
+
 async def rotate_keys(
     connection: AsyncConnection,
     encryption: Encryption,

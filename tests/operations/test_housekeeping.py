@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx2
 import pytest
@@ -12,9 +12,10 @@ from sqlalchemy import func, insert, select
 from app.database.engines import Database
 from app.models import Chore, RevokedToken
 from app.operations import housekeeping
-from app.operations.housekeeping import INTERVAL, LEASE, Housekeeping
+from app.operations.housekeeping import INTERVAL, LEASE, ROTATED_AFTER, Housekeeping
 from app.server import Server
 from app.settings import Settings
+from app.tokens.key_rotation import PROPAGATION, list_keys
 from tests.support.clock import TestClock
 
 
@@ -147,6 +148,45 @@ async def test_a_worker_that_stops_ends_after_its_transaction_and_leaves_the_res
     assert await count_expired(server.database) == 1
     assert await other_worker.look() is True
     assert await count_expired(server.database) == 0
+
+
+# Signing keys
+
+
+async def active_from(server: Server) -> dict[str, list[datetime]]:
+    """When the keys of each algorithm begin to sign."""
+    async with server.database.read() as connection:
+        keys = await list_keys(connection, server.clock.now())
+    found: dict[str, list[datetime]] = {}
+    for key in keys:
+        found.setdefault(key.alg, []).append(key.active_from)
+    return found
+
+
+async def test_a_key_that_has_signed_for_long_is_rotated(
+    worker: Housekeeping, server: Server, clock: TestClock
+) -> None:
+    before = await active_from(server)
+    clock.advance(ROTATED_AFTER.total_seconds() - 3600)
+    await worker.look()
+    assert await active_from(server) == before
+    clock.advance(2 * 3600)
+    await worker.look()
+    after = await active_from(server)
+    assert {alg: len(begins) for alg, begins in after.items()} == dict.fromkeys(before, 2)
+    assert {max(begins) for begins in after.values()} == {
+        clock.now() + timedelta(seconds=PROPAGATION)
+    }
+
+
+async def test_a_key_is_rotated_once(
+    worker: Housekeeping, server: Server, clock: TestClock
+) -> None:
+    clock.advance(ROTATED_AFTER.total_seconds() + 3600)
+    for _ in range(2):
+        await worker.look()
+        clock.advance(INTERVAL.total_seconds())
+    assert {len(begins) for begins in (await active_from(server)).values()} == {2}
 
 
 # In the application

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.clock import Clock
 from app.feature import Feature
+from app.features.resources.declared import Resources
 from app.features.resources.model import RegisteredResource, ResourceClient, ResourceScope
 from app.features.resources.registry import RegisteredResources
 from app.features.resources.service import CHANGED, CREATED, DELETED
@@ -35,5 +36,6 @@ feature = Feature(
     routers=_routers,
     commands=_commands,
     scope_holders={"resources": ResourceScope.scope},
+    kinds=[Resources()],
     resources=RegisteredResources,
 )
