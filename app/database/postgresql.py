@@ -32,6 +32,13 @@ KEEPALIVE = {
 """Seconds without traffic before the system asks the other side, between two questions, and how
 many go unanswered: an idle connection whose other end is gone is known to be after a minute."""
 
+UNNAMED: dict[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": str,  # always empty: PostgreSQL's unnamed statement
+}
+"""Nothing is prepared under a name that the next client of a pooled connection might find."""
+
 READ_ONLY = "25006"
 """SQLSTATE of a write on a standby, or on a primary that was told to take none."""
 
@@ -47,11 +54,7 @@ def connect_arguments(*, pgbouncer: bool) -> dict[str, Any]:
         "command_timeout": STATEMENT_TIMEOUT,
     }
     if pgbouncer:
-        return arguments | {
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": str,  # always empty: PostgreSQL's unnamed statement
-        }
+        return arguments | UNNAMED
     return arguments | {"server_settings": SERVER_TIMEOUTS}
 
 

@@ -11,7 +11,8 @@ from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.database.engines import driver_url
+from app.database.engines import DRIVERS, driver_url
+from app.database.postgresql import UNNAMED
 from app.database.sqlite_driver import create_for_owner
 from app.features import load_features
 from app.models import Base
@@ -84,7 +85,11 @@ def write_script() -> None:
 
 async def main() -> None:
     url = database_url()
-    engine = create_async_engine(url, poolclass=NullPool, hide_parameters=True)
+    # A pooler may be in between, and what is prepared here is used once.
+    options = UNNAMED if url.startswith(DRIVERS["postgresql"]) else {}
+    engine = create_async_engine(
+        url, poolclass=NullPool, hide_parameters=True, connect_args=options
+    )
     if engine.dialect.name == "sqlite":
         create_for_owner(str(engine.url.database))
 

@@ -1,0 +1,1 @@
+"""A drill: see ``python -m scripts.drill --help``."""
