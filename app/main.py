@@ -48,6 +48,10 @@ Connect, and a resource server behind it. Users see their sessions and applicati
 Press **Authorize**, log in, and try the operations with a padlock.
 """
 
+COLLECTED_AFTER = (10_000, 10, 10)
+"""What :func:`gc.set_threshold` takes. A request leaves little garbage behind, and by default every
+few requests some of it would be looked for."""
+
 
 def create_app(
     settings: Settings | None = None,
@@ -150,6 +154,7 @@ def create_worker(*, patient: bool = True) -> TrustedProxies:
     served = TrustedProxies(AtRoot(made), settings.forwarded_allow_ips)
     # What is imported and built by now stays: no garbage collection has to look at it again.
     gc.freeze()
+    gc.set_threshold(*COLLECTED_AFTER)
     gc.enable()
     return served
 

@@ -1,7 +1,8 @@
 """Clients as the protocol sees them, found quickly."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.recent import Recent
+from app.identity.scopes import SPEAK_OF_A_USER
 from app.models import Client, ClientScope, ClientSecret
 from app.security.jwt import Algorithm
 from app.security.opaque import matches
@@ -61,6 +63,15 @@ class RegisteredClient:
     access_token_ttl: int | None = None
     id_token_ttl: int | None = None
     refresh_token_ttl: int | None = None
+
+    @cached_property
+    def for_itself(self) -> "RegisteredClient":
+        """The client without the scopes that speak of a user, as it is when it acts for itself."""
+        return replace(
+            self,
+            scopes=self.scopes.difference(SPEAK_OF_A_USER),
+            default_scopes=tuple(s for s in self.default_scopes if s not in SPEAK_OF_A_USER),
+        )
 
     def lifetimes(self, settings: Settings) -> "Lifetimes":
         """How long what it is issued is good: never longer than the settings say."""

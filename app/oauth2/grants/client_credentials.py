@@ -1,11 +1,9 @@
 """The client credentials grant: RFC 6749, section 4.4. A client acts for itself."""
 
-from dataclasses import replace
 from typing import Any
 
 from app.audit.trail import Event
 from app.errors import InvalidScopeError, UnauthorizedClientError
-from app.identity.scopes import SPEAK_OF_A_USER
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.responses import token_response
 from app.oauth2.scope import requested_scopes
@@ -22,14 +20,11 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     client = request.client
     if client.is_public:
         raise UnauthorizedClientError(reason="client_credentials for a public client")
-    own = replace(
-        client,
-        scopes=client.scopes.difference(SPEAK_OF_A_USER),
-        default_scopes=tuple(s for s in client.default_scopes if s not in SPEAK_OF_A_USER),
-    )
     targets, resources = await request.find_targets()
     target = targets.of(resources)
-    scope = " ".join(target.narrow(requested_scopes(request.form.get("scope", ""), own)))
+    scope = " ".join(
+        target.narrow(requested_scopes(request.form.get("scope", ""), client.for_itself))
+    )
     if not scope:
         raise InvalidScopeError(reason="nothing is left to grant")
     lifetime = client.lifetimes(request.settings).access_token
