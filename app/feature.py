@@ -20,6 +20,7 @@ from app.database.expired import Expired
 from app.identity.resources import Resources
 from app.identity.users import Account
 from app.login.admission import Admits
+from app.login.claims import ClaimSource
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
@@ -101,6 +102,8 @@ class Feature:
     routers: Callable[[Settings, Clock], Sequence["APIRouter"]] | None = None
     admits: Admits | None = None
     """Whether a user may log in at a client; nobody may at whom one feature refuses."""
+    claims: Callable[[Database, Clock], ClaimSource] | None = None
+    """What it tells of users and clients in tokens and at ``/userinfo``."""
     bearer_keys: Callable[[Settings], KeyKind | None] | None = None
     """What is taken where an access token is, if these settings want it to be."""
     account: Callable[[], AccountSection] | None = None

@@ -22,6 +22,7 @@ from app.identity.scopes import BUILT_IN, Scopes
 from app.identity.users import forget_scopes_via_others
 from app.log import get_logger
 from app.login.authentication import Authenticator
+from app.login.claims import MoreClaims, Subject, gather
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
 from app.login.throttle import LoginThrottle
@@ -91,6 +92,8 @@ class Server:
         self.scopes = Scopes(self.database, clock)
         kinds = [each.bearer_keys(settings) for each in features if each.bearer_keys]
         self._key_kinds = [kind for kind in kinds if kind is not None]
+        sources = [each.claims for each in features if each.claims]
+        self._claim_sources = [source(self.database, clock) for source in sources]
         self.resources = Resources()
         for feature in features:
             if feature.resources:
@@ -168,6 +171,10 @@ class Server:
     def account_sections(self) -> Sequence[AccountSection]:
         """What the features add to the account page."""
         return [each.account() for each in self.features if each.account]
+
+    async def more_claims(self, subject: Subject) -> MoreClaims:
+        """What features tell of ``subject``."""
+        return await gather(self._claim_sources, subject)
 
     async def admits(self, connection: AsyncConnection, user_id: uuid.UUID, client_id: str) -> bool:
         """Whether the user may log in at the client."""

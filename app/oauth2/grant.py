@@ -1,5 +1,6 @@
 """What a grant is: a name, the parameters it reads, and the exchange of a request for tokens."""
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from app.identity.clients import RegisteredClient
 from app.identity.resources import Resources
 from app.login.admission import Admits, admit_everybody
 from app.login.authentication import Authenticator
+from app.login.claims import MoreClaims, Subject, tell_nothing_more
 from app.oauth2.resource import Targets, find_targets
 from app.settings import Settings
 from app.tokens.access_tokens import AccessTokens
@@ -39,9 +41,18 @@ class TokenRequest:
     audit_batch: AuditBatch
     """For an event that is written down with others: see :mod:`app.audit.batch`."""
     metrics: "Metrics | None" = None
+    find_more_claims: Callable[[Subject], Awaitable[MoreClaims]] = tell_nothing_more
+    """What features tell of a user, or of the client for itself."""
     admits: Admits = admit_everybody
     """Whether the client is open to a user."""
     resources: Resources = field(default_factory=Resources)
+
+    async def more_claims(self, user_id: uuid.UUID | None, scope: str) -> MoreClaims:
+        """What features tell of a user, or without one of the client, who is granted ``scope``."""
+        scopes = frozenset(scope.split())
+        client_id = self.client.client_id
+        subject = Subject(user_id=user_id, client_id=client_id, scopes=scopes)
+        return await self.find_more_claims(subject)
 
     async def find_targets(self) -> tuple[Targets, list[str]]:
         """What the client's tokens may be for, and what this request wants one for.

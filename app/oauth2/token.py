@@ -65,6 +65,7 @@ async def answer_token_request(
         audit_batch=server.audit_batch,
         metrics=server.metrics,
         resources=server.resources,
+        find_more_claims=server.more_claims,
         admits=server.admits,
     )
     answer = await grant.exchange(token_request)

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import Event, record
 from app.errors import AccessDeniedError, InvalidTargetError
 from app.identity.clients import keep_for_a_while
+from app.login.claims import MoreClaims
 from app.login.logins import require_parties, start_login
 from app.oauth2.grant import TokenRequest
 from app.oauth2.responses import token_response
@@ -131,8 +132,9 @@ def user_tokens(
     auth_time: datetime | None = None,
     nonce: str | None = None,
     audience: str | list[str] | None = None,
+    more: MoreClaims,
 ) -> dict[str, Any]:
-    """The answer for a login that is committed.
+    """The answer for a login that is committed, whose tokens tell ``more`` than the protocol.
 
     With an ID token if ``openid`` was granted and the user logged in with a browser, at
     ``auth_time``. No access token outlives its login. Its ``audience`` is ``LATCHKEY_AUDIENCE``
@@ -150,6 +152,7 @@ def user_tokens(
         login_id=login_id,
         lifetime=lifetime,
         audience=audience,
+        more=more.access_token,
     )
     answer = token_response(access_token, scope, lifetime)
     if refresh_token is not None:
@@ -164,5 +167,6 @@ def user_tokens(
             auth_time=auth_time,
             nonce=nonce,
             lifetime=lifetimes.id_token,
+            about_user=more.id_token,
         )
     return answer

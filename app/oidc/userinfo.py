@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 
 from app.errors import InvalidRequestError, MalformedRequestError
 from app.identity.profile import UserInfo, permitted_claims
+from app.login.claims import Subject
 from app.oauth2.bearer import (
     BEARER_RESPONSES,
     CurrentUser,
@@ -16,7 +17,8 @@ from app.oauth2.bearer import (
     verify,
 )
 from app.oauth2.responses import fields
-from app.web.dependencies import server_of
+from app.server import Server
+from app.web.dependencies import CurrentServer, server_of
 from app.web.form import FORM, read_form
 from app.web.routes import CrossOriginRoute
 
@@ -39,9 +41,10 @@ CLAIMS = tuple(UserInfo.model_fields)
 )
 async def get_userinfo(
     user: Annotated[CurrentUser, Security(current_user, scopes=[SCOPE])],
+    server: CurrentServer,
 ) -> Response:
     """The claims about the user that the access token's scopes allow."""
-    return _claims(user)
+    return await _claims(server, user)
 
 
 @router.post(
@@ -58,7 +61,7 @@ async def post_userinfo(request: Request) -> Response:
     """The same by POST; the token may be in the form instead of the header (RFC 6750, 2.2)."""
     server = server_of(request)
     token = await _token(request)
-    return _claims(await identify(server, await verify(server, token), [SCOPE]))
+    return await _claims(server, await identify(server, await verify(server, token), [SCOPE]))
 
 
 async def _token(request: Request) -> str:
@@ -76,6 +79,9 @@ async def _token(request: Request) -> str:
     return in_form
 
 
-def _claims(user: CurrentUser) -> Response:
+async def _claims(server: Server, user: CurrentUser) -> Response:
     claims = permitted_claims(user.id, user.username, user.profile, user.scopes)
-    return JSONResponse(claims.model_dump(exclude_none=True), headers={"Cache-Control": "no-store"})
+    subject = Subject(user_id=user.id, client_id=user.client_id, scopes=user.scopes)
+    more = (await server.more_claims(subject)).userinfo
+    told = {**more, **claims.model_dump(exclude_none=True)}
+    return JSONResponse(told, headers={"Cache-Control": "no-store"})

@@ -3,7 +3,9 @@
 import hashlib
 import uuid
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from app.clock import Clock
 from app.identity.clients import RegisteredClient
@@ -85,14 +87,17 @@ class AccessTokens:
         client_stamp: str = "",
         lifetime: int,
         audience: str | list[str] | None = None,
+        more: Mapping[str, Any] | None = None,
     ) -> str:
         """An access token (RFC 9068, section 2.2), with ``sid`` when a user logged in.
 
         ``lifetime`` is in seconds. ``audience`` is this server's own unless it is given. The
-        ``jti`` of a token that a client gets for itself begins with the client's stamp.
+        ``jti`` of a token that a client gets for itself begins with the client's stamp. ``more``
+        are claims beside those of the protocol.
         """
         issued_at = int(self._clock.now().timestamp())
-        claims = {
+        claims: dict[str, Any] = {
+            **(more or {}),
             "iss": self._settings.issuer,
             "sub": subject,
             "aud": audience or self._settings.audience,

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import uuid
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -59,13 +60,16 @@ class IdTokens:
         auth_time: datetime,
         nonce: str | None,
         lifetime: int,
+        about_user: Mapping[str, Any] | None = None,
     ) -> str:
         """A signed ID token for the client, bound to the access token beside it.
 
-        ``lifetime`` is in seconds.
+        ``lifetime`` is in seconds. ``about_user`` are claims that say who the user is; none is one
+        of the protocol's.
         """
         issued_at = int(self._clock.now().timestamp())
         claims: dict[str, Any] = {
+            **(about_user or {}),
             "iss": self._settings.issuer,
             "sub": subject,
             "aud": client_id,

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.clock import Clock
 from app.feature import Feature
+from app.features.groups.claim import GroupsClaim
 from app.features.groups.declared import Groups
 from app.features.groups.membership import VIA, admits
 from app.features.groups.model import Group, GroupClient, GroupMember, GroupScope
@@ -38,4 +39,5 @@ feature = Feature(
     kinds=[Groups()],
     scope_holders={"groups": GroupScope.scope},
     admits=admits,
+    claims=GroupsClaim,
 )

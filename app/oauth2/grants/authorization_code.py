@@ -55,6 +55,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     # Raised outside: the code is used up, and what it issued is ended, whatever the answer.
     if isinstance(outcome, str):
         raise InvalidGrantError(reason=outcome, told=REFUSED)
+    more = await request.more_claims(outcome.code.user_id, outcome.scope)
     return user_tokens(
         request,
         keys,
@@ -66,6 +67,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         auth_time=outcome.code.auth_time,
         nonce=outcome.code.nonce,
         audience=outcome.target.audience,
+        more=more,
     )
 
 

@@ -28,6 +28,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     if not scope:
         raise InvalidScopeError(reason="nothing is left to grant")
     lifetime = client.lifetimes(request.settings).access_token
+    more = await request.more_claims(None, scope)
     access_token = request.access_tokens.sign(
         await request.access_tokens.signing_key(),
         subject=client.client_id,
@@ -37,6 +38,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         client_stamp=client.security_stamp,
         lifetime=lifetime,
         audience=target.audience,
+        more=more.access_token,
     )
     issued = Event(
         type="token.issued",

@@ -129,6 +129,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     except AccessDeniedError as refusal:
         await note_failure(refusal.reason)
         raise
+    more = await request.more_claims(account.id, scope)
     return user_tokens(
         request,
         keys,
@@ -138,6 +139,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         scope=scope,
         refresh_token=login.refresh_token,
         audience=target.audience,
+        more=more,
     )
 
 

@@ -63,6 +63,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     family, successor = rotated
     target = targets.of(within(resources, family.resources))
     scope = granted_scope(target.narrow(asked or family.scope.split()), family.permitted)
+    more = await request.more_claims(family.user_id, scope)
     return user_tokens(
         request,
         keys,
@@ -73,6 +74,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         refresh_token=successor,
         auth_time=family.auth_time,
         audience=target.audience,
+        more=more,
     )
 
 
