@@ -100,6 +100,10 @@ class Feature:
     """Those that a migration adds as well, and alice does not have: who manages gives them."""
     event_types: Sequence[FeatureEventType] = ()
     routers: Callable[[Settings, Clock], Sequence["APIRouter"]] | None = None
+    samples: Mapping[str, str] = field(default_factory=dict)
+    """Groups of operations that are samples, with a sentence: ``/docs`` shows them last."""
+    docs_scripts: Callable[[Settings], Sequence[str]] | None = None
+    """Addresses of scripts, relative to ``/docs``, that add something to the page there."""
     admits: Admits | None = None
     """Whether a user may log in at a client; nobody may at whom one feature refuses."""
     claims: Callable[[Database, Clock], ClaimSource] | None = None

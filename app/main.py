@@ -42,10 +42,8 @@ from app.web.shortcuts import add_shortcuts
 
 DESCRIPTION = """
 An OAuth2 authorization server with the password grant, the authorization code flow and OpenID
-Connect, and a resource server behind it. Users see their sessions and applications at
-[/account](account).
-
-Press **Authorize**, log in, and try the operations with a padlock.
+Connect, and a resource server behind it. Log in, and try the operations with a padlock. Users see
+their sessions and applications at [/account](account).
 """
 
 COLLECTED_AFTER = (10_000, 10, 10)

@@ -1,14 +1,20 @@
-"""Swagger UI at ``/docs``, as a person with a browser meets it."""
+"""The page at ``/docs``, as a person with a browser meets it.
+
+One visit serves most tests, for Swagger UI takes its time to load. The schemes other than the
+password flow are in ``tests/features/schemes/browser``.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+import httpx2
 import pytest
 
 from app.clock import Clock
@@ -16,19 +22,32 @@ from app.database.engines import Database
 from app.identity.scopes import list_scopes
 from app.management.authority import operating
 from app.management.scopes import create_scope
-from tests.support.docs_page import Answer, Docs, Watch, fresh_context
+from tests.support.docs_page import (
+    PASSWORD,
+    PASSWORD_FLOW,
+    Answer,
+    Docs,
+    Tokens,
+    Watch,
+    fresh_context,
+    kept,
+)
 from tests.support.live_server import default_scope
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 Result = TypeVar("Result")
 
-PASSWORD = "alice-in-wonderland"
+DEFAULTS = default_scope("swagger-ui").split()
+
+SERVICE = ("demo-service", "demo-service-secret-for-development-only")
 
 PROPAGATION = 2
 """Seconds that a change to a scope may take to reach a server."""
+
+SIZES = [(1280, 720), (390, 844)]
 
 
 def in_database(url: str, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
@@ -46,99 +65,220 @@ def in_database(url: str, work: Callable[[AsyncConnection], Awaitable[Result]]) 
         return thread.submit(lambda: asyncio.run(main())).result()
 
 
-def offered_scopes(dialog: Locator) -> Mapping[str, str]:
+def offered_scopes(row: Locator) -> Mapping[str, str]:
     """Name and description of each scope that may be ticked."""
-    names = dialog.locator(".scopes .checkbox .name").all_inner_texts()
-    descriptions = dialog.locator(".scopes .checkbox .description").all_inner_texts()
+    names = row.locator(".lk-scopes li code").all_inner_texts()
+    descriptions = row.locator(".lk-scopes li span").all_inner_texts()
     return dict(zip(names, descriptions, strict=True))
 
 
+def ticked_scopes(row: Locator) -> list[str]:
+    found: list[str] = row.locator(".lk-scopes input:checked").evaluate_all(
+        "boxes => boxes.map(box => box.value)"
+    )
+    return found
+
+
+def is_in_view(element: Locator, height: int = 30) -> bool:
+    """Whether the uppermost ``height`` pixels of it can be seen."""
+    found: bool = element.evaluate(
+        """(element, height) => {
+            const { left, top, right } = element.getBoundingClientRect();
+            const inside = left >= 0 && top >= 0 && right <= innerWidth;
+            const hit = document.elementFromPoint((left + right) / 2, top + height / 2);
+            return inside && top + height <= innerHeight && element.contains(hit);
+        }""",
+        height,
+    )
+    return found
+
+
+# At first sight
+
+
+@dataclass(frozen=True)
+class FirstSight:
+    """The page as it opens, and filtered."""
+
+    height: int
+    open_groups: list[str]
+    groups: list[str]
+    open_schemas: int
+    filtered: list[str]
+    badge: str
+    samples: str
+
+
 @pytest.fixture(scope="module")
-def dialog(context: BrowserContext, live: str) -> Generator[Locator]:
-    """The Authorize dialog as it opens."""
-    with context.new_page() as page:
-        docs = Docs(page, live)
+def visited(browser: Browser, live: str) -> Generator[Docs]:
+    """The page of the visit, opened once."""
+    with fresh_context(browser) as context:
+        docs = Docs(context.new_page(), live)
         docs.load()
-        yield docs.open_dialog()
+        yield docs
+
+
+@pytest.fixture(scope="module")
+def first_sight(visited: Docs) -> FirstSight:
+    page = visited.page
+    tags = page.locator(".opblock-tag")
+    groups = tags.evaluate_all("tags => tags.map(tag => tag.dataset.tag)")
+    opened = page.locator('.opblock-tag[data-is-open="true"]')
+    open_groups = opened.evaluate_all("tags => tags.map(tag => tag.dataset.tag)")
+    height = page.evaluate("document.documentElement.scrollHeight")
+    open_schemas = page.locator("section.models.is-open").count()
+    badge = page.locator("#operations-account-get_me .lk-badge").inner_text()
+    page.get_by_label("Filter the operations").fill("audit:read")
+    page.locator("#operations-audit-list_audit_events").wait_for()
+    paths = page.locator(".opblock [data-path]")
+    filtered = paths.evaluate_all("paths => paths.map(path => path.dataset.path)")
+    page.get_by_label("Filter the operations").fill("")
+    page.locator("#operations-account-get_me").wait_for()
+    visited.show_group("schemes")
+    samples = page.get_by_role("region", name="What the samples show").inner_text()
+    page.locator('.opblock-tag[data-tag="schemes"]').dispatch_event("click")
+    return FirstSight(height, open_groups, groups, open_schemas, filtered, badge, samples)
+
+
+def test_the_page_is_short_at_first_sight(first_sight: FirstSight) -> None:
+    assert first_sight.height < 2000
+
+
+def test_only_the_first_group_of_operations_is_open_at_first(first_sight: FirstSight) -> None:
+    assert first_sight.open_groups == first_sight.groups[:1] == ["account"]
+    assert first_sight.open_schemas == 0
+
+
+def test_the_filter_finds_operations_by_the_scope_that_they_take(first_sight: FirstSight) -> None:
+    assert first_sight.filtered == ["/audit"]
+
+
+def test_an_operation_says_what_opens_it(first_sight: FirstSight) -> None:
+    assert first_sight.badge == "profile"
+
+
+def test_the_samples_are_a_group_at_the_end_with_a_table_of_what_they_show(
+    first_sight: FirstSight,
+) -> None:
+    assert first_sight.groups[-1] == "schemes"
+    assert "Recognise the owner of the key in X-API-Key." in first_sight.samples
+
+
+# A visit
 
 
 @dataclass(frozen=True)
 class Visit:
-    """An operation before the login; a wrong password; the right one; operations after it.
-
-    One of them is `/token` itself, of whose form only the password is typed.
-    """
+    """Refused, logged in, tried out, refreshed, looked into, logged out."""
 
     page: Page
     watch: Watch
     anonymous: Answer
     refusal: str
+    typed: Mapping[str, str]
     me: Answer
     sessions: Answer
     userinfo: Answer
     token: Answer
+    bar: str
+    padlock: str | None
+    asked: Mapping[str, str]
+    granted: str
+    decoded: str
+    introspected: str
+    tokens: tuple[str, str]
+    """Before the refresh and after it."""
+    stored: list[object]
+    active: bool
+    """Whether the server still knows the token after the logout."""
 
 
 @pytest.fixture(scope="module")
-def visit(browser: Browser, live: str) -> Generator[Visit]:
-    with fresh_context(browser) as context:
-        page = context.new_page()
-        watch = Watch(page)
-        docs = Docs(page, live)
-        docs.load()
-        anonymous = docs.execute("account-list_sessions")
-        dialog = docs.open_dialog()
-        docs.submit(dialog, "wrong")
-        refusal = dialog.locator(".errors").inner_text()
-        docs.submit(dialog, PASSWORD)
-        docs.close_when_logged_in(dialog)
-        me = docs.execute("account-get_me")
-        sessions = docs.execute("account-list_sessions")
-        userinfo = docs.execute("openid-post_userinfo")
-        token = docs.execute("oauth2-token", form={"password": PASSWORD})
-        yield Visit(page, watch, anonymous, refusal, me, sessions, userinfo, token)
+def visit(visited: Docs, first_sight: FirstSight, live: str) -> Visit:
+    docs, page, watch = visited, visited.page, visited.watch
+    sent = Tokens(page, live)
+    anonymous = docs.execute("account-list_sessions")
+    row = docs.open_dialog()
+    docs.type_login(row, "alice", "wrong")
+    row.locator(".lk-status", has_text="wrong").wait_for()
+    refusal = row.locator(".lk-status").inner_text()
+    docs.type_login(row, "alice", PASSWORD)
+    docs.dialog.wait_for(state="detached")
+    typed = watch.forms("/token")[-1]
+    bar = docs.bar.inner_text()
+    me = docs.execute("account-get_me")
+    sessions = docs.execute("account-list_sessions")
+    userinfo = docs.execute("openid-post_userinfo")
+    token = docs.execute("oauth2-token", form={"password": PASSWORD})
+    padlock = page.locator("#operations-account-get_me .authorization__btn")
+    locked = padlock.get_attribute("aria-label")
 
+    row = docs.open_dialog()
+    docs.choose_scopes(row, ["profile", "users:read"])
+    docs.type_login(row, "alice", PASSWORD)
+    granted = row.locator(".lk-differs").inner_text()
+    asked = watch.forms("/token")[-1]
+    row.get_by_role("button", name="Go on").click()
 
-# The Authorize dialog
-
-
-def test_the_dialog_names_the_client_of_the_documentation(dialog: Locator) -> None:
-    assert dialog.locator("#client_id_password").input_value() == "swagger-ui"
-
-
-def test_the_dialog_has_the_default_scopes_of_its_client_ticked(dialog: Locator) -> None:
-    ticked = dialog.locator(".scopes input:checked").evaluate_all(
-        "boxes => boxes.map(box => box.dataset.value)"
+    docs.execute("account-get_me")
+    before = sent.last
+    docs.press("Refresh")
+    with page.expect_response("**/token"):
+        pass
+    docs.execute("account-get_me")
+    after = sent.last
+    docs.press("Decode")
+    docs.dialog.get_by_text("The signature is good").wait_for()
+    decoded = docs.dialog.inner_text()
+    docs.close_dialog()
+    docs.press("Introspect")
+    docs.dialog.get_by_label("Client id").fill(SERVICE[0])
+    docs.dialog.get_by_label("Client secret").fill(SERVICE[1])
+    docs.dialog.get_by_label("Client secret").press("Enter")
+    introspected = docs.dialog.get_by_role("region").inner_text()
+    docs.close_dialog()
+    stored = kept(page)
+    docs.log_out()
+    with httpx2.Client(trust_env=False, timeout=10) as http:
+        answer = http.post(f"{live}/introspect", data={"token": after}, auth=SERVICE).json()
+    return Visit(
+        page,
+        watch,
+        anonymous,
+        refusal,
+        typed,
+        me,
+        sessions,
+        userinfo,
+        token,
+        bar,
+        locked,
+        asked,
+        granted,
+        decoded,
+        introspected,
+        (before, after),
+        stored,
+        answer["active"],
     )
-    assert ticked == default_scope("swagger-ui").split()
-
-
-def test_the_dialog_offers_every_scope_of_the_database_with_its_description(
-    dialog: Locator, live_database_url: str
-) -> None:
-    offered = offered_scopes(dialog)
-    assert offered == in_database(live_database_url, list_scopes)
-    assert offered["profile"] == "See your user name"
-
-
-def test_the_dialog_logs_in_also_with_the_client_in_the_request_body(docs: Docs) -> None:
-    dialog = docs.open_dialog()
-    dialog.locator("#password_type").select_option("request-body")
-    docs.submit(dialog, PASSWORD)
-    docs.close_when_logged_in(dialog)
-    assert docs.execute("account-get_me").status == "200"
-
-
-def test_a_wrong_password_is_refused_with_a_reason_that_a_person_can_read(visit: Visit) -> None:
-    reason = "error: invalid_grant, description: The user name or the password is wrong."
-    assert reason in visit.refusal
-
-
-# Trying operations out
 
 
 def test_an_operation_is_refused_before_anybody_logs_in(visit: Visit) -> None:
     assert visit.anonymous.status == "401"
+
+
+def test_a_wrong_password_is_refused_with_a_reason_that_a_person_can_read(visit: Visit) -> None:
+    assert visit.refusal == "The user name or the password is wrong."
+
+
+def test_the_page_logs_in_as_its_own_client_with_what_is_ticked(visit: Visit) -> None:
+    assert visit.typed == {
+        "grant_type": "password",
+        "username": "alice",
+        "password": PASSWORD,
+        "client_id": "swagger-ui",
+        "scope": " ".join(DEFAULTS),
+    }
 
 
 def test_whoever_logged_in_sees_their_profile(visit: Visit) -> None:
@@ -164,16 +304,46 @@ def test_the_token_endpoint_can_be_tried_out_with_nothing_typed_but_the_password
 
 
 def test_the_padlock_of_an_operation_is_closed_after_the_login(visit: Visit) -> None:
-    padlock = visit.page.locator("#operations-account-get_me .authorization__btn")
-    assert padlock.get_attribute("aria-label") == "authorization button locked"
+    assert visit.padlock == "authorization button locked"
 
 
-# What a visit leaves behind
+def test_the_bar_says_who_is_logged_in_through_what_with_which_scopes_until_when(
+    visit: Visit,
+) -> None:
+    assert "alice through swagger-ui, 1" in visit.bar
+    assert " left" in visit.bar
+    assert " ".join(DEFAULTS) in visit.bar
+
+
+def test_what_is_ticked_is_asked_for_and_what_was_not_granted_is_told(visit: Visit) -> None:
+    assert visit.asked["scope"] == "profile users:read"
+    assert "Not granted: users:read" in visit.granted
+    assert "Granted: profile" in visit.granted
+
+
+def test_a_refresh_brings_another_token(visit: Visit) -> None:
+    before, after = visit.tokens
+    assert before != after
+
+
+def test_a_decoded_token_has_its_signature_checked_and_a_sentence_for_each_claim(
+    visit: Visit,
+) -> None:
+    assert "The signature is good: checked here with the key" in visit.decoded
+    assert "The client that asked for it." in visit.decoded
+    assert "swagger-ui" in visit.decoded
+
+
+def test_a_token_can_be_introspected(visit: Visit) -> None:
+    assert "active\ttrue" in visit.introspected
+
+
+def test_a_logout_revokes_the_token_at_the_server(visit: Visit) -> None:
+    assert visit.active is False
 
 
 def test_a_visit_stores_nothing_in_the_browser(visit: Visit) -> None:
-    kept = visit.page.evaluate("[{...localStorage}, {...sessionStorage}, document.cookie]")
-    assert kept == [{}, {}, ""]
+    assert visit.stored == kept(visit.page) == [{}, {}, ""]
 
 
 def test_a_visit_asks_no_other_host(visit: Visit, live: str) -> None:
@@ -192,12 +362,179 @@ def test_a_visit_brings_no_complaint_of_the_browser_but_of_the_refused_requests(
     ]
 
 
+# The dialog
+
+
+@pytest.fixture(scope="module")
+def dialog(visited: Docs, visit: Visit) -> Generator[Docs]:
+    """The page after the visit, with the dialog open."""
+    visited.open_dialog()
+    yield visited
+    visited.close_dialog()
+
+
+def test_the_dialog_has_a_row_for_each_scheme_and_the_usual_one_is_open(dialog: Docs) -> None:
+    rows = dialog.dialog.locator("[data-scheme]")
+    names = rows.evaluate_all("rows => rows.map(row => row.dataset.scheme)")
+    assert names[0] == PASSWORD_FLOW
+    assert len(names) == len(set(names))
+    opened = dialog.dialog.locator('h3 button[aria-expanded="true"] .lk-name')
+    assert opened.all_inner_texts() == [PASSWORD_FLOW]
+
+
+def test_the_dialog_names_the_client_of_the_documentation(dialog: Docs) -> None:
+    assert dialog.open_row(PASSWORD_FLOW).get_by_label("Client id").input_value() == "swagger-ui"
+
+
+def test_the_dialog_has_the_default_scopes_of_its_client_ticked(dialog: Docs) -> None:
+    assert ticked_scopes(dialog.open_row(PASSWORD_FLOW)) == DEFAULTS
+
+
+def test_the_dialog_offers_every_scope_of_the_database_with_its_description(
+    dialog: Docs, live_database_url: str
+) -> None:
+    offered = offered_scopes(dialog.open_row(PASSWORD_FLOW))
+    assert offered == in_database(live_database_url, list_scopes)
+    assert offered["profile"] == "See your user name"
+
+
+def test_scopes_can_be_filtered_and_ticked_together(dialog: Docs) -> None:
+    row = dialog.open_row(PASSWORD_FLOW)
+    row.get_by_role("button", name="All", exact=True).click()
+    assert set(ticked_scopes(row)) == set(offered_scopes(row))
+    row.get_by_role("button", name="None", exact=True).click()
+    assert ticked_scopes(row) == []
+    assert row.get_by_text("so no scope is asked for").is_visible()
+    row.get_by_label("Filter the scopes").fill("audit")
+    assert list(offered_scopes(row)) == ["audit:read"]
+    row.get_by_label("Filter the scopes").fill("")
+
+
+def test_at_its_padlock_the_dialog_ticks_what_the_operation_needs(
+    visited: Docs, visit: Visit
+) -> None:
+    if visited.dialog.count():
+        visited.close_dialog()
+    padlock = visited.page.locator("#operations-account-list_sessions .authorization__btn")
+    padlock.dispatch_event("click")
+    row = visited.open_row(PASSWORD_FLOW)
+    assert set(ticked_scopes(row)) == {*DEFAULTS, "account"}
+    row.get_by_role("button", name="What this operation needs").click()
+    assert ticked_scopes(row) == ["account"]
+    assert visited.dialog.locator("[data-scheme]").count() == 1
+    visited.close_dialog()
+
+
+# From the keyboard, and from the mouse
+
+
+@dataclass(frozen=True)
+class Opened:
+    """The page at one size."""
+
+    docs: Docs
+    size: tuple[int, int]
+
+
+@pytest.fixture(scope="module", params=SIZES, ids=["wide", "phone"])
+def opened(browser: Browser, live: str, request: pytest.FixtureRequest) -> Generator[Opened]:
+    with fresh_context(browser, size=request.param) as context:
+        docs = Docs(context.new_page(), live)
+        docs.load()
+        yield Opened(docs, request.param)
+
+
+def test_credentials_button_and_state_are_in_view_together(opened: Opened) -> None:
+    row = opened.docs.open_dialog()
+    button = row.get_by_role("button", name="Log in", exact=True)
+    fields = [row.get_by_label(name, exact=True) for name in ("User name", "Password")]
+    assert [is_in_view(each) for each in (*fields, button, row.locator(".lk-state"))] == [True] * 4
+    opened.docs.close_dialog()
+
+
+def test_three_clicks_and_no_scrolling_lead_to_the_own_account(opened: Opened) -> None:
+    docs, page = opened.docs, opened.docs.page
+    operation = page.locator("#operations-account-get_me")
+    docs.press("Log in")  # the first click
+    docs.type_login(docs.open_row(PASSWORD_FLOW), "alice", PASSWORD)
+    docs.dialog.wait_for(state="detached")
+    for target in (
+        operation.locator(".opblock-summary-control"),
+        operation.locator("button.execute"),
+    ):
+        target.wait_for()
+        assert is_in_view(target)
+        target.click()
+    status = operation.locator(".live-responses-table .response .response-col_status")
+    assert status.inner_text() == "200"
+    assert is_in_view(status)
+    docs.log_out()
+
+
+def test_a_keyboard_alone_leads_to_a_login_and_out_again(opened: Opened) -> None:
+    docs, page = opened.docs, opened.docs.page
+    docs.bar.get_by_role("button", name="Log in", exact=True).focus()
+    page.keyboard.press("Enter")
+    docs.dialog.wait_for()
+    page.keyboard.type("alice")  # the first field has the focus
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    docs.dialog.wait_for(state="detached")
+    assert page.evaluate("document.activeElement.textContent") == "Logins"
+    docs.bar.get_by_role("button", name="Log out", exact=True).focus()
+    page.keyboard.press("Enter")
+    docs.bar.get_by_text("Nobody is logged in.").wait_for()
+
+
+# Over time
+
+
+def test_a_login_outlives_a_reload_only_if_that_is_asked_for(visited: Docs, visit: Visit) -> None:
+    docs, page = visited, visited.page
+    docs.close_dialog()
+    docs.log_in()
+    docs.load()
+    assert docs.bar.get_by_text("Nobody is logged in.").is_visible()
+    docs.log_in()
+    docs.bar.locator("summary").click()
+    docs.bar.get_by_label("Keep the access token over a reload").check()
+    _, session, _ = kept(page)
+    (text,) = session.values()
+    assert set(json.loads(text)) == {
+        *("scheme", "access", "granted", "who", "expiresAt", "clientId")
+    }
+    docs.load()
+    docs.bar.get_by_text("alice").wait_for()
+    assert docs.execute("account-get_me").status == "200"
+    docs.log_out()
+    assert kept(page) == [{}, {}, ""]
+
+
+def test_a_token_can_be_refreshed_before_it_expires(visited: Docs, visit: Visit) -> None:
+    docs, page = visited, visited.page
+
+    def shorten(route: object) -> None:
+        response = route.fetch()  # type: ignore[attr-defined]
+        answer = {**response.json(), "expires_in": 2}
+        route.fulfill(response=response, json=answer)  # type: ignore[attr-defined]
+
+    page.route("**/token", shorten, times=1)
+    docs.log_in()
+    docs.bar.locator("summary").click()
+    with page.expect_response("**/token") as refreshed:
+        docs.bar.get_by_label("Refresh the token before it expires").check()
+    assert "grant_type=refresh_token" in (refreshed.value.request.post_data or "")
+    docs.log_out()
+
+
 # The database behind it. It is last, for it adds a scope.
 
 
 def test_a_scope_added_while_the_server_runs_is_offered_within_two_seconds(
-    docs: Docs, live_database_url: str
+    visited: Docs, live_database_url: str
 ) -> None:
+    docs = visited
     name, description = "reports:read", "See the reports"
 
     async def add() -> None:
@@ -214,10 +551,11 @@ def test_a_scope_added_while_the_server_runs_is_offered_within_two_seconds(
     while name not in offered:
         started = time.monotonic()
         docs.load()
-        dialog = docs.open_dialog()
-        offered = offered_scopes(dialog)
+        row = docs.open_dialog()
+        offered = offered_scopes(row)
         assert name in offered or started < deadline
     assert offered[name] == description
-    dialog.get_by_text("select all", exact=True).click()
-    docs.submit(dialog, PASSWORD)
-    docs.close_when_logged_in(dialog)  # its client may ask for the new scope as well
+    docs.choose_scopes(row, ["profile", name])
+    docs.type_login(row, "alice", PASSWORD)
+    told = row.locator(".lk-differs").inner_text()
+    assert f"Not granted: {name}" in told  # its client may ask for the new scope, alice has it not

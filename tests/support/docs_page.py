@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import httpx2
 
@@ -22,10 +23,12 @@ if TYPE_CHECKING:
         Request,
     )
 
-TIMEOUT = 10_000
+TIMEOUT = 30_000
 """Milliseconds that a step may take."""
 
-PASSWORD_FLOW = "OAuth2PasswordBearer (OAuth2, password)"
+PASSWORD_FLOW = "OAuth2PasswordBearer"
+
+PASSWORD = "alice-in-wonderland"
 
 REFUSED_TOKEN = (
     'Bearer realm="latchkey",error="invalid_token",'
@@ -36,10 +39,20 @@ REFUSED_TOKEN = (
 
 @contextmanager
 def fresh_context(
-    browser: Browser, dialog: HttpCredentials | None = None, *, javascript: bool = True
+    browser: Browser,
+    dialog: HttpCredentials | None = None,
+    *,
+    javascript: bool = True,
+    dark: bool = False,
+    size: tuple[int, int] = (1280, 720),
 ) -> Generator[BrowserContext]:
     """A browser that has never been anywhere; ``dialog`` is typed into its own login dialog."""
-    with browser.new_context(http_credentials=dialog, java_script_enabled=javascript) as context:
+    with browser.new_context(
+        http_credentials=dialog,
+        java_script_enabled=javascript,
+        color_scheme="dark" if dark else "light",
+        viewport={"width": size[0], "height": size[1]},
+    ) as context:
         context.set_default_timeout(TIMEOUT)
         yield context
 
@@ -56,46 +69,100 @@ class Answer:
 
 
 class Docs:
+    """The page, with what can be done on it.
+
+    Most clicks go to the elements themselves: where the pointer has to be moved to each, with the
+    page scrolled to it, everything takes twice the time.
+    """
+
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
+        self.watch = Watch(page)
         self._url = url
 
-    def load(self) -> None:
-        self.page.goto(f"{self._url}/docs")
+    def load(self, more: str = "") -> None:
+        """``more`` is what stands behind the address."""
+        self.page.goto(f"{self._url}/docs{more}")
         self.page.locator(".swagger-ui .opblock").first.wait_for()
 
-    def show_only(self, tag: str) -> None:
-        """Fold the operations of every other tag: each that is shown slows the page down."""
-        for header in self.page.locator(f'.opblock-tag:not([data-tag="{tag}"])').all():
+    @property
+    def bar(self) -> Locator:
+        """Who is logged in, and what can be done about it."""
+        return self.page.locator("header.lk-bar")
+
+    @property
+    def dialog(self) -> Locator:
+        return self.page.locator("dialog")
+
+    def press(self, name: str) -> None:
+        """A button of the bar."""
+        self.bar.get_by_role("button", name=name, exact=True).click()
+
+    # Logging in
+
+    def open_dialog(self, scheme: str = PASSWORD_FLOW) -> Locator:
+        """The row of the dialog that is for ``scheme``, open."""
+        if not self.dialog.count():
+            self.bar.locator("button", has_text="Log").first.dispatch_event("click")
+        return self.open_row(scheme)
+
+    def open_row(self, scheme: str) -> Locator:
+        row = self.dialog.locator(f'[data-scheme="{scheme}"]')
+        head = row.locator("h3 button")
+        if head.get_attribute("aria-expanded") == "false":
+            head.dispatch_event("click")
+        return row
+
+    def close_dialog(self) -> None:
+        self.page.keyboard.press("Escape")
+        self.dialog.wait_for(state="detached")
+
+    def choose_scopes(self, row: Locator, scopes: Collection[str]) -> None:
+        """Tick these and no others."""
+        row.get_by_role("button", name="None", exact=True).dispatch_event("click")
+        for scope in scopes:
+            row.locator(f'input[value="{scope}"]').dispatch_event("click")
+
+    def type_login(self, row: Locator, username: str, password: str) -> None:
+        """Type a name and a password, and press Enter."""
+        row.get_by_label("User name", exact=True).fill(username)
+        row.get_by_label("Password", exact=True).fill(password)
+        row.get_by_label("Password", exact=True).press("Enter")
+
+    def log_in(self, scheme: str = PASSWORD_FLOW, *, scopes: Collection[str] | None = None) -> None:
+        """As alice. The dialog closes by itself."""
+        row = self.open_dialog(scheme)
+        if scopes is not None:
+            self.choose_scopes(row, scopes)
+        self.type_login(row, "alice", PASSWORD)
+        self.dialog.wait_for(state="detached")
+
+    def log_out(self) -> None:
+        self.press("Log out")
+        self.bar.get_by_text("Nobody is logged in.").wait_for()
+
+    def use(self, scheme: str, label: str, value: str) -> None:
+        """Type a key or a token into the one field of a scheme."""
+        row = self.open_dialog(scheme)
+        row.get_by_label(label, exact=True).fill(value)
+        row.get_by_label(label, exact=True).press("Enter")
+        self.dialog.wait_for(state="detached")
+
+    def forget(self, scheme: str) -> None:
+        """Log out of one scheme."""
+        row = self.open_dialog(scheme)
+        button = row.get_by_role("button", name="Log out", exact=True)
+        button.dispatch_event("click")
+        button.wait_for(state="detached")
+        self.close_dialog()
+
+    # Trying operations out
+
+    def show_group(self, tag: str) -> None:
+        """Open the group of operations; most are closed at first."""
+        header = self.page.locator(f'.opblock-tag[data-tag="{tag}"]')
+        if header.get_attribute("data-is-open") == "false":
             header.dispatch_event("click")
-
-    def open_dialog(self, title: str = PASSWORD_FLOW) -> Locator:
-        """The part of the Authorize dialog that is for ``title``, a scheme or one flow of it."""
-        self.page.locator("button.btn.authorize").click()
-        dialog = self.page.locator(".dialog-ux .auth-container", has_text=title)
-        dialog.wait_for()
-        return dialog
-
-    def offered_forms(self) -> list[str]:
-        """The titles of the forms in the open dialog."""
-        titles = self.page.locator(".dialog-ux .auth-container h4").all_inner_texts()
-        return [" ".join(title.split()) for title in titles]
-
-    def submit(self, dialog: Locator, password: str) -> None:
-        dialog.locator("#oauth_username").fill("alice")
-        dialog.locator("#oauth_password").fill(password)
-        dialog.locator("button.authorize").click()
-
-    def close_when_logged_in(self, dialog: Locator) -> None:
-        dialog.locator("button", has_text="Logout").wait_for()
-        dialog.locator("button.btn-done").click()
-
-    def forget(self, title: str) -> None:
-        """Log out of a scheme in the dialog."""
-        dialog = self.open_dialog(title)
-        dialog.locator("button", has_text="Logout").click()
-        dialog.locator("button.authorize").wait_for()
-        dialog.locator("button.btn-done").click()
 
     def execute(
         self,
@@ -116,8 +183,10 @@ class Docs:
             if row.locator("select").count():
                 row.locator("select").first.select_option(value)
             else:
-                row.locator("input[type=text], input[type=password]").fill(value)
-        block.locator("button", has_text="Execute").click()
+                field = row.locator("input[type=text], input[type=password]")
+                field.fill(value)
+                field.blur()  # Swagger UI waits for more, or for this
+        block.locator("button.execute").dispatch_event("click")
         answer = self.read_answer(block.locator(".live-responses-table .response"))
         self._close(block)
         return answer
@@ -132,16 +201,10 @@ class Docs:
         return choices
 
     def _open(self, operation: str) -> Locator:
-        """Open an operation, ready to be tried out.
-
-        These clicks go to the elements themselves: where the pointer has to be moved to each, with
-        the long page scrolled to it, everything takes twice the time.
-        """
+        """Open an operation, which can be tried out at once."""
+        self.show_group(operation.rpartition("-")[0])
         block = self.page.locator(f"#operations-{operation}")
         block.locator(".opblock-summary-control").dispatch_event("click")
-        try_out = block.locator("button.try-out__btn").first  # a form has one to reset it as well
-        if try_out.inner_text().strip() == "Try it out":
-            try_out.dispatch_event("click")
         return block
 
     def _close(self, block: Locator) -> None:
@@ -187,10 +250,22 @@ class Watch:
     def __init__(self, page: Page) -> None:
         self.complaints: list[str] = []
         """Errors and warnings of the console; violations of the page's policy are among them."""
-        self.requested: list[str] = []
+        self.requests: list[Request] = []
         page.on("console", self._on_console)
         page.on("pageerror", self._on_page_error)
         page.on("request", self._on_request)
+
+    @property
+    def requested(self) -> list[str]:
+        return [request.url for request in self.requests]
+
+    def forms(self, path: str) -> list[Mapping[str, str]]:
+        """What was posted to ``path``, newest last."""
+        return [
+            dict(parse_qsl(request.post_data or ""))
+            for request in self.requests
+            if request.method == "POST" and request.url.endswith(path)
+        ]
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
@@ -200,4 +275,10 @@ class Watch:
         self.complaints.append(str(error))
 
     def _on_request(self, request: Request) -> None:
-        self.requested.append(request.url)
+        self.requests.append(request)
+
+
+def kept(page: Page) -> list[Any]:
+    """What a script of the page could read from its storages."""
+    found: list[Any] = page.evaluate("[{...localStorage}, {...sessionStorage}, document.cookie]")
+    return found

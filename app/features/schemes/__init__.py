@@ -93,6 +93,7 @@ feature = Feature(
     scopes=["items:read", "items:write"],  # of the samples of SecurityScopes
     event_types=[SET, REMOVED],
     routers=_routers,
+    samples={"schemes": "One sample for each class of `fastapi.security`."},
     commands=_commands,
     renew=renew_digest_credentials,
     expired=_expired,

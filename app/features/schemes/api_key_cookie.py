@@ -2,13 +2,14 @@
 
 A browser sends cookies by itself, also when another site makes it: so the cookie is
 ``SameSite=Strict``, and the operation that sets it takes JSON, which another site cannot send
-without asking first. A page's script cannot read it (``HttpOnly``), and Swagger UI cannot set it:
-use the operations below.
+without asking first. A page's script can neither read the cookie (``HttpOnly``) nor set it: the
+operation does, which the form in ``/docs`` finds by ``x-set-by``.
 """
 
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response, Security
+from fastapi.openapi.models import APIKey
 from fastapi.security import APIKeyCookie
 from pydantic import AfterValidator, BaseModel, SecretStr
 
@@ -28,12 +29,13 @@ router = APIRouter(tags=[TAG])
 
 COOKIE = f"{NAME}_key"
 
-cookie = APIKeyCookie(
-    name=COOKIE,
-    scheme_name="APIKeyCookie",
-    description="An API key in a cookie. Set it with `PUT /schemes/api-key/cookie`; what is "
-    "typed here is not sent, because a browser lets no script set this header.",
-    auto_error=False,
+PATH = "/schemes/api-key/cookie"
+
+DESCRIPTION = f"An API key in a cookie, which only the server can set: `PUT {PATH}` does."
+
+cookie = APIKeyCookie(name=COOKIE, scheme_name="APIKeyCookie", auto_error=False)
+cookie.model = APIKey(
+    **{"in": "cookie", "name": COOKIE, "description": DESCRIPTION, "x-set-by": PATH}
 )
 
 
@@ -51,7 +53,7 @@ class CookieKey(BaseModel):
 
 
 @router.get(
-    "/schemes/api-key/cookie",
+    PATH,
     operation_id="scheme_api_key_cookie",
     summary="APIKeyCookie",
     responses=API_KEY_RESPONSES,
@@ -69,7 +71,7 @@ async def api_key_cookie(
 
 
 @router.put(
-    "/schemes/api-key/cookie",
+    PATH,
     status_code=204,
     operation_id="set_api_key_cookie",
     summary="Set the cookie",
@@ -89,7 +91,7 @@ async def set_api_key_cookie(
 
 
 @router.delete(
-    "/schemes/api-key/cookie",
+    PATH,
     status_code=204,
     operation_id="clear_api_key_cookie",
     summary="Clear the cookie",

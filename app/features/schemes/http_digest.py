@@ -1,8 +1,7 @@
 """``HTTPDigest``, completed: a full RFC 7616 server on the SQL database.
 
 The protocol is in :mod:`app.features.schemes.dropin.digest`; here is only where the credentials are
-and where nonces are counted. Swagger UI cannot do Digest, but the browser can: execute the
-operation and answer the browser's own dialog.
+and where nonces are counted. No script can do Digest, but the browser can, with its own dialog.
 """
 
 from contextlib import AsyncExitStack
@@ -44,8 +43,8 @@ class SqlDigest(DigestServer):
             nonce_lifetime=settings.digest_nonce_ttl,
             now=lambda: clock.now().timestamp(),
             scheme_name="HTTPDigest",
-            description="The button below does nothing: Swagger UI cannot do Digest. Your browser "
-            "can: execute the operation, and type into the browser's own dialog.",
+            description="A Digest password, which is not the login password. The browser asks for "
+            "it with its own dialog.",
         )
 
     async def __call__(  # type: ignore[override]
@@ -126,9 +125,8 @@ def make_router(settings: Settings, clock: Clock) -> APIRouter:
             },
             **TOO_MANY_ATTEMPTS,
         },
-        description="Recognise a user by a Digest credential.\n\nPress **Execute**: the browser "
-        "asks with its own dialog. The button of Swagger UI's dialog does nothing for Digest. The "
-        "password is not the login password; `latchkey users set-digest` makes one."
+        description="Recognise a user by a Digest credential.\n\nThe browser asks with its own "
+        "dialog. The password is not the login password; `latchkey users set-digest` makes one."
         + demo_hint(settings, "`alice` and `alice-digest-in-development`"),
     )
     async def http_digest(

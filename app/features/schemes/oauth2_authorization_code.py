@@ -1,6 +1,6 @@
 """``OAuth2AuthorizationCodeBearer``: an access token, with the code flow to get one.
 
-From ``/docs`` the login runs in a popup, with PKCE: Swagger UI never sees the password.
+From ``/docs`` the login runs in a popup, with PKCE: the page there never sees the password.
 """
 
 from typing import Annotated
@@ -29,7 +29,8 @@ code_bearer = StrictAuthorizationCodeBearer(
     tokenUrl="token",
     refreshUrl="token",
     scheme_name="OAuth2AuthorizationCodeBearer",
-    description="Log in on this server's own page, in a popup. Leave client_secret empty.",
+    scopes={"openid": "", "profile": ""},  # described as the database does
+    description="Log in on this server's own page, in a popup.",
 )
 
 

@@ -28,21 +28,23 @@ class OAuth2Bearer(OAuth2):
         return bearer_token(request)
 
 
+SCOPES = {"profile": "", "items:read": ""}
+"""What is of use here; described as the database does."""
+
 flows = OAuth2Bearer(
     flows={
-        "password": {"tokenUrl": "token", "refreshUrl": "token", "scopes": {}},
+        "password": {"tokenUrl": "token", "refreshUrl": "token", "scopes": SCOPES},
         "authorizationCode": {
             "authorizationUrl": "authorize",
             "tokenUrl": "token",
             "refreshUrl": "token",
-            "scopes": {},
+            "scopes": SCOPES,
         },
-        "clientCredentials": {"tokenUrl": "token", "scopes": {}},
+        "clientCredentials": {"tokenUrl": "token", "scopes": {"items:read": ""}},
     },
     scheme_name="OAuth2",
-    description="Three ways to the same kind of token. To Swagger UI, who is logged in by one "
-    'of them is logged in by all. For client credentials press "select none" first: a client is '
-    "refused scopes that speak of a user, and gets its own defaults if it asks for none.",
+    description="Three ways to the same kind of token. A client that logs in for itself is refused "
+    "scopes that speak of a user, and gets its own defaults if it asks for none.",
 )
 
 

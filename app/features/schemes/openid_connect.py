@@ -25,8 +25,11 @@ from app.web.dependencies import CurrentServer
 
 DOCS_DISCOVERY = "/docs/openid-configuration"
 
-SWAGGER_UI_GRANTS = ("password", "authorization_code", "client_credentials")
-"""For each other grant Swagger UI would show a form that does not work."""
+GRANTS = ("authorization_code", "password", "client_credentials")
+"""Those that a person can use in a form."""
+
+SCOPES = ("openid", "profile", "email")
+"""Those that this sample is about."""
 
 
 class ThisServer(OpenIdConnectBearer):
@@ -65,9 +68,8 @@ def make_router(settings: Settings) -> APIRouter:
         summary="OpenIdConnect, completed",
         responses=BEARER_RESPONSES,
         description="Validate an access token with what the discovery document says.\n\nIn the "
-        "dialog of **Authorize** choose `OpenIdConnect (OAuth2, authorization_code with PKCE)`, "
-        "leave client_secret empty, and log in in the popup. The other forms work as well; for "
-        '`client_credentials` press "select none" first, and be told (403) that a user is wanted.'
+        "dialog of **Authorize** the popup and the password get one; the token of a client that "
+        "logs in for itself is refused (403), because a user is wanted."
         + demo_hint(settings, "`alice` and `alice-in-wonderland`"),
     )
     async def openid_connect(
@@ -100,5 +102,11 @@ def _configuration_for_docs(settings: Settings, scopes: Collection[str]) -> dict
         name: document[name].removeprefix(f"{document['issuer']}/")
         for name in ("authorization_endpoint", "token_endpoint")
     }
-    grants = [g for g in document["grant_types_supported"] if g in SWAGGER_UI_GRANTS]
-    return {**document, **relative, "grant_types_supported": grants}
+    grants = [grant for grant in GRANTS if grant in document["grant_types_supported"]]
+    named = [scope for scope in document["scopes_supported"] if scope in SCOPES]
+    return {
+        **document,
+        **relative,
+        "grant_types_supported": grants,
+        "scopes_supported": named,
+    }

@@ -196,6 +196,7 @@ async def test_the_document_for_swagger_ui_names_only_grants_that_it_has_forms_f
         "authorization_endpoint": "authorize",
         "token_endpoint": "token",
         "grant_types_supported": response.json()["grant_types_supported"],
+        "scopes_supported": ["email", "openid", "profile"],
     }
 
 

@@ -1,0 +1,101 @@
+// React comes with Swagger UI, and nothing else is loaded. Its elements are made by calls, for
+// there is no build step.
+
+export let React;
+export let h;
+
+/** Called once, before anything is shown. */
+export function take(system) {
+  React = system.React;
+  h = React.createElement;
+}
+
+/** A modal dialog of the browser's own: it keeps the focus, closes with Escape, hides the rest. */
+export function Dialog({ title, className = "", onClose, children }) {
+  const element = React.useRef(null);
+  // Before the effects of what is inside, which may put the focus somewhere.
+  React.useLayoutEffect(() => {
+    const dialog = element.current;
+    dialog.showModal();
+    return () => dialog.close(); // gives the focus back
+  }, []);
+  const onClick = (event) => event.target === element.current && onClose();
+  const onCancel = (event) => {
+    event.preventDefault();
+    onClose();
+  };
+  return h(
+    "dialog",
+    { ref: element, className: `lk-dialog ${className}`, "aria-label": title, onCancel, onClick },
+    h(
+      "div",
+      { className: "lk-sheet" },
+      h(
+        "header",
+        null,
+        h("h2", null, title),
+        h("button", { type: "button", className: "lk-close", onClick: onClose }, "Close"),
+      ),
+      h("div", { className: "lk-content" }, children),
+    ),
+  );
+}
+
+/** A labelled input. A password can be shown, and no browser is asked to keep it. */
+export function Field({ label, hint, secret = false, value, onChange, ...rest }) {
+  const id = React.useId();
+  const [shown, show] = React.useState(false);
+  return h(
+    "div",
+    { className: "lk-field" },
+    h("label", { htmlFor: id }, label),
+    h(
+      "div",
+      { className: "lk-input" },
+      h("input", {
+        id,
+        type: secret && !shown ? "password" : "text",
+        autoComplete: secret ? "off" : "username",
+        autoCapitalize: "none",
+        spellCheck: false,
+        value,
+        onChange: (event) => onChange(event.target.value),
+        ...rest,
+      }),
+      secret &&
+        h(
+          "button",
+          { type: "button", "aria-pressed": shown, onClick: () => show(!shown) },
+          shown ? "Hide" : "Show",
+        ),
+    ),
+    hint && h("p", { className: "lk-hint" }, hint),
+  );
+}
+
+/** A button for something that takes a moment: `run` is awaited, and its error is told. */
+export function useTask() {
+  const [state, set] = React.useState({ busy: false, error: "" });
+  const run = async (work) => {
+    set({ busy: true, error: "" });
+    try {
+      await work();
+      set({ busy: false, error: "" });
+    } catch (error) {
+      set({ busy: false, error: error.message });
+    }
+  };
+  return { ...state, run };
+}
+
+/** What is said when something has happened; read out by a screen reader. */
+export function Status({ good = false, children }) {
+  const className = good ? "lk-status lk-good" : "lk-status";
+  return h("p", { className, role: "status" }, children);
+}
+
+/** `text` with what stands between backticks as code: the one mark of our descriptions. */
+export function Sentence({ text }) {
+  const parts = (text || "").replaceAll("**", "").split("`");
+  return parts.map((part, index) => (index % 2 ? h("code", { key: index }, part) : part));
+}
