@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class Answer:
     body: dict[str, Any]
     """Empty if there is none."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Swagger UI takes the space away behind each comma."""
+    """Swagger UI takes the space away behind each comma; the address of metadata is left out."""
 
 
 class Docs:
@@ -215,6 +216,7 @@ class Docs:
         """What the table of an operation shows once it was answered."""
         status = response.locator(".response-col_status").inner_text()
         lines = response.locator(".headerline").all_inner_texts()
+        lines = [re.sub(r',resource_metadata="[^"]*"', "", line) for line in lines]
         pairs = [line.strip().partition(": ")[::2] for line in lines]
         shown = response.locator(".highlight-code pre")
         body = json.loads(shown.inner_text()) if shown.count() else {}

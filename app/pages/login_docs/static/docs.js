@@ -55,7 +55,10 @@ function loginPlugin(toolbox) {
         wrapActions: {
           // Swagger UI would send everything that is authorised, and overwrite one with another.
           executeRequest: (original, system) => (request) => {
-            const chosen = logins.chosen(requirementsOf(system, request.operation));
+            // Of the document itself: what was resolved of it may lag behind a quick reader.
+            const place = ["paths", request.pathName, request.method];
+            const operation = system.specSelectors.specJson().getIn(place);
+            const chosen = logins.chosen(requirementsOf(system, operation));
             const authorized = Object.fromEntries(
               Object.entries(request.securities.authorized).filter(([name]) => chosen.includes(name)),
             );
