@@ -143,8 +143,9 @@ def _output(
         umask=0o077,
     )
     if finished.returncode:
-        last = finished.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        raise ConflictError(told=" ".join(last) or f"{program} failed")
+        lines = finished.stderr.decode(errors="replace").splitlines()
+        said = (line for line in lines if "error:" in line.lower())
+        raise ConflictError(told=next(said, f"{program} failed"))
     return finished.stdout.strip()
 
 

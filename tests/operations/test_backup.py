@@ -195,3 +195,13 @@ def test_the_programs_that_postgresql_needs_are_named(
         "pg_dump is not installed: on Debian, apt-get install postgresql-client",
     )
     assert list(file.parent.iterdir()) == []
+
+
+def test_what_a_program_of_postgresql_says_first_is_told_without_the_password(
+    on_postgresql: Shell, file: Path
+) -> None:
+    url = "postgresql://latchkey:a-password@127.0.0.1:1/latchkey"
+    refused = on_postgresql("backup", str(file), database_url=url)
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert "Connection refused" in refused.stderr
+    assert "a-password" not in refused.stderr
