@@ -18,6 +18,7 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     # or a verb behind a noun of the core.
     "items": {},
     "api_keys": {"api-keys": "Create, list and revoke API keys."},
+    "claims": {"claims": "Declare claims, and say what they tell of whom."},
     "groups": {"groups": "Create and change groups, and what belongs to them."},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},

@@ -18,6 +18,7 @@ from tests.support.factories import TestClient, TestUser, add_client, add_user, 
 
 OF_FEATURES = (
     *("api-keys:read", "api-keys:write"),
+    *("claims:read", "claims:write"),
     *("groups", "groups:read", "groups:write"),
     *("items:read", "items:write"),
     *("resources:read", "resources:write"),

@@ -9,7 +9,9 @@ from fastapi.routing import RouteContext, iter_route_contexts
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
-FEATURES = ("api_keys", "client_registration", "groups", "items", "resources", "schemes")
+FEATURES = (
+    *("api_keys", "claims", "client_registration", "groups", "items", "resources", "schemes"),
+)
 """The features that come with the project; a fork has others."""
 
 

@@ -145,6 +145,7 @@ async def groups(story: Story) -> None:
     made = await story.ask("POST", "/groups", {"name": "staff"})
     group = f"/groups/{made['id']}"
     await story.ask("GET", group)
+    await story.ask("GET", f"{group}/members")
     await story.ask("PATCH", group, {"description": "Everybody"})
     for belonging in (f"members/{story.root.id}", f"clients/{story.shop.client_id}"):
         await story.ask("PUT", f"{group}/{belonging}")

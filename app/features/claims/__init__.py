@@ -1,0 +1,41 @@
+"""Claims of one's own: attributes of users and fixed claims of clients, as an operator declares."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from app.clock import Clock
+from app.feature import Feature
+from app.features.claims.declared import Claims
+from app.features.claims.model import ClientClaim, DeclaredClaim, UserClaim
+from app.features.claims.service import EVENT_TYPES
+from app.features.claims.source import DeclaredClaims
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+    from typer import Typer
+
+
+def _routers(_settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
+    from app.features.claims.router import router  # the command line needs no routes
+
+    return [router]
+
+
+def _commands() -> Mapping[str, "Typer"]:
+    from app.features.claims.commands import cli  # a worker needs no commands
+
+    return {"claims": cli}
+
+
+feature = Feature(
+    name="claims",
+    tables=[DeclaredClaim, UserClaim, ClientClaim],
+    management_scopes=["claims:read", "claims:write"],
+    event_types=EVENT_TYPES,
+    routers=_routers,
+    commands=_commands,
+    kinds=[Claims()],
+    scope_holders={"claims": DeclaredClaim.scope},
+    claims=DeclaredClaims,
+)
