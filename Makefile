@@ -14,10 +14,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := uv
 
-.PHONY: help run test coverage check subtract format bench profile migration wheel lock openapi clean
+.PHONY: help run test coverage check subtract format bench bench-long profile migration wheel lock openapi clean
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' Makefile | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 run: export LATCHKEY_ENVIRONMENT = development
 run: $(VENV)/.run ## Migrate, load demo data into an empty database, serve on HOST and PORT
@@ -47,6 +47,9 @@ format: $(VENV)/.dev ## Format, and mend what the linter can mend
 
 bench: $(VENV)/.dev ## Run the benchmarks and print ratios (some minutes)
 	@$(PY) -m scripts.bench $(ARGS)
+
+bench-long: $(VENV)/.dev ## The same for half an hour a measurement, in one round (hours)
+	@$(PY) -m scripts.bench --seconds 1800 --rounds 1 $(ARGS)
 
 profile: $(VENV)/.dev ## Draw a flame graph of one row of the benchmarks (ARGS="--only refresh")
 	@PATH="$(VENV)/bin:$$PATH" $(PY) -m scripts.bench.profile $(ARGS)

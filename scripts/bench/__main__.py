@@ -12,7 +12,7 @@ from statistics import median
 from scripts.bench import scale
 from scripts.bench.fleet import Fleet
 from scripts.bench.load import Sample
-from scripts.bench.scenarios import SCENARIOS, Context, Scenario
+from scripts.bench.scenarios import HASHES, SCENARIOS, Scenario
 
 ROUNDS = 3
 
@@ -28,12 +28,14 @@ HEADINGS = (
 )
 
 
-def _measure(rows: Sequence[Row], fleet: Fleet, seconds: float) -> dict[Row, list[Pair]]:
+def _measure(
+    rows: Sequence[Row], fleet: Fleet, seconds: float, rounds: int
+) -> dict[Row, list[Pair]]:
     measured: dict[Row, list[Pair]] = {row: [] for row in rows}
-    for number in range(ROUNDS):
+    for number in range(rounds):
         for scenario, database in rows:
             print(f"round {number + 1}: {scenario.name} {database} ", end="\r", file=sys.stderr)
-            context = Context(fleet.server(scenario, database), fleet.hello, seconds)
+            context = fleet.context(scenario, database, seconds)
             baseline = scenario.baseline(context)
             measured[scenario, database].append((scenario.ours(context), baseline))
     return measured
@@ -90,6 +92,8 @@ def _options() -> argparse.Namespace:
     names = [*(scenario.name for scenario in SCENARIOS), SCALE]
     parser.add_argument("--only", metavar="NAME", action="append", choices=names, help=f"{names}")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of all rows, in turns")
+    parser.add_argument("--grown", type=int, default=0, help="logins that are there already")
     parser.add_argument("--database", choices=["sqlite", "postgresql"])
     return parser.parse_args()
 
@@ -107,8 +111,8 @@ def main() -> int:
     gc.disable()  # its pauses would be taken for the server's
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
-        fleet = Fleet(stack, folder)
-        measured = _measure(rows, fleet, options.seconds)
+        fleet = Fleet(stack, folder, options.grown)
+        measured = _measure(rows, fleet, options.seconds, options.rounds)
         memory = {row: fleet.server(*row).memory() for row in rows}
         at_scale = [
             line
@@ -124,7 +128,8 @@ def main() -> int:
     _print([HEADINGS, *(_cells(*row, pairs, memory[row]) for row, pairs in measured.items())])
     samples = [sample for pairs in measured.values() for pair in pairs for sample in pair]
     busiest = max(sample.generator for sample in samples)
-    print(f"\nMedians of {ROUNDS} rounds. The load generator took at most {busiest:.0%} of a core.")
+    print(f"\nMedians of {options.rounds} rounds. {HASHES}")
+    print(f"The load generator took at most {busiest:.0%} of a core.")
     errors = [error for sample in samples for error in sample.errors]
     for error in sorted(set(errors))[:5]:
         print(f"error: {error}", file=sys.stderr)

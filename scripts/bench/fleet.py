@@ -1,10 +1,11 @@
 """The servers of a benchmark."""
 
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from scripts.bench.hello import APPLICATIONS
-from scripts.bench.scenarios import Scenario
+from scripts.bench.scenarios import Context, Scenario
 from scripts.bench.servers import Server, hello, latchkey
 from tests.support.databases import Backend, postgresql, sqlite
 
@@ -12,8 +13,12 @@ from tests.support.databases import Backend, postgresql, sqlite
 class Fleet:
     """The servers, each started when a scenario first needs it."""
 
-    def __init__(self, stack: ExitStack, folder: Path) -> None:
-        """The servers end with ``stack``, and write into ``folder``."""
+    def __init__(self, stack: ExitStack, folder: Path, grown: int = 0) -> None:
+        """The servers end with ``stack``, and write into ``folder``.
+
+        ``grown`` is how many logins and refresh tokens each database has from before.
+        """
+        self._grown = grown
         self._stack = stack
         self._folder = folder
         self._servers: dict[object, Server] = {}
@@ -24,15 +29,21 @@ class Fleet:
 
     def server(self, scenario: Scenario, database: str) -> Server:
         """Latchkey on that kind of database, as the scenario wants it."""
-        key = database, *sorted(scenario.settings.items())
+        key = database, scenario.workers, *sorted(scenario.settings.items())
         if key not in self._servers:
             backend = self.backend(database)
             url = backend.migrated()
             self._stack.callback(backend.drop, url)
             self._servers[key] = self._stack.enter_context(
-                latchkey(url, scenario.settings, self._folder)
+                latchkey(url, scenario.settings, self._folder, scenario.workers, self._grown)
             )
         return self._servers[key]
+
+    def context(self, scenario: Scenario, database: str, seconds: float) -> Context:
+        """What the measurements of the scenario get."""
+        server = self.server(scenario, database)
+        alone = self.server(replace(scenario, workers=1), database)
+        return Context(server, self.hello, alone, seconds)
 
     def backend(self, database: str) -> Backend:
         """The kind of database, ready to make some."""

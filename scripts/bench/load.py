@@ -17,6 +17,9 @@ import uvloop
 WARM_UP = 0.4
 """Seconds that a closed loop runs before it is measured."""
 
+MOST_KEPT = 1_000_000
+"""Latencies: past it every second one is forgotten, and as many of those that come."""
+
 DRAIN = 30.0
 """Seconds in which the last answers must come."""
 
@@ -142,12 +145,23 @@ async def _drain(connections: Sequence[_Connection]) -> None:
 
 class _Recorder:
     def __init__(self) -> None:
-        self.latencies: list[float] = []
+        self.begin()
         self.errors: list[str] = []
+
+    def begin(self) -> None:
+        """Count from here on."""
+        self.latencies: list[float] = []
+        self.done = 0
+        self._stride = 1
 
     def record(self, latency: float, status: int, body: bytes) -> bool:
         """Keep what came; whether it was a success."""
-        self.latencies.append(latency)
+        self.done += 1
+        if self.done % self._stride == 0:
+            self.latencies.append(latency)
+        if len(self.latencies) == MOST_KEPT:
+            del self.latencies[::2]
+            self._stride *= 2
         if 200 <= status < 400:
             return True
         self.errors.append(f"{status} {body[:200].decode(errors='replace')}")
@@ -183,6 +197,7 @@ class _ClosedLoop(_Recorder):
 
 
 def _sample(
+    done: int,
     latencies: list[float],
     elapsed: float,
     cpu: tuple[tuple[float, float], tuple[float, float]],
@@ -190,10 +205,10 @@ def _sample(
     errors: list[str],
 ) -> Sample:
     server, database = (after - before for before, after in zip(*cpu, strict=True))
-    count = max(len(latencies), 1)
+    count = max(done, 1)
     ordered = sorted(latencies) or [0.0]
     return Sample(
-        rate=len(latencies) / elapsed,
+        rate=done / elapsed,
         cpu_ms=server * 1000 / count,
         database_ms=database * 1000 / count,
         p50=ordered[len(ordered) // 2] * 1000,
@@ -210,14 +225,15 @@ def closed_loop(port: int, clients: Sequence[Client], seconds: float, cpu: Cpu) 
         loop = _ClosedLoop(port, clients)
         await loop.start()
         await asyncio.sleep(WARM_UP)
-        first, cpu_before, own_before = len(loop.latencies), cpu(), time.process_time()
+        loop.begin()
+        cpu_before, own_before = cpu(), time.process_time()
         started = time.perf_counter()
         await asyncio.sleep(seconds)
         elapsed = time.perf_counter() - started
-        latencies = loop.latencies[first:]
+        done, latencies = loop.done, list(loop.latencies)
         used, own = (cpu_before, cpu()), time.process_time() - own_before
         await loop.stop()
-        return _sample(latencies, elapsed, used, own, loop.errors)
+        return _sample(done, latencies, elapsed, used, own, loop.errors)
 
     return uvloop.run(main())
 
@@ -255,6 +271,6 @@ def open_loop(
         await _drain(connections)
         await around.stop()
         errors = [*recorder.errors, *around.errors]
-        return _sample(recorder.latencies, elapsed, used, own, errors)
+        return _sample(recorder.done, recorder.latencies, elapsed, used, own, errors)
 
     return uvloop.run(main())

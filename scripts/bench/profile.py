@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from scripts.bench.fleet import Fleet
-from scripts.bench.scenarios import SCENARIOS, Context
+from scripts.bench.scenarios import SCENARIOS
 
 RATE = 250
 """Samples a second."""
@@ -40,7 +40,7 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="profile")))
         fleet = Fleet(stack, folder)
-        context = Context(fleet.server(scenario, options.database), fleet.hello, options.seconds)
+        context = fleet.context(scenario, options.database, options.seconds)
         load = threading.Thread(target=scenario.ours, args=(context,))
         load.start()
         command = ["py-spy", "record", "--pid", str(context.server.pid), "--output", str(out)]

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from passlib.hash import argon2
 
@@ -23,6 +23,7 @@ CONNECTIONS = 32
 PROBE_RATE = 100.0
 
 KEYS = "/.well-known/jwks.json"
+LIVE = "/healthz"
 DISCOVERY = "/.well-known/openid-configuration"
 
 
@@ -32,7 +33,9 @@ class Context:
 
     server: Server
     hello: Mapping[str, Server]
-    """The bare application, by its framework."""
+    """The applications of :mod:`scripts.bench.hello`."""
+    alone: Server
+    """Latchkey with one worker; ``server`` may have more."""
     seconds: float
 
 
@@ -50,6 +53,8 @@ class Scenario:
     goal: float
     by_p99: bool = False
     """Compare p99, where less is better, instead of the rate, where more is."""
+    workers: int = 1
+    """How many ours has, where the baseline has one."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """What the server is started with beyond the defaults, without the prefix."""
 
@@ -127,6 +132,18 @@ def clients(make: Callable[[Server], list[Client]]) -> Measure:
     return measure
 
 
+def one_worker(make: Callable[[Server], list[Client]]) -> Measure:
+    """The same on Latchkey with one worker."""
+    measure = clients(make)
+    return lambda context: measure(replace(context, server=context.alone))
+
+
+def tutorial(context: Context) -> Sample:
+    """The login of FastAPI's tutorial, which hashes on the event loop."""
+    server = context.hello["tutorial"]
+    return closed_loop(server.port, logins(16), context.seconds, server.cpu_and_database)
+
+
 def hello(framework: str) -> Measure:
     """The bare application, as many connections."""
 
@@ -138,12 +155,15 @@ def hello(framework: str) -> Measure:
     return measure
 
 
-def probe(storm: int) -> Measure:
-    """The bearer route at a fixed rate while ``storm`` clients log in without pause."""
+def probe(storm: int, path: str = "/users/me") -> Measure:
+    """A route at a fixed rate while ``storm`` clients log in without pause.
+
+    ``/healthz`` waits for nothing but the event loop: it is its heartbeat.
+    """
 
     def measure(context: Context) -> Sample:
         server = context.server
-        asking = request("GET", "/users/me", bearer=server.tokens[0])
+        asking = request("GET", path, bearer=server.tokens[0])
         # Twice as long: a p99 needs the samples.
         seconds = 2 * context.seconds
         return open_loop(
@@ -153,17 +173,28 @@ def probe(storm: int) -> Measure:
     return measure
 
 
+_COST = {
+    name: Settings.model_fields[f"password_hash_{name}"].default
+    for name in ("memory_kib", "time", "parallelism")
+}
+
+HASHES = (
+    f"Passwords: argon2id, {_COST['memory_kib']} KiB, t={_COST['time']}, p={_COST['parallelism']}; "
+    f"the tutorial's: {argon2.memory_cost} KiB, t={argon2.default_rounds}, p={argon2.parallelism}."
+)
+"""What the figures of logins are worth nothing without."""
+
+
 def bare_hash(context: Context) -> Sample:
     """Verify a password on as many threads as cores, with the default cost and nothing around it.
 
     At the priority of the server's own hashing threads, so that neighbours disturb both alike.
     """
-    cost = Settings.model_fields
     hasher = argon2.using(  # type: ignore[no-untyped-call]
         type="id",
-        memory_cost=cost["password_hash_memory_kib"].default,
-        time_cost=cost["password_hash_time"].default,
-        parallelism=cost["password_hash_parallelism"].default,
+        memory_cost=_COST["memory_kib"],
+        time_cost=_COST["time"],
+        parallelism=_COST["parallelism"],
     )
     stored = hasher.hash(LOGIN["password"])
     threads = os.cpu_count() or 1
@@ -193,6 +224,7 @@ def bare_hash(context: Context) -> Sample:
 
 SCENARIOS = [
     Scenario("password", clients(lambda _: logins(16)), "bare hash", bare_hash, 0.95),
+    Scenario("login", clients(lambda _: logins(16)), "tutorial", tutorial, 2.0),
     Scenario("bearer", clients(bearers), "FastAPI", hello("fastapi"), 0.75),
     Scenario("client_credentials", clients(services), "FastAPI", hello("fastapi"), 0.6),
     Scenario("refresh", clients(refreshing), "FastAPI", hello("fastapi"), 0.22),
@@ -200,4 +232,6 @@ SCENARIOS = [
     Scenario("jwks", clients(reading(KEYS)), "Starlette", hello("starlette"), 0.7),
     Scenario("discovery", clients(reading(DISCOVERY)), "Starlette", hello("starlette"), 0.7),
     Scenario("storm", probe(CONNECTIONS), "idle", probe(0), 1.5, by_p99=True),
+    Scenario("heartbeat", probe(CONNECTIONS, LIVE), "idle", probe(0, LIVE), 1.5, by_p99=True),
+    Scenario("two workers", clients(bearers), "one", one_worker(bearers), 1.7, workers=2),
 ]

@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 from app.database.engines import Database
 from app.identity.profile import NewUser
 from app.identity.users import create_user, find_account
+from scripts.bench.growth import grow
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -51,17 +52,17 @@ class Server:
         self._postgresql = _postmaster(database_url)
 
     def cpu(self) -> float:
-        """The CPU seconds of all its threads so far."""
-        return _cpu(self.pid)
+        """The CPU seconds of all its processes so far."""
+        return sum(map(_cpu, _family(self.pid)))
 
     def cpu_and_database(self) -> tuple[float, float]:
         """The same, and those of all processes of its PostgreSQL."""
         return self.cpu(), sum(map(_cpu, _family(self._postgresql)))
 
     def memory(self) -> float:
-        """The MiB that are resident."""
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        return int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0]) / 1024
+        """The MiB of all its processes, of which what several have counts once."""
+        shares = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in _family(self.pid)]
+        return sum(int(re.findall(r"^Pss: +(\d+) kB", each, re.M)[0]) for each in shares) / 1024
 
     @cached_property
     def tokens(self) -> list[str]:
@@ -97,11 +98,11 @@ def _postmaster(database_url: str) -> int | None:
 
 
 def _family(pid: int | None) -> list[int]:
-    """A process and its children."""
+    """A process and those that it has started, and so on."""
     if pid is None:
         return []
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *map(int, children)]
+    return [pid, *(each for child in children for each in _family(int(child)))]
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -151,7 +152,7 @@ def _listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
 
 @contextmanager
 def hello(folder: Path, framework: str) -> Generator[Server]:
-    """The bare application of ``fastapi`` or ``starlette``."""
+    """One of the applications of :mod:`scripts.bench.hello`."""
     port = _free_port()
     arguments = ["scripts.bench.hello", framework, str(port)]
     with _running(arguments, port, environment({}), folder) as server:
@@ -175,9 +176,12 @@ async def _add_people(url: str) -> None:
 
 @contextmanager
 def latchkey(
-    url: str, settings: Mapping[str, str], folder: Path, workers: int = 1
+    url: str, settings: Mapping[str, str], folder: Path, workers: int = 1, grown: int = 0
 ) -> Generator[Server]:
-    """Latchkey with demo data and without access log, on the migrated database ``url``."""
+    """Latchkey with demo data and without access log, on the migrated database ``url``.
+
+    ``grown`` is how many logins and refresh tokens are there already.
+    """
     env = environment(
         {
             "LATCHKEY_ENVIRONMENT": "development",
@@ -190,6 +194,8 @@ def latchkey(
     seed = [sys.executable, "-m", "app", "seed-demo"]
     subprocess.run(seed, env=env, cwd=folder, check=True, stdout=subprocess.DEVNULL)
     asyncio.run(_add_people(url))
+    if grown:
+        grow(url, grown)
     port = _free_port()
     arguments = ["app", "serve", "--no-access-log", "--port", str(port)]
     arguments += ["--workers", str(workers)]
