@@ -66,11 +66,13 @@ def certify(root: Path, work: Path) -> None:
         subprocess.run(["openssl", *arguments], cwd=work, check=True, capture_output=True)
 
     key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
-    openssl("req", "-x509", *key, "-subj", "/CN=Trial", "-keyout", "ca.key", "-out", "ca.crt")
+    ca = ("-addext", "keyUsage=critical,keyCertSign,cRLSign", "-keyout", "ca.key", "-out", "ca.crt")
+    openssl("req", "-x509", *key, "-subj", "/CN=Trial", *ca)
     signed = ("-CA", "ca.crt", "-CAkey", "ca.key", "-addext", f"subjectAltName=DNS:{NAME}")
     usage = ("-addext", "basicConstraints=critical,CA:FALSE")
     subject = ("-subj", f"/CN={NAME}", "-keyout", "server.key", "-out", "server.crt")
     openssl("req", "-x509", *key, *subject, *signed, *usage)
+    openssl("verify", "-x509_strict", "-CAfile", "ca.crt", "server.crt")  # Python asks for as much
     folder = root / "etc/tls-of-the-trial"
     folder.mkdir(mode=0o755)
     for name in ("server.key", "server.crt"):

@@ -69,3 +69,13 @@ async def test_it_refuses_a_token_that_was_changed_and_none(
     assert changed.status_code == 401
     assert changed.headers["www-authenticate"] == 'Bearer error="invalid_token"'
     assert (await orders.get("/orders")).status_code == 401
+
+
+async def test_it_is_unavailable_while_it_cannot_fetch_the_keys(
+    orders: httpx2.AsyncClient, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise jwt.PyJWKClientConnectionError
+
+    monkeypatch.setattr(jwt.PyJWKClient, "fetch_data", refuse)
+    assert (await orders.get("/orders", headers=bearer(tokens[SCOPE]))).status_code == 503
