@@ -241,6 +241,7 @@ OF_USERS: Mapping[str, tuple[Loss, int]] = {
     "demote the user": (demote_the_user, 403),
     "disable the client": (disable_the_client, 401),
     "delete the client": (delete_the_client, 401),
+    **brought("LOSSES"),
 }
 """What takes away what a user with an access token may, and the answer then."""
 

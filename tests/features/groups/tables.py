@@ -3,17 +3,19 @@
 import uuid
 from collections.abc import Mapping
 
-from app.features.groups.belonging import add_client
+from app.features.groups.belonging import add_client, add_member, remove_member
 from app.features.groups.service import (
     GroupDefinition,
     create_group,
     delete_group,
     get_group_by_name,
 )
-from app.management.authority import Actor
+from app.management.authority import Actor, operating
+from app.management.users import change_user
 from app.server import Server
 from tests.support.commands import NO_BOB, Case, delete_bob
 from tests.support.no_secrets_story import Story
+from tests.support.operators import EVERY_SCOPE
 from tests.support.shell import Shell
 from tests.support.writes import Scene, write
 
@@ -62,6 +64,19 @@ WRITES = {
         "groups:write", "DELETE", "/groups/{group}/clients/{client}", None, have_a_client, True
     ),
 }
+
+
+async def leave_the_group(scene: Scene) -> None:
+    """All that the actor has is by a group, which they leave."""
+    by_groups = [scope for scope in EVERY_SCOPE if scope != "scopes:write"]
+    async with operating(scene.server.database, scene.server.clock) as operator:
+        group = await create_group(operator, GroupDefinition(name="all", scopes=by_groups))
+        await add_member(operator, group.id, scene.actor.id)
+        await change_user(operator, scene.actor.id, {"scopes": []})
+        await remove_member(operator, group.id, scene.actor.id)
+
+
+LOSSES = {"leave the group": (leave_the_group, 403)}
 
 WRITING_REQUESTS = {
     "a group": ("POST", "/groups", {"name": "staff"}),
