@@ -15,6 +15,7 @@ from app.__main__ import cli
 from app.database.migrations import ROOT
 from app.settings import IN_A_FILE, PREFIX, SECRETS, Settings
 from scripts.dockerfile import instructions, words
+from scripts.empty_debian import script
 
 DEPLOY = ROOT / "deploy"
 MANIFESTS = sorted((DEPLOY / "kubernetes").rglob("*.yaml"))
@@ -116,3 +117,13 @@ def test_nginx_takes_its_configuration(tmp_path: Path) -> None:
         text=True,
     )
     assert tested.returncode == 0, tested.stderr
+
+
+def test_the_production_section_is_a_script_that_names_files_that_are_there() -> None:
+    """What it does is tried by scripts/empty_debian.py, which takes minutes."""
+    commands = script()
+    read = subprocess.run(["sh", "-n"], input=commands, text=True, capture_output=True, check=False)
+    assert (read.returncode, read.stderr) == (0, "")
+    named = set(re.findall(r"deploy/[\w./-]+", commands))
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
