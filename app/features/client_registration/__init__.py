@@ -16,6 +16,7 @@ from app.feature import Feature, Introduce
 from app.features.client_registration.model import RegistrationToken, SelfRegistration
 from app.features.client_registration.service import REGISTERED, REREGISTERED, UNREGISTERED
 from app.features.client_registration.tokens import CREATED, REVOKED
+from app.features.resources import feature as resources
 from app.identity.resources import Resources
 from app.models import Client, Login
 from app.posture import Finding, Severity
@@ -84,6 +85,7 @@ async def _examine(
 
 feature = Feature(
     name="client_registration",
+    requires=[resources],  # without any, there would be little to log in for
     tables=[SelfRegistration, RegistrationToken],
     event_types=[REGISTERED, REREGISTERED, UNREGISTERED, CREATED, REVOKED],
     routers=_routers,

@@ -26,13 +26,14 @@ def imported_from_here(module: Path) -> Iterator[str]:
         yield from (name for name in names if name.partition(".")[0] in ("app", "tests"))
 
 
-def test_there_are_three_of_them_one_in_two_files() -> None:
+def test_there_are_four_of_them_one_in_two_files() -> None:
     assert [module.name for module in MODULES] == [
         "__init__.py",
         "basic.py",
         "digest.py",
         "issuer_keys.py",
         "openid_connect.py",
+        "protected_resource.py",
     ]
 
 

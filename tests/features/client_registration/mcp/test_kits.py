@@ -1,0 +1,72 @@
+"""Each kit as client and as resource server, the whole way.
+
+A client is refused, finds this server, registers, logs a user in with Chromium, calls a tool,
+refreshes and calls it again.
+
+They are no development dependencies: ``pip install -r examples/mcp_python/requirements.txt
+-r examples/mcp_fastmcp/requirements.txt``, and ``npm install`` in ``examples/mcp_typescript``.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.features.client_registration.mcp.conftest import (
+    EXAMPLES,
+    USERNAME,
+    Servers,
+    World,
+    command,
+    line_after,
+    program,
+)
+from tests.support.live_server import latchkey
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+
+def log_in(page: Page, address: str, world: World, resource: str) -> None:
+    """Log in and allow what the consent page shows, until the client has the answer."""
+    page.goto(address)
+    page.fill("input[name=username]", USERNAME)
+    page.fill("input[name=password]", world.password)
+    page.click("button.primary")
+    page.wait_for_selector("h1:has-text('Allow')")
+    text = page.inner_text("main")
+    assert "it registered itself, and nobody has checked its name" in text
+    assert resource in text
+    page.click("button[value=allow]")
+    page.wait_for_url("http://127.0.0.1:*/**")
+
+
+@pytest.mark.parametrize(
+    ("client", "server"),
+    [
+        ("mcp_python", "mcp_fastmcp"),
+        ("mcp_fastmcp", "mcp_typescript"),
+        ("mcp_typescript", "mcp_python"),
+    ],
+)
+def test_a_kit_goes_the_whole_way_with_another(
+    world: World, servers: Servers, browser: Browser, client: str, server: str
+) -> None:
+    arguments = command(client, "client")
+    resource = servers.resource(server)
+    page = browser.new_context().new_page()
+    with program(arguments, EXAMPLES / client, {"RESOURCE": resource}) as (process, lines):
+        log_in(page, line_after(lines, "Open"), world, resource)
+        first, second = line_after(lines, "It says"), line_after(lines, "It says")
+        assert line_after(lines, "Refreshed") == "True"
+        assert process.wait(30) == 0
+    page.context.close()
+    assert first == second
+    assert first == user_id(world)
+
+
+def user_id(world: World) -> str:
+    found = json.loads(latchkey(world.database, "users", "show", USERNAME, "--json"))
+    return str(found["id"])
