@@ -57,6 +57,10 @@ def _line_of(error: BaseException) -> str | None:
         case DBAPIError():
             if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
                 return "the database is not migrated: run `latchkey db upgrade`"
+            if "unable to open database file" in str(error.orig):
+                return (
+                    "the database cannot be opened: its folder is missing or cannot be written to"
+                )
             return f"the database reported an error: {type(error).__name__}"
         case UnicodeError():
             return "the input is not UTF-8"

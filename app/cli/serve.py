@@ -14,7 +14,7 @@ from app.log import log_config
 from app.operations.demo import demo_is_present, refuse_demo_data
 from app.serving.supervisor import serve_together
 from app.serving.worker import Serving, serve_alone
-from app.settings import PREFIX
+from app.settings import PREFIX, SettingsError
 from app.web.http_protocol import BoundedHttpProtocol
 
 if TYPE_CHECKING:
@@ -128,7 +128,14 @@ def _counting_together(wanted: bool) -> Generator[None]:
     if not wanted:
         yield
         return
-    with TemporaryDirectory(prefix=f"{NAME}-metrics-") as folder:
+    try:
+        made = TemporaryDirectory(prefix=f"{NAME}-metrics-")
+    except OSError:
+        raise SettingsError(
+            f"{PREFIX}METRICS with several workers needs a folder that can be written to: "
+            "set TMPDIR"
+        ) from None
+    with made as folder:
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         try:
             yield

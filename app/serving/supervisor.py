@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -42,13 +43,22 @@ def _context() -> SpawnContext | ForkServerContext:
     """How workers are started: forked from a process that has imported everything, where it can.
 
     The fork server of :mod:`multiprocessing` has neither threads nor an event loop that a fork
-    could break.
+    could break. It needs a socket in a folder for temporary files.
     """
-    if not PRELOAD or "forkserver" not in multiprocessing.get_all_start_methods():
+    possible = "forkserver" in multiprocessing.get_all_start_methods()
+    if not (PRELOAD and possible and _has_temporary_folder()):
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["app.preloaded"])
     return context
+
+
+def _has_temporary_folder() -> bool:
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 @dataclass

@@ -1,7 +1,9 @@
 """The operator's command line: what it does, and what it prints."""
 
 import asyncio
+import errno
 import json
+import sqlite3
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Generator
@@ -10,10 +12,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+import typer
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from typer.testing import Result
 
+from app.cli.command import FailingInOneLine
 from app.clock import Clock
 from app.database.engines import Database
 from app.errors import InvalidError
@@ -21,6 +26,7 @@ from app.identity.registration import check_redirect_uri
 from app.models import Base, Client, ClientScope, ClientSecret, User, UserScope
 from app.security.opaque import hash_secret
 from app.server import Server
+from app.serving import supervisor
 from app.serving.worker import Serving
 from app.settings import DEVELOPMENT_SECRET_KEY
 from tests.conftest import make_settings
@@ -1094,3 +1100,41 @@ def test_a_confidential_default_client_stops_the_start(
         "LATCHKEY_DEFAULT_CLIENT_ID must be the id of a public client",
     )
     assert served == []
+
+
+@pytest.fixture
+def no_temporary_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A root file system that is read-only, without a place for temporary files."""
+
+    def fail() -> str:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.gettempdir", fail)
+
+
+@pytest.mark.usefixtures("no_temporary_folder")
+def test_metrics_of_several_workers_say_that_they_need_a_folder(
+    latchkey: Shell, served: list[Serving]
+) -> None:
+    result = latchkey("serve", "--workers", "2", metrics="true")
+    assert (result.exit_code, result.stderr) == (
+        1,
+        "latchkey: LATCHKEY_METRICS with several workers needs a folder that can be written to: "
+        "set TMPDIR\n",
+    )
+    assert served == []
+
+
+@pytest.mark.usefixtures("no_temporary_folder")
+def test_workers_are_started_without_a_folder_for_temporary_files() -> None:
+    assert supervisor._context().get_start_method() == "spawn"
+
+
+def test_a_folder_that_is_missing_is_what_a_command_says(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cause = sqlite3.OperationalError("unable to open database file")
+    with pytest.raises(typer.Exit), FailingInOneLine():
+        raise OperationalError(None, None, cause)
+    line = "the database cannot be opened: its folder is missing or cannot be written to"
+    assert capsys.readouterr().err == f"latchkey: {line}\n"

@@ -5,9 +5,11 @@ What protects the server is in the application, and not in ``latchkey serve``.
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -30,7 +32,7 @@ REFUSAL = "latchkey: the demo data is in the database: its passwords are public.
 
 def start(command: str, port: int, settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     """Start what the document says, here at a port of its own and with one worker."""
-    program, *arguments = command.replace("8000", str(port)).replace("4", "1").split()
+    program, *arguments = command.replace("8000", str(port)).replace(" 4", " 1").split()
     with log.open("wb") as output:
         return subprocess.Popen(
             [Path(sys.executable).parent / program, *arguments],
@@ -90,6 +92,36 @@ def test_a_wrong_setting_stops_any_server_in_one_line(backend: Backend, tmp_path
     log = (tmp_path / "log").read_text()
     assert "latchkey: LATCHKEY_ISSUER must be a URL that begins with https://" in log
     assert "Traceback" not in log
+
+
+def test_the_server_listens_on_a_unix_socket_and_under_a_prefix(
+    backend: Backend, tmp_path: Path
+) -> None:
+    path = tmp_path / "socket"
+    settings = CHEAP_DEVELOPMENT | {"LATCHKEY_DATABASE_URL": backend.migrated()}
+    process = start(f"latchkey serve --uds {path} --root-path /auth", 0, settings, tmp_path / "log")
+    try:
+        wait_until_it_listens(path, tmp_path / "log")
+        transport = httpx2.HTTPTransport(uds=str(path))
+        with httpx2.Client(base_url="http://a", transport=transport) as http:
+            proxied = {"X-Forwarded-For": "203.0.113.9"}
+            with_prefix = http.get("/auth/.well-known/jwks.json", headers=proxied)
+            assert (with_prefix.status_code, http.get("/healthz").status_code) == (200, 200)
+    finally:
+        process.terminate()
+        assert process.wait(40) == 0
+    assert not path.exists()
+    assert "address=203.0.113.9" in (tmp_path / "log").read_text()
+
+
+def wait_until_it_listens(path: Path, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        with socket.socket(socket.AF_UNIX) as probe, suppress(OSError):
+            probe.connect(str(path))
+            return
+        time.sleep(0.05)
+    raise AssertionError(log.read_text())
 
 
 def wait_until_ready(http: httpx2.Client, process: subprocess.Popen[bytes], log: Path) -> None:

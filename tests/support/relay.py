@@ -20,6 +20,7 @@ class Relay:
         self.connections = 0
         """How many were made so far."""
         self.port = 0
+        self.listening: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
@@ -52,6 +53,12 @@ class Relay:
         finally:
             target.close()
 
+    async def go_away(self) -> None:
+        """Listen no more, and hang up."""
+        if self.listening is not None:
+            self.listening.close()
+        await self.close()
+
     async def close(self) -> None:
         """Hang up."""
         for task in list(self._tasks):
@@ -64,6 +71,7 @@ async def relay_to(url: str) -> AsyncGenerator[Relay]:
     """A relay at a free port of the loopback address."""
     relay = Relay(url)
     async with await asyncio.start_server(relay.accept, "127.0.0.1", 0) as listening:
+        relay.listening = listening
         relay.port = listening.sockets[0].getsockname()[1]
         try:
             yield relay
