@@ -44,7 +44,7 @@ class PasswordKinds:
     async def _load(self, _key: str) -> Sequence[str]:
         async with self._database.read() as connection:
             kinds = await find_kinds(connection)
-        await self._passwords.prepare(kinds)
+        await self._passwords.prepare((self._passwords.kind, *kinds))
         return kinds
 
     async def in_use(self) -> Sequence[str]:

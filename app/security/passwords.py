@@ -211,7 +211,6 @@ class PasswordHasher:
         self.kind = f"argon2$memory_cost={memory_kib},rounds={time_cost},parallelism={parallelism}"
         self.kind += ",type=id"
         """The :func:`kind_of` the hashes that are made now."""
-        self._pool.submit(self._dummy, self.kind)
 
     @property
     def pending(self) -> int:
