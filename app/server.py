@@ -83,7 +83,12 @@ class Server:
         throttle = LoginThrottle(settings, self.database)
         self.metrics = _metrics(settings)
         self.authenticator = Authenticator(
-            self.database, self.passwords, throttle, clock, self.metrics
+            self.database,
+            self.passwords,
+            throttle,
+            clock,
+            self.metrics,
+            by_email=settings.login_by_email,
         )
         self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)

@@ -19,12 +19,15 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app import NAME
+from app.database_url import unknown_parameters
 from app.posture import Posture
+from app.single_line import single_line
 
 PREFIX = f"{NAME.upper()}_"
 DOTENV = ".env"
@@ -112,6 +115,8 @@ class Settings(BaseSettings):
     login_max_failures_per_address: Limit = 100
     login_lockout_seconds: Seconds = 300
     digest_nonce_ttl: Seconds = 300
+    unverified_email: bool = False
+    login_by_email: bool = False
     api_key_ttl: Seconds = 31_536_000
     api_keys_as_bearer: bool = False
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
@@ -178,6 +183,12 @@ class Settings(BaseSettings):
         """The secrets that are mixed into passwords, newest first."""
         return [secret.get_secret_value() for secret in self.password_pepper]
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _one_line(cls, value: object) -> object:
+        """A value is one line, wherever it comes from."""
+        return single_line(value) if isinstance(value, str) else value
+
     @model_validator(mode="after")
     def _complete(self) -> Self:
         """Fill what depends on the environment and refuse what production must not run with."""
@@ -209,6 +220,8 @@ def _check_database_url(settings: Settings) -> None:
         raise SettingsError(
             "LATCHKEY_DATABASE_URL must be sqlite:///path/to/file or postgresql://user:pw@host/db"
         )
+    if unknown := unknown_parameters(settings.database_url):
+        raise SettingsError(f"LATCHKEY_DATABASE_URL has a parameter without effect: {unknown[0]}")
 
 
 def _check_hash_cost(settings: Settings) -> None:
@@ -322,7 +335,7 @@ def _refuse_unknown_names() -> None:
 
 
 def _read_secret_files() -> dict[str, str]:
-    """What the files hold that ``LATCHKEY_…_FILE`` name, less the white space around it."""
+    """What the files hold that ``LATCHKEY_…_FILE`` name."""
     given = {name.upper(): value for name, value in {**dotenv_values(DOTENV), **os.environ}.items()}
     found = {}
     for name in SECRETS:
@@ -332,7 +345,7 @@ def _read_secret_files() -> dict[str, str]:
         if given.get(setting):
             raise SettingsError(f"{setting} and {setting}{IN_A_FILE} cannot both be set")
         try:
-            found[name] = Path(file).read_text().strip()
+            found[name] = Path(file).read_text()
         except OSError as error:
             raise SettingsError(
                 f"{setting}{IN_A_FILE} names a file that cannot be read: {error.strerror}"

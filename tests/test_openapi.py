@@ -598,21 +598,67 @@ async def test_every_scope_that_an_operation_needs_is_in_the_database(document: 
 # Its addresses, and the page
 
 
-async def test_the_addresses_of_flows_are_relative_to_the_document(document: Document) -> None:
-    schemes = document["components"]["securitySchemes"]
-    addresses = {
+ADDRESSES = ("token", "authorize", "docs/openid-configuration")
+
+
+def addresses_of(document: Document) -> set[str]:
+    """Where the schemes of ``document`` send a program."""
+    return {
         value
-        for path, value in nodes(schemes)
+        for path, value in nodes(document["components"]["securitySchemes"])
         if path and path[-1] in ("tokenUrl", "refreshUrl", "authorizationUrl", "openIdConnectUrl")
     }
-    assert "token" in addresses
-    assert addresses <= {"token", "authorize", "docs/openid-configuration"}
+
+
+async def test_the_document_names_its_server_for_whoever_reads_it_from_a_file(
+    document: Document,
+) -> None:
+    assert document["servers"] == [{"url": ISSUER}]
+    assert f"{ISSUER}/token" in addresses_of(document)
+    assert addresses_of(document) <= {f"{ISSUER}/{each}" for each in ADDRESSES}
+
+
+async def test_behind_a_proxy_it_names_the_issuer_whether_that_strips_the_path_or_not(
+    sqlite: Backend, clock: TestClock
+) -> None:
+    issuer = "http://sso.example.com/auth"
+    settings = make_settings(database_url=sqlite.migrated(), issuer=issuer)
+    async with started(create_app(settings, clock)) as http:
+        stripped = await http.get("/openapi.json", headers={"Host": "sso.example.com"})
+        assert stripped.json()["servers"] == [{"url": issuer}]
+        assert addresses_of(stripped.json()) <= {f"{issuer}/{each}" for each in ADDRESSES}
+
+
+async def test_mounted_in_another_application_operations_are_below_the_mount(
+    sqlite: Backend, clock: TestClock
+) -> None:
+    app = create_app(make_settings(database_url=sqlite.migrated()), clock)
+    parent = FastAPI(lifespan=app.router.lifespan_context)
+    parent.mount("/auth", app)
+    async with started(parent) as http:
+        found = await http.get("/auth/openapi.json", headers={"Host": "localhost:8000"})
+    assert found.json()["servers"] == [{"url": "/auth"}]
+
+
+async def test_at_another_address_than_the_issuers_the_addresses_are_relative(
+    http: httpx2.AsyncClient,
+) -> None:
+    found = (await http.get("/openapi.json", headers={"Host": "localhost:8000"})).json()
+    assert found["servers"] == [{"url": "/"}]
+    assert addresses_of(found) <= set(ADDRESSES)
+    assert ISSUER not in json.dumps(found)
+
+
+async def test_each_open_operation_says_that_it_is_open(document: Document) -> None:
+    operations = [each for path in document["paths"].values() for each in path.values()]
+    assert all("security" in operation for operation in operations)
+    assert document["paths"]["/token"]["post"]["security"] == []
 
 
 async def test_the_password_and_code_flows_say_where_to_refresh(document: Document) -> None:
     for name, scheme in document["components"]["securitySchemes"].items():
         for flow, member in scheme.get("flows", {}).items():
-            refreshes = member.get("refreshUrl") == "token"
+            refreshes = member.get("refreshUrl") == f"{ISSUER}/token"
             assert refreshes == (flow != "clientCredentials"), (name, flow)
 
 
@@ -693,11 +739,6 @@ async def test_without_that_client_the_page_is_told_nothing(
     page = (await production.get("/docs")).text
     assert 'data-client-id=""' in page
     assert 'data-scopes=""' in page
-
-
-async def test_the_document_names_no_host(document: Document) -> None:
-    assert "servers" not in document
-    assert ISSUER not in json.dumps(document)
 
 
 # Without a server

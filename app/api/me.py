@@ -42,7 +42,7 @@ PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 class Me(PermittedProfile):
-    """A user, as they see themselves."""
+    """A user, as they see themselves. Of the profile, what they do not have is left out."""
 
     id: uuid.UUID
     username: str
@@ -83,19 +83,21 @@ class Session(BaseModel):
     current: bool = Field(default=False, description="Whether this request was made with it.")
 
 
-@router.get("", operation_id="get_me", summary="Get my account")
-async def get_me(user: Self) -> Me:
+@router.get("", operation_id="get_me", summary="Get my account", response_model_exclude_unset=True)
+async def get_me(user: Self, server: CurrentServer) -> Me:
     """The user the access token belongs to, as far as its scopes reveal, and those scopes.
 
-    `email` and `email_verified` are null without the scope `email`.
+    `email` and `email_verified` are null without the scope `email`, and while nobody has verified
+    the address.
     """
-    return _me(user)
+    return _me(user, unverified=server.settings.unverified_email)
 
 
 @router.patch(
     "",
     operation_id="update_me",
     summary="Change my e-mail address",
+    response_model_exclude_unset=True,
     responses=PASSWORD_RESPONSES,
 )
 async def update_me(
@@ -112,7 +114,8 @@ async def update_me(
             raise LoginRefused("wrong", reason="given another password in the meantime")
         await record(actor.connection, actor.now, user.event("email.changed", request))
     new = {"email": changes.email, "email_verified": False}
-    return _me(replace(actor.user, profile=actor.user.profile.model_copy(update=new)))
+    changed = replace(actor.user, profile=actor.user.profile.model_copy(update=new))
+    return _me(changed, unverified=True)  # it is what the client has just sent
 
 
 @router.post(
@@ -209,9 +212,11 @@ async def _verify_password(
     )
 
 
-def _me(user: CurrentUser) -> Me:
+def _me(user: CurrentUser, *, unverified: bool) -> Me:
     """Like ``/userinfo``: of the profile only what the token permits to know."""
-    permitted = permitted_profile(user.profile, user.scopes)
+    permitted = permitted_profile(user.profile, user.scopes, unverified=unverified)
+    known = {name: value for name, value in permitted if value is not None}
+    email = {"email": permitted.email, "email_verified": permitted.email_verified}
     return Me.model_construct(
-        id=user.id, username=user.username, scopes=sorted(user.scopes), **dict(permitted)
+        id=user.id, username=user.username, scopes=sorted(user.scopes), **(email | known)
     )

@@ -100,3 +100,4 @@ class AuditBatch:
         self._closing.set()
         if self._writer is not None:
             await self._writer
+        self._closing = asyncio.Event()  # for the next start, which has another loop

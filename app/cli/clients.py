@@ -52,6 +52,20 @@ AuthMethod = Annotated[
     Many, typer.Option(help="The only method allowed: " + " or ".join(SECRET_METHODS))
 ]
 IdTokenAlg = Annotated[str | None, typer.Option(help="RS256, ES256 or EdDSA.")]
+IdTokenClaims = Annotated[
+    bool | None,
+    typer.Option(
+        "--id-token-claims/--no-id-token-claims",
+        help="Whether its ID tokens have the user's name, e-mail address and so on.",
+    ),
+]
+ShortSchemes = Annotated[
+    bool | None,
+    typer.Option(
+        "--short-schemes/--no-short-schemes",
+        help="Whether its redirect URIs may use a scheme without a dot, such as cursor:// .",
+    ),
+]
 Introspect = Annotated[
     str | None, typer.Option(help="Which access tokens it may introspect: own or any.")
 ]
@@ -86,6 +100,8 @@ async def create(
     default_scope: DefaultScope = None,
     auth_method: AuthMethod = None,
     id_token_alg: IdTokenAlg = None,
+    id_token_claims: IdTokenClaims = None,
+    short_schemes: ShortSchemes = None,
     no_pkce: Annotated[
         bool, typer.Option("--no-pkce", help="For an old client that sends no code_challenge.")
     ] = False,
@@ -123,6 +139,8 @@ async def create(
         access_token_ttl=access_token_ttl,
         id_token_ttl=id_token_ttl,
         refresh_token_ttl=refresh_token_ttl,
+        id_token_claims=id_token_claims,
+        short_schemes=short_schemes,
         require_pkce=not no_pkce,
         introspect=introspect,
     )
@@ -184,6 +202,8 @@ async def update(
     default_scope: DefaultScope = None,
     auth_method: AuthMethod = None,
     id_token_alg: IdTokenAlg = None,
+    id_token_claims: IdTokenClaims = None,
+    short_schemes: ShortSchemes = None,
     pkce: Annotated[
         bool | None, typer.Option("--pkce/--no-pkce", help="Whether it must send a code_challenge.")
     ] = None,
@@ -209,6 +229,8 @@ async def update(
         access_token_ttl=access_token_ttl,
         id_token_ttl=id_token_ttl,
         refresh_token_ttl=refresh_token_ttl,
+        id_token_claims=id_token_claims,
+        short_schemes=short_schemes,
         require_pkce=pkce,
         introspect=introspect,
     )

@@ -9,17 +9,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec, TypeVar, cast
 
 import typer
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from app import NAME
 from app.cli.later import features_at_hand
 from app.cli.output import show, show_list
 from app.clock import Clock
 from app.database.engines import Database
+from app.database.faults import described
 from app.errors import Problem
 from app.oauth2 import grants  # noqa: F401 - clients can be registered for them
 from app.security.passwords import UnacceptablePasswordError
 from app.settings import Settings, SettingsError, load_settings
+from app.single_line import NotOneLineError, single_line
 
 if TYPE_CHECKING:
     from app.server import Server
@@ -54,18 +56,12 @@ def _line_of(error: BaseException) -> str | None:
             return error.line
         case SettingsError() | UnacceptablePasswordError():
             return str(error)
-        case DBAPIError():
-            if "no such table" in str(error.orig) or "does not exist" in str(error.orig):
-                return "the database is not migrated: run `latchkey db upgrade`"
-            if "unable to open database file" in str(error.orig):
-                return (
-                    "the database cannot be opened: its folder is missing or cannot be written to"
-                )
-            return f"the database reported an error: {type(error).__name__}"
+        case NotOneLineError():
+            return f"the input is not accepted: {error}"
         case UnicodeError():
             return "the input is not UTF-8"
         case SQLAlchemyError() | OSError():
-            return f"the database cannot be reached: {type(error).__name__}"
+            return described(error)
     return None
 
 
@@ -202,9 +198,9 @@ def _print_answer(answer: Answer, as_json: bool) -> None:
 
 
 def read_secret(what: str) -> str:
-    """What is on stdin, less one trailing newline; on a terminal, what is typed blindly, twice."""
+    """The line on stdin; on a terminal, what is typed blindly, twice."""
     if sys.stdin.isatty():
         typed: str = typer.prompt(what, hide_input=True, confirmation_prompt=True, err=True)
         return typed
     with FailingInOneLine():
-        return sys.stdin.read().removesuffix("\n")
+        return single_line(sys.stdin.read())

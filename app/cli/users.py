@@ -38,6 +38,13 @@ cli = typer.Typer(no_args_is_help=True, help="Create and manage users.")
 
 Username = Annotated[str, typer.Argument(help="Case-insensitive.")]
 Scopes = Annotated[list[str], typer.Argument(help="One or more.")]
+Name = Annotated[
+    str | None, typer.Option(help="The whole name, as applications show it. '' removes it.")
+]
+GivenName = Annotated[str | None, typer.Option(help="'' removes it.")]
+FamilyName = Annotated[str | None, typer.Option(help="'' removes it.")]
+Picture = Annotated[str | None, typer.Option(help="The URL of an image. '' removes it.")]
+Locale = Annotated[str | None, typer.Option(help="A language tag such as en-GB. '' removes it.")]
 PasswordStdin = Annotated[
     bool,
     typer.Option("--password-stdin", help="Read it from stdin, or prompt for it on a terminal."),
@@ -53,7 +60,17 @@ def users() -> None:
 async def create(
     server: "Server",
     username: Username,
-    email: Annotated[str | None, typer.Option(help="Not verified yet.")] = None,
+    email: Annotated[
+        str | None, typer.Option(help="Told to no client before it is verified.")
+    ] = None,
+    email_verified: Annotated[
+        bool, typer.Option("--email-verified", help="It is known to be theirs.")
+    ] = False,
+    name: Name = None,
+    given_name: GivenName = None,
+    family_name: FamilyName = None,
+    picture: Picture = None,
+    locale: Locale = None,
     password_stdin: PasswordStdin = False,
     scope: Annotated[
         list[str] | None,
@@ -75,12 +92,23 @@ async def create(
     password = generate_secret() if typed is None else typed
     server.password_rules.check(password, username)
     password_hash = server.passwords.hash_now(password)
-    options = given(username=username, email=email, scopes=scope or None)
+    options = given(
+        username=username,
+        email=email,
+        name=name,
+        given_name=given_name,
+        family_name=family_name,
+        picture=picture,
+        locale=locale,
+        scopes=scope or None,
+    )
     async with operating(server.database, server.clock) as operator:
         if all_scopes:
             options |= {"scopes": list(await list_scopes(operator.connection))}
         new = validated(NewUser, options)
         user = await register_user(operator, new, password_hash=password_hash)
+        if email_verified:
+            user = await change_user(operator, user.id, {"email_verified": True})
     return _with_password(_plain(user), password, typed)
 
 
@@ -131,12 +159,23 @@ async def update(
             "--email-verified/--no-email-verified", help="Whether it is known to be theirs."
         ),
     ] = None,
+    name: Name = None,
+    given_name: GivenName = None,
+    family_name: FamilyName = None,
+    picture: Picture = None,
+    locale: Locale = None,
 ) -> Record:
     """Change a user's details. Options that are left out change nothing."""
-    changes = given(email=email, email_verified=email_verified)
-    if email == "":
-        changes["email"] = None
-    return await _change(deployment, username, changes)
+    values = given(
+        email=email,
+        name=name,
+        given_name=given_name,
+        family_name=family_name,
+        picture=picture,
+        locale=locale,
+    )
+    changes = {option: value or None for option, value in values.items()}
+    return await _change(deployment, username, changes | given(email_verified=email_verified))
 
 
 @server_command(cli, "set-password")

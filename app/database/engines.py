@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Self, TypeVar
-from urllib.parse import parse_qsl, urlencode
 
 from sqlalchemy import Connection, Insert, event, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from app.database import postgresql as postgresql_driver
 from app.database import sqlite_driver
 from app.database.group_commit import GroupCommit
+from app.database_url import connect_timeout, driver_url
 from app.errors import ConflictError
 from app.settings import Settings
 
@@ -43,27 +43,6 @@ POOL_SIZE = 8
 
 POOL_TIMEOUT = 5
 """Seconds that a request waits for a connection; past it the answer is 503."""
-
-DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-
-
-TLS_PARAMETERS = frozenset(
-    {"sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl", "sslnegotiation"}
-)
-"""What libpq calls them, and every provider of databases. asyncpg reads them from a URL alone."""
-
-
-def driver_url(url: str) -> str:
-    """The SQLAlchemy URL for a setting such as ``postgresql://user:pw@host/db?sslmode=require``."""
-    scheme, rest = url.split("://", 1)
-    address, _, query = rest.partition("?")
-    parameters = parse_qsl(query, keep_blank_values=True)
-    tls = [each for each in parameters if each[0] in TLS_PARAMETERS]
-    if tls:
-        others = [each for each in parameters if each not in tls]
-        query = urlencode([*others, ("dsn", f"postgresql://?{urlencode(tls)}")])
-        rest = f"{address}?{query}"
-    return f"{DRIVERS[scheme]}://{rest}"
 
 
 class Database:
@@ -84,7 +63,9 @@ class Database:
             options["connect_args"] = {"async_creator_fn": connect}
         else:
             writer_pool = {"pool_size": pool_size, "max_overflow": 0}
-            options["connect_args"] = postgresql_driver.connect_arguments(pgbouncer=pgbouncer)
+            options["connect_args"] = postgresql_driver.connect_arguments(
+                pgbouncer=pgbouncer, timeout=connect_timeout(url)
+            )
         self._reader = create_async_engine(
             driver_url(url),
             isolation_level="AUTOCOMMIT",

@@ -9,8 +9,8 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
-from app.database.engines import driver_url
 from app.database.schema import SCRIPTS
+from app.database_url import driver_url
 from app.errors import ConflictError
 
 ROOT = SCRIPTS.parents[1]

@@ -43,14 +43,15 @@ READ_ONLY = "25006"
 """SQLSTATE of a write on a standby, or on a primary that was told to take none."""
 
 
-def connect_arguments(*, pgbouncer: bool) -> dict[str, Any]:
+def connect_arguments(*, pgbouncer: bool, timeout: float | None = None) -> dict[str, Any]:
     """What asyncpg is told, through SQLAlchemy, when it opens a connection.
 
     Behind ``pgbouncer`` a connection may be another one in the next transaction: nothing is
-    prepared under a name, and nothing set for the session, which it would refuse.
+    prepared under a name, and nothing set for the session, which it would refuse. ``timeout`` is
+    in seconds, :data:`CONNECT_TIMEOUT` unless it is given.
     """
     arguments: dict[str, Any] = {
-        "timeout": CONNECT_TIMEOUT,
+        "timeout": timeout or CONNECT_TIMEOUT,
         "command_timeout": STATEMENT_TIMEOUT,
     }
     if pgbouncer:
@@ -83,7 +84,7 @@ def _connect(
     try:
         return dialect.connect(*arguments, **parameters)
     except (dialect.loaded_dbapi.Error, OSError) as error:
-        raise ConnectionError(type(error).__name__) from None
+        raise ConnectionError(type(error).__name__) from error
 
 
 def _keep_alive(connection: DBAPIConnection, _record: object) -> None:

@@ -53,6 +53,7 @@ class RegisteredClient:
     redirect_uris: tuple[str, ...]
     post_logout_redirect_uris: tuple[str, ...]
     id_token_alg: Algorithm
+    id_token_claims: bool
     require_pkce: bool
     introspect: str
     enabled: bool
@@ -165,6 +166,7 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
                 Client.redirect_uris,
                 Client.post_logout_redirect_uris,
                 Client.id_token_alg,
+                Client.id_token_claims,
                 Client.require_pkce,
                 Client.introspect,
                 Client.access_token_ttl,
@@ -201,6 +203,7 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
         redirect_uris=tuple(row.redirect_uris),
         post_logout_redirect_uris=tuple(row.post_logout_redirect_uris),
         id_token_alg=cast(Algorithm, row.id_token_alg),
+        id_token_claims=row.id_token_claims,
         require_pkce=row.require_pkce,
         introspect=row.introspect,
         enabled=row.disabled_at is None,

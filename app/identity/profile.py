@@ -5,10 +5,14 @@ and the audit trail follow. The command line wants an option for it in ``app/cli
 ``/userinfo`` a claim: a field of :class:`UserInfo` and a line in :func:`permitted_claims`.
 """
 
+import re
 import unicodedata
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field
 
@@ -48,16 +52,44 @@ def check_email(email: str) -> None:
         raise InvalidError(told="an e-mail address must have the form name@domain")
 
 
+def _check_name(name: str) -> None:
+    if not name.strip() or has_unseen(name):
+        raise InvalidError(told="a name must be visible and cannot contain control characters")
+
+
+def _check_picture(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("https", "http") or re.search(r"[^\x21-\x7e]", url):
+        raise InvalidError(told="a picture must be the URL of an image")
+
+
 Username = Annotated[
     str, Field(min_length=1, max_length=USERNAME_MAX_LENGTH), rule(_check_username)
 ]
 Email = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), rule(check_email)]
+Name = Annotated[str, Field(max_length=255), rule(_check_name)]
+Picture = Annotated[str, Field(max_length=2048), rule(_check_picture)]
+Locale = Annotated[
+    str, Field(max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", examples=["en-GB"])
+]
+"""A language tag (RFC 5646), which OpenID Connect Core, section 5.1, wants with a hyphen."""
 
 
 class Profile(BaseModel):
     """What can be set of a user's profile."""
 
     email: Email | None = None
+    name: Name | None = Field(
+        default=None, description="If left out, `name` is told as given and family name."
+    )
+    given_name: Name | None = None
+    family_name: Name | None = None
+    picture: Picture | None = None
+    locale: Locale | None = None
 
 
 class StoredProfile(Profile):
@@ -75,6 +107,16 @@ class NewUser(Profile):
     scopes: list[str] = Field(default=list(SPEAK_OF_A_USER), examples=[["profile", "email"]])
 
 
+@dataclass(frozen=True)
+class Person:
+    """A user, as far as claims tell of them."""
+
+    id: uuid.UUID
+    username: str
+    profile: StoredProfile
+    updated_at: datetime
+
+
 @partial
 class PermittedProfile(StoredProfile):
     """What scopes permit to know of a user; null where they do not, or there is nothing."""
@@ -84,30 +126,46 @@ class UserInfo(BaseModel):
     """Claims about a user (OpenID Connect Core, section 5.1); one without a value is left out."""
 
     sub: str
+    name: str | None = None
+    given_name: str | None = None
+    family_name: str | None = None
     preferred_username: str | None = None
+    picture: str | None = None
+    locale: str | None = None
+    updated_at: int | None = Field(default=None, description="Seconds since 1970.")
     email: str | None = None
     email_verified: bool | None = None
 
 
-def permitted_profile(profile: StoredProfile, scopes: Collection[str]) -> PermittedProfile:
-    """As much of ``profile`` as ``scopes`` permit to know (OpenID Connect Core, section 5.4)."""
+_OF_EMAIL = frozenset({"email", "email_verified"})
+
+
+def permitted_profile(
+    profile: StoredProfile, scopes: Collection[str], *, unverified: bool
+) -> PermittedProfile:
+    """As much of ``profile`` as ``scopes`` permit to know (OpenID Connect Core, section 5.4).
+
+    An address that is not verified may be anybody's: only with ``unverified`` is it told.
+    """
     hidden: set[str] = set()
-    if "email" not in scopes or profile.email is None:
-        hidden |= {"email", "email_verified"}
+    counts = profile.email is not None and (profile.email_verified or unverified)
+    if "email" not in scopes or not counts:
+        hidden |= _OF_EMAIL
     if "profile" not in scopes:
-        hidden |= StoredProfile.model_fields.keys() - {"email", "email_verified"}
+        hidden |= StoredProfile.model_fields.keys() - _OF_EMAIL
     known = {name: value for name, value in profile if name not in hidden}
     return PermittedProfile.model_construct(**known)
 
 
-def permitted_claims(
-    user_id: uuid.UUID, username: str, profile: StoredProfile, scopes: Collection[str]
-) -> UserInfo:
-    """The claims of a user that ``scopes`` permit to tell."""
-    permitted = permitted_profile(profile, scopes)
-    return UserInfo(
-        sub=str(user_id),
-        preferred_username=username if "profile" in scopes else None,
-        email=permitted.email,
-        email_verified=permitted.email_verified,
-    )
+def permitted_claims(person: Person, scopes: Collection[str], *, unverified: bool) -> UserInfo:
+    """The claims of a user that ``scopes`` permit to tell: see :func:`permitted_profile`."""
+    told = permitted_profile(person.profile, scopes, unverified=unverified)
+    claims = UserInfo(sub=str(person.id), email=told.email, email_verified=told.email_verified)
+    if "profile" in scopes:
+        both = " ".join(name for name in (told.given_name, told.family_name) if name)
+        claims.name = told.name or both or person.username
+        claims.given_name, claims.family_name = told.given_name, told.family_name
+        claims.preferred_username = person.username
+        claims.picture, claims.locale = told.picture, told.locale
+        claims.updated_at = int(person.updated_at.timestamp())
+    return claims

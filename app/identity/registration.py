@@ -40,7 +40,11 @@ SECRET_MIN_LENGTH = 32
 
 _CLIENT_ID = re.compile(r"[\x21-\x7E]{1,255}")  # RFC 6749, appendix A.1, without the space
 _SECRET = re.compile(r"[\x21-\x7E]+")
-_UNSAFE_SCHEMES = {"javascript", "data", "vbscript", "file", "blob", "about"}
+_UNSAFE_SCHEMES = {
+    *("javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "jar", "intent"),
+    *("view-source", "chrome", "resource", "ws", "wss", "ftp", "mailto", "tel", "sms"),
+}
+"""What runs something, or is somebody else's."""
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -119,10 +123,6 @@ def check_redirect_uri(uri: str) -> None:
             raise InvalidError(
                 told="a redirect URI must use https, except on the loopback interface"
             )
-    elif "." not in parts.scheme:
-        raise InvalidError(
-            told="a private-use scheme must be a reversed domain name (RFC 8252, section 7.1)"
-        )
 
 
 RedirectUri = Annotated[str, rule(check_redirect_uri)]
@@ -159,6 +159,15 @@ class ClientMetadata(BaseModel):
     access_token_ttl: Lifetime | None = _lifetime("ACCESS_TOKEN_TTL")
     id_token_ttl: Lifetime | None = _lifetime("ID_TOKEN_TTL")
     refresh_token_ttl: Lifetime | None = _lifetime("REFRESH_TOKEN_TTL")
+    id_token_claims: bool = Field(
+        default=False,
+        description="Put the claims that its scopes permit into ID tokens too.",
+    )
+    short_schemes: bool = Field(
+        default=False,
+        description="Whether its redirect URIs may have a scheme of a native application that is "
+        "no reversed domain name, such as `cursor:` or `vscode:`.",
+    )
     require_pkce: bool = True
     introspect: Literal["own", "any"] = Field(
         default="own", description="Which access tokens it may introspect."
@@ -199,6 +208,16 @@ class Registration(ClientMetadata):
         # /docs logs in with a public client, whose redirect URI is not stored.
         if "authorization_code" in grants and not self.public and not self.redirect_uris:
             yield "redirect_uris", "authorization_code requires a redirect URI"
+        if self.short_schemes and not self.public:
+            yield "short_schemes", "only a public client can have a scheme of its own"
+        for field in ("redirect_uris", "post_logout_redirect_uris"):
+            schemes = {urlsplit(uri).scheme for uri in getattr(self, field)} - {"http", "https"}
+            if not self.short_schemes and not all("." in scheme for scheme in schemes):
+                yield (
+                    field,
+                    "a private-use scheme must be a reversed domain name (RFC 8252, section 7.1), "
+                    "unless the client has short_schemes",
+                )
         unasked = set(self.default_scopes)
         acts_for_itself = grants == {"client_credentials"}
         if acts_for_itself and unasked and unasked.issubset(SPEAK_OF_A_USER):

@@ -26,9 +26,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database.engines import Database, insert_new
 from app.database.paging import PAGE
 from app.errors import ConflictError, NotFoundError
+from app.identity.addresses import email_columns, email_key
 from app.identity.profile import (
     USERNAME_MAX_LENGTH,
     NewUser,
+    Person,
     Profile,
     StoredProfile,
     check_email,
@@ -69,6 +71,13 @@ def profile_of(row: Row[Any]) -> StoredProfile:
     return StoredProfile.model_construct(**values)
 
 
+async def get_person(connection: AsyncConnection, user_id: uuid.UUID) -> Person:
+    """The user of that id, as claims tell of them; they are there."""
+    query = select(User.username, User.updated_at, *PROFILE).where(User.id == user_id)
+    row = (await connection.execute(query)).one()
+    return Person(user_id, row.username, profile_of(row), row.updated_at)
+
+
 _FIND_ACCOUNT = select(
     User.id,
     User.username,
@@ -89,6 +98,12 @@ async def find_account(connection: AsyncConnection, username: str) -> Account | 
     parameters = {"key": username_key(username)}
     row = (await connection.execute(_FIND_ACCOUNT_BY_NAME, parameters)).one_or_none()
     return None if row is None else _account(row)
+
+
+async def find_username_by_email(connection: AsyncConnection, email: str) -> str | None:
+    """The name of the user who has this address verified: of one user at most."""
+    having = select(User.username).where(User.email_key == email_key(email), User.email_verified)
+    return await connection.scalar(having)
 
 
 async def get_account(connection: AsyncConnection, user_id: uuid.UUID) -> Account:
@@ -177,7 +192,8 @@ async def create_user(
             username_key=username_key(user.username),
             created_at=now,
             updated_at=now,
-            **user.model_dump(include={"username", *Profile.model_fields}),
+            **user.model_dump(include={"username", *Profile.model_fields} - {"email"}),
+            **email_columns(user.email, verified=False),
             **password_columns(password_hash),
         ),
     )
@@ -249,7 +265,7 @@ async def change_email(
     """
     if email is not None:
         check_email(email)
-    return await _change_own(connection, account, now, email=email, email_verified=False)
+    return await _change_own(connection, account, now, **email_columns(email, verified=False))
 
 
 async def _change_own(

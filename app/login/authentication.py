@@ -11,10 +11,11 @@ from app.audit.trail import Event, EventType, Origin, record
 from app.clock import Clock
 from app.database.engines import Database
 from app.errors import LoginRefused
-from app.identity.profile import USERNAME_MAX_LENGTH
+from app.identity.profile import EMAIL_MAX_LENGTH, USERNAME_MAX_LENGTH
 from app.identity.users import (
     Account,
     find_account,
+    find_username_by_email,
     replace_password_hash,
 )
 from app.login.password_kinds import PasswordKinds
@@ -71,8 +72,14 @@ class Authenticator:
         throttle: LoginThrottle,
         clock: Clock,
         metrics: "Metrics | None" = None,
+        *,
+        by_email: bool = False,
     ) -> None:
-        """Nothing is read yet. ``metrics`` count every attempt once, by door and outcome."""
+        """Nothing is read yet. ``metrics`` count every attempt once, by door and outcome.
+
+        With ``by_email`` a verified address is taken where a user name is.
+        """
+        self._by_email = by_email
         self._database = database
         self._throttle = throttle
         self._passwords = passwords
@@ -121,6 +128,10 @@ class Authenticator:
         Raises :class:`LoginRefused` for an impossible name, and while too many attempts have
         failed.
         """
+        if self._by_email and "@" in username and len(username) <= EMAIL_MAX_LENGTH:
+            # Before anything is counted: under both names, an account would have twice the tries.
+            async with self._database.read() as connection:
+                username = await find_username_by_email(connection, username) or username
         if len(username) > USERNAME_MAX_LENGTH:
             self._count(context, "impossible name")
             raise LoginRefused("wrong", reason="the name is too long")

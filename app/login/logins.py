@@ -14,7 +14,7 @@ from app.database.engines import Database
 from app.database.paging import Place, newest_first
 from app.errors import InvalidClientError, InvalidGrantError, NotFoundError
 from app.identity.clients import RegisteredClient, find_client
-from app.identity.profile import StoredProfile
+from app.identity.profile import Person
 from app.identity.users import PROFILE, SCOPES_OF_USER, hold_user, holding, profile_of
 from app.models import Client, Login, RefreshToken, User
 
@@ -105,11 +105,13 @@ async def start_login(
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
     resources: Sequence[str] = (),
+    id_token_claims: Sequence[str] = (),
 ) -> uuid.UUID:
     """Record a login and return its id, the ``sid`` of its tokens.
 
     ``session_id`` and ``auth_time`` are those of the browser session that it came through, and
-    ``resources`` what its tokens are for, if that is not as usual.
+    ``resources`` what its tokens are for, if that is not as usual; ``id_token_claims`` are what
+    its client asked to be told by name.
     """
     login_id = uuid.uuid4()
     agent = origin.user_agent
@@ -123,6 +125,7 @@ async def start_login(
             "auth_time": auth_time,
             "resources": list(resources),
             "scope": scope,
+            "id_token_claims": list(id_token_claims) or None,
             "created_at": now,
             "expires_at": expires_at,
             "address": origin.address,
@@ -242,12 +245,9 @@ async def list_logins(
 
 
 @dataclass(frozen=True)
-class LiveUser:
+class LiveUser(Person):
     """The user of a login that goes on."""
 
-    id: uuid.UUID
-    username: str
-    profile: StoredProfile
     scopes: frozenset[str]
 
 
@@ -256,6 +256,7 @@ _LIVE_USERS = (
         Login.id.label("login_id"),
         User.id,
         User.username,
+        User.updated_at,
         *PROFILE,
         SCOPES_OF_USER,
     )
@@ -278,7 +279,10 @@ async def _find_live_users(
 ) -> Mapping[uuid.UUID, LiveUser]:
     rows = (await connection.execute(_LIVE_USERS, {"login_ids": login_ids})).all()
     return {
-        row.login_id: LiveUser(row.id, row.username, profile_of(row), row.scopes) for row in rows
+        row.login_id: LiveUser(
+            row.id, row.username, profile_of(row), row.updated_at, scopes=row.scopes
+        )
+        for row in rows
     }
 
 

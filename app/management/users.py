@@ -19,6 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError, ForbiddenError, NotFoundError
+from app.identity.addresses import email_columns, require_not_verified_elsewhere
 from app.identity.definition import STRICT, Changes, partial, validated
 from app.identity.profile import NewUser, Profile, StoredProfile, Username, username_key
 from app.identity.scopes import require_known
@@ -211,8 +212,8 @@ async def apply_changes(actor: Actor, before: UserRecord, changes: Changes) -> N
         values["username_key"] = username_key(wanted.username)
         if values["username_key"] != username_key(before.username):
             await require_free(connection, wanted.username)
-    if "email" in values:
-        values["email_verified"] = given.get("email_verified", False)
+    if not {"email", "email_verified"}.isdisjoint(values):
+        values |= await _set_email(connection, before, given)
     if "scopes" in given:
         difference |= await _set_scopes(actor, before, wanted.scopes)
     if given.get("disabled", before.disabled_at is not None) != (before.disabled_at is not None):
@@ -224,6 +225,17 @@ async def apply_changes(actor: Actor, before: UserRecord, changes: Changes) -> N
     await connection.execute(update(User).where(User.id == before.id).values(values))
     if difference:
         await actor.record("user.changed", user_id=before.id, **difference)
+
+
+async def _set_email(
+    connection: AsyncConnection, user: UserRecord, given: Changes
+) -> dict[str, Any]:
+    """The columns of an address, which is verified for one user at a time."""
+    email = given.get("email", user.email)
+    verified = given.get("email_verified", user.email_verified and email == user.email)
+    if verified and email is not None:
+        await require_not_verified_elsewhere(connection, email, user.id)
+    return email_columns(email, verified=verified)
 
 
 async def _set_scopes(actor: Actor, user: UserRecord, scopes: Collection[str]) -> dict[str, Any]:

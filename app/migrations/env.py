@@ -11,9 +11,9 @@ from sqlalchemy import Connection, event, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.database.engines import DRIVERS, driver_url
 from app.database.postgresql import UNNAMED
 from app.database.sqlite_driver import create_for_owner
+from app.database_url import DRIVERS, driver_url
 from app.features import load_features
 from app.models import Base
 from app.models.base import UtcDateTime

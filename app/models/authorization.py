@@ -24,6 +24,8 @@ class PendingAuthorization(Base):
     network_hash: Mapped[str | None] = mapped_column(String(64))
     """Where it came from: how many wait from one network is bounded."""
     request: Mapped[dict[str, Any]] = mapped_column(JSON)
+    answer: Mapped[str | None] = mapped_column(Text)
+    """What it was answered with, encrypted under its key: for whoever sends the last form twice."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
@@ -46,6 +48,7 @@ class AuthorizationCode(Base):
     """What its tokens can be for (RFC 8707)."""
     code_challenge: Mapped[str | None] = mapped_column(String(43))
     nonce: Mapped[str | None] = mapped_column(Text)
+    id_token_claims: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     expires_at: Mapped[datetime] = mapped_column(index=True)
     used_at: Mapped[datetime | None]
     login_id: Mapped[uuid.UUID | None] = mapped_column(

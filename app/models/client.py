@@ -23,6 +23,10 @@ class Client(Base):
     redirect_uris: Mapped[list[str]] = mapped_column(JSON)
     post_logout_redirect_uris: Mapped[list[str]] = mapped_column(JSON)
     id_token_alg: Mapped[str] = mapped_column(String(16), default="RS256")
+    id_token_claims: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether its ID tokens have the claims that its scopes permit, and not ``/userinfo`` alone."""
+    short_schemes: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether its redirect URIs may have a scheme that is no reversed domain name."""
     require_pkce: Mapped[bool] = mapped_column(default=True)
     introspect: Mapped[str] = mapped_column(String(8), default="own")
     """Whose access tokens it may introspect: ``own`` or ``any``."""

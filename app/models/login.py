@@ -31,6 +31,8 @@ class Login(Base):
     """What was granted at the start; a refresh can never exceed it."""
     resources: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     """What its tokens can be for (RFC 8707); empty as for a login that named nothing."""
+    id_token_claims: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
+    """Claims that the parameter ``claims`` asked to have in ID tokens."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     """When the last token that this login can have ends."""

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, String
+from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, UserId, by_state, generate_stamp
@@ -13,7 +13,16 @@ class User(Base):
     """A user. ``id`` is the ``sub`` of their tokens and never changes or returns."""
 
     __tablename__ = "users"
-    __table_args__ = by_state("users", "username_key")
+    __table_args__ = (
+        *by_state("users", "username_key"),
+        Index(
+            "uq_users_verified_email_key",
+            "email_key",
+            unique=True,
+            sqlite_where=text("email_verified"),
+            postgresql_where=text("email_verified"),
+        ),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     username: Mapped[str] = mapped_column(String(255))
@@ -22,7 +31,14 @@ class User(Base):
     )
     """The name after NFKC and case folding: names are compared by this, by its code points."""
     email: Mapped[str | None] = mapped_column(String(320))
+    email_key: Mapped[str | None] = mapped_column(String(1024))
+    """How addresses are compared: :func:`~app.identity.addresses.email_key`."""
     email_verified: Mapped[bool] = mapped_column(default=False)
+    name: Mapped[str | None] = mapped_column(String(255))
+    given_name: Mapped[str | None] = mapped_column(String(255))
+    family_name: Mapped[str | None] = mapped_column(String(255))
+    picture: Mapped[str | None] = mapped_column(String(2048))
+    locale: Mapped[str | None] = mapped_column(String(35))
     password_hash: Mapped[str | None] = mapped_column(String(255))
     """None: no password logs this user in."""
     password_kind: Mapped[str | None] = mapped_column(String(64), index=True)

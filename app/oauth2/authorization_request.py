@@ -13,6 +13,7 @@ from app.audit.trail import Origin
 from app.errors import InvalidScopeError, InvalidTargetError
 from app.identity.clients import RegisteredClient, UnknownClientError
 from app.identity.scopes import SCOPE_TOKEN
+from app.oauth2.claims_parameter import MalformedClaimsError, read_claims_parameter
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
 from app.oauth2.resource import find_targets
 from app.oauth2.scope import split_scope
@@ -29,7 +30,7 @@ MAX_REQUEST_SIZE = 12_288
 
 MAX_AGE_LIMIT = 2**31
 
-RESPONSE_MODES = ("query", "form_post")
+RESPONSE_MODES = ("query", "fragment", "form_post")
 PROMPTS = ("none", "login", "consent", "select_account")
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9\-_]{43}")  # SHA-256 in base64url, RFC 7636, section 4.2
@@ -94,7 +95,7 @@ async def read_authorization_request(
     if parameters["response_type"] != "code":
         raise refuse("unsupported_response_type", "The only supported response_type is code.")
     if mode not in RESPONSE_MODES:
-        raise refuse("invalid_request", "The response_mode must be query or form_post.")
+        raise refuse("invalid_request", "The response_mode must be query, fragment or form_post.")
     if "authorization_code" not in client.grant_types:
         raise refuse("unauthorized_client", "This client may not use this flow.")
     if problem := _pkce_problem(parameters, client, server):
@@ -121,6 +122,10 @@ async def read_authorization_request(
         raise refuse("invalid_request", "The max_age must be a number of seconds.")
     if "openid" in scopes and not given:
         raise refuse("invalid_request", "A request with the scope openid needs a redirect_uri.")
+    try:
+        claims = read_claims_parameter(parameters.get("claims"))
+    except MalformedClaimsError as malformed:
+        raise refuse("invalid_request", str(malformed)) from None
     hint = await server.id_tokens.read_hint(parameters.get("id_token_hint", ""))
     request = AuthorizationRequest(
         client_id=client.client_id,
@@ -134,8 +139,9 @@ async def read_authorization_request(
         prompt=prompt,
         max_age=None if max_age is None else int(max_age),
         login_hint=parameters.get("login_hint", ""),
-        hinted_user=hint[0] if hint else None,
         resources=resources,
+        hinted_user=claims.subject or (hint[0] if hint else None),
+        id_token_claims=list(claims.in_id_token),
     )
     if request.stored_size > MAX_REQUEST_SIZE:
         raise refuse("invalid_request", "The request is too long.")

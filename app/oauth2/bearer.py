@@ -23,7 +23,7 @@ from app.errors import (
     MissingTokenError,
     NotAUserError,
 )
-from app.identity.profile import StoredProfile
+from app.identity.profile import Person
 from app.login.logins import LiveUser
 from app.login.user_keys import UserKey
 from app.security import jwt
@@ -136,12 +136,9 @@ Raises :class:`InvalidTokenError`.
 
 
 @dataclass(frozen=True)
-class CurrentUser:
+class CurrentUser(Person):
     """The user behind a request, and what their token permits."""
 
-    id: uuid.UUID
-    username: str
-    profile: StoredProfile
     login_id: uuid.UUID | None
     """None for a key, which belongs to no login and to no client."""
     client_id: str | None
@@ -203,6 +200,7 @@ def user_of(token: AccessToken, user: LiveUser | None, scopes: Sequence[str]) ->
         id=user.id,
         username=user.username,
         profile=user.profile,
+        updated_at=user.updated_at,
         login_id=token.login_id,
         client_id=token.client_id,
         scopes=token.scopes & user.scopes,
@@ -220,6 +218,7 @@ def user_of_key(key: UserKey, scopes: Sequence[str]) -> CurrentUser:
         id=key.user.id,
         username=key.user.username,
         profile=key.user.profile,
+        updated_at=key.user.updated_at,
         login_id=None,
         client_id=None,
         scopes=key.permitted,

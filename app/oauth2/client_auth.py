@@ -29,6 +29,8 @@ class Presented:
     method: str
     client_id: str
     secret: str | None = field(default=None, repr=False)
+    as_sent: str | None = field(default=None, repr=False)
+    """The secret as it was before it was decoded, where that makes a difference."""
 
 
 async def authenticate_client(
@@ -65,9 +67,11 @@ def _refusal(client: RegisteredClient | None, presented: Presented, now: datetim
         return "unknown or disabled"
     if presented.method not in client.auth_methods:
         return f"{presented.method} is not allowed"
-    if presented.secret is not None and not client.has_secret(presented.secret, now):
-        return "wrong secret"
-    return None
+    if presented.secret is None or client.has_secret(presented.secret, now):
+        return None
+    if presented.as_sent is not None and client.has_secret(presented.as_sent, now):
+        return None
+    return "wrong secret"
 
 
 def _presented(request: Request, form: Mapping[str, str]) -> Presented | None:
@@ -87,7 +91,11 @@ def _presented(request: Request, form: Mapping[str, str]) -> Presented | None:
 
 
 def _basic(request: Request) -> Presented | None:
-    """RFC 6749, section 2.3.1: both parts are form-encoded before they are joined."""
+    """RFC 6749, section 2.3.1: both parts are form-encoded before they are joined.
+
+    Most programs do not encode them. The secrets that this server makes are the same either way;
+    in one that an operator has brought, a ``+`` or ``%`` counts as it was sent, too.
+    """
     headers = request.headers.getlist("authorization")
     if not headers:
         return None
@@ -98,8 +106,10 @@ def _basic(request: Request) -> Presented | None:
         raise InvalidClientError(reason="the Authorization header is not Basic")
     try:
         pair = base64.b64decode(encoded.strip(), validate=True).decode()
-        client_id, colon, secret = pair.partition(":")
-        client_id, secret = (unquote_plus(part, errors="strict") for part in (client_id, secret))
+        client_id, colon, sent = pair.partition(":")
+        client_id = unquote_plus(client_id, errors="strict")
+        # As sent, "%ff" is part of a secret; decoded, it would be no text.
+        secret = unquote_plus(sent, errors="replace")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         raise InvalidClientError(reason="the Basic credentials cannot be read") from None
     if not colon or "\x00" in client_id:
@@ -107,7 +117,8 @@ def _basic(request: Request) -> Presented | None:
     if not client_id and not secret:
         return None  # Swagger UI sends an empty pair when nobody typed a client
     # An id with an empty secret is how browsers' clients and some libraries say "public".
-    return Presented("client_secret_basic" if secret else "none", client_id, secret or None)
+    method = "client_secret_basic" if secret else "none"
+    return Presented(method, client_id, secret or None, sent if sent != secret else None)
 
 
 def _default(server: Server) -> Presented:

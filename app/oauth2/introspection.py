@@ -179,7 +179,7 @@ async def _refresh_token(server: Server, token: str, caller: RegisteredClient) -
         "active": True,
         "scope": family.scope,
         "client_id": family.client_id,
-        "username": family.username,
+        "username": family.person.username,
         "token_type": "refresh_token",
         "exp": int(family.expires_at.timestamp()),
         "iat": issued_at,

@@ -7,6 +7,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from app.web.cors import preflight_headers
+
 
 class Published:
     """A document that is rendered once for each of its versions, of which the last one is kept."""
@@ -46,9 +48,16 @@ class Published:
 def serve_published(
     router: APIRouter, path: str, endpoint: Callable[..., Awaitable[Response]], **described: Any
 ) -> None:
-    """Let ``endpoint`` answer GET and HEAD at ``path`` (RFC 9110, section 9.1).
+    """Let ``endpoint`` answer GET and HEAD at ``path`` (RFC 9110, section 9.1), from any page.
 
     ``described`` is what OpenAPI says of the GET.
     """
     router.get(path, **described)(endpoint)
     router.head(path, include_in_schema=False)(endpoint)
+    router.options(path, include_in_schema=False)(_preflight)
+
+
+async def _preflight(request: Request) -> Response:
+    headers = preflight_headers(request.headers, "GET, HEAD")
+    headers |= {"Access-Control-Allow-Origin": "*", "Allow": "GET, HEAD, OPTIONS"}
+    return Response(status_code=204, headers=headers)

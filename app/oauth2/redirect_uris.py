@@ -62,14 +62,15 @@ def is_remembering_safe(client: RegisteredClient, uri: str) -> bool:
     return not client.is_public or uri.startswith("https://")
 
 
-def with_parameters(uri: str, parameters: Mapping[str, str]) -> str:
-    """``uri`` with ``parameters`` behind those that it has.
+def with_parameters(uri: str, parameters: Mapping[str, str], *, in_fragment: bool = False) -> str:
+    """``uri`` with ``parameters`` behind those that it has, or in the fragment that it has not.
 
     A space becomes ``%20``: everything that reads an address understands it, ``+`` only forms.
     """
     if not parameters:
         return uri
-    return uri + ("&" if "?" in uri else "?") + urlencode(parameters, quote_via=quote)
+    separator = "#" if in_fragment else "&" if "?" in uri else "?"
+    return uri + separator + urlencode(parameters, quote_via=quote)
 
 
 def form_targets(uri: str) -> tuple[str, ...]:

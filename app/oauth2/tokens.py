@@ -1,7 +1,7 @@
 """Issuing a user's tokens: the answer of RFC 6749, section 5.1."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from math import ceil
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import Event, record
 from app.errors import AccessDeniedError, InvalidTargetError
 from app.identity.clients import keep_for_a_while
+from app.identity.profile import Person, permitted_claims
 from app.login.claims import MoreClaims
 from app.login.logins import require_parties, start_login
 from app.oauth2.grant import TokenRequest
@@ -38,6 +39,7 @@ async def begin_login(
     security_stamp: str | None = None,
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
+    id_token_claims: Sequence[str] = (),
     ends_by: datetime | None = None,
     resources: Sequence[str] = (),
     after: Sequence[Event] = (),
@@ -75,6 +77,7 @@ async def begin_login(
         session_id=session_id,
         auth_time=auth_time,
         resources=resources,
+        id_token_claims=id_token_claims,
     )
     if request.client.self_registered:
         await keep_for_a_while(connection, request.client.client_id, now)
@@ -133,12 +136,13 @@ def user_tokens(
     nonce: str | None = None,
     audience: str | list[str] | None = None,
     more: MoreClaims,
+    about_user: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The answer for a login that is committed, whose tokens tell ``more`` than the protocol.
 
     With an ID token if ``openid`` was granted and the user logged in with a browser, at
-    ``auth_time``. No access token outlives its login. Its ``audience`` is ``LATCHKEY_AUDIENCE``
-    unless another is given.
+    ``auth_time``; ``about_user`` are the claims of :func:`claims_of_id_token` in it. No access
+    token outlives its login. Its ``audience`` is ``LATCHKEY_AUDIENCE`` unless another is given.
     """
     client = request.client
     login_lasts = ceil((login_expires_at - request.clock.now()).total_seconds())
@@ -167,6 +171,23 @@ def user_tokens(
             auth_time=auth_time,
             nonce=nonce,
             lifetime=lifetimes.id_token,
-            about_user=more.id_token,
+            about_user={**more.id_token, **(about_user or {})},
         )
     return answer
+
+
+def claims_of_id_token(
+    request: TokenRequest, person: Person, scope: str, asked: Collection[str]
+) -> Mapping[str, Any]:
+    """What the ID token says of the user, beside who it is (OpenID Connect Core, section 5.4).
+
+    All that ``scope`` permits for a client that wants it so; else of that what was ``asked`` for
+    by name.
+    """
+    everything = request.client.id_token_claims
+    if not (everything or asked):
+        return {}
+    unverified = request.settings.unverified_email
+    permitted = permitted_claims(person, scope.split(), unverified=unverified)
+    claims = permitted.model_dump(exclude_none=True, exclude={"sub"})
+    return claims if everything else {name: claims[name] for name in claims if name in asked}

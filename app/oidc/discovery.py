@@ -59,7 +59,7 @@ def configuration(
         "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
         "claims_supported": ["iss", "aud", "exp", "iat", "auth_time", "nonce", *CLAIMS],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }

@@ -80,7 +80,8 @@ async def _token(request: Request) -> str:
 
 
 async def _claims(server: Server, user: CurrentUser) -> Response:
-    claims = permitted_claims(user.id, user.username, user.profile, user.scopes)
+    unverified = server.settings.unverified_email
+    claims = permitted_claims(user, user.scopes, unverified=unverified)
     subject = Subject(user_id=user.id, client_id=user.client_id, scopes=user.scopes)
     more = (await server.more_claims(subject)).userinfo
     told = {**more, **claims.model_dump(exclude_none=True)}

@@ -33,6 +33,7 @@ from app.pages.rendering import redirect, render
 from app.server import Server
 from app.tokens.authorizations import (
     Pending,
+    find_answer,
     find_pending,
     finish_pending,
     issue_code,
@@ -48,6 +49,18 @@ CHANGED = "The application changed while you were logging in"
 START_AGAIN = "Go back to the application and log in again from there."
 
 
+class FinishedError(PageError):
+    """There is no such request any more."""
+
+    def __init__(self, server: Server) -> None:
+        """The page leads to the account, where people see what they are logged in to."""
+        super().__init__(
+            "This login has expired or is already complete",
+            START_AGAIN,
+            onward=("See where you are logged in", f"{server.settings.issuer}/account"),
+        )
+
+
 async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredClient]:
     """The stored request and its client. Raises :class:`PageError`.
 
@@ -57,7 +70,7 @@ async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredCli
         pending = await find_pending(connection, key, server.clock.now())
     client = await server.clients.find(pending.request.client_id) if pending else None
     if pending is None or client is None:
-        raise PageError("This login has expired or is already complete", START_AGAIN)
+        raise FinishedError(server)
     registered = may_redirect_to(client, pending.request.redirect_uri, server.settings)
     if not registered or "authorization_code" not in client.grant_types:
         raise PageError(CHANGED, START_AGAIN)
@@ -76,7 +89,7 @@ async def proceed(
     """Perform the next step: the login page, the consent page, or the client's answer.
 
     The step is decided in the transaction that performs it. Raises
-    :class:`PageError` if the request was answered meanwhile.
+    :class:`FinishedError` if the request was answered meanwhile.
     """
 
     async def work(connection: AsyncConnection, session: Session | None = None) -> Response:
@@ -132,8 +145,11 @@ async def _perform(
                 await record(connection, server.clock.now(), denied)
         case IssueCode():
             parameters = {"code": await _grant(connection, browser, pending, client, step)}
-    if pending.key is not None and not await finish_pending(connection, pending.key):
-        raise PageError("This login is already complete", START_AGAIN)
+    if pending.key is not None:
+        kept_until = server.clock.now() + timedelta(seconds=server.settings.authorization_code_ttl)
+        session_id = browser.session.id if browser.session else None
+        if not await finish_pending(connection, pending.key, parameters, session_id, kept_until):
+            raise FinishedError(server)
     return answer(server, request.redirect_uri, request.response_mode, parameters, request.state)
 
 
@@ -175,6 +191,22 @@ async def _grant(
     )
 
 
+async def answer_again(browser: Browser, key: str) -> Response | None:
+    """The answer that this browser session got a moment ago, if it did.
+
+    Over a slow line people press a button twice, and then the browser drops the first answer.
+    """
+    server = browser.server
+    async with server.database.read() as connection:
+        given = await find_answer(connection, key, server.clock.now())
+    if given is None or browser.session is None or given.session_id != str(browser.session.id):
+        return None
+    request = given.request
+    return answer(
+        server, request.redirect_uri, request.response_mode, given.parameters, request.state
+    )
+
+
 async def _require_unchanged(connection: AsyncConnection, client: RegisteredClient) -> None:
     """Raise :class:`PageError` if the client was disabled, deleted or made anew just now.
 
@@ -212,6 +244,8 @@ def answer(
         parameters["state"] = state
     if response_mode == "query":
         return redirect(redirect_uri, parameters)
+    if response_mode == "fragment":
+        return redirect(redirect_uri, parameters, in_fragment=True)
     return render(
         "form_post.html",
         server.settings.service_name,

@@ -7,7 +7,14 @@ from app.login.browser_sessions import Session
 from app.oauth2.next_step import AskConsent, Decision, ShutOut
 from app.oauth2.redirect_uris import form_targets, is_remembering_safe, shown_target
 from app.pages.browser import Browser, CurrentBrowser
-from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed
+from app.pages.code_flow import (
+    FinishedError,
+    RequestKey,
+    answer_again,
+    load_pending,
+    look_ahead,
+    proceed,
+)
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
 from app.tokens.authorizations import Pending
@@ -75,13 +82,22 @@ async def decide(server: CurrentServer, browser: CurrentBrowser) -> Response:
     What is granted is what was shown: the form names it, and is not believed with another list.
     """
     form = await browser.read_form()
-    pending, client = await load_pending(server, form.get("request", ""))
-    if browser.session is None:
-        return await proceed(browser, pending, client)
-    shown = form.get("shown", "")
-    browser.require_shown(form, _purpose(shown))
-    decision = Decision(form.get("decision") == "allow", shown.split())
-    return await proceed(browser, pending, client, decision)
+    key, shown = form.get("request", ""), form.get("shown", "")
+    try:
+        pending, client = await load_pending(server, key)
+        if browser.session is None:
+            return await proceed(browser, pending, client)
+        browser.require_shown(form, _purpose(shown))
+        decision = Decision(form.get("decision") == "allow", shown.split())
+        return await proceed(browser, pending, client, decision)
+    except FinishedError:
+        # The second press of a button is answered like the first, whichever it was.
+        again = None
+        if browser.was_shown(form, _purpose(shown)):
+            again = await answer_again(browser, key)
+        if again is None:
+            raise
+        return again
 
 
 def _purpose(shown: str) -> str:

@@ -11,6 +11,7 @@ from fastapi.openapi.utils import get_openapi
 from app.pages import login_docs
 from app.server import Server
 from app.web.dependencies import CurrentServer
+from app.web.openapi import name_the_server, say_what_is_open
 from app.web.problems import without_json_twins
 
 router = APIRouter(include_in_schema=False)
@@ -63,11 +64,12 @@ router.include_router(login_docs.files_router())
 @router.get("/openapi.json")
 async def openapi(request: Request, server: CurrentServer) -> Response:
     """The OpenAPI document, with the scopes that the database has now."""
-    document = copy.deepcopy(_document(request, server))
+    document: dict[str, Any] = copy.deepcopy(dict(_document(request, server)))
     scopes = dict(await server.scopes.all())
     hints = dict(DEMO_HINTS)
     for feature in server.features:
         hints |= feature.demo.hints
+    name_the_server(document, server.settings.issuer, request)
     for name, scheme in document["components"]["securitySchemes"].items():
         if server.settings.development and name in hints:
             scheme["description"] += f" With the demo data: {hints[name]}."
@@ -89,6 +91,7 @@ def _document(request: Request, server: Server) -> Mapping[str, Any]:
         )
         without_json_twins(document)
         document["tags"] = _groups(document, server)
+        say_what_is_open(document)
         app.openapi_schema = document
     schema: Mapping[str, Any] = app.openapi_schema
     return schema

@@ -32,17 +32,24 @@ class PageError(AnsweredError):
     """An error that only the person at the browser can be told."""
 
     def __init__(
-        self, title: str, advice: str, status: int = 400, *, retry_after: int | None = None
+        self,
+        title: str,
+        advice: str,
+        status: int = 400,
+        *,
+        retry_after: int | None = None,
+        onward: tuple[str, str] | None = None,
     ) -> None:
         """``title`` says what happened, ``advice`` what to do; neither repeats input.
 
-        ``retry_after`` is in seconds.
+        ``retry_after`` is in seconds, ``onward`` the text and the address of a link.
         """
         super().__init__()
         self.title = title
         self.advice = advice
         self.status = status
         self.retry_after = retry_after
+        self.onward = onward
 
     def response(self, realm: str, service_name: str) -> Response:
         """The page."""
@@ -53,6 +60,7 @@ class PageError(AnsweredError):
             popup=True,
             title=self.title,
             advice=self.advice,
+            onward=self.onward,
             request_id=REQUEST_ID.get(""),
         )
         if self.retry_after is not None:

@@ -56,6 +56,7 @@ def render(
     return HTMLResponse(page, status, headers)
 
 
-def redirect(uri: str, parameters: Mapping[str, str]) -> Response:
+def redirect(uri: str, parameters: Mapping[str, str], *, in_fragment: bool = False) -> Response:
     """303: whatever the method was, the browser comes with GET, and without the body."""
-    return RedirectResponse(with_parameters(uri, parameters), 303, POPUP_HEADERS)
+    target = with_parameters(uri, parameters, in_fragment=in_fragment)
+    return RedirectResponse(target, 303, POPUP_HEADERS)

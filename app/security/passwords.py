@@ -2,7 +2,8 @@
 
 Between the two comes an HMAC with a pepper, if there is one: a secret that is not in the database.
 
-The only module that knows passlib (the maintained distribution is ``libpass``).
+With :mod:`.imported_hashes` the only module that knows passlib (the maintained distribution is
+``libpass``).
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 from passlib.context import CryptContext
 
 from app.errors import LoginRefused
+from app.security.imported_hashes import translated, wordpress_bcrypt
 from app.security.peppers import Pepper, split_mark
 
 MAX_LENGTH = 1024
@@ -41,6 +43,8 @@ IMPORTED_SCHEMES = (
     "sha256_crypt",
     "django_pbkdf2_sha256",
     "django_bcrypt_sha256",
+    "phpass",
+    wordpress_bcrypt,
 )
 """Kinds of hashes that users may bring from elsewhere. They become Argon2 at the next login."""
 
@@ -49,6 +53,8 @@ HIGHEST_ROUNDS = {
     "bcrypt": 14,
     "bcrypt_sha256": 14,
     "django_bcrypt_sha256": 14,
+    "wordpress_bcrypt": 14,
+    "phpass": 19,
     "scrypt": 18,
     "pbkdf2_sha256": 3_000_000,
     "pbkdf2_sha512": 3_000_000,
@@ -64,9 +70,6 @@ _IMPORTED = CryptContext(schemes=["argon2", *IMPORTED_SCHEMES])
 
 _COSTS = ("memory_cost", "block_size", "rounds", "parallelism", "type")
 """The settings of a scheme that say how long a hash takes."""
-
-_DJANGO_ARGON2 = "argon2"
-"""What Django writes in front of a hash of Argon2, as it does in front of every hash."""
 
 
 Result = TypeVar("Result")
@@ -118,7 +121,7 @@ def check_imported_hash(imported: str) -> str:
     it is cut, or it has only a salt; or because it is too expensive: every failed login is as slow
     as the slowest hash of all.
     """
-    stored = imported.removeprefix(_DJANGO_ARGON2)
+    stored = translated(imported)
     if _IMPORTED.identify(split_mark(stored)[1]) is None:
         raise ValueError("of an unknown kind")
     if kind_of(stored) is None or re.search(r"\s", stored) or len(stored) > STORED_MAX_LENGTH:
@@ -203,9 +206,8 @@ class PasswordHasher:
             argon2__time_cost=time_cost,
             argon2__parallelism=parallelism,
         )
-        threads = os.cpu_count() or 1
-        self._pool = ThreadPoolExecutor(threads, "password", _run_at_lowest_priority)
-        self._limit = threads + queue
+        self._pool = self._threads()
+        self._limit = (os.cpu_count() or 1) + queue
         self._pending = 0
         self._dummies: dict[str, str] = {}
         self.kind = f"argon2$memory_cost={memory_kib},rounds={time_cost},parallelism={parallelism}"
@@ -327,5 +329,9 @@ class PasswordHasher:
             self._pending -= 1
 
     def close(self) -> None:
-        """Stop the threads, after what they are doing."""
+        """Stop the threads, after what they are doing; the next use starts others."""
         self._pool.shutdown()
+        self._pool = self._threads()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(os.cpu_count() or 1, "password", _run_at_lowest_priority)

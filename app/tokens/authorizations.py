@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import network_of
 from app.database.engines import lock
 from app.models import AuthorizationCode, BrowserSession, Client, PendingAuthorization, User
+from app.security.encryption import Encryption
 from app.security.opaque import generate_secret, hash_secret
 
 PENDING_LIFETIME = timedelta(minutes=30)
@@ -45,7 +47,9 @@ class AuthorizationRequest:
     """What the tokens are to be for (RFC 8707, section 2.1)."""
     login_hint: str = ""
     hinted_user: str | None = None
-    """The ``sub`` of a valid ``id_token_hint``."""
+    """The ``sub`` of a valid ``id_token_hint``, or that the parameter ``claims`` names."""
+    id_token_claims: list[str] = field(default_factory=list)
+    """What the parameter ``claims`` asks to have in the ID token."""
 
     @property
     def stored_size(self) -> int:
@@ -78,7 +82,9 @@ async def store_pending(
     await lock(connection, f"pending {network_hash}")
     waiting = (
         select(PendingAuthorization.key_hash)
-        .where(PendingAuthorization.network_hash == network_hash)
+        .where(
+            PendingAuthorization.network_hash == network_hash, PendingAuthorization.answer.is_(None)
+        )
         .order_by(PendingAuthorization.created_at.desc())
         .limit(MOST_WAITING)
         .offset(MOST_WAITING - 1)
@@ -106,6 +112,7 @@ async def find_pending(connection: AsyncConnection, key: str, now: datetime) -> 
             select(PendingAuthorization.request, PendingAuthorization.created_at).where(
                 PendingAuthorization.key_hash == hash_secret(key),
                 PendingAuthorization.expires_at > now,
+                PendingAuthorization.answer.is_(None),
             )
         )
     ).one_or_none()
@@ -117,14 +124,55 @@ async def find_pending(connection: AsyncConnection, key: str, now: datetime) -> 
         return None  # another version of this server stored it
 
 
-async def finish_pending(connection: AsyncConnection, key: str) -> bool:
-    """Take the request away; False if it was gone already, for a code is issued only once."""
-    gone = await connection.execute(
-        delete(PendingAuthorization)
-        .where(PendingAuthorization.key_hash == hash_secret(key))
+@dataclass(frozen=True)
+class Answer:
+    """What a request was answered with, and through which browser session."""
+
+    request: AuthorizationRequest
+    parameters: Mapping[str, str]
+    session_id: str
+
+
+async def finish_pending(
+    connection: AsyncConnection,
+    key: str,
+    parameters: Mapping[str, str],
+    session_id: uuid.UUID | None,
+    expires_at: datetime,
+) -> bool:
+    """Answer the request; False if it was answered already, for a code is issued only once.
+
+    Until ``expires_at`` the answer is kept for its browser, which may have lost it: encrypted under
+    the key, of which the database has no more than the hash.
+    """
+    kept = json.dumps({"parameters": parameters, "session_id": str(session_id)})
+    finished = await connection.execute(
+        update(PendingAuthorization)
+        .where(
+            PendingAuthorization.key_hash == hash_secret(key),
+            PendingAuthorization.answer.is_(None),
+        )
+        .values(answer=Encryption([key]).encrypt(kept.encode()), expires_at=expires_at)
         .returning(PendingAuthorization.client_id)
     )
-    return gone.one_or_none() is not None
+    return finished.one_or_none() is not None
+
+
+async def find_answer(connection: AsyncConnection, key: str, now: datetime) -> Answer | None:
+    """What the request of that key was answered with, if that was a moment ago."""
+    row = (
+        await connection.execute(
+            select(PendingAuthorization.request, PendingAuthorization.answer).where(
+                PendingAuthorization.key_hash == hash_secret(key),
+                PendingAuthorization.expires_at > now,
+                PendingAuthorization.answer.is_not(None),
+            )
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    kept = json.loads(Encryption([key]).decrypt(str(row.answer)))
+    return Answer(_STORED_REQUEST.validate_python(row.request), **kept)
 
 
 async def issue_code(
@@ -149,6 +197,7 @@ async def issue_code(
             code_challenge=request.code_challenge,
             nonce=request.nonce,
             resources=request.resources,
+            id_token_claims=request.id_token_claims or None,
             expires_at=expires_at,
         )
     )
@@ -165,6 +214,7 @@ class Code:
     scope: str
     code_challenge: str | None
     nonce: str | None
+    id_token_claims: list[str] | None
     expires_at: datetime
     resources: list[str]
     auth_time: datetime
@@ -207,6 +257,7 @@ async def consume_code(
                 AuthorizationCode.scope,
                 AuthorizationCode.code_challenge,
                 AuthorizationCode.nonce,
+                AuthorizationCode.id_token_claims,
                 AuthorizationCode.expires_at,
                 AuthorizationCode.resources,
             )

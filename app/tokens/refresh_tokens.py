@@ -38,7 +38,8 @@ from sqlalchemy.orm import aliased
 
 from app.audit.trail import Event, Origin, record
 from app.database.engines import Database
-from app.identity.users import holding
+from app.identity.profile import Person
+from app.identity.users import PROFILE, holding, profile_of
 from app.models import ClientScope, Login, RefreshToken, User, UserScope
 from app.models.base import ScopeSet, UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
@@ -57,8 +58,7 @@ class Family:
 
     login_id: uuid.UUID
     client_id: str
-    user_id: uuid.UUID
-    username: str
+    person: Person
     scope: str
     """What the login was granted; a refresh cannot exceed it."""
     permitted: frozenset[str]
@@ -67,9 +67,16 @@ class Family:
     """What its tokens can be for; empty if the login named nothing."""
     auth_time: datetime | None
     """When the password was typed, for the ID tokens of the code flow; else None."""
+    id_token_claims: list[str] | None
+    """What the client asked to have in them by name."""
     expires_at: datetime
     alive: bool
     """Neither ended nor expired, and the user is enabled."""
+
+    @property
+    def user_id(self) -> uuid.UUID:
+        """Whose it is."""
+        return self.person.id
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,8 @@ FAMILY = select(
     Login.client_id,
     User.id.label("user_id"),
     User.username,
+    User.updated_at,
+    *PROFILE,
     Login.scope,
     _PERMITTED_SCOPES.with_only_columns(
         type_coerce(func.aggregate_strings(UserScope.scope, " "), ScopeSet)
@@ -125,6 +134,7 @@ FAMILY = select(
     .label("permitted"),
     Login.resources,
     Login.auth_time,
+    Login.id_token_claims,
     Login.expires_at,
     _LOGIN_IS_ALIVE.label("alive"),
 ).join_from(Login, User, Login.user_id == User.id)
@@ -135,12 +145,12 @@ def family_of(row: Row[Any]) -> Family:
     return Family(
         login_id=row.id,
         client_id=row.client_id,
-        user_id=row.user_id,
-        username=row.username,
+        person=Person(row.user_id, row.username, profile_of(row), row.updated_at),
         scope=row.scope,
         permitted=row.permitted,
         resources=tuple(row.resources),
         auth_time=row.auth_time,
+        id_token_claims=row.id_token_claims,
         expires_at=row.expires_at,
         alive=bool(row.alive),
     )

@@ -11,11 +11,22 @@ from app.identity.clients import web_origin
 from app.server import Server
 from app.web.routes import AnyOriginOAuth2Route, CrossOriginRoute, class_at
 
-PREFLIGHT_HEADERS = {
-    "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Requested-With",
-    "Access-Control-Max-Age": "600",
-}
+
+def preflight_headers(request_headers: Headers, methods: str) -> dict[str, str]:
+    """What an allowed preflight is told: whatever header it asks for is fine.
+
+    Headers that nobody knows are ignored, as without a browser: a tracing library that adds one
+    must not keep a client from its token. They are named, since a ``*`` would leave out
+    ``Authorization``.
+    """
+    asked = request_headers.get("access-control-request-headers", "")
+    return {
+        "Access-Control-Allow-Methods": methods,
+        "Access-Control-Allow-Headers": asked or "Authorization, Content-Type",
+        "Access-Control-Max-Age": "600",
+        "Vary": "Access-Control-Request-Headers",
+    }
+
 
 EXPOSED = "WWW-Authenticate, Retry-After"
 
@@ -53,7 +64,8 @@ class CrossOrigin:
             await send(message)
 
         if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
-            preflight = Response(status_code=204, headers=PREFLIGHT_HEADERS if allowed else None)
+            told = preflight_headers(headers, "GET, POST") if allowed else None
+            preflight = Response(status_code=204, headers=told)
             await preflight(scope, receive, send_marked)
         else:
             await self._app(scope, receive, send_marked)

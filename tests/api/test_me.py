@@ -18,7 +18,7 @@ async def test_users_see_themselves_and_the_scopes_of_their_token(
             "id": str(alice.id),
             "username": "alice",
             "email": "alice@example.com",
-            "email_verified": False,
+            "email_verified": True,
             "scopes": ["email", "profile"],
         },
     )

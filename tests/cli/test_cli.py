@@ -31,6 +31,7 @@ from app.serving.worker import Serving
 from app.settings import DEVELOPMENT_SECRET_KEY
 from tests.conftest import make_settings
 from tests.support.databases import Backend
+from tests.support.factories import NO_PROFILE
 from tests.support.processes import development, production, start_latchkey
 from tests.support.shell import Shell
 
@@ -252,6 +253,7 @@ def test_a_user_is_created_with_a_generated_password_that_is_shown(latchkey: She
         "username": "Bob",
         "email": "bob@example.com",
         "email_verified": False,
+        **NO_PROFILE,
         "has_password": True,
         "scopes": ["account", "email", "offline_access", "openid", "profile"],
         "inherited_scopes": [],
@@ -402,6 +404,8 @@ def test_a_client_is_created_with_an_id_and_a_secret_that_are_shown(latchkey: Sh
         "access_token_ttl": None,
         "id_token_ttl": None,
         "refresh_token_ttl": None,
+        "id_token_claims": False,
+        "short_schemes": False,
         "require_pkce": True,
         "introspect": "own",
         "every_scope": False,
@@ -479,6 +483,8 @@ def test_a_client_is_stored_with_every_option_that_is_given(latchkey: Shell) -> 
         "access_token_ttl": None,
         "id_token_ttl": None,
         "refresh_token_ttl": None,
+        "id_token_claims": False,
+        "short_schemes": False,
         "require_pkce": False,
         "introspect": "any",
         "every_scope": False,
@@ -522,6 +528,8 @@ def test_a_public_client_has_no_secret(latchkey: Shell) -> None:
         "access_token_ttl": None,
         "id_token_ttl": None,
         "refresh_token_ttl": None,
+        "id_token_claims": False,
+        "short_schemes": False,
         "require_pkce": True,
         "introspect": "own",
         "every_scope": False,
@@ -888,6 +896,7 @@ def test_a_process_of_its_own_prints_one_json_object_and_reads_stdin(
             "username": "bob",
             "email": None,
             "email_verified": False,
+            **NO_PROFILE,
             "has_password": True,
             "scopes": ["profile"],
             "inherited_scopes": [],

@@ -14,9 +14,11 @@ from sqlalchemy import insert, select, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database.engines import ATTEMPTS, Database, driver_url, lock, retry_conflicts
+from app.database.engines import ATTEMPTS, Database, lock, retry_conflicts
 from app.database.migrations import upgrade
+from app.database_url import connect_timeout, driver_url, unknown_parameters
 from app.models import Scope, User, UserScope
+from tests.conftest import make_settings
 
 SECRET = "sentinel-of-a-credential"
 NOW = datetime(2026, 11, 24, 12, 30, 15, 123456, tzinfo=UTC)
@@ -80,6 +82,37 @@ def test_the_driver_is_added_to_the_url_and_told_what_libpq_says_of_tls(
     url: str, expected: str
 ) -> None:
     assert driver_url(url) == expected
+
+
+def test_a_url_may_say_what_programs_of_postgresql_understand() -> None:
+    url = "postgresql://u@host/db?application_name=login&options=-c%20work_mem%3D8MB"
+    url += "&target_session_attrs=read-write&connect_timeout=3"
+    assert driver_url(url) == (
+        "postgresql+asyncpg://u@host/db?dsn=postgresql%3A%2F%2F%3Fapplication_name%3Dlogin"
+        "%26options%3D-c%2Bwork_mem%253D8MB%26target_session_attrs%3Dread-write"
+    )
+    assert connect_timeout(url) == 3
+    assert connect_timeout("postgresql://u@host/db?connect_timeout=0") is None
+
+
+def test_a_parameter_that_nobody_would_heed_stops_the_start() -> None:
+    assert unknown_parameters("postgresql://u:secret@h/d?gssencmode=require") == ["gssencmode"]
+    with pytest.raises(ValueError, match="has a parameter without effect: gssencmode"):
+        make_settings(database_url="postgresql://u:secret@h/d?gssencmode=require")
+
+
+async def test_postgresql_is_told_them(database_url: str) -> None:
+    if database_url.startswith("sqlite"):
+        return
+    more = "&application_name=login&options=-c%20work_mem%3D8MB&target_session_attrs=read-write"
+    told = Database(database_url + more)
+    async with told.read() as connection:
+        shown = [
+            await connection.scalar(text(f"SELECT current_setting('{name}')"))
+            for name in ("application_name", "work_mem", "lock_timeout")
+        ]
+    assert shown == ["login", "8MB", "5s"]
+    await told.close()
 
 
 # Times

@@ -23,6 +23,7 @@ from app.server import Server
 from tests.conftest import make_settings
 from tests.support.clock import TestClock
 from tests.support.every_command import every_command
+from tests.support.factories import NO_PROFILE
 from tests.support.operators import EVERY_SCOPE, THE_LAST
 from tests.support.processes import development
 from tests.support.shell import Shell, assert_line
@@ -79,6 +80,7 @@ def test_a_user_is_shown(shell: Shell, ada: dict[str, Any]) -> None:
         "username": "Ada",
         "email": "ada@example.com",
         "email_verified": False,
+        **NO_PROFILE,
         "has_password": True,
         "scopes": SPEAK_OF_A_USER,
         "inherited_scopes": [],
@@ -396,6 +398,8 @@ def test_a_client_is_shown_without_its_secret(shell: Shell, robot: dict[str, Any
         "access_token_ttl": None,
         "id_token_ttl": None,
         "refresh_token_ttl": None,
+        "id_token_claims": False,
+        "short_schemes": False,
         "require_pkce": True,
         "introspect": "own",
         "every_scope": False,

@@ -28,6 +28,7 @@ from app.server import Server
 from tests.conftest import make_settings
 from tests.support.clock import TestClock
 from tests.support.databases import Backend
+from tests.support.factories import NO_PROFILE
 from tests.support.flow import Page, open_browser, submit
 from tests.support.shell import Shell, assert_line
 from tests.support.started import started
@@ -175,6 +176,7 @@ def test_an_export_is_one_json_document(full: Shell) -> None:
         "username": "Ada",
         "email": "ada@example.com",
         "email_verified": False,
+        **NO_PROFILE,
         "scopes": ["profile", "reports:read"],
         "disabled": False,
         "password_hash": None,
@@ -193,6 +195,8 @@ def test_an_export_is_one_json_document(full: Shell) -> None:
         "access_token_ttl": None,
         "id_token_ttl": None,
         "refresh_token_ttl": None,
+        "id_token_claims": False,
+        "short_schemes": False,
         "require_pkce": False,
         "every_scope": False,
         "introspect": "any",

@@ -173,6 +173,16 @@ async def test_id_and_secret_are_form_encoded_in_basic(
     assert_granted(await ask(http, basic(f"{quote_plus(client_id)}:{quote_plus(secret)}")))
 
 
+@pytest.mark.usefixtures("alice")
+@pytest.mark.parametrize("secret", ["c+d" * 12, "c%41d" * 8, "c%ffd%" * 8])
+async def test_a_secret_is_taken_over_basic_from_programs_that_do_not_encode_it(
+    http: httpx2.AsyncClient, server: Server, secret: str
+) -> None:
+    await add_client(server, "plain", client_secret=secret)
+    assert_granted(await ask(http, basic(f"plain:{secret}")))
+    assert_refused(await ask(http, basic(f"plain:{secret}x")))
+
+
 @pytest.fixture
 async def odd(server: Server, web: TestClient) -> str:
     """A second secret of ``web``, with characters that the registration does not accept."""

@@ -34,6 +34,7 @@ SERVICE = RegisteredClient(
     redirect_uris=(),
     post_logout_redirect_uris=(),
     id_token_alg="RS256",
+    id_token_claims=False,
     require_pkce=True,
     introspect="own",
     enabled=True,

@@ -44,6 +44,7 @@ CLIENT = RegisteredClient(
     redirect_uris=(REQUEST.redirect_uri,),
     post_logout_redirect_uris=(),
     id_token_alg="RS256",
+    id_token_claims=False,
     require_pkce=True,
     introspect="own",
     enabled=True,

@@ -68,7 +68,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
         "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
         "claims_supported": [*ID_TOKEN_CLAIMS, *CLAIMS],
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "claims_parameter_supported": False,
+        "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
     }

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import httpx2
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
-from app.models import Client, Consent
+from app.models import AuthorizationCode, Client, Consent
 from app.server import Server
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, add_scope, add_user, bearer, disable_user
@@ -28,6 +28,7 @@ from tests.support.flow import (
     assert_error_page,
     assert_logged_in,
     assert_logged_out,
+    dump,
     read_answer,
     submit,
 )
@@ -186,16 +187,41 @@ async def test_no_takes_nothing_back_that_was_allowed_before(
 @pytest.mark.parametrize("first", ["allow", "deny"])
 async def test_a_decision_is_taken_once(flow: CodeFlow, first: str) -> None:
     page = await flow.consent_page()
-    await flow.decide(page, first)
+    answer = await flow.decide(page, first)
+    for again in (await flow.allow(page), await flow.deny(page)):
+        assert again.headers["location"] == answer.headers["location"]
+
+
+async def test_a_second_press_is_answered_like_the_first_as_long_as_a_code_is_good(
+    flow: CodeFlow, clock: TestClock
+) -> None:
+    page = await flow.consent_page()
+    await flow.allow(page)
+    clock.advance(59)
+    code = read_answer(await flow.allow(page))["code"]
+    assert (await flow.exchange(code)).status_code == 200
+    clock.advance(1)
     assert_error_page(await flow.allow(page), FINISHED)
-    assert_error_page(await flow.deny(page), FINISHED)
 
 
-async def test_of_many_simultaneous_yeses_exactly_one_is_a_code(flow: CodeFlow) -> None:
+async def test_nobody_else_gets_the_answer_that_is_kept(
+    flow: CodeFlow, other_browser: httpx2.AsyncClient, server: Server
+) -> None:
+    page = await flow.consent_page()
+    code = read_answer(await flow.allow(page))["code"]
+    thief = CodeFlow(other_browser, flow.user, flow.client)
+    assert_error_page(await thief.allow(page), FINISHED)
+    await thief.consent_page(scope="email")
+    assert_error_page(await thief.allow(page), FINISHED)
+    assert code not in await dump(server)
+
+
+async def test_many_simultaneous_yeses_are_one_code(flow: CodeFlow, server: Server) -> None:
     page = await flow.consent_page()
     responses = await asyncio.gather(*(flow.allow(page) for _ in range(8)))
-    statuses = sorted(response.status_code for response in responses)
-    assert statuses == [303] + [400] * 7
+    assert len({read_answer(response)["code"] for response in responses}) == 1
+    async with server.database.read() as connection:
+        assert await connection.scalar(select(func.count()).select_from(AuthorizationCode)) == 1
 
 
 async def test_simultaneous_yeses_to_several_requests_are_a_code_each(

@@ -252,7 +252,15 @@ CHANGED = "The application changed while you were logging in"
 
 async def waiting(server: Server) -> int:
     async with server.database.read() as connection:
-        return len((await connection.scalars(select(PendingAuthorization.key_hash))).all())
+        return len(
+            (
+                await connection.scalars(
+                    select(PendingAuthorization.key_hash).where(
+                        PendingAuthorization.answer.is_(None)
+                    )
+                )
+            ).all()
+        )
 
 
 @LOSSES

@@ -31,7 +31,12 @@ TOO_LONG = "The request is too long."
 
 async def waiting(server: Server) -> int:
     async with server.database.read() as connection:
-        return await connection.scalar(select(func.count()).select_from(PendingAuthorization)) or 0
+        return (
+            await connection.scalar(
+                select(func.count()).where(PendingAuthorization.answer.is_(None))
+            )
+            or 0
+        )
 
 
 # Which wait

@@ -1,11 +1,14 @@
 """Passwords: which may be set, how they are hashed, and how many at once."""
 
 import asyncio
+import hmac
 import os
 import re
 import sys
 import threading
+from base64 import b64encode
 from collections.abc import Generator
+from hashlib import pbkdf2_hmac, scrypt
 from typing import Any
 
 import pytest
@@ -39,6 +42,7 @@ CHEAPEST = {
     "sha256_crypt": 1000,
     "django_pbkdf2_sha256": 1,
     "django_bcrypt_sha256": 4,
+    "phpass": 7,
 }
 """The least rounds of each kind of hash that users may bring along."""
 
@@ -53,6 +57,61 @@ FROM_ELSEWHERE = pytest.mark.parametrize(
     [pytest.param(hashed(kind, rounds), id=kind) for kind, rounds in CHEAPEST.items()],
 )
 """Hashes of the same password."""
+
+
+WRITTEN_BY_OTHERS = {
+    "Werkzeug, scrypt": (
+        "scrypt:1024:8:1$Xp5Wmkz0ZPqfVjJ9$"
+        + scrypt(PASSWORD.encode(), salt=b"Xp5Wmkz0ZPqfVjJ9", n=1024, r=8, p=1, dklen=64).hex()
+    ),
+    "Werkzeug, pbkdf2": (
+        "pbkdf2:sha256:1000$Xp5Wmkz0ZPqfVjJ9$"
+        + pbkdf2_hmac("sha256", PASSWORD.encode(), b"Xp5Wmkz0ZPqfVjJ9", 1000).hex()
+    ),
+    "Django, scrypt": (
+        "scrypt$Xp5Wmkz0ZPqf$1024$8$5$"
+        + b64encode(
+            scrypt(PASSWORD.encode(), salt=b"Xp5Wmkz0ZPqf", n=1024, r=8, p=5, dklen=64)
+        ).decode()
+    ),
+    "Django, bcrypt": "bcrypt$" + BCRYPT.hash(PASSWORD),
+    "WordPress, bcrypt": "$wp"
+    + BCRYPT.using(ident="2y").hash(
+        b64encode(hmac.digest(b"wp-sha384", PASSWORD.encode(), "sha384"))
+    ),
+}
+"""As the sources of these programs have it, so that none of them has to be installed."""
+
+
+@pytest.mark.parametrize("written", WRITTEN_BY_OTHERS.values(), ids=WRITTEN_BY_OTHERS)
+async def test_the_hashes_of_other_programs_log_their_users_in(
+    hasher: PasswordHasher, written: str
+) -> None:
+    stored = check_imported_hash(written)
+    matches, renewed = await hasher.verify(PASSWORD, stored)
+    assert matches
+    assert renewed is not None
+    assert renewed.startswith("$argon2id$")
+    assert await hasher.verify(PASSWORD + "x", stored) == (False, None)
+
+
+async def test_a_hash_that_wordpress_wrote_before_logs_its_user_in(hasher: PasswordHasher) -> None:
+    stored = check_imported_hash("$P$9IQRaTwmfeRo7ud9Fh4E2PdI0S3r.L0")
+    assert (await hasher.verify("test12345", stored))[0]
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        pytest.param("scrypt:1000:8:1$salt$" + "a" * 128, id="a_cost_that_is_no_power_of_two"),
+        pytest.param("pbkdf2:sha256:1000$salt$abc", id="half_a_byte"),
+        pytest.param("scrypt:4294967296:8:1$salt$" + "a" * 128, id="too_costly"),
+        pytest.param("$wp$2y$15$" + "." * 22 + "a" * 31, id="bcrypt_too_costly"),
+    ],
+)
+def test_what_only_resembles_the_hash_of_another_program_is_refused(written: str) -> None:
+    with pytest.raises(ValueError, match=r"malformed|costly"):
+        check_imported_hash(written)
 
 
 @pytest.fixture

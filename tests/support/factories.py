@@ -20,6 +20,9 @@ from app.server import Server
 
 PASSWORD = "correct horse battery staple"
 
+NO_PROFILE = dict.fromkeys(("name", "given_name", "family_name", "picture", "locale"))
+"""What is known of a user of whom nothing was said."""
+
 SCOPES = ("profile", "email", "items:read", "items:write")
 
 
@@ -50,11 +53,17 @@ async def add_user(
     password: str = PASSWORD,
     *,
     scopes: Sequence[str] = SCOPES,
-    email: str | None = "alice@example.com",
+    email: str | None = "",
+    email_verified: bool = True,
     password_hash: str | None = "",
     disabled: bool = False,
 ) -> TestUser:
-    """A user; ``password_hash`` replaces the hash of ``password``, also by None."""
+    """A user, whose address is verified unless said otherwise.
+
+    ``password_hash`` replaces the hash of ``password``, also by None.
+    """
+    if email == "":
+        email = f"{username}@example.com" if username.isascii() and username.isalnum() else None
     if password_hash == "":
         password_hash = server.passwords.hash_now(password)
     async with server.database.transaction() as connection:
@@ -63,6 +72,9 @@ async def add_user(
             NewUser(username=username, email=email, scopes=scopes),
             password_hash=password_hash,
             now=server.clock.now(),
+        )
+        await connection.execute(
+            update(User).where(User.id == user_id).values(email_verified=email_verified)
         )
         if disabled:
             await connection.execute(

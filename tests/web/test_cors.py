@@ -46,7 +46,7 @@ async def preflight(
     """What a browser asks before it posts with an Authorization header."""
     headers = {
         "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization,content-type",
+        "Access-Control-Request-Headers": "authorization,content-type,traceparent",
     }
     return await http.options(path, headers=headers | ({"Origin": origin} if origin else {}))
 
@@ -88,10 +88,36 @@ async def test_the_preflight_of_a_listed_origin_is_allowed(
     assert (response.status_code, response.content) == (204, b"")
     assert cross_origin(response) == marked(origin) | {
         "access-control-allow-methods": "GET, POST",
-        "access-control-allow-headers": "Authorization, Content-Type, X-Requested-With",
+        "access-control-allow-headers": "authorization,content-type,traceparent",
         "access-control-max-age": "600",
     }
     assert_varies(response)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/openid-configuration",
+        "/.well-known/jwks.json",
+    ],
+)
+async def test_every_origin_may_read_the_published_documents_with_any_header(
+    http: httpx2.AsyncClient, path: str
+) -> None:
+    headers = {
+        "Origin": ANOTHER,
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "mcp-protocol-version",
+    }
+    response = await http.options(path, headers=headers)
+    assert (response.status_code, response.content) == (204, b"")
+    assert cross_origin(response) == {
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": "GET, HEAD",
+        "access-control-allow-headers": "mcp-protocol-version",
+        "access-control-max-age": "600",
+    }
 
 
 @ENDPOINTS

@@ -65,6 +65,7 @@ _KEY_OF_USER = (
         ApiKey.last_used_at,
         User.id,
         User.username,
+        User.updated_at,
         *PROFILE,
         SCOPES_OF_USER,
     )
@@ -107,7 +108,7 @@ async def use_api_key(database: Database, key: str, now: datetime) -> UserKey | 
 def _user_key(row: Row[Any]) -> UserKey:
     return UserKey(
         id=row.key_id,
-        user=LiveUser(row.id, row.username, profile_of(row), row.scopes),
+        user=LiveUser(row.id, row.username, profile_of(row), row.updated_at, row.scopes),
         scopes=frozenset((row.key_scopes or "").split()),
         created_at=row.created_at,
         expires_at=row.expires_at,

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import BROKEN_RULE, InvalidError
 from app.identity.definition import STRICT
 from app.management.authority import Actor
+from app.single_line import NotOneLineError, single_line
 
 Declared = TypeVar("Declared", bound=BaseModel)
 
@@ -50,16 +51,21 @@ class SecretReference(BaseModel):
         return values
 
     def read(self) -> str:
-        """The secret, less one trailing newline. Raises :class:`InvalidError`."""
+        """The secret, which is one line. Raises :class:`InvalidError`."""
         if self.file is not None:
             try:
-                return self.file.read_text().removesuffix("\n")
+                return single_line(self.file.read_text())
+            except NotOneLineError as error:
+                raise InvalidError(told=f"the secret in {self.file}: {error}") from None
             except (OSError, UnicodeDecodeError):
                 raise InvalidError(told=f"the secret in {self.file} cannot be read") from None
         secret = os.environ.get(self.env or "")
         if secret is None:
             raise InvalidError(told=f"the environment variable {self.env} is not set")
-        return secret
+        try:
+            return single_line(secret)
+        except NotOneLineError as error:
+            raise InvalidError(told=f"the environment variable {self.env}: {error}") from None
 
 
 class Kind(ABC, Generic[Declared]):

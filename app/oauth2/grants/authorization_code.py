@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,13 +12,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
 from app.errors import InvalidGrantError, InvalidRequestError
-from app.identity.users import find_enabled_scopes
+from app.identity.users import find_enabled_scopes, get_person
 from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.redirect_uris import registered_uris
 from app.oauth2.resource import Target, Targets, within
 from app.oauth2.scope import granted_scope
-from app.oauth2.tokens import NewLogin, begin_login, find_signing_keys, user_tokens
+from app.oauth2.tokens import (
+    NewLogin,
+    begin_login,
+    claims_of_id_token,
+    find_signing_keys,
+    user_tokens,
+)
 from app.tokens.authorizations import (
     Code,
     consume_code,
@@ -68,6 +74,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         nonce=outcome.code.nonce,
         audience=outcome.target.audience,
         more=more,
+        about_user=outcome.about_user,
     )
 
 
@@ -78,6 +85,7 @@ class _Redeemed:
     scope: str
     """Of the access token; the login's can be more."""
     target: Target
+    about_user: Mapping[str, Any]
 
 
 async def _redeem(
@@ -128,11 +136,16 @@ async def _redeem(
         scope,
         session_id=used.session_id,
         auth_time=used.auth_time,
+        id_token_claims=used.id_token_claims or (),
         ends_by=None if offline else used.session_expires_at,
         resources=used.resources or resources,
     )
     await record_login_of_code(connection, code, login.id)
-    return _Redeemed(used, login, narrowed, target)
+    about_user: Mapping[str, Any] = {}
+    if client.id_token_claims or used.id_token_claims:
+        person = await get_person(connection, used.user_id)
+        about_user = claims_of_id_token(request, person, scope, used.id_token_claims or ())
+    return _Redeemed(used, login, narrowed, target, about_user)
 
 
 async def _answer_reuse(connection: AsyncConnection, request: TokenRequest, code: str) -> str:

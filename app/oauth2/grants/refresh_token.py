@@ -18,7 +18,7 @@ from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.resource import Targets, within
 from app.oauth2.scope import granted_scope, split_scope
-from app.oauth2.tokens import find_signing_keys, user_tokens
+from app.oauth2.tokens import claims_of_id_token, find_signing_keys, user_tokens
 from app.tokens import refresh_postgresql, refresh_tokens
 from app.tokens.refresh_tokens import find_refresh_token, hold_user_of_token
 
@@ -75,6 +75,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         auth_time=family.auth_time,
         audience=target.audience,
         more=more,
+        about_user=claims_of_id_token(request, family.person, scope, family.id_token_claims or ()),
     )
 
 

@@ -93,6 +93,16 @@ def _deployment(settings: Settings) -> Iterator[Finding]:
             "An old one that has leaked is still accepted for forms and nonces.",
             "Since the last start, everything is encrypted with the first: remove the others.",
         )
+    if settings.unverified_email:
+        yield Finding(
+            Severity.WARNING,
+            "unverified-email",
+            "LATCHKEY_UNVERIFIED_EMAIL is true",
+            "Users can type in anybody's address, and applications that know people by their "
+            "address log them in as somebody else.",
+            "Unset it, and mark the addresses that are known with `latchkey users update NAME "
+            "--email-verified`.",
+        )
     if settings.issuer.startswith("http:"):
         yield Finding(
             Severity.UNSAFE,

@@ -1,0 +1,51 @@
+"""Why the database cannot be used, in one line: the driver's reason, and what to look at."""
+
+import sqlite3
+import ssl
+
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+_SETTING = "see LATCHKEY_DATABASE_URL"
+
+_NOT_MIGRATED = ("42P01", "42703")
+"""SQLSTATE of a table or a column that is not there."""
+
+
+def described(error: SQLAlchemyError | OSError) -> str:
+    """What went wrong, for whoever runs a command. Never a value of the URL that is secret."""
+    cause = _innermost(error)
+    state = getattr(cause, "sqlstate", None) or ""
+    reason = " ".join(str(cause).split()) or type(cause).__name__
+    if state.startswith(_NOT_MIGRATED) or "no such table" in reason or "no such column" in reason:
+        return "the database is not migrated: run `latchkey db upgrade`"
+    if state == "3D000":
+        return f"the database cannot be reached: {reason}: create it, or {_SETTING}"
+    if "unable to open database file" in reason:
+        return "the database cannot be opened: its folder is missing or cannot be written to"
+    if isinstance(cause, sqlite3.Error):
+        return f"the database cannot be used: {reason}: {_SETTING}, and who may write to its folder"
+    if isinstance(cause, ssl.SSLError):
+        reason = getattr(cause, "verify_message", "") or getattr(cause, "reason", "") or reason
+        return f"the database cannot be reached: its certificate or TLS: {reason}: {_SETTING}"
+    if isinstance(error, DBAPIError) and not isinstance(cause, OSError) and not _at_the_door(state):
+        return f"the database reported an error: {_first_sentence(reason)}"
+    return f"the database cannot be reached: {reason}: {_SETTING}"
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What the driver raised, under what SQLAlchemy has made of it."""
+    while True:
+        below = getattr(error, "orig", None) or error.__cause__
+        if below is None:
+            return error
+        error = below
+
+
+def _at_the_door(state: str) -> bool:
+    """Whether the server has let nobody in: authentication, connection, no room, starting up."""
+    return state.startswith(("28", "08", "53", "57"))
+
+
+def _first_sentence(reason: str) -> str:
+    # What follows can show the values of a row.
+    return reason.partition("DETAIL:")[0].strip()
