@@ -25,6 +25,9 @@ BOUND_CONNECTIONS = True
 
 LOOPBACK = "127.0.0.1"
 
+KEEP_ALIVE = 130
+"""Seconds: longer than nginx (60), Traefik (90) and Caddy (120) keep one that they do not use."""
+
 GRACE = 5
 """Seconds in production, unless the command says otherwise."""
 
@@ -50,7 +53,7 @@ def serve(
             metavar="SECONDS",
             help="How long an idle connection stays open.",
         ),
-    ] = 75,
+    ] = KEEP_ALIVE,
     limit_concurrency: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Connections of a worker; past it 503."),
