@@ -11,6 +11,7 @@ from app.database.paging import every
 from app.management.clients import ClientRecord, list_clients
 from app.models import ClientSecret, Login, SigningKey, User, UserScope
 from app.operations.demo import demo_is_present
+from app.operations.doctor.addresses import examine_addresses
 from app.posture import Finding, LegacyFeature, Severity, permits
 from app.security.peppers import PEPPERED
 from app.server import Server
@@ -41,7 +42,7 @@ async def examine_records(server: Server) -> AsyncIterator[Finding]:
                 "Its passwords and secrets are published in the documentation.",
                 "Delete the demo users and clients.",
             )
-        for examine in (_clients, _administrators, _hashes, _signing_keys):
+        for examine in (_clients, _administrators, _hashes, _signing_keys, examine_addresses):
             async for finding in examine(connection, server):
                 yield finding
         for examine_age in (_secrets, _expired):
