@@ -108,7 +108,7 @@ async def set_client_claims(actor: Writer, client_id: str, wanted: Values) -> Va
 
 
 @router.delete(
-    "/{name:path}",
+    "/declared/{name:path}",
     status_code=204,
     operation_id="delete_claim",
     summary="Delete a claim",

@@ -19,8 +19,8 @@ async def have_a_claim(scene: Scene) -> None:
 
 WRITES = {
     "POST /claims": write("claims:write", "POST", "/claims", DEPARTMENT, None, True),
-    "DELETE /claims/{name}": write(
-        "claims:write", "DELETE", "/claims/department", None, have_a_claim, True
+    "DELETE /claims/declared/{name}": write(
+        "claims:write", "DELETE", "/claims/declared/department", None, have_a_claim, True
     ),
     "PATCH /claims/users/{user_id}": write(
         "claims:write",
@@ -44,7 +44,7 @@ WRITING_REQUESTS = {"a claim": ("POST", "/claims", DEPARTMENT)}
 
 MANAGED = {
     "/claims": [
-        "DELETE /claims/{name}",
+        "DELETE /claims/declared/{name}",
         "GET /claims",
         "GET /claims/clients/{client_id}",
         "GET /claims/users/{user_id}",
@@ -92,7 +92,7 @@ async def claims(story: Story) -> None:
     for holder in (f"users/{story.root.id}", f"clients/{story.shop.client_id}"):
         await story.ask("PATCH", f"/claims/{holder}", {"values": {"department": "sales"}})
         await story.ask("GET", f"/claims/{holder}")
-    await story.ask("DELETE", "/claims/department")
+    await story.ask("DELETE", "/claims/declared/department")
 
 
 STORIES = {"claims": claims}

@@ -132,7 +132,7 @@ async def test_the_values_of_a_claim_go_with_it(
 ) -> None:
     await declare(http, as_admin, "department")
     await give(http, as_admin, f"users/{carol.id}", department="sales")
-    assert (await http.delete("/claims/department", headers=as_admin)).status_code == 204
+    assert (await http.delete("/claims/declared/department", headers=as_admin)).status_code == 204
     await declare(http, as_admin, "department")
     assert await give(http, as_admin, f"users/{carol.id}") == {}
 
@@ -211,7 +211,9 @@ async def test_nobody_declares_what_is_beyond_their_scopes_or_changes_who_is(
             f"/claims/{holder}", json={"values": {"department": "x"}}, headers=headers
         )
         assert_refused(changed, 403, TOO_GREAT)
-    assert_refused(await http.delete("/claims/department", headers=headers), 403, TOO_GREAT)
+    assert_refused(
+        await http.delete("/claims/declared/department", headers=headers), 403, TOO_GREAT
+    )
 
 
 async def test_the_trail_has_what_was_changed_and_not_the_values(
@@ -220,7 +222,7 @@ async def test_the_trail_has_what_was_changed_and_not_the_values(
     await declare(http, as_admin, "department")
     await give(http, as_admin, f"users/{carol.id}", department="sales")
     await give(http, as_admin, f"users/{carol.id}", department="sales")
-    await http.delete("/claims/department", headers=as_admin)
+    await http.delete("/claims/declared/department", headers=as_admin)
     told = [
         (event.type, event.user_id, event.details)
         for event in await events(server)
