@@ -1,0 +1,31 @@
+"""Programs from npm, where they are installed: no test needs them to pass."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "node"
+
+
+def needs_node(*packages: str) -> None:
+    """Skip the test where Node or one of ``packages`` is missing."""
+    if shutil.which("node") is None:
+        pytest.skip("Node is missing: apt-get install nodejs npm")
+    for package in packages:
+        if not (FOLDER / "node_modules" / package / "package.json").exists():
+            pytest.skip(f"{package} is missing: npm install --prefix tests/node")
+
+
+def run_program(name: str, *arguments: str) -> str:
+    """What a program of an installed package prints; it must succeed."""
+    done = subprocess.run(
+        [FOLDER / "node_modules" / ".bin" / name, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
