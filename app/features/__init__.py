@@ -22,9 +22,7 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "groups": {"groups": "Create and change groups, and what belongs to them."},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},
-    "client_registration": {
-        "registration-tokens": "Tokens with which clients register themselves."
-    },
+    "client_registration": {"registration-tokens": "Manage tokens to register clients with."},
 }
 
 

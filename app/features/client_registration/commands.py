@@ -18,7 +18,7 @@ from app.features.client_registration.tokens import (
 from app.management.authority import operating
 from app.settings import TEN_YEARS
 
-cli = typer.Typer(no_args_is_help=True, help="Tokens with which clients register themselves.")
+cli = typer.Typer(no_args_is_help=True, help="Manage tokens to register clients with.")
 
 A_WEEK = 7 * 24 * 3600
 

@@ -10,6 +10,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from app.features.resources.service import change_resource, find_resource
+from app.management.authority import operating
 from app.server import Server
 from tests.conftest import ISSUER
 from tests.features.resources.managed import (
@@ -30,11 +32,13 @@ from tests.support.flow import (
     add_web_client,
     assert_asks_to_allow,
     assert_error_answer,
+    assert_error_page,
     open_browser,
     read_answer,
 )
 from tests.support.forger import read_claims
 from tests.support.lifecycle import Tokens, introspected, is_active, revoked
+from tests.support.meanwhile import Meanwhile
 from tests.support.started import app, clock, http, server, settings
 
 __all__ = ["app", "clock", "http", "server", "settings"]
@@ -331,3 +335,34 @@ async def test_a_token_for_a_resource_is_revoked_like_any_other(
     await revoked(http, shop, answer["access_token"])
     assert not await is_active(http, shop, answer["access_token"])
     assert_oauth2_error(await refresh(http, shop, answer), "invalid_grant", 400)
+
+
+# What is taken away while somebody asks
+
+
+async def test_a_login_does_not_begin_for_a_resource_that_was_taken_away_meanwhile(
+    http: httpx2.AsyncClient,
+    server: Server,
+    alice: TestUser,
+    shop: TestClient,
+    orders: str,
+    meanwhile: Meanwhile,
+) -> None:
+    assert (await log_in(http, alice, shop, orders)).status_code == 200
+    meanwhile(server, lambda: change_unnoticed(server, orders))
+    assert_invalid_target(await log_in(http, alice, shop, orders), NOT_ALLOWED)
+
+
+async def test_no_code_is_issued_for_a_resource_that_was_taken_away_meanwhile(
+    server: Server, flow: CodeFlow, orders: str, meanwhile: Meanwhile
+) -> None:
+    page = await flow.consent_page(resource=orders)
+    meanwhile(server, lambda: change_unnoticed(server, orders))
+    assert_error_page(await flow.allow(page), "The application changed while you were logging in")
+
+
+async def change_unnoticed(server: Server, identifier: str) -> None:
+    """Take a resource away, of which the worker does not know yet."""
+    async with operating(server.database, server.clock) as operator:
+        resource = await find_resource(operator.connection, identifier)
+        await change_resource(operator, resource.id, {"clients": []})
