@@ -298,7 +298,8 @@ async def test_a_route_of_a_fork_refuses_a_bad_credential_by_the_challenge_of_it
     bad_token = await http.get("/reports", headers=bearer(f"lk_{uuid.uuid4()}"))
     challenges = [r.headers["WWW-Authenticate"] for r in (nothing, bad_key, bad_token)]
     assert {r.status_code for r in (nothing, bad_key, bad_token)} == {401}
-    assert challenges[:2] == ['Bearer realm="latchkey"', 'APIKey realm="latchkey"']
+    assert challenges[0].startswith('Bearer realm="latchkey", resource_metadata=')
+    assert challenges[1] == 'APIKey realm="latchkey"'
     assert challenges[2].startswith('Bearer realm="latchkey", error="invalid_token"')
 
 
