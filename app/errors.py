@@ -329,9 +329,10 @@ class ServerError(OAuth2Error):
 
 
 class BearerError(AnsweredError):
-    """RFC 6750, section 3."""
+    """RFC 6750, section 3; the body is a problem (RFC 9457) that repeats it."""
 
     status = 401
+    media_type = "application/problem+json"
     error: ClassVar[str]
     description: ClassVar[str]
 
@@ -340,8 +341,10 @@ class BearerError(AnsweredError):
         return {"error": self.error, "error_description": self.description}
 
     def content(self) -> dict[str, Any]:
-        """The challenge's parameters, as JSON."""
-        return {**self.parameters()}
+        """The same members for each of them; null is what the challenge does not say."""
+        parameters = self.parameters()
+        repeated = {name: parameters.get(name) for name in ("error", "error_description", "scope")}
+        return {**Problem(told=self.description, status=self.status).content(), **repeated}
 
     def headers(self, realm: str) -> dict[str, str]:
         """The challenge."""
@@ -355,15 +358,11 @@ class BearerError(AnsweredError):
 class MissingTokenError(BearerError):
     """Nothing was presented, so nothing is said to be wrong (section 3.1)."""
 
-    media_type = "application/problem+json"
+    description = "This resource needs an access token."
 
     def parameters(self) -> dict[str, str]:
         """None: the challenge has its realm only."""
         return {}
-
-    def content(self) -> dict[str, Any]:
-        """A problem that says what to send."""
-        return Problem(told="This resource needs an access token.", status=self.status).content()
 
 
 class MalformedRequestError(BearerError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
-from pydantic import BaseModel
+from pydantic import Field
 from starlette.requests import HTTPConnection
 
 from app.audit.trail import Event, EventType
@@ -31,7 +31,7 @@ from app.server import Server
 from app.tokens.access_tokens import AccessToken
 from app.web.dependencies import server_of
 from app.web.origin import origin_of
-from app.web.problems import PROBLEM_RESPONSES
+from app.web.problems import PROBLEM_RESPONSES, ProblemResponse, problem
 
 _CREDENTIALS = re.compile(r"bearer +([A-Za-z0-9\-._~+/]+=*)", re.IGNORECASE)
 """RFC 6750, section 2.1; scheme names know no case (RFC 9110, section 11.1)."""
@@ -226,12 +226,12 @@ def user_of_key(key: UserKey, scopes: Sequence[str]) -> CurrentUser:
     )
 
 
-class BearerErrorResponse(BaseModel):
-    """RFC 6750, section 3."""
+class BearerProblemResponse(ProblemResponse):
+    """A problem (RFC 9457) with what the challenge says (RFC 6750, section 3)."""
 
-    error: str
-    error_description: str
-    scope: str | None = None
+    error: str | None = Field(default=None, description="Null if no token was presented.")
+    error_description: str | None = None
+    scope: str | None = Field(default=None, description="What is needed, if it is a scope.")
 
 
 def _error(description: str) -> dict[str, Any]:
@@ -239,20 +239,15 @@ def _error(description: str) -> dict[str, Any]:
         "schema": {"type": "string"},
         "description": "`Bearer`, with the realm and the error.",
     }
-    return {
-        "model": BearerErrorResponse,
-        "description": description,
-        "headers": {"WWW-Authenticate": challenge},
+    return problem(description, BearerProblemResponse) | {
+        "headers": {"WWW-Authenticate": challenge}
     }
 
 
 BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
     **PROBLEM_RESPONSES,
     400: _error("More than one token was sent (`invalid_request`)."),
-    401: {
-        **_error("The access token is missing, or invalid (`invalid_token`)."),
-        "content": {"application/problem+json": {"schema": {"type": "object"}}},
-    },
+    401: _error("The access token is missing, or invalid (`invalid_token`)."),
     403: _error("The token lacks a scope, or is not a user's (`insufficient_scope`)."),
 }
 """What every route behind :data:`current_user` can answer, for its ``responses``."""
@@ -264,6 +259,5 @@ def forbidden(reason: str) -> dict[int | str, dict[str, Any]]:
         403: {
             **BEARER_RESPONSES[403],
             "description": f"The token lacks a scope (`insufficient_scope`), or {reason}.",
-            "content": {"application/problem+json": {"schema": {"type": "object"}}},
         }
     }

@@ -76,5 +76,5 @@ def with_body(responses: dict[int | str, dict[str, Any]]) -> dict[int | str, dic
     A body that is not JSON is 400, like the other causes of 400.
     """
     described = responses.get(400, {"description": "The body cannot be read."})
-    content = {**described.get("content", {}), **_UNREADABLE}
+    content = {**_UNREADABLE, **described.get("content", {})}
     return {**responses, **_BODY_RESPONSES, 400: {**described, "content": content}}

@@ -62,6 +62,9 @@ async def test_a_request_without_a_token_gets_a_challenge_without_an_error(
         "title": "Unauthorized",
         "status": 401,
         "detail": "This resource needs an access token.",
+        "error": None,
+        "error_description": None,
+        "scope": None,
     }
 
 

@@ -4,7 +4,11 @@ import httpx2
 import pytest
 
 from app.server import Server
-from tests.support.assertions import assert_bearer_error, assert_no_token_sent
+from tests.support.assertions import (
+    assert_bearer_error,
+    assert_no_token_sent,
+    assert_problem,
+)
 from tests.support.clock import TestClock
 from tests.support.factories import (
     TestClient,
@@ -297,8 +301,9 @@ async def test_no_answer_is_stored(
     good = await ask(http, await token_for(http, alice, app_client), method)
     bad = await ask(http, "bad", method)
     assert (good.status_code, bad.status_code) == (200, 401)
+    assert good.headers["content-type"] == "application/json"
+    assert_problem(bad, 401)
     for response in (good, bad):
-        assert response.headers["content-type"] == "application/json"
         assert response.headers["cache-control"] == "no-store"
 
 

@@ -24,14 +24,22 @@ def assert_oauth2_error(
     assert response.headers.get("www-authenticate") == challenge
 
 
+BEARER_MEMBERS = {
+    *("type", "title", "status", "detail"),
+    *("error", "error_description", "scope"),
+}
+"""Of every 401 and 403 of a route that takes an access token, whatever was wrong with it."""
+
+
 def assert_bearer_error(
     response: httpx2.Response, error: str, status: int, scope: str | None = None
 ) -> None:
-    """RFC 6750, section 3: the challenge, and the body that repeats it."""
-    body = response.json()
-    assert (response.status_code, body.get("error")) == (status, error), body
-    assert body.get("scope") == scope
-    parameters = ", ".join(f'{name}="{value}"' for name, value in body.items())
+    """RFC 6750, section 3: the challenge, and the problem that repeats it."""
+    body = assert_problem(response, status)
+    assert (set(body), body["error"], body["scope"]) == (BEARER_MEMBERS, error, scope), body
+    assert body["detail"] == body["error_description"]
+    said = {name: body[name] for name in ("error", "error_description", "scope") if body[name]}
+    parameters = ", ".join(f'{name}="{value}"' for name, value in said.items())
     assert response.headers["www-authenticate"] == (
         f'Bearer realm="{REALM}", {parameters}, resource_metadata="{METADATA}"'
     )
@@ -43,7 +51,9 @@ def assert_no_token_sent(response: httpx2.Response) -> None:
     assert response.headers["www-authenticate"] == (
         f'Bearer realm="{REALM}", resource_metadata="{METADATA}"'
     )
-    assert "error" not in response.json()
+    body = assert_problem(response, 401)
+    assert set(body) == BEARER_MEMBERS
+    assert (body["error"], body["error_description"], body["scope"]) == (None, None, None)
 
 
 def assert_problem(response: httpx2.Response, status: int) -> dict[str, object]:

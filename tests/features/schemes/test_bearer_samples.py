@@ -78,6 +78,9 @@ async def test_no_token_is_asked_for_without_an_error(
         "title": "Unauthorized",
         "status": 401,
         "detail": "This resource needs an access token.",
+        "error": None,
+        "error_description": None,
+        "scope": None,
     }
 
 
