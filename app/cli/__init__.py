@@ -31,6 +31,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Report security weaknesses in the settings and data, why they matter, and how to fix "
         "them.",
     ),
+    "routes": (
+        "routes",
+        "List every operation with what opens it: a scheme and its scopes, or anyone.",
+    ),
     "purge": (
         "purge",
         "Delete expired logins, codes, sessions, tokens, nonces and keys, in small batches.",

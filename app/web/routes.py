@@ -8,6 +8,7 @@ body that is too large. So :func:`learn_classes` notes once which class each pat
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
@@ -32,6 +33,9 @@ from app.errors import (
 
 class ApiRoute(APIRoute):
     """RFC 9457: the format of every route without another class, and of paths without a route."""
+
+    opened_by: ClassVar[str] = ""
+    """What the routes of the class want that no dependency declares."""
 
     @classmethod
     def http_error(cls, status: int, sentence: str) -> AnsweredError:
@@ -60,6 +64,8 @@ class ApiRoute(APIRoute):
 
 class OAuth2Route(ApiRoute):
     """RFC 6749, section 5.2, whatever it is that goes wrong."""
+
+    opened_by = "client authentication"
 
     @classmethod
     def http_error(cls, status: int, sentence: str) -> AnsweredError:

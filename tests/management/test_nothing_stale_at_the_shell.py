@@ -129,6 +129,7 @@ OTHERWISE: Mapping[str, str] = {
         (
             *("users list", "users show", "clients list", "clients show", "scopes list"),
             *("keys list", "audit list", "export", "doctor", "db check"),
+            "routes",
         ),
         "reads",
     ),
