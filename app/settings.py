@@ -134,8 +134,9 @@ class Settings(BaseSettings):
     log_format: Literal["json", "text"] | None = None
     forwarded_allow_ips: str = "127.0.0.1"
     cors_origins: CommaSeparated = []
-    docs: bool | None = None
+    docs: bool | Literal["login"] | None = None
     docs_client_id: str = "swagger-ui"
+    docs_scope: str = ""
     demo_routes: bool | None = None
     allow_demo_on_network: bool = False
 

@@ -7,11 +7,17 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.openapi.utils import get_openapi
+from fastapi.responses import RedirectResponse
 
+from app.errors import ForbiddenError
+from app.identity.users import find_enabled_scopes
 from app.pages import login_docs
+from app.pages.browser import Browser, CurrentBrowser
+from app.pages.errors import PageError
 from app.server import Server
 from app.web.dependencies import CurrentServer
 from app.web.openapi import name_the_server, say_what_is_open
+from app.web.openers import operations_of
 from app.web.problems import without_json_twins
 
 router = APIRouter(include_in_schema=False)
@@ -32,10 +38,34 @@ ENDPOINTS = {
 """Relative, so that a login works wherever the page is, in development also at localhost."""
 
 
+NOT_LOGGED_IN = "Log in to this server in this browser first."
+NOT_ALLOWED = "Your account does not have the scope that this takes."
+
+
+async def _refusal(server: Server, browser: Browser) -> str:
+    """Why whoever is logged in in the browser may not read this; empty if they may."""
+    if server.settings.docs != "login":
+        return ""
+    if browser.session is None:
+        return NOT_LOGGED_IN
+    async with server.database.read() as connection:
+        scopes = await find_enabled_scopes(connection, browser.session.user_id)
+    wanted = server.settings.docs_scope
+    return NOT_ALLOWED if wanted and wanted not in scopes else ""
+
+
 @router.head("/docs")
 @router.get("/docs")
-async def docs(server: CurrentServer) -> Response:
-    """The page, told which client to log in with, and the scripts of features."""
+async def docs(server: CurrentServer, browser: CurrentBrowser) -> Response:
+    """The page, told which client to log in with, and the scripts of features.
+
+    Where a login is wanted, the login page comes first.
+    """
+    refusal = await _refusal(server, browser)
+    if refusal == NOT_LOGGED_IN:
+        return RedirectResponse(f"{server.settings.issuer}/login", 303)
+    if refusal:
+        raise PageError("You cannot see this page", refusal, 403)
     client = await server.clients.find(server.settings.docs_client_id)
     settings = {
         "document": "openapi.json",
@@ -62,8 +92,10 @@ router.include_router(login_docs.files_router())
 
 @router.head("/openapi.json")
 @router.get("/openapi.json")
-async def openapi(request: Request, server: CurrentServer) -> Response:
+async def openapi(request: Request, server: CurrentServer, browser: CurrentBrowser) -> Response:
     """The OpenAPI document, with the scopes that the database has now."""
+    if refusal := await _refusal(server, browser):
+        raise ForbiddenError(told=refusal)
     document: dict[str, Any] = copy.deepcopy(dict(_document(request, server)))
     scopes = dict(await server.scopes.all())
     hints = dict(DEMO_HINTS)
@@ -92,6 +124,10 @@ def _document(request: Request, server: Server) -> Mapping[str, Any]:
         without_json_twins(document)
         document["tags"] = _groups(document, server)
         say_what_is_open(document)
+        for operation in operations_of(app):
+            described = document["paths"].get(operation.path, {}).get(operation.method.lower())
+            if described:
+                described["x-opened-by"] = operation.opened_by
         app.openapi_schema = document
     schema: Mapping[str, Any] = app.openapi_schema
     return schema

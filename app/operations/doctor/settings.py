@@ -317,13 +317,13 @@ def _network(settings: Settings) -> Iterator[Finding]:
 
 
 def _routes(settings: Settings) -> Iterator[Finding]:
-    if settings.docs:
+    if settings.docs is True:
         yield Finding(
             Severity.NOTE,
             "docs",
             "LATCHKEY_DOCS is true",
             "It shows everyone every route, and invites them to type passwords there.",
-            "Unset it unless it is meant for the users of the API.",
+            "Unset it, or set it to login, unless it is meant for everyone.",
         )
     if settings.metrics:
         yield Finding(
