@@ -6,7 +6,6 @@ import typer
 
 from app.cli.command import Deployment, Record, command
 from app.cli.later import features_at_hand
-from app.web.openers import operations_of
 
 cli = typer.Typer()
 
@@ -14,6 +13,8 @@ cli = typer.Typer()
 @command(cli, "routes")
 async def show_routes(deployment: Deployment) -> list[Record]:
     """List every operation with what opens it: a scheme and its scopes, or anyone."""
+    from app.web.openers import operations_of  # with FastAPI: no other command needs it
+
     # By its name: the application is made of all that is below it, this command line too.
     create_app = import_module("app.main").create_app
     app = create_app(deployment.settings, deployment.clock, features_at_hand.get()())

@@ -94,6 +94,7 @@ const ui = SwaggerUIBundle({
   onComplete: () => {
     for (const tag of config.open) ui.layoutActions.show(["operations-tag", tag], true);
     logins.restore();
+    for (const { start } of modules) start?.(logins);
   },
 });
 

@@ -1,0 +1,310 @@
+// Test logins, in development: the demo users, and refusals that are brought about for real.
+
+import { Dialog, h, React, Status, useTask } from "./elements.js";
+import { call, post } from "./oauth.js";
+import { useLogins } from "./who.js";
+
+const at = (path) => new URL(path, location.href).href;
+
+let known = { users: [], clients: [] };
+
+const fetching = call(at("docs/test-logins")).then(({ ok, body }) => ok && (known = body));
+
+/** Once the document is there: `/docs?as=alice` logs in. */
+export async function start(logins) {
+  await fetching;
+  const introspector = known.clients.find((client) => client.introspects);
+  if (introspector) logins.config.introspector = introspector;
+  const name = new URLSearchParams(location.search).get("as");
+  const user = known.users.find(({ username }) => username === name);
+  if (user) await logIn(logins, user, clientOf(logins.config.clientId)).catch(() => {});
+  else logins.changed();
+}
+
+const clientOf = (id) => known.clients.find((client) => client.id === id) || { id, secret: "" };
+
+async function logIn(logins, { username, password }, client, scopes = []) {
+  const scheme = logins.schemes.find(({ forms }) => forms.some(({ form }) => form === "password"));
+  const form = scheme.forms.find((each) => each.form === "password");
+  return logins.password(scheme, form, { username, password, client, scopes, share: true });
+}
+
+// The refusals. Each does its steps and returns the exchange that is refused.
+
+const USER = "alice";
+
+/** One attempt: it notes every exchange, and revokes in the end what it was issued. */
+class Attempt {
+  constructor(logins) {
+    this.client = { id: logins.config.clientId };
+    this.steps = [];
+  }
+
+  async note(told, asking) {
+    const exchange = await asking;
+    this.steps.push({ told, ...exchange });
+    return exchange;
+  }
+
+  credentials(username = USER) {
+    const { password } = known.users.find((user) => user.username === username);
+    return { grant_type: "password", username, password };
+  }
+
+  /** Tokens of alice, to begin with. */
+  async logIn(more = {}) {
+    const form = { ...this.credentials(), ...more };
+    const { ok, body } = await this.note("Log in", post(at("token"), form, this.client));
+    if (!ok) throw new Error(body?.error_description || "The login failed.");
+    this.issued = body;
+    return body;
+  }
+
+  token(told, form, client = this.client) {
+    return this.note(told, post(at("token"), form, client));
+  }
+
+  use(token, path = "users/me") {
+    return this.note("Use the token", call(at(path), token));
+  }
+
+  async spoil(kind) {
+    const { access_token: token } = await this.logIn();
+    const asked = call(at("docs/test-logins/token"), token, { method: "POST", body: { kind } });
+    const { body } = await this.note("Have it copied, and spoiled (development only)", asked);
+    return this.use(body.access_token);
+  }
+
+  async clean() {
+    const { access_token: access, refresh_token: refresh } = this.issued || {};
+    for (const token of [refresh, access]) {
+      if (token) await post(at("revoke"), { token }, this.client);
+    }
+  }
+}
+
+export const REFUSALS = {
+  "Wrong password": {
+    says: "RFC 6749, section 5.2: invalid_grant, and nothing that tells a wrong name from a wrong password.",
+    run: (attempt) => attempt.token("Log in", { ...attempt.credentials(), password: "not the password" }),
+  },
+  "Disabled user": {
+    says: "RFC 6749, section 5.2: the same answer, so that nobody learns which accounts there are.",
+    run: (attempt) => attempt.token("Log in", attempt.credentials("disabled")),
+  },
+  Throttled: {
+    says: "RFC 6749, section 4.3.2: guesses must be limited. 429 is of RFC 6585; wait for Retry-After seconds.",
+    run: async (attempt) => {
+      const asked = call(at("docs/test-logins/throttled"), null, { method: "POST" });
+      const made = await attempt.note("Make up a name that has failed often (development only)", asked);
+      if (!made.ok) return made;
+      const form = { grant_type: "password", username: made.body.username, password: "a guess" };
+      return attempt.token("Log in", form);
+    },
+  },
+  "Scope that is not allowed": {
+    says: "RFC 6749, section 5.2: invalid_scope, for a scope that is unknown or that the client may not have.",
+    run: (attempt) => attempt.token("Log in", { ...attempt.credentials(), scope: "no-such-scope" }),
+  },
+  "No token": {
+    says: "RFC 6750, section 3.1: a challenge without an error, for nothing was presented.",
+    run: (attempt) => attempt.note("Ask without a token", call(at("users/me"))),
+  },
+  "Expired token": {
+    says: "RFC 6750, section 3.1: invalid_token. Refresh the token, or log in again.",
+    run: (attempt) => attempt.spoil("expired"),
+  },
+  "Revoked token": {
+    says: "RFC 7009, section 2: it is good for nothing from then on. RFC 6750, section 3.1: invalid_token.",
+    run: async (attempt) => {
+      const { access_token: token } = await attempt.logIn();
+      await attempt.note("Revoke it", post(at("revoke"), { token }, attempt.client));
+      return attempt.use(token);
+    },
+  },
+  "Tampered signature": {
+    says: "RFC 9068, section 4: the signature must be checked. RFC 6750, section 3.1: invalid_token.",
+    run: async (attempt) => {
+      const { access_token: token } = await attempt.logIn();
+      const begin = token.lastIndexOf(".") + 1;
+      const changed = token[begin] === "A" ? "B" : "A";
+      return attempt.use(token.slice(0, begin) + changed + token.slice(begin + 1));
+    },
+  },
+  "Wrong audience": {
+    says: "RFC 9068, section 4: a token for another API must be refused. RFC 6750, section 3.1: invalid_token.",
+    run: (attempt) => attempt.spoil("another_audience"),
+  },
+  "Missing scope": {
+    says: "RFC 6750, section 3.1: insufficient_scope, with the scopes that are needed.",
+    run: async (attempt) => {
+      const { access_token: token } = await attempt.logIn({ scope: "profile" });
+      return attempt.use(token, "users/me/sessions");
+    },
+  },
+  "Refresh token used twice": {
+    says: "RFC 9700, section 4.14.2: it may have been stolen, so all that came of that login is revoked.",
+    run: async (attempt) => {
+      const { refresh_token: old } = await attempt.logIn();
+      const form = { grant_type: "refresh_token", refresh_token: old };
+      const { body } = await attempt.token("Refresh", form);
+      const refused = await attempt.token("Refresh with the same token again", form);
+      if (body?.access_token) await attempt.use(body.access_token);
+      return refused;
+    },
+  },
+};
+
+// What is shown
+
+/** In the bar: a click for each demo user, and the rest in a dialog. */
+export default function TestLogins({ logins }) {
+  useLogins(logins);
+  const [open, setOpen] = React.useState(false);
+  const task = useTask();
+  if (!known.users.length) return null;
+  return h(
+    React.Fragment,
+    null,
+    !logins.current &&
+      known.users
+        .filter((user) => !user.disabled)
+        .map((user) =>
+          h(
+            "button",
+            {
+              key: user.username,
+              type: "button",
+              disabled: task.busy,
+              onClick: () => task.run(() => logIn(logins, user, clientOf(logins.config.clientId))),
+            },
+            `as ${user.username}`,
+          ),
+        ),
+    h("button", { type: "button", onClick: () => setOpen(true) }, "Test logins"),
+    task.error && h(Status, null, task.error),
+    open && h(TestDialog, { logins, onClose: () => setOpen(false) }),
+  );
+}
+
+function TestDialog({ logins, onClose }) {
+  return h(
+    Dialog,
+    { title: "Test logins", onClose },
+    h(Users, { logins, onClose }),
+    h(Refusals, { logins }),
+  );
+}
+
+function Users({ logins, onClose }) {
+  const [clientId, setClientId] = React.useState(logins.config.clientId);
+  const [scope, setScope] = React.useState("");
+  const task = useTask();
+  const able = known.clients.filter(({ grants }) => grants.includes("password"));
+  const enter = (user) =>
+    task.run(async () => {
+      await logIn(logins, user, clientOf(clientId), scope.split(" ").filter(Boolean));
+      onClose();
+    });
+  return h(
+    "section",
+    null,
+    h("h3", null, "Log in as a demo user"),
+    h(
+      "p",
+      { className: "lk-tools" },
+      h(
+        "label",
+        null,
+        "Through ",
+        h(
+          "select",
+          { value: clientId, onChange: (event) => setClientId(event.target.value) },
+          able.map(({ id }) => h("option", { key: id, value: id }, id)),
+        ),
+      ),
+      h("input", {
+        "aria-label": "Scopes, separated by spaces",
+        placeholder: "Scopes; empty: the client's defaults",
+        value: scope,
+        onChange: (event) => setScope(event.target.value),
+      }),
+    ),
+    h(
+      "p",
+      { className: "lk-tools" },
+      known.users.map((user) =>
+        h(
+          "button",
+          { key: user.username, type: "button", disabled: task.busy, onClick: () => enter(user) },
+          user.username,
+        ),
+      ),
+    ),
+    h(Status, null, task.error),
+  );
+}
+
+function Refusals({ logins }) {
+  const [shown, show] = React.useState(null);
+  const task = useTask();
+  const run = (name) =>
+    task.run(async () => {
+      const attempt = new Attempt(logins);
+      show(null);
+      const refused = await REFUSALS[name].run(attempt);
+      await attempt.clean();
+      show({ name, says: REFUSALS[name].says, steps: attempt.steps, refused });
+    });
+  return h(
+    "section",
+    null,
+    h("h3", null, "Be refused"),
+    h(
+      "p",
+      { className: "lk-tools" },
+      Object.keys(REFUSALS).map((name) =>
+        h("button", { key: name, type: "button", disabled: task.busy, onClick: () => run(name) }, name),
+      ),
+    ),
+    h(Status, null, task.error),
+    shown && h(Outcome, shown),
+  );
+}
+
+function Outcome({ name, says, steps, refused }) {
+  return h(
+    "section",
+    { "aria-label": name, className: "lk-outcome", role: "status" },
+    h("h3", null, `${name}: ${refused.status} ${refused.body?.error || ""}`),
+    h("p", null, says),
+    steps.map((step, index) => h(Exchange, { key: index, number: index + 1, step })),
+  );
+}
+
+const SECRET = ["password", "client_secret"];
+const SHOWN_HEADERS = ["www-authenticate", "retry-after", "content-type"];
+
+const shortened = (value) =>
+  typeof value === "string" && value.length > 60 ? `${value.slice(0, 24)}…${value.slice(-8)}` : value;
+
+const masked = (members) =>
+  Object.fromEntries(
+    Object.entries(members).map(([name, value]) => [name, SECRET.includes(name) ? "••••" : shortened(value)]),
+  );
+
+/** A request and its answer. Tokens are shortened, and passwords are not shown. */
+function Exchange({ number, step }) {
+  const { told, method, url, sent, status, headers, body } = step;
+  const lines = [`${method} ${new URL(url).pathname}`];
+  if (sent) lines.push(Object.entries(masked(sent)).map((pair) => pair.join("=")).join("&"));
+  lines.push("", `${status}`);
+  for (const name of SHOWN_HEADERS) if (headers[name]) lines.push(`${name}: ${headers[name]}`);
+  if (body) lines.push("", JSON.stringify(masked(body), null, 2));
+  return h(
+    "div",
+    { className: "lk-exchange" },
+    h("h4", null, `${number}. ${told}`),
+    h("pre", { tabIndex: 0 }, lines.join("\n")),
+  );
+}

@@ -1,0 +1,151 @@
+"""``login_docs``: somebody else's API, whose ``/docs`` logs in at this server."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import httpx2
+import pytest
+import uvicorn
+from fastapi import Depends, FastAPI, HTTPException
+from fastapi.security import OAuth2AuthorizationCodeBearer, OAuth2PasswordBearer
+
+from app.identity.registration import Registration, create_client
+from app.pages.login_docs import REDIRECT, login_docs
+from tests.browser.conftest import InDatabase
+from tests.support.docs_page import PASSWORD, Docs, fresh_context, kept
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+CLIENT = "shop-api-docs"
+
+
+def shop(issuer: str) -> FastAPI:
+    """An API with one route, behind two schemes of the issuer in turn."""
+    app = FastAPI(title="Shop")
+    password = OAuth2PasswordBearer(
+        tokenUrl=f"{issuer}/token",
+        scopes={"openid": "Log in", "profile": "See your user name"},
+        auto_error=False,
+    )
+    code = OAuth2AuthorizationCodeBearer(
+        authorizationUrl=f"{issuer}/authorize",
+        tokenUrl=f"{issuer}/token",
+        scopes={"openid": "Log in", "profile": "See your user name"},
+        auto_error=False,
+    )
+
+    @app.get("/orders", tags=["orders"], operation_id="orders")
+    async def orders(
+        token: Annotated[str | None, Depends(password)],
+        _same: Annotated[str | None, Depends(code)],
+    ) -> dict[str, str]:
+        async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
+            headers = {"Authorization": f"Bearer {token}"}
+            answer = await http.get(f"{issuer}/userinfo", headers=headers)
+        if answer.status_code != 200:
+            raise HTTPException(401)
+        return {"of": answer.json()["preferred_username"]}
+
+    login_docs(app, issuer=issuer, client_id=CLIENT)
+    return app
+
+
+@pytest.fixture(scope="module")
+def shop_url(live: str, in_database: InDatabase) -> Generator[str]:
+    """Where the API is served; the client of its page is registered at the issuer."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    client = Registration(
+        client_id=CLIENT,
+        name="Shop",
+        public=True,
+        grant_types=["password", "authorization_code"],
+        redirect_uris=[f"{url}{REDIRECT}"],
+        scopes=["openid", "profile"],
+        default_scopes=["openid", "profile"],
+    )
+
+    async def register(connection: AsyncConnection) -> None:
+        await create_client(connection, client, datetime.now(UTC))
+
+    in_database(register)
+    server = uvicorn.Server(uvicorn.Config(shop(live), log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield url
+    server.should_exit = True
+    thread.join()
+
+
+@dataclass(frozen=True)
+class Visit:
+    """The page of the API: a login with a password, one in a popup, and a logout."""
+
+    by_password: str
+    bar: str
+    by_popup: str
+    hosts: set[str]
+    complaints: list[str]
+    stored: list[object]
+
+
+@pytest.fixture(scope="module")
+def visit(browser: Browser, live: str, shop_url: str) -> Visit:
+    with fresh_context(browser) as context:
+        docs = Docs(context.new_page(), shop_url)
+        docs.page.goto(f"{shop_url}/docs")
+        docs.page.locator(".opblock-tag").wait_for()
+        docs.log_in()
+        bar = docs.bar.inner_text()
+        by_password = docs.execute("orders-orders").body["of"]
+        docs.log_out()
+        row = docs.open_dialog("OAuth2AuthorizationCodeBearer")
+        with docs.page.expect_popup() as opened:
+            row.get_by_role("button", name="Log in in a popup").click()
+        popup = opened.value
+        popup.get_by_label("User name", exact=True).fill("alice")
+        popup.get_by_label("Password", exact=True).fill(PASSWORD)
+        popup.get_by_role("button", name="Log in", exact=True).click()
+        with popup.expect_event("close"):
+            popup.get_by_role("button", name="Allow", exact=True).click()
+        docs.dialog.wait_for(state="detached")
+        by_popup = docs.execute("orders-orders").body["of"]
+        docs.log_out()
+        hosts = {url.split("/")[2] for url in docs.watch.requested}
+        return Visit(by_password, bar, by_popup, hosts, docs.watch.complaints, kept(docs.page))
+
+
+def test_an_api_elsewhere_gets_a_page_that_logs_in_at_the_issuer(visit: Visit) -> None:
+    assert (visit.by_password, visit.by_popup) == ("alice", "alice")
+    assert f"alice through {CLIENT}" in visit.bar
+
+
+def test_its_page_asks_nobody_but_the_api_and_the_issuer(
+    visit: Visit, live: str, shop_url: str
+) -> None:
+    assert visit.hosts == {url.split("/")[2] for url in (live, shop_url)}
+    assert visit.complaints == []
+
+
+def test_its_page_stores_nothing(visit: Visit) -> None:
+    assert visit.stored == [{}, {}, ""]
+
+
+def test_its_policy_names_the_issuer_and_permits_nothing_inline(shop_url: str, live: str) -> None:
+    with httpx2.Client(trust_env=False, timeout=10) as http:
+        policy = http.get(f"{shop_url}/docs").headers["content-security-policy"]
+    assert f"connect-src 'self' {live};" in policy
+    assert "unsafe" not in policy
+
+
+def test_an_application_without_a_document_gets_no_page() -> None:
+    with pytest.raises(ValueError, match="openapi_url is None"):
+        login_docs(FastAPI(openapi_url=None), issuer="https://login.example", client_id="x")
