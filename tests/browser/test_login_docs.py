@@ -7,55 +7,22 @@ import threading
 from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
 import uvicorn
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import OAuth2AuthorizationCodeBearer, OAuth2PasswordBearer
+from fastapi import FastAPI
 
 from app.identity.registration import Registration, create_client
 from app.pages.login_docs import REDIRECT, login_docs
 from tests.browser.conftest import InDatabase
 from tests.support.docs_page import PASSWORD, Docs, fresh_context, kept
+from tests.support.shop_api import CLIENT, shop
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
     from sqlalchemy.ext.asyncio import AsyncConnection
-
-CLIENT = "shop-api-docs"
-
-
-def shop(issuer: str) -> FastAPI:
-    """An API with one route, behind two schemes of the issuer in turn."""
-    app = FastAPI(title="Shop")
-    password = OAuth2PasswordBearer(
-        tokenUrl=f"{issuer}/token",
-        scopes={"openid": "Log in", "profile": "See your user name"},
-        auto_error=False,
-    )
-    code = OAuth2AuthorizationCodeBearer(
-        authorizationUrl=f"{issuer}/authorize",
-        tokenUrl=f"{issuer}/token",
-        scopes={"openid": "Log in", "profile": "See your user name"},
-        auto_error=False,
-    )
-
-    @app.get("/orders", tags=["orders"], operation_id="orders")
-    async def orders(
-        token: Annotated[str | None, Depends(password)],
-        _same: Annotated[str | None, Depends(code)],
-    ) -> dict[str, str]:
-        async with httpx2.AsyncClient(trust_env=False, timeout=10) as http:
-            headers = {"Authorization": f"Bearer {token}"}
-            answer = await http.get(f"{issuer}/userinfo", headers=headers)
-        if answer.status_code != 200:
-            raise HTTPException(401)
-        return {"of": answer.json()["preferred_username"]}
-
-    login_docs(app, issuer=issuer, client_id=CLIENT)
-    return app
 
 
 @pytest.fixture(scope="module")

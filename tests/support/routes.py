@@ -10,16 +10,8 @@ NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
 FEATURES = (
-FEATURES = (
-    "api_keys",
-    "claims",
-    "client_registration",
-    "groups",
-    "items",
-    "resources",
-    "schemes",
+    *("api_keys", "claims", "client_registration", "groups", "items", "resources", "schemes"),
     "test_logins",
-)
 )
 """The features that come with the project; a fork has others."""
 

@@ -285,13 +285,14 @@ function Outcome({ name, says, steps, refused }) {
 const SECRET = ["password", "client_secret"];
 const SHOWN_HEADERS = ["www-authenticate", "retry-after", "content-type"];
 
-const shortened = (value) =>
-  typeof value === "string" && value.length > 60 ? `${value.slice(0, 24)}…${value.slice(-8)}` : value;
+function shown(name, value) {
+  if (SECRET.includes(name)) return "••••";
+  const long = /(^|_)token$/.test(name) && value?.length > 32;
+  return long ? `${value.slice(0, 12)}…${value.slice(-6)}` : value;
+}
 
 const masked = (members) =>
-  Object.fromEntries(
-    Object.entries(members).map(([name, value]) => [name, SECRET.includes(name) ? "••••" : shortened(value)]),
-  );
+  Object.fromEntries(Object.entries(members).map(([name, value]) => [name, shown(name, value)]));
 
 /** A request and its answer. Tokens are shortened, and passwords are not shown. */
 function Exchange({ number, step }) {

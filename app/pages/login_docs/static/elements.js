@@ -31,8 +31,8 @@ export function Dialog({ title, className = "", onClose, children }) {
       "div",
       { className: "lk-sheet" },
       h(
-        "header",
-        null,
+        "div",
+        { className: "lk-head" },
         h("h2", null, title),
         h("button", { type: "button", className: "lk-close", onClick: onClose }, "Close"),
       ),
