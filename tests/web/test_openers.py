@@ -14,6 +14,7 @@ from tests.support.routes import shipped_routes
 
 OPEN = (
     r"(GET|HEAD) /\.well-known/.+",
+    r"OPTIONS /.+",  # preflights of browsers
     r"(GET|HEAD) /(healthz|readyz|openapi\.json|docs|docs/.+|assets/.+)",
     r"GET /",
     # Pages, which ask for a login themselves; forms are bound to the browser they were shown to.
