@@ -10,6 +10,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from app.main import create_app
 from app.web.openers import assert_protected, operations_of
 from tests.conftest import make_settings
+from tests.features import brought
 from tests.support.routes import shipped_routes
 
 OPEN = (
@@ -19,9 +20,7 @@ OPEN = (
     r"GET /",
     # Pages, which ask for a login themselves; forms are bound to the browser they were shown to.
     r"(GET|HEAD|POST) /(authorize|login|consent|logout|account)",
-    # Samples: for everybody, or the key is in the body.
-    r"GET /schemes/optional",
-    r"(PUT|DELETE) /schemes/api-key/cookie",
+    *brought("OPEN"),
 )
 """What anybody may ask for."""
 

@@ -118,3 +118,8 @@ async def publish(http: httpx2.AsyncClient, patch: pytest.MonkeyPatch) -> None:
 PREPARATIONS = {"schemes": publish}
 
 SECRET_TABLES = {"digest_credentials": "encrypted"}
+
+OPEN = {
+    r"GET /schemes/optional": "for everybody",
+    r"(PUT|DELETE) /schemes/api-key/cookie": "the key is in the body, and whose it is does not matter",
+}

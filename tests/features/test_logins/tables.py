@@ -4,3 +4,5 @@ WRITES_OTHERWISE = {
     "POST /docs/test-logins/token": "writes nothing: it signs what nobody may accept",
     "POST /docs/test-logins/throttled": "counts failures of a name that it makes up",
 }
+
+OPEN = {r"POST /docs/test-logins/throttled": "about a name that it makes up"}
