@@ -121,5 +121,5 @@ SECRET_TABLES = {"digest_credentials": "encrypted"}
 
 OPEN = {
     r"GET /schemes/optional": "for everybody",
-    r"(PUT|DELETE) /schemes/api-key/cookie": "the key is in the body, and whose it is does not matter",
+    r"(PUT|DELETE) /schemes/api-key/cookie": "the key is in the body",
 }
