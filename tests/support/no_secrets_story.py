@@ -157,7 +157,7 @@ class Story:
     async def everything_else(self) -> None:
         """The routes that only read, with a token and without."""
         for method, path in every_route(self.app):
-            if method in ("GET", "HEAD") and "{" not in path:
+            if method in ("GET", "HEAD", "OPTIONS") and "{" not in path:
                 for headers in (self.headers, bearer("not.a.token"), {}):
                     await self.http.request(method, path, headers=headers)
 
