@@ -129,6 +129,9 @@ class Server:
         await forget_scopes_via_others(self.database, [each.name for each in self.features])
         for alg in self.signing_algorithms:
             await ensure_signing_key(self.database, self.encryption, alg, self.clock)
+        # What is parsed now is known also when another server has encrypted it under a new secret.
+        await self.keys.public()
+        self.keys.forget()
         default = self.settings.default_client_id
         client = await self.clients.find(default) if default else None
         if client is not None and not client.is_public:

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 SERVING = (ROOT / "docs/serving.md").read_text()
 COMMANDS = re.findall(r"^((?:uvicorn|gunicorn|hypercorn|granian) .+)$", SERVING, re.MULTILINE)
-START_TIMEOUT = 60
+START_TIMEOUT = 120
 """Seconds: some of these take their time."""
 
 REFUSAL = "latchkey: the demo data is in the database: its passwords are public. Delete it"
