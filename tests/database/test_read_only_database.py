@@ -50,6 +50,6 @@ async def test_the_server_is_unready_until_the_database_takes_writes_again(
     await take_writes(server, "on")
     await server.database.close()
     refused = await http.get("/readyz")
-    assert (refused.status_code, refused.json()) == (503, READ_ONLY)
+    assert (refused.status_code, READ_ONLY.items() <= refused.json().items()) == (503, True)
     await take_writes(server, "off")
     assert (await http.get("/readyz")).status_code == 200
