@@ -808,7 +808,6 @@ def test_a_redirect_uri_that_is_exact_and_safe_is_accepted(uri: str) -> None:
         pytest.param("file:///etc/passwd", id="file"),
         pytest.param("blob:https://app.example/1", id="blob"),
         pytest.param("about:blank", id="about"),
-        pytest.param("myapp:/cb", id="private scheme without a domain"),
     ],
 )
 def test_any_other_redirect_uri_is_refused(uri: str) -> None:

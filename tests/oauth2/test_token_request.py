@@ -672,6 +672,7 @@ async def test_a_full_login_queue_is_503(
     web: TestClient,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert_granted(await send(http, web, urlencode(GOOD)))
     go_on = threading.Event()
     monkeypatch.setattr(server.passwords, "hash_now", lambda _password: str(go_on.wait(30)))
     threads = os.cpu_count() or 1
