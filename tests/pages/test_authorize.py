@@ -1146,7 +1146,7 @@ async def test_the_form_of_an_answer_is_sent_by_a_script_of_this_server(flow: Co
 
 
 async def test_an_unknown_response_mode_is_told_by_query(flow: CodeFlow) -> None:
-    response = await flow.start(response_mode="fragment")
+    response = await flow.start(response_mode="window")
     assert "#" not in response.headers["location"]
     assert_error_answer(response, "invalid_request", OTHER_MODE)
 

@@ -12,7 +12,10 @@ OPEN = {r"POST /docs/test-logins/throttled": "about a name that it makes up"}
 
 async def spoiled_logins(story: Story) -> None:
     await story.ask("POST", "/docs/test-logins/token", {"kind": "expired"})
+    settings = story.server.settings
+    story.server.settings = settings.model_copy(update={"login_max_failures": 5})
     await story.ask("POST", "/docs/test-logins/throttled")
+    story.server.settings = settings
 
 
 STORIES = {"test_logins": spoiled_logins}
