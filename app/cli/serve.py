@@ -67,6 +67,13 @@ def serve(
             f"stops listening. {GRACE} in production.",
         ),
     ] = None,
+    websockets: Annotated[
+        bool,
+        typer.Option(
+            "--websockets",
+            help="Take WebSocket connections, for routes of your own that want them.",
+        ),
+    ] = False,
     access_log: Annotated[bool, typer.Option(help="Log a line for each request.")] = True,
     housekeeping: Annotated[
         bool,
@@ -110,6 +117,7 @@ def serve(
         keep_alive=keep_alive,
         limit_concurrency=limit_concurrency,
         grace=grace,
+        websockets=websockets,
         http=BoundedHttpProtocol if BOUND_CONNECTIONS else "httptools",
         log_config=log_config(configured.log_format or "json", access_log),
     )

@@ -33,6 +33,9 @@ SHUTDOWN_TIMEOUT = 14
 that says nothing is waited for. With a grace of five seconds and what closing may take, the whole
 is less than the thirty after which Kubernetes kills."""
 
+SOCKET_MESSAGE_LIMIT = 64 * 1024
+"""Bytes of one message that a WebSocket takes."""
+
 HEARTBEAT = 1
 """Seconds between two signs of life of a worker."""
 
@@ -48,6 +51,7 @@ class Serving:
     keep_alive: int
     limit_concurrency: int | None
     grace: int
+    websockets: bool
     http: type[asyncio.Protocol] | str
     log_config: dict[str, Any]
 
@@ -65,7 +69,8 @@ class Serving:
             port=self.port,
             uds=self.uds,
             http=self.http,
-            ws="none",
+            ws="websockets-sansio" if self.websockets else "none",
+            ws_max_size=SOCKET_MESSAGE_LIMIT,
             lifespan="on",
             root_path=self.root_path,
             proxy_headers=False,  # they are read in app.web.proxies

@@ -96,7 +96,7 @@ class Flow(FlowControl):
 class BoundedHttpProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which neither waits nor keeps without end.
 
-    It speaks HTTP/1 alone.
+    It speaks HTTP/1 alone, and WebSocket where ``serve --websockets`` asks for it.
     """
 
     flow: Flow
@@ -210,7 +210,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(piece)
         except httptools.HttpParserUpgrade as upgrade:
-            self._ignore_upgrade(piece[upgrade.args[0] :])
+            if self._should_upgrade():
+                self._become_a_socket()
+            else:
+                self._ignore_upgrade(piece[upgrade.args[0] :])
             return
         except httptools.HttpParserError:
             self.send_400_response("Invalid HTTP request received.")
@@ -244,6 +247,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._head_size = 0
         self._stop_waiting()
         super().on_message_complete()
+
+    def _become_a_socket(self) -> None:
+        """Leave the connection to uvicorn's WebSocket protocol, if the server was told to.
+
+        A client waits for the answer before it says more (RFC 6455, section 4.1).
+        """
+        self._stop_waiting()
+        self._unparsed.clear()
+        self.scope["method"] = self.parser.get_method().decode("ascii")
+        self.handle_websocket_upgrade()
 
     def _ignore_upgrade(self, rest: bytes) -> None:
         """Read a request that offers another protocol as if it did not (RFC 9110, section 7.8).
