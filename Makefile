@@ -38,8 +38,8 @@ check: $(VENV)/.dev ## Lint, format, types, import layers, migrations match mode
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(PY) -m scripts.check_migrations
 
-subtract: $(VENV)/.dev ## Delete features from a copy, one by one and in pairs: the rest stays whole
-	@$(PY) -m scripts.subtract_features
+subtract: $(VENV)/.dev ## Delete features from copies, so that every two are apart and gone: the rest stays whole
+	@$(PY) -m scripts.subtract_features $(ARGS)
 
 format: $(VENV)/.dev ## Format, and mend what the linter can mend
 	@$(VENV)/bin/ruff format .

@@ -1,8 +1,12 @@
-"""Delete features, one by one and in pairs, and see that what is left is whole.
+"""Delete features and see that what is left is whole.
 
-Each time in a copy of the checkout: the feature's two folders and its line go, with those of the
-features that require it; ``make migration`` writes the migration; then ``make check`` and a quick
-selection of tests have to pass.
+A feature could miss one that is gone, and two could each lean on the other's absence. So for every
+two features one is deleted while the other stays, the other way round, and both are: a few sets of
+features bring all of that about. Names as arguments delete just these.
+
+Each time in a copy of the checkout: the features' folders and lines go, with those of the features
+that require them; ``make migration`` writes the migration; then ``make check`` and a quick selection
+of tests have to pass.
 """
 
 import os
@@ -12,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
@@ -48,18 +52,33 @@ On SQLite alone: the whole suite has both databases.
 DROPS = "op.drop_table("
 
 
+def with_dependents(names: Iterable[str]) -> frozenset[str]:
+    """These features, and those that require one of them."""
+    gone = set(names)
+    for feature in load_features():  # a feature is listed behind those that it requires
+        if gone.intersection(required.name for required in feature.requires):
+            gone.add(feature.name)
+    return frozenset(gone)
+
+
 def subtractions() -> Iterator[frozenset[str]]:
-    """What goes together: each feature and each pair, with all that require one of them."""
-    seen = set()
-    for count in (1, 2):
-        for chosen in combinations(load_features(), count):
-            names = {feature.name for feature in chosen}
-            for feature in load_features():  # a feature is listed behind those that it requires
-                if names.intersection(required.name for required in feature.requires):
-                    names.add(feature.name)
-            if names not in seen:
-                seen.add(frozenset(names))
-                yield frozenset(names)
+    """Few sets, by which each two features are apart both ways and gone together, where possible.
+
+    The next one is always that which brings about most of what is missing.
+    """
+    names = [feature.name for feature in load_features()]
+    sizes = range(1, len(names) + 1)
+    sets = {with_dependents(some) for size in sizes for some in combinations(names, size)}
+    candidates = sorted(sets, key=sorted)
+
+    def cases(gone: frozenset[str]) -> set[tuple[str, str, bool]]:
+        return {(one, other, other in gone) for one in gone for other in names if other != one}
+
+    missing = set().union(*map(cases, candidates))
+    while missing:
+        best = max(candidates, key=lambda gone: len(cases(gone) & missing))
+        missing -= cases(best)
+        yield best
 
 
 def subtract(names: frozenset[str], folder: Path) -> None:
@@ -108,8 +127,9 @@ def run(folder: Path, *command: str) -> None:
 
 def main() -> None:
     """Two at a time."""
+    wanted = [with_dependents(sys.argv[1:])] if sys.argv[1:] else subtractions()
     with ThreadPoolExecutor(2) as pool:
-        futures = [pool.submit(check, names) for names in subtractions()]
+        futures = [pool.submit(check, names) for names in wanted]
         try:
             for future in futures:
                 print(future.result(), flush=True)
