@@ -4,8 +4,8 @@ A feature could miss one that is gone, and two could each lean on the other's ab
 two features one is deleted while the other stays, the other way round, and both are: a few sets of
 features bring all of that about. Names as arguments delete just these.
 
-Each time in a copy of the checkout: the features' folders and lines go, with those of the features
-that require them; ``make migration`` writes the migration; then ``make check`` and a quick selection
+Each time in a copy of the checkout: the folders and lines of the features go, and of those that
+require them; ``make migration`` writes the migration; then ``make check`` and a quick selection
 of tests have to pass.
 """
 

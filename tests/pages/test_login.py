@@ -246,7 +246,7 @@ async def test_credentials_in_the_address_are_not_taken(flow: CodeFlow) -> None:
 async def test_a_full_login_queue_is_503_and_says_what_to_do(
     flow: CodeFlow, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = await flow.login_page()
+    page = await flow.log_in(await flow.login_page(), password="a wrong password")
     go_on = threading.Event()
     with monkeypatch.context() as patch:
         patch.setattr(server.passwords, "hash_now", lambda _password: str(go_on.wait(30)))
