@@ -21,7 +21,7 @@ from app.errors import Problem
 from app.oauth2 import grants  # noqa: F401 - clients can be registered for them
 from app.security.passwords import UnacceptablePasswordError
 from app.settings import Settings, SettingsError, load_settings
-from app.single_line import NotOneLineError, single_line
+from app.settings.single_line import NotOneLineError, single_line
 
 if TYPE_CHECKING:
     from app.server import Server

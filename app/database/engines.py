@@ -26,9 +26,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from app.database import postgresql as postgresql_driver
 from app.database import sqlite_driver
 from app.database.group_commit import GroupCommit
-from app.database_url import connect_timeout, driver_url
 from app.errors import ConflictError
 from app.settings import Settings
+from app.settings.database_url import connect_timeout, driver_url
 
 Result = TypeVar("Result")
 

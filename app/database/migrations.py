@@ -10,8 +10,8 @@ from alembic.script import ScriptDirectory
 from alembic.util.exc import CommandError
 
 from app.database.schema import SCRIPTS
-from app.database_url import driver_url
 from app.errors import ConflictError
+from app.settings.database_url import driver_url
 
 ROOT = SCRIPTS.parents[1]
 """What holds the package: a checkout, or the folder where it is installed."""

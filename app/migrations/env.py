@@ -13,11 +13,11 @@ from sqlalchemy.pool import NullPool
 
 from app.database.postgresql import UNNAMED
 from app.database.sqlite_driver import create_for_owner
-from app.database_url import DRIVERS, driver_url
 from app.features import load_features
 from app.models import Base
 from app.models.base import UtcDateTime
 from app.settings import SettingsError, load_settings
+from app.settings.database_url import DRIVERS, driver_url
 
 load_features()  # with the features come their tables
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Integer, String, bindparam, cast, func, insert, literal, select, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.database_url import driver_url
 from app.models import Login, RefreshToken, User
 from app.models.base import UtcDateTime
+from app.settings.database_url import driver_url
 
 CLIENT = "first-party"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import SettingsError, load_settings
-from app.single_line import NotOneLineError, single_line
+from app.settings.single_line import NotOneLineError, single_line
 from tests.support.databases import Backend
 from tests.support.shell import Shell
 

@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import ATTEMPTS, Database, lock, retry_conflicts
 from app.database.migrations import upgrade
-from app.database_url import connect_timeout, driver_url, unknown_parameters
 from app.models import Scope, User, UserScope
+from app.settings.database_url import connect_timeout, driver_url, unknown_parameters
 from tests.conftest import make_settings
 
 SECRET = "sentinel-of-a-credential"

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import BROKEN_RULE, InvalidError
 from app.identity.definition import STRICT
 from app.management.authority import Actor
-from app.single_line import NotOneLineError, single_line
+from app.settings.single_line import NotOneLineError, single_line
 
 Declared = TypeVar("Declared", bound=BaseModel)
 
