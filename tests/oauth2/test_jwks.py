@@ -192,4 +192,4 @@ async def test_head_is_answered_like_get_without_the_body(http: httpx2.AsyncClie
 
 async def test_another_method_is_not_answered(http: httpx2.AsyncClient) -> None:
     response = await http.post(JWKS)
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

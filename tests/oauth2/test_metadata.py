@@ -59,7 +59,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/authorize",
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "form_post"],
+        "response_modes_supported": ["query", "fragment", "form_post"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "token_endpoint": f"{issuer}/token",
@@ -349,4 +349,4 @@ async def test_head_is_answered_like_get_without_the_body(http: httpx2.AsyncClie
 
 async def test_another_method_is_not_answered(http: httpx2.AsyncClient) -> None:
     response = await http.post(WELL_KNOWN)
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

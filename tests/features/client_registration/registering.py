@@ -17,11 +17,6 @@ CALLBACK = "http://127.0.0.1:3000/callback"
 
 PATH = "/connect/register"
 
-NO_MATCH = {
-    "error": "invalid_token",
-    "error_description": "The access token is expired, revoked, malformed, or otherwise invalid.",
-}
-
 
 @pytest.fixture(scope="module")
 def changes() -> dict[str, object]:

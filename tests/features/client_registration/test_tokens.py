@@ -10,13 +10,12 @@ from app.features.client_registration.tokens import create_registration_token
 from app.management.authority import operating
 from app.server import Server
 from tests.features.client_registration.registering import (
-    NO_MATCH,
     an_hour_later,
     app,
     register,
     settings,
 )
-from tests.support.assertions import assert_no_token_sent
+from tests.support.assertions import assert_bearer_error, assert_no_token_sent
 from tests.support.clock import TestClock
 from tests.support.factories import bearer
 from tests.support.shell import Shell, assert_line
@@ -40,8 +39,8 @@ async def make_token(server: Server, uses: int | None = None) -> dict[str, str]:
 
 async def test_without_a_token_nobody_registers(http: httpx2.AsyncClient) -> None:
     assert_no_token_sent(await register(http))
-    response = await register(http, bearer("lr_of-somebody-else"))
-    assert (response.status_code, response.json()) == (401, NO_MATCH)
+    refused = await register(http, bearer("lr_of-somebody-else"))
+    assert_bearer_error(refused, "invalid_token", 401)
 
 
 async def test_a_token_is_good_for_as_many_as_it_says(

@@ -104,13 +104,18 @@ def test_the_login_password_is_refused(latchkey: Shell) -> None:
     assert ha1(latchkey) == {}
 
 
+NOT_ONE_LINE = (
+    "the input is not accepted: there are control characters in it, or more than one line"
+)
+
+
 @pytest.mark.parametrize(
     ("password", "reason"),
     [
         pytest.param("short", "a password must have at least 15 characters", id="short"),
         pytest.param("", "a password must have at least 15 characters", id="empty"),
         pytest.param("x" * 1025, "a password can have at most 1024 characters", id="long"),
-        pytest.param("nul\x00" * 5, "a password cannot contain the NUL character", id="nul"),
+        pytest.param("nul\x00" * 5, NOT_ONE_LINE, id="nul"),
     ],
 )
 def test_a_password_that_breaks_the_rules_is_refused(
