@@ -130,7 +130,10 @@ def query(shared: Docs) -> Outcome:
 
 @dataclass(frozen=True)
 class Cookie:
-    """The cookie set in the dialog with a wrong key, and with a right one; used; cleared; used."""
+    """The cookie set in the dialog with a wrong key, and with a right one; used; cleared; used.
+
+    The dialog calls ``set_api_key_cookie`` and ``clear_api_key_cookie``.
+    """
 
     refused: str
     state: str
