@@ -206,10 +206,13 @@ async def end_session(actor: ActingOwner, request: Request, session_id: uuid.UUI
 async def _verify_password(
     server: Server, user: CurrentUser, password: SecretStr, request: Request
 ) -> Account:
-    context = LoginContext("account", origin_of(request), user.client_id)
-    return await server.authenticator.authenticate(
+    context = LoginContext("account", origin_of(request), user.client_id, known=True)
+    account = await server.authenticator.authenticate(
         user.username, password.get_secret_value(), context
     )
+    if account.id != user.id:  # the name was given to somebody else meanwhile
+        raise LoginRefused("wrong", reason="another user")
+    return account
 
 
 def _me(user: CurrentUser, *, unverified: bool) -> Me:

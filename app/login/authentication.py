@@ -41,6 +41,8 @@ class LoginContext:
     client_id: str | None = None
     device: str | None = None
     """The secret by which a browser is recognised."""
+    known: bool = False
+    """Whether the user is logged in and confirms it: then the name is theirs, and no address."""
 
 
 @dataclass
@@ -128,7 +130,12 @@ class Authenticator:
         Raises :class:`LoginRefused` for an impossible name, and while too many attempts have
         failed.
         """
-        if self._by_email and "@" in username and len(username) <= EMAIL_MAX_LENGTH:
+        if (
+            self._by_email
+            and not context.known
+            and "@" in username
+            and len(username) <= EMAIL_MAX_LENGTH
+        ):
             # Before anything is counted: under both names, an account would have twice the tries.
             async with self._database.read() as connection:
                 username = await find_username_by_email(connection, username) or username

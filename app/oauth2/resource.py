@@ -63,6 +63,16 @@ class Targets:
             return self.settings.issuer
         raise InvalidTargetError(reason="a resource that the client is not registered for")
 
+    def within(self, requested: Sequence[str], granted: Sequence[str]) -> Sequence[str]:
+        """What a request for ``requested`` resources gets of those that were ``granted`` at login.
+
+        Without a request, all of them (section 2.2); a login that named none is for this server.
+        Raises :class:`InvalidTargetError` for more: the user was not asked about it.
+        """
+        if not set(granted or [self.settings.issuer]).issuperset(requested):
+            raise InvalidTargetError(told="A requested resource was not granted at login.")
+        return requested or granted
+
     def of(self, resources: Collection[str]) -> Target:
         """What tokens for ``resources`` are for, as they were requested at some time.
 
@@ -92,13 +102,3 @@ async def find_targets(
 ) -> Targets:
     """What the tokens of ``client`` may be for."""
     return Targets(settings, await resources.of_client(client))
-
-
-def within(requested: Sequence[str], granted: Sequence[str]) -> Sequence[str]:
-    """What a request for ``requested`` resources gets of those that were ``granted`` before.
-
-    Without a request, all of them (section 2.2). Raises :class:`InvalidTargetError` for more.
-    """
-    if granted and not set(granted).issuperset(requested):
-        raise InvalidTargetError(told="A requested resource was not granted at login.")
-    return requested or granted

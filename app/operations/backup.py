@@ -5,6 +5,7 @@ programs do the work, which have to be installed: ``pg_dump``, ``pg_restore`` an
 """
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -24,6 +25,9 @@ SQLITE = "sqlite:///"
 
 OWNED = (*(table.name for table in reversed(Base.metadata.sorted_tables)), "alembic_version")
 """The tables that a restore replaces, those that refer to others first."""
+
+ESSENTIAL = ("alembic_version", "users", "clients", "signing_keys")
+"""The tables by which a backup of this server is known, of whatever release it is."""
 
 NOT_EMPTY = "there is a database already: --replace puts what is in the file in its place"
 NO_BACKUP = "{} is not a backup of this kind of database"
@@ -93,7 +97,8 @@ def _restore_sqlite(path: Path, file: Path, *, replace: bool) -> None:
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as backup:
         try:
             whole = backup.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            backup.execute("SELECT version_num FROM alembic_version")
+            for table in ESSENTIAL:
+                backup.execute(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - a constant
         except sqlite3.DatabaseError:
             whole = False
         if not whole:
@@ -113,6 +118,9 @@ def _restore_postgresql(url: str, file: Path, *, replace: bool) -> None:
         script = _output("pg_restore", "--no-owner", "--no-acl", "--file=-", str(file))
     except ConflictError as refused:
         raise InvalidError(told=f"{NO_BACKUP.format(file)} ({refused.told})") from None
+    found = set(re.findall(rb"^CREATE TABLE (?:\w+\.)?(\w+) ", script, re.MULTILINE))
+    if not found.issuperset(name.encode() for name in ESSENTIAL):
+        raise InvalidError(told=NO_BACKUP.format(file))
     transaction = ("psql", "--quiet", "--no-psqlrc", "--single-transaction", "--file=-")
     drop = "".join(f'DROP TABLE IF EXISTS "{table}" CASCADE;\n' for table in OWNED)
     tables = "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1"

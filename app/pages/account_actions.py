@@ -90,13 +90,18 @@ async def withdraw_consent(browser: Browser, _session: Session, form: Form) -> N
 
 async def _verify_password(browser: Browser, session: Session, form: Form) -> Account:
     """The user, who has typed the current password. Raises :class:`ActionRefusedError`."""
-    context = LoginContext("account", origin_of(browser.request), device=browser.key)
+    context = LoginContext("account", origin_of(browser.request), device=browser.key, known=True)
     password = form.get("current_password", "")
     try:
-        return await browser.server.authenticator.authenticate(session.username, password, context)
+        account = await browser.server.authenticator.authenticate(
+            session.username, password, context
+        )
+        if account.id != session.user_id:  # the name was given to somebody else meanwhile
+            raise LoginRefused("wrong", reason="another user")
     except LoginRefused as refusal:
         sentence, _status = say_refused(refusal, wrong=WRONG)
         raise ActionRefusedError(sentence) from None
+    return account
 
 
 def _sentence(text: str) -> str:

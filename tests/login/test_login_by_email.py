@@ -2,13 +2,21 @@
 
 import httpx2
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
-from app.models import FailedLogins
+from app.models import FailedLogins, User
 from app.server import Server
 from app.settings import Settings
 from tests.conftest import make_settings
-from tests.support.factories import PASSWORD, TestClient, TestUser, add_user
+from tests.support.factories import (
+    PASSWORD,
+    TestClient,
+    TestUser,
+    add_client,
+    add_user,
+    bearer,
+    log_in,
+)
 
 ADDRESS = "alice@example.com"
 
@@ -70,3 +78,24 @@ async def test_name_and_address_share_the_failures_that_are_counted(
     async with server.database.read() as connection:
         highest = await connection.scalar(select(func.max(FailedLogins.count)))
     assert highest == 3
+
+
+async def test_a_user_who_is_named_like_an_address_confirms_with_their_own_password_alone(
+    http: httpx2.AsyncClient, web: TestClient, server: Server, alice: TestUser
+) -> None:
+    password = "another password of mallory"
+    mallory = await add_user(server, "mallory", password, email=None, scopes=["account"])
+    client = await add_client(server, "own", scopes=["account"], default_scopes=["account"])
+    token = (await log_in(http, mallory, client, "account"))["access_token"]
+    async with server.database.transaction() as connection:
+        named = {"username": ADDRESS, "username_key": ADDRESS}
+        await connection.execute(update(User).where(User.id == mallory.id).values(**named))
+
+    async def change(current: str) -> int:
+        body = {"current_password": current, "new_password": "a new password of somebody"}
+        answer = await http.post("/users/me/password", json=body, headers=bearer(token))
+        return answer.status_code
+
+    assert await change(alice.password) == 403
+    assert await change(password) == 204
+    assert (await ask(http, web, "alice")).status_code == 200

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import sqlite3
 import stat
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import httpx2
@@ -146,6 +148,17 @@ def test_a_file_that_is_no_backup_is_refused(shell: Shell, file: Path) -> None:
     assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
     assert f"{file} is not a backup of this kind of database" in refused.stderr
     assert_line(shell("restore", str(file.parent)), f"{file.parent} is not a file")
+
+
+def test_a_database_of_somebody_else_is_no_backup(shell: Shell, file: Path) -> None:
+    with closing(sqlite3.connect(file)) as other:
+        other.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        other.execute("INSERT INTO alembic_version VALUES ('0001')")
+        other.commit()
+    refused = shell("restore", str(file), "--replace")
+    assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1)
+    assert f"{file} is not a backup of this kind of database" in refused.stderr
+    assert count(shell.url, "users") == 1
 
 
 def test_a_schema_that_is_newer_is_replaced_by_its_own_release(

@@ -16,7 +16,7 @@ from app.identity.users import find_enabled_scopes, get_person
 from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.redirect_uris import registered_uris
-from app.oauth2.resource import Target, Targets, within
+from app.oauth2.resource import Target, Targets
 from app.oauth2.scope import granted_scope
 from app.oauth2.tokens import (
     NewLogin,
@@ -126,7 +126,7 @@ async def _redeem(
         await record(connection, now, refused)
         return refusal
     scope = " ".join(scopes)
-    resources = within(asked, used.resources)
+    resources = targets.within(asked, used.resources)
     target = targets.of(resources)
     narrowed = granted_scope(target.narrow(scopes), scopes)
     login = await begin_login(

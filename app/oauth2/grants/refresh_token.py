@@ -16,7 +16,7 @@ from app.errors import (
 )
 from app.login.logins import end_login
 from app.oauth2.grant import Grant, TokenRequest
-from app.oauth2.resource import Targets, within
+from app.oauth2.resource import Targets
 from app.oauth2.scope import granted_scope, split_scope
 from app.oauth2.tokens import claims_of_id_token, find_signing_keys, user_tokens
 from app.tokens import refresh_postgresql, refresh_tokens
@@ -61,7 +61,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         # Raised outside of the transaction: the login has ended, whatever the answer.
         raise refusal.error
     family, successor = rotated
-    target = targets.of(within(resources, family.resources))
+    target = targets.of(targets.within(resources, family.resources))
     scope = granted_scope(target.narrow(asked or family.scope.split()), family.permitted)
     more = await request.more_claims(family.user_id, scope)
     return user_tokens(
@@ -101,7 +101,7 @@ async def _require_target(
     ):
         return  # whoever looks again will say why
     family = presented.family
-    target = targets.of(within(resources, family.resources))
+    target = targets.of(targets.within(resources, family.resources))
     granted_scope(target.narrow(asked or family.scope.split()), family.permitted)
 
 

@@ -249,20 +249,24 @@ async def test_a_refresh_keeps_the_audience_and_gets_no_other(
     assert (audience(response.json()), response.json()["scope"]) == (orders, "profile items:read")
 
 
-async def test_a_login_that_named_nothing_can_name_a_resource_at_a_refresh(
+NOT_GRANTED = "A requested resource was not granted at login."
+
+
+async def test_a_login_that_named_nothing_is_for_this_server_and_names_no_resource_later(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str
 ) -> None:
     answer: Tokens = (await log_in(http, alice, shop)).json()
-    answer = (await refresh(http, shop, answer, resource=orders)).json()
-    assert (audience(answer), answer["scope"]) == (orders, "profile items:read")
-    assert audience((await refresh(http, shop, answer)).json()) == ISSUER
+    assert_oauth2_error(
+        await refresh(http, shop, answer, resource=orders), "invalid_target", 400, NOT_GRANTED
+    )
+    assert audience((await refresh(http, shop, answer, resource=ISSUER)).json()) == ISSUER
 
 
 async def test_a_refresh_for_scopes_that_the_resource_lacks_uses_nothing_up(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str
 ) -> None:
-    answer: Tokens = (await log_in(http, alice, shop)).json()
-    response = await refresh(http, shop, answer, resource=orders, scope="items:write")
+    answer: Tokens = (await log_in(http, alice, shop, orders)).json()
+    response = await refresh(http, shop, answer, scope="items:write")
     assert_oauth2_error(response, "invalid_scope", 400)
     assert (await refresh(http, shop, answer)).status_code == 200
 
