@@ -102,5 +102,7 @@ def _read(file: Path) -> object:
         raise InvalidError(
             told=f"{file}: line {line}: {malformed.problem or malformed.context}"
         ) from None
+    except RecursionError:
+        raise InvalidError(told=f"{file} is nested too deeply") from None
     except yaml.YAMLError:
         raise InvalidError(told=f"{file} has characters that YAML does not permit") from None

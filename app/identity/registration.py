@@ -129,7 +129,7 @@ RedirectUri = Annotated[str, rule(check_redirect_uri)]
 ClientId = Annotated[str, Field(max_length=255), rule(_check_client_id)]
 
 
-Lifetime = Annotated[int, Field(ge=1, le=TEN_YEARS)]
+Lifetime = Annotated[int, Field(strict=True, ge=1, le=TEN_YEARS)]
 
 
 def _lifetime(setting: str) -> Any:

@@ -19,10 +19,14 @@ PROTOCOL_CLAIMS = frozenset(
         *("nonce", "azp", "at_hash", "c_hash", "s_hash", "typ", "events", "authorization_details"),
         *("active", "username", "token_type"),  # RFC 7662, section 2.2
         *("address", "phone_number", "phone_number_verified"),
+        *("_claim_names", "_claim_sources"),  # OpenID Connect Core 1.0, section 5.6.2
         *UserInfo.model_fields,
     }
 )
 """What the protocol, or the core, says itself: nobody else ever does."""
+
+AUTHORIZATION_CLAIMS = frozenset({"groups", "roles", "entitlements"})
+"""What resource servers decide by (RFC 9068, section 2.2.3.1): a source that judges says them."""
 
 
 @dataclass(frozen=True, kw_only=True)

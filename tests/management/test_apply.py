@@ -338,6 +338,7 @@ SECTIONS = ", ".join(["scopes", "users", "clients", *OF_FEATURES])
             "users.0 'ada': scopes: Extra inputs are not permitted",
         ),
         ("users: []\nusers: []", "-: line 1: the key 'users' appears twice"),
+        pytest.param("[" * 5000 + "]" * 5000, "- is nested too deeply", id="deep"),
         ("users: [", "-: line 1: expected the node content, but found '<stream end>'"),
         (
             "clients: [{client_id: shop, name: Shop, grant_types: [client_credentials]}]",

@@ -844,6 +844,15 @@ async def test_a_public_client_stays_public_when_it_is_changed(
             "'authorization_code'",
             id="unknown grant",
         ),
+        *(
+            pytest.param(
+                {lifetime: True},
+                f"body.{lifetime}",
+                "Input should be a valid integer",
+                id=lifetime,
+            )
+            for lifetime in ("access_token_ttl", "id_token_ttl", "refresh_token_ttl")
+        ),
     ],
 )
 async def test_a_change_of_a_client_that_breaks_a_rule_is_refused_and_changes_nothing(

@@ -1,6 +1,7 @@
 """Managing claims of one's own: what the API under ``/claims`` and ``latchkey claims`` do."""
 
 import json
+import math
 import re
 import uuid
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from app.features.claims.model import ClientClaim, DeclaredClaim, Holder, UserCl
 from app.identity.definition import STRICT, rule
 from app.identity.scopes import require_known
 from app.identity.users import hold_user
-from app.login.claims import PROTOCOL_CLAIMS
+from app.login.claims import AUTHORIZATION_CLAIMS, PROTOCOL_CLAIMS
 from app.management.authority import Actor
 from app.management.clients import get_client
 from app.management.users import get_user, scopes_of
@@ -36,8 +37,12 @@ PLACES: Sequence[str] = get_args(Place)
 
 MOST_CLAIMS = 100
 """That can be declared: each that is told travels in a token."""
-VALUE_MAX_LENGTH = 2000
-"""Characters of a value as JSON."""
+VALUES_MAX_BYTES = 2048
+"""Of all the values of a user or a client, with their names, as the JSON of a token."""
+JSON_MAX_DEPTH = 8
+"""Lists and objects within each other."""
+INTEGER_MAX = 2**53 - 1
+"""And its negative: what every reader of JSON takes for the same (RFC 8259, section 6)."""
 
 _NAME = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,128}")
 
@@ -47,7 +52,7 @@ def _check_name(name: str) -> None:
         raise InvalidError(
             told='a claim must have 1 to 128 printable ASCII characters, with no space, " or \\'
         )
-    if name in PROTOCOL_CLAIMS:
+    if name in PROTOCOL_CLAIMS | AUTHORIZATION_CLAIMS:
         raise InvalidError(told="this claim belongs to the protocol")
 
 
@@ -175,6 +180,7 @@ async def set_values(actor: Actor, holder: Holder, values: Mapping[str, Any]) ->
     before = await get_values(connection, holder)
     changed = {name: value for name, value in values.items() if value != before.get(name)}
     if changed:
+        _check_size({**before, **changed})
         await _store(connection, holder, changed)
         # The trail notes that a value changed, not the value.
         user_id = holder if isinstance(holder, uuid.UUID) else None
@@ -219,13 +225,44 @@ def check_value(kind: ClaimType, value: Any) -> None:
         raise InvalidError(
             told=f"the value of this claim must be of the type {kind}", field="values"
         )
-    try:
-        text = json.dumps(value, allow_nan=False)
-    except (ValueError, RecursionError):
-        raise InvalidError(told="the value of a claim must be JSON", field="values") from None
-    if len(text) > VALUE_MAX_LENGTH or "\\u0000" in text:
+    _check_json(value)
+
+
+def _check_json(value: Any, depth: int = JSON_MAX_DEPTH) -> None:
+    """Raise :class:`InvalidError` for what not every reader of a token would understand."""
+    match value:
+        case None | bool():
+            return
+        case int():
+            broken = "" if abs(value) <= INTEGER_MAX else "an integer must be within ±(2^53 - 1)"
+        case float():
+            broken = "" if math.isfinite(value) else "a number must be finite"
+        case str():
+            broken = "" if _is_text(value) else "a text must be Unicode without NUL"
+        case list() | dict() if depth == 0:
+            broken = f"at most {JSON_MAX_DEPTH} lists and objects can be within each other"
+        case list():
+            for each in value:
+                _check_json(each, depth - 1)
+            return
+        case dict() if all(isinstance(name, str) for name in value):
+            for each in (*value, *value.values()):
+                _check_json(each, depth - 1)
+            return
+        case _:
+            broken = "the value of a claim must be JSON"
+    if broken:
+        raise InvalidError(told=broken, field="values")
+
+
+def _is_text(value: str) -> bool:
+    return not re.search("[\0\ud800-\udfff]", value)  # a surrogate has no UTF-8
+
+
+def _check_size(values: Mapping[str, Any]) -> None:
+    there = {name: value for name, value in values.items() if value is not None}
+    if len(json.dumps(there, separators=(",", ":"))) > VALUES_MAX_BYTES:
         raise InvalidError(
-            told=f"the value of a claim has at most {VALUE_MAX_LENGTH} characters as JSON, and no "
-            "NUL",
+            told=f"all values together have at most {VALUES_MAX_BYTES} bytes as JSON",
             field="values",
         )

@@ -261,7 +261,8 @@ async def change_group(
 ) -> GroupRecord:
     """Change a group; what its members have by it follows. Raises a :class:`Problem`.
 
-    Other scopes change what the members may do: so the actor has all that these have.
+    Other scopes change what the members may do, and another name, which applications are told,
+    what they are taken for: so the actor has all that these have.
     """
     connection, now = actor.connection, actor.now
     before = await get_group(connection, group_id)
@@ -277,19 +278,22 @@ async def change_group(
     if "name" in values:
         await _require_free(connection, wanted.name)
         difference["name"] = wanted.name
+    scopes = set(before.scopes)
+    if "scopes" in given:
+        scopes = set(await require_known(connection, wanted.scopes))
+    added, removed = scopes.difference(before.scopes), set(before.scopes) - scopes
+    if added or removed:
+        difference |= {"scopes_added": sorted(added), "scopes_removed": sorted(removed)}
+        actor.require_to_grant(added)
+    if difference:
+        await _require_over_members(actor, before)
     await connection.execute(
         update(Group).where(Group.id == group_id).values(updated_at=now, **values)
     )
-    if "scopes" in given:
-        scopes = set(await require_known(connection, wanted.scopes))
-        added, removed = scopes.difference(before.scopes), set(before.scopes) - scopes
-        if added or removed:
-            difference |= {"scopes_added": sorted(added), "scopes_removed": sorted(removed)}
-            actor.require_to_grant(added)
-            await _require_over_members(actor, before)
-            await connection.execute(delete(GroupScope).where(GroupScope.group_id == group_id))
-            await _insert_scopes(connection, group_id, scopes)
-            await _renew_members(actor, group_id)
+    if added or removed:
+        await connection.execute(delete(GroupScope).where(GroupScope.group_id == group_id))
+        await _insert_scopes(connection, group_id, scopes)
+        await _renew_members(actor, group_id)
     if difference or values:
         await actor.record(CHANGED, group=before.name, **difference)
     return await get_group(connection, group_id)

@@ -142,6 +142,11 @@ async def test_the_values_of_a_claim_go_with_it(
     [
         ({"name": "sub"}, "body.name", "this claim belongs to the protocol"),
         ({"name": "email"}, "body.name", "this claim belongs to the protocol"),
+        ({"name": "groups"}, "body.name", "this claim belongs to the protocol"),
+        ({"name": "roles"}, "body.name", "this claim belongs to the protocol"),
+        ({"name": "entitlements"}, "body.name", "this claim belongs to the protocol"),
+        ({"name": "_claim_names"}, "body.name", "this claim belongs to the protocol"),
+        ({"name": "_claim_sources"}, "body.name", "this claim belongs to the protocol"),
         (
             {"name": "two words"},
             "body.name",
@@ -171,7 +176,7 @@ async def test_a_claim_that_cannot_be_declared_is_refused(
         ("number", 1.5, "1.5"),
         ("boolean", False, 0),
         ("strings", ["a"], ["a", 1]),
-        ("json", {"a": [None]}, "x" * 2000),
+        ("json", {"a": [None]}, "x" * 2048),
     ],
 )
 async def test_a_value_is_of_the_type_of_its_claim(
@@ -190,6 +195,60 @@ async def test_a_value_is_of_the_type_of_its_claim(
     )
     (error,) = _errors(response)
     assert error["field"] == "body.values"
+
+
+INTEGER = "an integer must be within ±(2^53 - 1)"
+TEXT = "a text must be Unicode without NUL"
+DEPTH = "at most 8 lists and objects can be within each other"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (str(2**53), INTEGER),
+        (f'{{"a": [{-(2**53)}]}}', INTEGER),
+        (r'"\ud800"', TEXT),
+        (r'{"a\udfff": 1}', TEXT),
+        (r'"a\u0000"', TEXT),
+        ("1e999", "a number must be finite"),
+        ("[" * 9 + "]" * 9, DEPTH),
+    ],
+)
+async def test_a_value_is_what_every_reader_of_a_token_understands(
+    http: httpx2.AsyncClient, as_admin: Headers, carol: TestUser, text: str, reason: str
+) -> None:
+    await declare(http, as_admin, "level", type="json")
+    response = await http.patch(
+        f"/claims/users/{carol.id}",
+        content=f'{{"values": {{"level": {text}}}}}',
+        headers={**as_admin, "Content-Type": "application/json"},
+    )
+    assert _errors(response) == [{"field": "body.values", "reason": reason}]
+
+
+async def test_a_value_at_the_limits_is_told_as_it_was_given(
+    http: httpx2.AsyncClient, as_admin: Headers, shop: TestClient, carol: TestUser
+) -> None:
+    await declare(http, as_admin, "level", type="json")
+    value = [[[[[[[[2**53 - 1, -(2**53) + 1, "é😀", 1e300]]]]]]]]
+    await give(http, as_admin, f"users/{carol.id}", level=value)
+    tokens = await CodeFlow(http, carol, shop, scope="openid profile").tokens()
+    assert read_claims(tokens["id_token"])["level"] == value
+
+
+async def test_all_values_of_a_holder_together_fit_into_a_token(
+    http: httpx2.AsyncClient, as_admin: Headers, carol: TestUser
+) -> None:
+    for name in ("a", "b"):
+        await declare(http, as_admin, name)
+    # {"a":"","b":""} takes 15 bytes.
+    await give(http, as_admin, f"users/{carol.id}", a="x" * (2048 - 15 - 999), b="x" * 999)
+    refused = await http.patch(
+        f"/claims/users/{carol.id}", json={"values": {"b": "x" * 1000}}, headers=as_admin
+    )
+    reason = "all values together have at most 2048 bytes as JSON"
+    assert _errors(refused) == [{"field": "body.values", "reason": reason}]
+    await give(http, as_admin, f"users/{carol.id}", a=None, b="x" * 1000)
 
 
 def _errors(response: httpx2.Response) -> list[dict[str, str]]:

@@ -88,3 +88,26 @@ def test_a_file_declares_claims(latchkey: Shell) -> None:
     other = "claims: [{name: level, type: string, scope: profile}]"
     refused = latchkey("apply", "-", stdin=other)
     assert_line(refused, "claims.0 'level': a claim cannot become another one: delete it first")
+
+
+@pytest.mark.parametrize(
+    ("claim", "reason"),
+    [
+        (
+            "{name: since, type: json, scope: profile, users: {ada: 2026-01-01}}",
+            "claims.0 'since': the value of a claim must be JSON",
+        ),
+        (
+            "{name: since, type: json, scope: profile, users: {ada: {1: a}}}",
+            "claims.0 'since': the value of a claim must be JSON",
+        ),
+        (
+            "{name: groups, type: strings, scope: profile}",
+            "claims.0 'groups': name: this claim belongs to the protocol",
+        ),
+    ],
+)
+def test_a_file_declares_no_claim_that_the_api_refuses(
+    latchkey: Shell, claim: str, reason: str
+) -> None:
+    assert_line(latchkey("apply", "-", stdin=f"claims: [{claim}]"), reason)

@@ -256,9 +256,25 @@ async def test_a_user_with_more_scopes_is_nobody_elses_to_move(
         await connection.execute(insert(GroupMember), [row])
     taken = await http.delete(f"{path}/members/{admin.id}", headers=as_manager)
     assert_refused(taken, 403, TOO_GREAT)
-    changed = await http.patch(path, json={"scopes": ["items:read"]}, headers=as_manager)
-    assert_refused(changed, 403, TOO_GREAT)
+    for changes in ({"scopes": ["items:read"]}, {"name": "admins"}):
+        changed = await http.patch(path, json=changes, headers=as_manager)
+        assert_refused(changed, 403, TOO_GREAT)
+    described = await http.patch(path, json={"description": "Who works"}, headers=as_manager)
+    assert described.status_code == 200
     assert_refused(await http.delete(path, headers=as_manager), 403, TOO_GREAT)
+
+
+async def test_the_name_of_a_group_with_more_scopes_is_nobody_elses_to_take(
+    http: httpx2.AsyncClient, as_manager: Headers, server: Server
+) -> None:
+    admin = await add_somebody(server, "groups:write", "users:write")
+    by_admin = await token_of(server, admin, "groups:write")
+    path = f"/groups/{(await create(http, by_admin, 'admins', 'users:write'))['id']}"
+    renamed = await http.patch(path, json={"name": "others"}, headers=as_manager)
+    assert_refused(renamed, 403, TOO_GREAT)
+    assert (await http.get(path, headers=as_manager)).json()["name"] == "admins"
+    by_themselves = await http.patch(path, json={"name": "others"}, headers=by_admin)
+    assert by_themselves.json()["name"] == "others"
 
 
 async def test_a_client_with_more_scopes_is_nobody_elses_to_close(
