@@ -43,6 +43,8 @@ _SECRET = re.compile(r"[\x21-\x7E]+")
 _UNSAFE_SCHEMES = {
     *("javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "jar", "intent"),
     *("view-source", "chrome", "resource", "ws", "wss", "ftp", "mailto", "tel", "sms"),
+    *("chrome-extension", "moz-extension", "safari-web-extension", "feed", "search", "search-ms"),
+    *("ms-msdt", "shell", "smb"),
 }
 """What runs something, or is somebody else's."""
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}

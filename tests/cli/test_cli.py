@@ -808,6 +808,10 @@ def test_a_redirect_uri_that_is_exact_and_safe_is_accepted(uri: str) -> None:
         pytest.param("file:///etc/passwd", id="file"),
         pytest.param("blob:https://app.example/1", id="blob"),
         pytest.param("about:blank", id="about"),
+        pytest.param("chrome-extension://abcdefgh/cb", id="an extension's page"),
+        pytest.param("ms-msdt:/id", id="a tool of the system"),
+        pytest.param("search-ms:query", id="a search of the system"),
+        pytest.param("smb://app.example/cb", id="a file server"),
     ],
 )
 def test_any_other_redirect_uri_is_refused(uri: str) -> None:

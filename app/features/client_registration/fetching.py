@@ -94,6 +94,8 @@ class Fetcher:
                 answer = await self._ask(url)
         except (OSError, TimeoutError) as error:
             raise UnreachableDocumentError(type(error).__name__) from None
+        except ValueError:  # an empty label, or one of over 63 characters (RFC 1035, section 2.3.4)
+            raise RefusedDocumentError("its host is no name") from None
         return _read(answer)
 
     async def _ask(self, url: str) -> bytes:

@@ -5,7 +5,7 @@ server may replace what it does not like (section 3.2.1), and tells what it made
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -21,6 +21,9 @@ GRANT_TYPES = ("authorization_code", "refresh_token")
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 _PRIVATE = re.compile(r"[a-z][a-z0-9+.\-]*:[\x21\x24-\x3b\x3d\x3f-\x5a\x5f\x61-\x7a\x7e]+")
+
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Control characters, and surrogates, which no UTF-8 has."""
 
 
 class InvalidRedirectUriError(OAuth2Error):
@@ -95,7 +98,8 @@ def read_statement(document: object, schemes: Collection[str], origin: str = "")
         known = place.partition(".")[0] in Statement.model_fields
         told = f"The member {place} is malformed." if known else None
         raise InvalidClientMetadataError(told=told) from None
-    if has_unseen(statement.client_name) or "\x00" in str(document):
+    texts = _texts(statement.model_dump())
+    if has_unseen(statement.client_name) or any(map(_UNPRINTABLE.search, texts)):
         raise InvalidClientMetadataError(told="A text has control characters.")
     if statement.response_types and "code" not in statement.response_types:
         raise InvalidClientMetadataError(told="The only supported response_type is code.")
@@ -108,18 +112,28 @@ def read_statement(document: object, schemes: Collection[str], origin: str = "")
     return statement
 
 
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+
+
 def require_redirect_uri(uri: str, schemes: Collection[str], origin: str = "") -> None:
     """Raise :class:`InvalidRedirectUriError` unless a client may register ``uri`` by itself.
 
     On the loopback interface anybody may; else the operator has to allow the scheme, but for pages
     of ``origin``, which is who the client is.
     """
+    try:
+        check_redirect_uri(uri)
+    except InvalidError:
+        raise InvalidRedirectUriError from None
     scheme = uri.partition(":")[0]
     if scheme in ("http", "https"):
-        try:
-            check_redirect_uri(uri)
-        except InvalidError:
-            raise InvalidRedirectUriError from None
         if scheme == "http" and urlsplit(uri).hostname in LOOPBACK:
             return
         if scheme == "https" and ("https" in schemes or web_origin(uri) == origin):

@@ -16,6 +16,7 @@ from app.features.client_registration import documents
 from app.features.client_registration.documents import MetadataDocuments, is_document_url
 from app.features.client_registration.fetching import (
     Fetched,
+    Fetcher,
     RefusedDocumentError,
     UnreachableDocumentError,
 )
@@ -55,6 +56,8 @@ class Web:
 
     async def fetch(self, url: str) -> Fetched:
         self.asked.append(url)
+        if not url.startswith(HOST):
+            return await Fetcher().fetch(url)
         found = self.documents.get(url, RefusedDocumentError("status 404"))
         if isinstance(found, Exception):
             raise found
@@ -211,6 +214,17 @@ async def test_whoever_names_many_that_are_not_there_has_to_wait(
     told = "Too many applications came from your network"
     assert_error_page(await of(flow, web.publish()).start(), told)
     assert web.asked == []
+
+
+async def test_a_host_that_no_name_can_be_is_a_failure_too(
+    flow: CodeFlow, web: Web, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MOST_FAILURES", 2)
+    clock.advance(2 * 24 * 3600)
+    for host in ("...", f"{'a' * 64}.example"):
+        assert_error_page(await of(flow, f"https://{host}/x").start(), NOT_ACCEPTED)
+    told = "Too many applications came from your network"
+    assert_error_page(await of(flow, web.publish()).start(), told)
 
 
 async def test_the_token_endpoint_reads_no_document(http: httpx2.AsyncClient, web: Web) -> None:

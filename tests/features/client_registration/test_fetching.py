@@ -151,6 +151,12 @@ async def test_a_certificate_that_nobody_trusts_is_not_spoken_to(certificate: Pa
     assert asked == []
 
 
+@pytest.mark.parametrize("host", ["...", ".editor.example", f"{'a' * 64}.example"])
+async def test_a_host_that_no_name_can_be_is_refused(host: str) -> None:
+    with pytest.raises(RefusedDocumentError):
+        await Fetcher().fetch(f"https://{host}/client.json")
+
+
 async def test_a_host_with_a_private_address_is_not_asked(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
