@@ -162,20 +162,20 @@ class MetadataDocuments:
         now: datetime,
         fresh_until: datetime,
     ) -> None:
-        network_hash = None
         known = select(Client.client_id).where(Client.client_id == client_id)
-        if await connection.scalar(known) is None:
-            network_hash = await service.require_room(connection, self._settings, origin, now)
+        is_new = await connection.scalar(known) is None
+        if is_new:
+            await service.require_room(connection, self._settings, origin, now)
+            # Another request may have been faster while this one stood in line.
+            is_new = await connection.scalar(known) is None
         name = statement.name(urlsplit(client_id).netloc)
-        # Another request may have been faster while this one stood in line.
-        if network_hash is not None and await connection.scalar(known) is None:
+        if is_new:
             await service.add(
                 connection,
                 statement,
                 self._resources,
                 client_id=client_id,
                 name=name,
-                network_hash=network_hash,
                 origin=origin,
                 now=now,
                 fresh_until=fresh_until,

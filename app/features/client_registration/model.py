@@ -4,7 +4,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, Index, String
+from sqlalchemy import JSON, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, ClientId
@@ -14,13 +14,10 @@ class SelfRegistration(Base):
     """How a client registered itself: by a request, or by the document at the URL that names it."""
 
     __tablename__ = "self_registrations"
-    __table_args__ = (Index(None, "network_hash", "registered_at"),)
 
     client_id: Mapped[ClientId] = mapped_column(primary_key=True)
     token_hash: Mapped[str | None] = mapped_column(String(64))
     """Of the registration access token (RFC 7592, section 3); None for a document."""
-    network_hash: Mapped[str] = mapped_column(String(64))
-    """Where it came from: how many register from one network is bounded."""
     told: Mapped[dict[str, Any]] = mapped_column(JSON)
     """What it said of itself that only it and people read (RFC 7591, section 2)."""
     registered_at: Mapped[datetime]

@@ -73,7 +73,7 @@ def registration_router(settings: Settings) -> APIRouter:
 
         async def work(connection: AsyncConnection) -> Registered:
             now = server.clock.now()
-            network_hash = await service.require_room(connection, settings, origin, now)
+            await service.require_room(connection, settings, origin, now)
             details = {}
             if initial is not None:
                 details = {"token": await use_registration_token(connection, initial, now)}
@@ -83,7 +83,6 @@ def registration_router(settings: Settings) -> APIRouter:
                 server.resources,
                 client_id=client_id,
                 name=statement.name(UNNAMED),
-                network_hash=network_hash,
                 origin=origin,
                 now=now,
                 token_hash=hash_secret(token),

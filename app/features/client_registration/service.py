@@ -18,7 +18,7 @@ from app.identity.clients import UNUSED_FOR_A_DAY
 from app.identity.registration import set_client_scopes
 from app.identity.resources import Resources
 from app.identity.scopes import list_scopes
-from app.models import AuthorizationCode, Client, ClientScope, Login
+from app.models import AuditEvent, AuthorizationCode, Client, ClientScope, Login
 from app.security.opaque import generate_secret, hash_secret
 from app.settings import Settings
 
@@ -58,18 +58,22 @@ async def permitted_scopes(connection: AsyncConnection, resources: Resources) ->
 
 async def require_room(
     connection: AsyncConnection, settings: Settings, origin: Origin, now: datetime
-) -> str:
-    """Let one more register, and return the hash of the network that it comes from.
+) -> None:
+    """Let one more register.
 
     They stand in line until the transaction ends. Raises :class:`TemporarilyUnavailableError` for
-    too many, in all or within an hour from one network.
+    too many, in all or within an hour from one network; of the latter those count that have been
+    deleted since.
     """
-    network_hash = hash_secret(f"network {network_of(origin.address)}")
     await lock(connection, "client registration")
-    recent = select(func.count()).where(
-        SelfRegistration.network_hash == network_hash, SelfRegistration.registered_at > now - _HOUR
+    recent = (
+        select(AuditEvent.address, func.count())
+        .where(AuditEvent.type == REGISTERED, AuditEvent.at > now - _HOUR)
+        .group_by(AuditEvent.address)
     )
-    if (await connection.scalar(recent) or 0) >= MOST_FROM_ONE_NETWORK:
+    network = network_of(origin.address)
+    counts = await connection.execute(recent)
+    if sum(n for address, n in counts if network_of(address) == network) >= MOST_FROM_ONE_NETWORK:
         raise TemporarilyUnavailableError(
             told="Too many clients have registered from your network. Try again in an hour.",
             status=429,
@@ -77,7 +81,6 @@ async def require_room(
     every = await connection.scalar(select(func.count()).select_from(SelfRegistration)) or 0
     if every >= settings.client_registration_limit:
         raise TemporarilyUnavailableError(told="No more clients can register at the moment.")
-    return network_hash
 
 
 async def add(
@@ -87,7 +90,6 @@ async def add(
     *,
     client_id: str,
     name: str,
-    network_hash: str,
     origin: Origin,
     now: datetime,
     token_hash: str | None = None,
@@ -110,7 +112,6 @@ async def add(
         insert(SelfRegistration).values(
             client_id=client_id,
             token_hash=token_hash,
-            network_hash=network_hash,
             told=statement.told,
             registered_at=now,
             fresh_until=fresh_until,

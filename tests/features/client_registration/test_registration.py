@@ -1,5 +1,6 @@
 """Dynamic client registration: RFC 7591, and RFC 7592."""
 
+import json
 import uuid
 from typing import Any
 
@@ -146,6 +147,8 @@ async def test_no_other_address_is(http: httpx2.AsyncClient, uris: list[str]) ->
         {"redirect_uris": CALLBACK},
         {"client_name": "a\x07b"},
         {"client_name": 7},
+        {"contacts": ["ed@editor.example", "a\x00b"]},
+        {"software_id": "a\nb"},
         {"client_name": "x" * 256},
         {"grant_types": ["password"]},
         {"response_types": ["token"]},
@@ -155,6 +158,13 @@ async def test_metadata_that_is_malformed_or_wants_another_flow_is_refused(
     http: httpx2.AsyncClient, metadata: dict[str, Any]
 ) -> None:
     assert_oauth2_error(await register(http, **metadata), "invalid_client_metadata", 400)
+
+
+async def test_half_of_a_character_is_refused(http: httpx2.AsyncClient) -> None:
+    body = json.dumps({"redirect_uris": [CALLBACK], "contacts": ["\udfff"]})
+    headers = {"Content-Type": "application/json"}
+    response = await http.post(PATH, content=body, headers=headers)
+    assert_oauth2_error(response, "invalid_client_metadata", 400)
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
@@ -256,6 +266,20 @@ async def test_a_resource_that_is_open_to_such_clients_is_theirs_with_its_scopes
 
 
 # Bounds
+
+
+async def test_one_that_is_deleted_counts_for_an_hour_too(
+    http: httpx2.AsyncClient, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_FROM_ONE_NETWORK", 2)
+    for _ in range(2):
+        made = await registered(http)
+        headers = bearer(made["registration_access_token"])
+        deleted = await http.delete(f"{PATH}/{made['client_id']}", headers=headers)
+        assert deleted.status_code == 204
+    assert_oauth2_error(await register(http), "temporarily_unavailable", 429)
+    clock.advance(3600)
+    assert (await register(http)).status_code == 201
 
 
 async def test_too_many_from_one_network_have_to_wait_an_hour(
