@@ -69,9 +69,10 @@ def test_what_an_operator_does_to_clients_scopes_and_records_is_written_down(
         "client.deleted": [(None, "app", {"name": "Other"})],
         "scope.created": [(None, None, {"scope": "reports", "description": "Reports"})],
         "scope.deleted": [(None, None, {"scope": "reports"})],
-        "records.imported": [(None, None, {"scopes": 0, "users": 1, "clients": 0})],
     }
     assert {name: by_operator(shell, name) for name in expected} == expected
+    ((_, _, imported),) = by_operator(shell, "records.imported")
+    assert {kind: count for kind, count in imported.items() if count} == {"users": 1}
     ((_, _, created),) = by_operator(shell, "client.created")
     assert (created["name"], created["grant_types"]) == ("App", ["client_credentials"])
     ((_, _, rotated),) = by_operator(shell, "client.secret_rotated")

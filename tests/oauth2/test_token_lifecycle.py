@@ -124,6 +124,7 @@ class TokenLifecycle(RuleBasedStateMachine):
 
     async def _begin(self) -> None:
         await self.server.start()
+        self.server.phase = "serving"
         self.user = await add_user(self.server, scopes=SCOPES)
         self.person = Person(PASSWORD)
         shop = await add_web_client(

@@ -10,6 +10,7 @@ from app.features.api_keys import DEMO_API_KEY
 from app.management.authority import operating
 from app.operations.demo import seed_demo
 from app.server import Server
+from tests.conftest import ISSUER
 from tests.support.openapi import Document, fetch
 
 
@@ -67,7 +68,7 @@ async def test_every_flow_of_the_samples_shows_the_scopes(document: Document) ->
 
 async def test_the_addresses_of_the_flows_are_those_of_every_endpoint(document: Document) -> None:
     schemes = document["components"]["securitySchemes"]
-    assert schemes["OpenIdConnect"]["openIdConnectUrl"] == "docs/openid-configuration"
+    assert schemes["OpenIdConnect"]["openIdConnectUrl"] == f"{ISSUER}/docs/openid-configuration"
     flow = schemes["OAuth2AuthorizationCodeBearer"]["flows"]["authorizationCode"]
     assert flow["authorizationUrl"] == "authorize"
 
