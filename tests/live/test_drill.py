@@ -1,6 +1,7 @@
 """The short version of ``python -m scripts.drill``: what a deployment goes through, under load."""
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,12 @@ import pytest
 from scripts.drill.__main__ import RENEWALS, Report, drill
 from scripts.drill.deployment import NGINX
 
-pytestmark = pytest.mark.skipif(
-    NGINX is None, reason="the drill needs nginx (apt-get install nginx-light)"
-)
+pytestmark = [
+    pytest.mark.skipif(NGINX is None, reason="the drill needs nginx (apt-get install nginx-light)"),
+    pytest.mark.skipif(
+        "DRILL" not in os.environ, reason="the drill takes two minutes: DRILL=1 make test"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

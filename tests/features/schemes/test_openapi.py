@@ -70,7 +70,7 @@ async def test_the_addresses_of_the_flows_are_those_of_every_endpoint(document: 
     schemes = document["components"]["securitySchemes"]
     assert schemes["OpenIdConnect"]["openIdConnectUrl"] == f"{ISSUER}/docs/openid-configuration"
     flow = schemes["OAuth2AuthorizationCodeBearer"]["flows"]["authorizationCode"]
-    assert flow["authorizationUrl"] == "authorize"
+    assert flow["authorizationUrl"] == f"{ISSUER}/authorize"
 
 
 async def test_a_scheme_without_credentials_of_the_demo_data_is_the_bearer_alone(
