@@ -104,6 +104,7 @@ class FirstSight:
     open_groups: list[str]
     groups: list[str]
     open_schemas: int
+    fragment: str
     filtered: list[str]
     badge: str
     samples: str
@@ -127,6 +128,7 @@ def first_sight(visited: Docs) -> FirstSight:
     open_groups = opened.evaluate_all("tags => tags.map(tag => tag.dataset.tag)")
     height = page.evaluate("document.documentElement.scrollHeight")
     open_schemas = page.locator("section.models.is-open").count()
+    fragment = page.evaluate("location.hash")
     badge = page.locator("#operations-account-get_me .lk-badge").inner_text()
     page.get_by_label("Filter the operations").fill("audit:read")
     page.locator("#operations-audit-list_audit_events").wait_for()
@@ -137,7 +139,7 @@ def first_sight(visited: Docs) -> FirstSight:
     visited.show_group("schemes")
     samples = page.get_by_role("region", name="What the samples show").inner_text()
     page.locator('.opblock-tag[data-tag="schemes"]').dispatch_event("click")
-    return FirstSight(height, open_groups, groups, open_schemas, filtered, badge, samples)
+    return FirstSight(height, open_groups, groups, open_schemas, fragment, filtered, badge, samples)
 
 
 def test_the_page_is_short_at_first_sight(first_sight: FirstSight) -> None:
@@ -147,6 +149,12 @@ def test_the_page_is_short_at_first_sight(first_sight: FirstSight) -> None:
 def test_only_the_first_group_of_operations_is_open_at_first(first_sight: FirstSight) -> None:
     assert first_sight.open_groups == first_sight.groups[:1] == ["account"]
     assert first_sight.open_schemas == 0
+
+
+def test_nothing_is_written_into_the_address_before_anything_is_opened(
+    first_sight: FirstSight,
+) -> None:
+    assert first_sight.fragment == ""
 
 
 def test_the_filter_finds_operations_by_the_scope_that_they_take(first_sight: FirstSight) -> None:
@@ -410,6 +418,18 @@ def test_scopes_can_be_filtered_and_ticked_together(dialog: Docs) -> None:
     row.get_by_label("Filter the scopes").fill("")
 
 
+def test_to_let_a_drag_out_of_a_field_go_beside_the_dialog_leaves_it_open(dialog: Docs) -> None:
+    mouse = dialog.page.mouse
+    dialog.open_row(PASSWORD_FLOW).get_by_label("User name", exact=True).hover()
+    mouse.down()
+    mouse.move(5, 5)
+    mouse.up()
+    assert dialog.dialog.is_visible()
+    mouse.click(5, 5)
+    dialog.dialog.wait_for(state="detached")
+    dialog.open_dialog()
+
+
 def test_at_its_padlock_the_dialog_ticks_what_the_operation_needs(
     visited: Docs, visit: Visit
 ) -> None:
@@ -525,7 +545,29 @@ def test_a_token_can_be_refreshed_before_it_expires(visited: Docs, visit: Visit)
     with page.expect_response("**/token") as refreshed:
         docs.bar.get_by_label("Refresh the token before it expires").check()
     assert "grant_type=refresh_token" in (refreshed.value.request.post_data or "")
+    page.route("**/token", lambda route: route.fulfill(status=503), times=1)
+    docs.press("Refresh")
+    docs.bar.get_by_text("Refreshing failed: The server answered 503. It is tried again.").wait_for()
     docs.log_out()
+
+
+def test_a_login_that_the_server_does_not_revoke_is_kept_to_try_again(
+    visited: Docs, visit: Visit
+) -> None:
+    docs, page = visited, visited.page
+    docs.log_in()
+    page.route("**/revoke", lambda route: route.fulfill(status=503), times=1)
+    docs.press("Log out")
+    docs.bar.get_by_text("The token is not revoked, and kept to try again").wait_for()
+    assert docs.bar.get_by_role("button", name="Forget without revoking").is_visible()
+    assert docs.execute("account-get_me").status == "200"
+    docs.log_out()
+
+
+def test_a_pasted_token_that_is_no_jwt_has_no_known_end(visited: Docs, visit: Visit) -> None:
+    visited.use("HTTPBearer", "Access token", "no-jwt")
+    assert "somebody, no end is known" in visited.bar.inner_text()
+    visited.log_out()
 
 
 # The database behind it. It is last, for it adds a scope.

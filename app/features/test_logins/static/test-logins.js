@@ -1,7 +1,8 @@
 // Test logins, in development: the demo users, and refusals that are brought about for real.
 
+import { Differs } from "./dialog.js";
 import { Dialog, h, React, Status, useTask } from "./elements.js";
-import { call, post } from "./oauth.js";
+import { bySpace, call, post } from "./oauth.js";
 import { useLogins } from "./who.js";
 
 const at = (path) => new URL(path, location.href).href;
@@ -10,6 +11,8 @@ let known = { users: [], clients: [] };
 
 const fetching = call(at("docs/test-logins")).then(({ ok, body }) => ok && (known = body));
 
+let refused = ""; // why `/docs?as=…` logged nobody in
+
 /** Once the document is there: `/docs?as=alice` logs in. */
 export async function start(logins) {
   await fetching;
@@ -17,8 +20,13 @@ export async function start(logins) {
   if (introspector) logins.config.introspector = introspector;
   const name = new URLSearchParams(location.search).get("as");
   const user = known.users.find(({ username }) => username === name);
-  if (user) await logIn(logins, user, clientOf(logins.config.clientId)).catch(() => {});
-  else logins.changed();
+  try {
+    if (user) await logIn(logins, user, clientOf(logins.config.clientId));
+    else if (name) refused = `There is no demo user ${name}.`;
+  } catch (error) {
+    refused = `${name}: ${error.message}`;
+  }
+  logins.changed();
 }
 
 const clientOf = (id) => known.clients.find((client) => client.id === id) || { id, secret: "" };
@@ -86,7 +94,12 @@ class Attempt {
 export const REFUSALS = {
   "Wrong password": {
     says: "RFC 6749, section 5.2: invalid_grant, and nothing that tells a wrong name from a wrong password.",
-    run: (attempt) => attempt.token("Log in", { ...attempt.credentials(), password: "not the password" }),
+    // Under a name of its own: failures are counted, and alice would be throttled.
+    run: (attempt) => {
+      const username = `wrong-${crypto.randomUUID().slice(0, 8)}`;
+      const form = { grant_type: "password", username, password: "not the password" };
+      return attempt.token("Log in under a name that is made up", form);
+    },
   },
   "Disabled user": {
     says: "RFC 6749, section 5.2: the same answer, so that nobody learns which accounts there are.",
@@ -162,7 +175,8 @@ export default function TestLogins({ logins }) {
   useLogins(logins);
   const [open, setOpen] = React.useState(false);
   const task = useTask();
-  if (!known.users.length) return null;
+  const told = !logins.current && refused && h(Status, null, refused);
+  if (!known.users.length) return told || null;
   return h(
     React.Fragment,
     null,
@@ -182,6 +196,7 @@ export default function TestLogins({ logins }) {
           ),
         ),
     h("button", { type: "button", onClick: () => setOpen(true) }, "Test logins"),
+    told,
     task.error && h(Status, null, task.error),
     open && h(TestDialog, { logins, onClose: () => setOpen(false) }),
   );
@@ -199,12 +214,16 @@ function TestDialog({ logins, onClose }) {
 function Users({ logins, onClose }) {
   const [clientId, setClientId] = React.useState(logins.config.clientId);
   const [scope, setScope] = React.useState("");
+  const [differs, tell] = React.useState(null);
   const task = useTask();
   const able = known.clients.filter(({ grants }) => grants.includes("password"));
   const enter = (user) =>
     task.run(async () => {
-      await logIn(logins, user, clientOf(clientId), scope.split(" ").filter(Boolean));
-      onClose();
+      const asked = bySpace(scope);
+      const { granted } = await logIn(logins, user, clientOf(clientId), asked);
+      const missing = asked.filter((each) => !granted.includes(each));
+      tell(missing.length ? { missing, granted } : null);
+      if (!missing.length) onClose();
     });
   return h(
     "section",
@@ -242,6 +261,7 @@ function Users({ logins, onClose }) {
       ),
     ),
     h(Status, null, task.error),
+    differs && h(Differs, { ...differs, onDone: onClose }),
   );
 }
 

@@ -204,7 +204,8 @@ function ticked({ scopes }, config, needed, asClient) {
   return offered.filter((scope) => wanted.has(scope));
 }
 
-function Differs({ missing, granted, onDone }) {
+/** What was not granted of what was asked for. */
+export function Differs({ missing, granted, onDone }) {
   return h(
     "div",
     { className: "lk-differs", role: "alert" },

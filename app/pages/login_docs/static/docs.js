@@ -72,7 +72,7 @@ function loginPlugin(toolbox) {
 
 let sent = "";
 
-const ui = SwaggerUIBundle({
+SwaggerUIBundle({
   url: config.document,
   dom_id: "#swagger-ui",
   deepLinking: true,
@@ -82,6 +82,8 @@ const ui = SwaggerUIBundle({
   persistAuthorization: false, // it would write passwords and secrets to localStorage
   requestInterceptor: (request) => {
     sent = request.headers?.Authorization || "";
+    // A refusal of what was typed here is shown here, not asked about in the browser's own dialog.
+    if (sent) request.credentials = "omit";
     return request;
   },
   responseInterceptor: (response) => {
@@ -92,7 +94,6 @@ const ui = SwaggerUIBundle({
   plugins: [loginPlugin, pagePlugin(logins, extras)],
   layout: "DocsLayout",
   onComplete: () => {
-    for (const tag of config.open) ui.layoutActions.show(["operations-tag", tag], true);
     logins.restore();
     for (const { start } of modules) start?.(logins);
   },

@@ -19,14 +19,26 @@ export function Dialog({ title, className = "", onClose, children }) {
     dialog.showModal();
     return () => dialog.close(); // gives the focus back
   }, []);
-  const onClick = (event) => event.target === element.current && onClose();
+  // A click is where the button is let go: text that is marked may be dragged out of its field.
+  const pressed = React.useRef(null);
+  const onPointerDown = (event) => (pressed.current = event.target);
+  const onClick = ({ target }) => {
+    if (target === element.current && pressed.current === target) onClose();
+  };
   const onCancel = (event) => {
     event.preventDefault();
     onClose();
   };
   return h(
     "dialog",
-    { ref: element, className: `lk-dialog ${className}`, "aria-label": title, onCancel, onClick },
+    {
+      ref: element,
+      className: `lk-dialog ${className}`,
+      "aria-label": title,
+      onCancel,
+      onPointerDown,
+      onClick,
+    },
     h(
       "div",
       { className: "lk-sheet" },

@@ -6,6 +6,7 @@ import { schemesOf } from "./schemes.js";
 
 const KEPT = "docs-login";
 const EARLY = 30; // seconds before the end at which a token is refreshed, if that is asked for
+const RETRIES = 5; // after a refresh by itself that failed: 2, 4, 8… seconds later
 
 export class Logins {
   constructor(config) {
@@ -191,21 +192,46 @@ export class Logins {
   async refresh(login) {
     const form = { grant_type: "refresh_token", refresh_token: login.refresh };
     login.refreshing ||= post(login.tokenUrl, form, login.client);
-    const exchange = await login.refreshing.finally(() => (login.refreshing = null));
-    if (exchange.ok) Object.assign(login, tokensOf(exchange.body, login), { stale: false });
-    else if (exchange.body?.error === "invalid_grant") login.refresh = null;
-    this.changed();
-    accepted(exchange);
+    try {
+      const answer = accepted(await login.refreshing.finally(() => (login.refreshing = null)));
+      Object.assign(login, tokensOf(answer, login), { stale: false, failures: 0, unrefreshed: "" });
+    } catch (error) {
+      if (error.error === "invalid_grant") login.refresh = null;
+      login.failures = (login.failures || 0) + 1;
+      login.unrefreshed = error.message;
+      throw error;
+    } finally {
+      this.changed();
+    }
   }
 
-  /** End a login at the server (RFC 7009) and here. */
+  /** Whether a token that could not be refreshed will be tried again without being asked. */
+  triesAgain({ refresh, failures = 0 }) {
+    return Boolean(this.keepsFresh && refresh && failures <= RETRIES);
+  }
+
+  /**
+   * End a login at the server (RFC 7009), then here. Throws if the server does not revoke it: it
+   * is kept, for a token that is forgotten while it is good can no longer be revoked.
+   */
   async logOut(login) {
+    try {
+      await this.#revoke(login);
+    } catch (error) {
+      login.unrevoked = true;
+      this.changed();
+      throw new Error(`The token is not revoked, and kept to try again: ${error.message}`);
+    }
+    this.drop(login);
+  }
+
+  /** Forget a login here; its tokens stay what they are at the server. */
+  drop(login) {
     for (const [name, entry] of this.entries) {
       if (entry.login === login) this.entries.delete(name);
     }
     if (this.shared === login) this.shared = null;
     this.changed();
-    await this.#revoke(login);
   }
 
   async #revoke({ access, refresh, client, pasted }) {
@@ -246,9 +272,11 @@ export class Logins {
   #plan() {
     clearTimeout(this.timer);
     const login = this.current;
-    if (!this.keepsFresh || !login?.refresh) return;
+    if (!login?.expiresAt || !this.triesAgain(login)) return;
     const left = login.expiresAt - Date.now();
-    const wait = Math.max(left - Math.min(EARLY * 1000, left / 2), 1000);
+    const wait = login.failures
+      ? 1000 * 2 ** login.failures
+      : Math.max(left - Math.min(EARLY * 1000, left / 2), 1000);
     this.timer = setTimeout(() => this.refresh(login).catch(() => {}), wait);
   }
 
@@ -269,7 +297,7 @@ export class Logins {
   /** What was kept over a reload, if it is still good. */
   restore() {
     const { clientId, ...kept } = JSON.parse(sessionStorage.getItem(KEPT) || "{}");
-    if (!kept.access || kept.expiresAt < Date.now()) return;
+    if (!kept.access || (kept.expiresAt && kept.expiresAt < Date.now())) return;
     const login = { ...kept, asked: kept.granted, client: { id: clientId } };
     this.keepsOverReload = true;
     this.entries.set(login.scheme, { login, order: 0 });
@@ -291,6 +319,6 @@ function tokensOf(answer, login = {}) {
     refresh: answer.refresh_token || null,
     idToken: answer.id_token || login.idToken || null,
     granted: answer.scope === undefined ? login.granted || login.asked || [] : bySpace(answer.scope),
-    expiresAt: Date.now() + (answer.expires_in || 0) * 1000,
+    expiresAt: answer.expires_in ? Date.now() + answer.expires_in * 1000 : 0,
   };
 }

@@ -34,6 +34,8 @@ export function Bar({ system, logins, extras }) {
     task.error && h(Status, null, task.error),
     login?.stale &&
       h(Status, null, "The access token has expired or been revoked. ", login.refresh ? "Refresh it, or log in again." : "Log in again."),
+    login?.unrefreshed &&
+      h(Status, null, `Refreshing failed: ${login.unrefreshed}`, logins.triesAgain(login) && " It is tried again."),
     panel === "decode" && h(DecodePanel, { login, logins, onClose: close }),
     panel === "introspect" && h(IntrospectPanel, { login, logins, onClose: close }),
     panel === "curl" && h(CurlPanel, { logins, onClose: close }),
@@ -46,7 +48,7 @@ function Who({ login }) {
     "p",
     { className: "lk-who" },
     h("strong", null, who || "somebody"),
-    client.id && ` through ${client.id}, `,
+    client.id ? ` through ${client.id}, ` : ", ",
     h(TimeLeft, { login }),
     h("span", { className: "lk-granted", title: granted.join(" ") }, granted.join(" ")),
   );
@@ -79,13 +81,14 @@ function Actions({ login, logins, task, setPanel }) {
   return h(
     React.Fragment,
     null,
-    login.refresh && button("Refresh", () => task.run(() => logins.refresh(login))),
+    login.refresh && button("Refresh", () => task.run(() => logins.refresh(login).catch(() => {}))),
     button("Decode", () => setPanel("decode")),
     endpoints.introspect && button("Introspect", () => setPanel("introspect")),
     button("Copy as curl", () => task.run(() => copyCurl(logins, () => setPanel("curl")))),
     button("Log out", () => task.run(() => logins.logOut(login)), {
       title: "Revokes the tokens at the server, then forgets them",
     }),
+    login.unrevoked && button("Forget without revoking", () => task.run(async () => logins.drop(login))),
     h(
       "details",
       { className: "lk-more" },
