@@ -59,6 +59,15 @@ def test_a_demo_user_logs_in_through_a_client_and_with_scopes_that_are_chosen(do
     assert "profile items:write" in shown
 
 
+def test_what_was_not_granted_of_the_scopes_is_told(docs: Docs) -> None:
+    docs.press("Test logins")
+    docs.dialog.get_by_label("Scopes, separated by spaces").fill("profile users:read")
+    docs.dialog.get_by_role("button", name="alice", exact=True).click()
+    assert "Not granted: users:read" in docs.dialog.locator(".lk-differs").inner_text()
+    docs.dialog.get_by_role("button", name="Go on").click()
+    docs.dialog.wait_for(state="detached")
+
+
 @pytest.fixture(scope="module")
 def outcomes(docs: Docs) -> dict[str, str]:
     """What each refusal shows."""
@@ -89,5 +98,14 @@ def test_a_challenge_is_shown(outcomes: dict[str, str]) -> None:
         assert 'www-authenticate: Bearer realm="latchkey"' in outcomes[name]
 
 
+def test_a_wrong_password_counts_against_a_name_that_is_made_up(outcomes: dict[str, str]) -> None:
+    assert "username=wrong-" in outcomes["Wrong password"]
+
+
 def test_test_logins_store_nothing(docs: Docs, outcomes: dict[str, str]) -> None:
     assert kept(docs.page) == [{}, {}, ""]
+
+
+def test_a_name_in_the_address_that_no_demo_user_has_is_told(docs: Docs) -> None:
+    docs.load("?as=nobody")
+    docs.bar.get_by_text("There is no demo user nobody.").wait_for()
