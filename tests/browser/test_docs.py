@@ -547,7 +547,9 @@ def test_a_token_can_be_refreshed_before_it_expires(visited: Docs, visit: Visit)
     assert "grant_type=refresh_token" in (refreshed.value.request.post_data or "")
     page.route("**/token", lambda route: route.fulfill(status=503), times=1)
     docs.press("Refresh")
-    docs.bar.get_by_text("Refreshing failed: The server answered 503. It is tried again.").wait_for()
+    docs.bar.get_by_text(
+        "Refreshing failed: The server answered 503. It is tried again."
+    ).wait_for()
     docs.log_out()
 
 

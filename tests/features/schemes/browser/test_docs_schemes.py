@@ -241,6 +241,23 @@ def test_a_wrong_password_is_challenged(basic: Outcome) -> None:
     assert challenge(basic.wrong["http_basic"]) == BASIC_CHALLENGE
 
 
+def test_a_wrong_password_opens_no_dialog_of_the_browser(basic: Outcome, shared: Docs) -> None:
+    shared.page.evaluate(
+        """() => {
+            const ask = fetch;
+            window.fetch = (url, options) => {
+                window.asked = options.credentials;
+                return ask(url, options);
+            };
+        }"""
+    )
+    shared.type_login(shared.open_dialog("HTTPBasic"), "alice", "wrong")
+    shared.dialog.wait_for(state="detached")
+    execute(shared, "http_basic")
+    assert shared.page.evaluate("window.asked") == "omit"
+    shared.forget("HTTPBasic")
+
+
 def test_a_digest_that_the_browser_makes_is_recognised(digest: Digest) -> None:
     assert digest.state == "the browser sends it"
     assert_recognised(digest.used, "HTTPDigest", ALL_SCOPES)
