@@ -104,7 +104,6 @@ class FirstSight:
     open_groups: list[str]
     groups: list[str]
     open_schemas: int
-    fragment: str
     filtered: list[str]
     badge: str
     samples: str
@@ -128,7 +127,6 @@ def first_sight(visited: Docs) -> FirstSight:
     open_groups = opened.evaluate_all("tags => tags.map(tag => tag.dataset.tag)")
     height = page.evaluate("document.documentElement.scrollHeight")
     open_schemas = page.locator("section.models.is-open").count()
-    fragment = page.evaluate("location.hash")
     badge = page.locator("#operations-account-get_me .lk-badge").inner_text()
     page.get_by_label("Filter the operations").fill("audit:read")
     page.locator("#operations-audit-list_audit_events").wait_for()
@@ -139,7 +137,7 @@ def first_sight(visited: Docs) -> FirstSight:
     visited.show_group("schemes")
     samples = page.get_by_role("region", name="What the samples show").inner_text()
     page.locator('.opblock-tag[data-tag="schemes"]').dispatch_event("click")
-    return FirstSight(height, open_groups, groups, open_schemas, fragment, filtered, badge, samples)
+    return FirstSight(height, open_groups, groups, open_schemas, filtered, badge, samples)
 
 
 def test_the_page_is_short_at_first_sight(first_sight: FirstSight) -> None:
@@ -149,12 +147,6 @@ def test_the_page_is_short_at_first_sight(first_sight: FirstSight) -> None:
 def test_only_the_first_group_of_operations_is_open_at_first(first_sight: FirstSight) -> None:
     assert first_sight.open_groups == first_sight.groups[:1] == ["account"]
     assert first_sight.open_schemas == 0
-
-
-def test_nothing_is_written_into_the_address_before_anything_is_opened(
-    first_sight: FirstSight,
-) -> None:
-    assert first_sight.fragment == ""
 
 
 def test_the_filter_finds_operations_by_the_scope_that_they_take(first_sight: FirstSight) -> None:

@@ -72,7 +72,7 @@ function loginPlugin(toolbox) {
 
 let sent = "";
 
-SwaggerUIBundle({
+const ui = SwaggerUIBundle({
   url: config.document,
   dom_id: "#swagger-ui",
   deepLinking: true,
@@ -94,6 +94,7 @@ SwaggerUIBundle({
   plugins: [loginPlugin, pagePlugin(logins, extras)],
   layout: "DocsLayout",
   onComplete: () => {
+    for (const tag of config.open) ui.layoutActions.show(["operations-tag", tag], true);
     logins.restore();
     for (const { start } of modules) start?.(logins);
   },
