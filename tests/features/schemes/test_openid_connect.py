@@ -53,12 +53,7 @@ async def test_a_good_token_names_its_user_and_its_scopes(
 async def test_no_token_is_asked_for_without_an_error(http: httpx2.AsyncClient) -> None:
     response = await http.get(PATH)
     assert_no_token_sent(response)
-    assert assert_problem(response, 401) == {
-        "type": "about:blank",
-        "title": "Unauthorized",
-        "status": 401,
-        "detail": "This resource needs an access token.",
-    }
+    assert assert_problem(response, 401)["detail"] == "This resource needs an access token."
 
 
 @pytest.mark.parametrize("scheme", ["Basic", "DPoP", "Digest"])
