@@ -32,7 +32,7 @@ REFUSAL = "latchkey: the demo data is in the database: its passwords are public.
 
 def start(command: str, port: int, settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
     """Start what the document says, here at a port of its own and with one worker."""
-    program, *arguments = command.replace("8000", str(port)).replace(" 4", " 1").split()
+    program, *arguments = command.replace(" 4", " 1").replace("8000", str(port)).split()
     with log.open("wb") as output:
         return subprocess.Popen(
             [Path(sys.executable).parent / program, *arguments],
