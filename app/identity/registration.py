@@ -30,7 +30,7 @@ from app.identity.names import has_unseen
 from app.identity.scopes import SPEAK_OF_A_USER, list_scopes, require_known
 from app.models import Client, ClientScope, ClientSecret
 from app.security.opaque import generate_secret, hash_secret
-from app.settings import TEN_YEARS
+from app.settings import TEN_YEARS, UNSAFE_SCHEMES
 
 AuthMethod = Literal["client_secret_basic", "client_secret_post"]
 SECRET_METHODS = get_args(AuthMethod)
@@ -40,13 +40,6 @@ SECRET_MIN_LENGTH = 32
 
 _CLIENT_ID = re.compile(r"[\x21-\x7E]{1,255}")  # RFC 6749, appendix A.1, without the space
 _SECRET = re.compile(r"[\x21-\x7E]+")
-_UNSAFE_SCHEMES = {
-    *("javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "jar", "intent"),
-    *("view-source", "chrome", "resource", "ws", "wss", "ftp", "mailto", "tel", "sms"),
-    *("chrome-extension", "moz-extension", "safari-web-extension", "feed", "search", "search-ms"),
-    *("ms-msdt", "shell", "smb"),
-}
-"""What runs something, or is somebody else's."""
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -116,7 +109,7 @@ def check_redirect_uri(uri: str) -> None:
         raise InvalidError(told="a redirect URI cannot have a fragment")
     if parts.username is not None or parts.password is not None:
         raise InvalidError(told="a redirect URI cannot contain a user name")
-    if parts.scheme in _UNSAFE_SCHEMES:
+    if parts.scheme in UNSAFE_SCHEMES:
         raise InvalidError(told="a redirect URI cannot use this scheme")
     if parts.scheme in ("http", "https"):
         if not host:

@@ -7,6 +7,7 @@ Every setting is described in ``.env.example``. A bad or unknown one stops the s
 from app.settings.checks import (
     DEVELOPMENT_SECRET_KEY,
     PUBLISHED_SECRET_KEYS,
+    UNSAFE_SCHEMES,
     SettingsError,
 )
 from app.settings.loading import IN_A_FILE, SECRETS, load_settings
@@ -23,6 +24,7 @@ __all__ = [
     "PUBLISHED_SECRET_KEYS",
     "SECRETS",
     "TEN_YEARS",
+    "UNSAFE_SCHEMES",
     "Settings",
     "SettingsError",
     "load_settings",

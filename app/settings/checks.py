@@ -30,6 +30,15 @@ LOCATION = r"^(sqlite:///[^?]+|postgresql://.+)$"
 """SQLite in a file: a database in memory would be another one for each connection."""
 
 
+UNSAFE_SCHEMES = {
+    *("javascript", "data", "vbscript", "file", "blob", "about", "filesystem", "jar", "intent"),
+    *("view-source", "chrome", "resource", "ws", "wss", "ftp", "mailto", "tel", "sms"),
+    *("chrome-extension", "moz-extension", "safari-web-extension", "feed", "search", "search-ms"),
+    *("ms-msdt", "shell", "smb"),
+}
+"""Of redirect URIs: what runs something, or is somebody else's."""
+
+
 class SettingsError(ValueError):
     """One line that names a setting and says what it accepts."""
 
@@ -162,7 +171,7 @@ def _check_cors_origins(settings: "Settings") -> None:
 
 def _check_registration_schemes(settings: "Settings") -> None:
     """RFC 3986, section 3.1, without those that run or show what a redirect brings."""
-    never = {"http", "javascript", "data", "vbscript", "file", "blob", "about"}
+    never = UNSAFE_SCHEMES | {"http"}
     for scheme in settings.client_registration_schemes:
         if not re.fullmatch(r"[a-z][a-z0-9+.\-]*", scheme) or scheme in never:
             raise SettingsError(

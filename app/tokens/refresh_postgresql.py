@@ -16,15 +16,12 @@ from app.audit.trail import Event, Origin
 from app.database.engines import Database, retry_conflicts
 from app.models import AuditEvent, Login, RefreshToken
 from app.security.opaque import generate_secret, hash_secret
+from app.tokens.families import FAMILY, NOW, Family, family_of
 from app.tokens.refresh_tokens import (
-    FAMILY,
-    NOW,
     REFRESHED,
     TOKEN,
-    Family,
     consuming,
     consuming_parameters,
-    family_of,
     hold_user_of_token,
 )
 

@@ -19,7 +19,6 @@ from typing import Any, Final
 from sqlalchemy import (
     ColumnElement,
     Exists,
-    Row,
     Select,
     SQLColumnExpression,
     String,
@@ -30,7 +29,6 @@ from sqlalchemy import (
     insert,
     literal,
     select,
-    type_coerce,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,11 +36,11 @@ from sqlalchemy.orm import aliased
 
 from app.audit.trail import Event, Origin, record
 from app.database.engines import Database
-from app.identity.profile import Person
-from app.identity.users import PROFILE, holding, profile_of
-from app.models import ClientScope, Login, RefreshToken, User, UserScope
-from app.models.base import ScopeSet, UtcDateTime
+from app.identity.users import holding
+from app.models import Login, RefreshToken, User, UserScope
+from app.models.base import UtcDateTime
 from app.security.opaque import generate_secret, hash_secret
+from app.tokens.families import FAMILY, LOGIN_IS_ALIVE, NOW, PERMITTED_SCOPES, Family, family_of
 
 REFRESHED: Final = "token.refreshed"
 
@@ -50,33 +48,6 @@ MAX_SUCCESSORS = 8
 """That one token can have while the grace period shields it."""
 
 NO_GRACE = timedelta(0)
-
-
-@dataclass(frozen=True)
-class Family:
-    """The login that a refresh token belongs to, and what its user has now."""
-
-    login_id: uuid.UUID
-    client_id: str
-    person: Person
-    scope: str
-    """What the login was granted; a refresh cannot exceed it."""
-    permitted: frozenset[str]
-    """What its user has, and its client may have, at the moment of the query."""
-    resources: tuple[str, ...]
-    """What its tokens can be for; empty if the login named nothing."""
-    auth_time: datetime | None
-    """When the password was typed, for the ID tokens of the code flow; else None."""
-    id_token_claims: list[str] | None
-    """What the client asked to have in them by name."""
-    expires_at: datetime
-    alive: bool
-    """Neither ended nor expired, and the user is enabled."""
-
-    @property
-    def user_id(self) -> uuid.UUID:
-        """Whose it is."""
-        return self.person.id
 
 
 @dataclass(frozen=True)
@@ -107,53 +78,7 @@ async def issue_refresh_token(
 # The statements are built once: building this one takes longer than running it. What varies are
 # parameters, whose names keep clear of those of the columns.
 
-NOW = bindparam("at_now", type_=UtcDateTime())
 TOKEN = bindparam("presented_hash", type_=String())
-
-_LOGIN_IS_ALIVE = Login.ended_at.is_(None) & (Login.expires_at > NOW) & User.disabled_at.is_(None)
-
-# Read with all else: a scope that the client has by what a worker remembers may be gone, or back.
-_PERMITTED_SCOPES = (
-    select(UserScope.scope)
-    .join(ClientScope, ClientScope.scope == UserScope.scope)
-    .where(UserScope.user_id == Login.user_id, ClientScope.client_id == Login.client_id)
-)
-
-FAMILY = select(
-    Login.id,
-    Login.client_id,
-    User.id.label("user_id"),
-    User.username,
-    User.updated_at,
-    *PROFILE,
-    Login.scope,
-    _PERMITTED_SCOPES.with_only_columns(
-        type_coerce(func.aggregate_strings(UserScope.scope, " "), ScopeSet)
-    )
-    .scalar_subquery()
-    .label("permitted"),
-    Login.resources,
-    Login.auth_time,
-    Login.id_token_claims,
-    Login.expires_at,
-    _LOGIN_IS_ALIVE.label("alive"),
-).join_from(Login, User, Login.user_id == User.id)
-
-
-def family_of(row: Row[Any]) -> Family:
-    """The family in a row of :data:`FAMILY`."""
-    return Family(
-        login_id=row.id,
-        client_id=row.client_id,
-        person=Person(row.user_id, row.username, profile_of(row), row.updated_at),
-        scope=row.scope,
-        permitted=row.permitted,
-        resources=tuple(row.resources),
-        auth_time=row.auth_time,
-        id_token_claims=row.id_token_claims,
-        expires_at=row.expires_at,
-        alive=bool(row.alive),
-    )
 
 
 def _found_by_key(looked_up: Select[Any]) -> Exists:
@@ -241,7 +166,7 @@ def _grantable(asked: int, on_sqlite: bool) -> ColumnElement[bool]:
         return found
 
     scopes = [bindparam(f"asked_{number}", type_=String()) for number in range(asked)]
-    left = _PERMITTED_SCOPES.where(was_granted(UserScope.scope))
+    left = PERMITTED_SCOPES.where(was_granted(UserScope.scope))
     if scopes:
         left = left.where(UserScope.scope.in_(scopes))
     return and_(*(was_granted(scope) for scope in scopes), left.exists())
@@ -259,7 +184,7 @@ def consuming(asked: int, graceful: bool, on_sqlite: bool) -> Update:
         .where(
             Login.id == RefreshToken.login_id,
             Login.client_id == bindparam("of_client", type_=String()),
-            _LOGIN_IS_ALIVE,
+            LOGIN_IS_ALIVE,
             _grantable(asked, on_sqlite),
         )
     )

@@ -26,15 +26,11 @@ from tests.support.forger import (
     get_me,
     read_claims,
 )
-from tests.support.shared import Shared
+from tests.support.shared import of_this_module_alone
+
+__all__ = ["of_this_module_alone"]  # a fixture
 
 TTL = 900
-
-
-@pytest.fixture(scope="module")
-def _shared() -> Shared:
-    """Of this module alone, which adds routes."""
-    return Shared()
 
 
 @pytest.fixture

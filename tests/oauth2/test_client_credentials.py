@@ -29,16 +29,12 @@ from tests.support.lifecycle import (
     set_grants,
 )
 from tests.support.sample import PATH, add_sample
-from tests.support.shared import Shared
+from tests.support.shared import of_this_module_alone
+
+__all__ = ["of_this_module_alone"]  # a fixture
 
 NOT_ALLOWED = "A requested scope is unknown or not allowed for this client."
 NO_DEFAULT = "The scope parameter is required: this client has no default scope."
-
-
-@pytest.fixture(scope="module")
-def _shared() -> Shared:
-    """Of this module alone, which adds routes."""
-    return Shared()
 
 
 @pytest.fixture(autouse=True)

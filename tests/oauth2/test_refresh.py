@@ -50,7 +50,9 @@ from tests.support.lifecycle import (
     take_from_user,
 )
 from tests.support.sample import PATH, add_sample
-from tests.support.shared import Shared
+from tests.support.shared import of_this_module_alone
+
+__all__ = ["of_this_module_alone"]  # a fixture
 
 REFUSED = "The refresh token is expired, revoked or invalid."
 MISSING = "The request needs a refresh_token."
@@ -60,12 +62,6 @@ GRANTED = "profile items:read"
 USES = 24
 
 Change = Callable[[str], str]
-
-
-@pytest.fixture(scope="module")
-def _shared() -> Shared:
-    """Of this module alone, which adds routes."""
-    return Shared()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+import pytest
 from fastapi import FastAPI
 
 from app.clock import Clock
@@ -48,3 +49,9 @@ class Shared:
         vars(server).clear()
         Server.__init__(server, settings, clock, features)
         return app
+
+
+@pytest.fixture(scope="module", name="_shared")
+def of_this_module_alone() -> Shared:
+    """Import it where a module adds routes, or compares what others may have made."""
+    return Shared()

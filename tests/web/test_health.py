@@ -16,7 +16,9 @@ from app.security.jwt import generate_private_key, parse_private_key
 from app.server import Server
 from app.web.health import Health
 from tests.support.clock import TestClock
-from tests.support.shared import Shared
+from tests.support.shared import of_this_module_alone
+
+__all__ = ["of_this_module_alone"]  # a fixture
 
 READY = {
     "status": "ready",
@@ -27,12 +29,6 @@ READY = {
 }
 
 UNKNOWN = {"schema": "unknown", "signing_key": "unknown"}
-
-
-@pytest.fixture(scope="module")
-def _shared() -> Shared:
-    """Of this module alone: what was made of the documents for other tests is not compared here."""
-    return Shared()
 
 
 async def assert_ready(http: httpx2.AsyncClient) -> None:

@@ -15,13 +15,9 @@ from app.oauth2.bearer import CurrentUser, current_user
 from app.serving.worker import SOCKET_MESSAGE_LIMIT, Serving
 from app.web.http_protocol import BoundedHttpProtocol
 from tests.support.factories import TestClient, TestUser, bearer, log_in
-from tests.support.shared import Shared
+from tests.support.shared import of_this_module_alone
 
-
-@pytest.fixture(scope="module")
-def _shared() -> Shared:
-    """Of this module alone, which adds a route."""
-    return Shared()
+__all__ = ["of_this_module_alone"]  # a fixture
 
 
 @pytest.fixture
