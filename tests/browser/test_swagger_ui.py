@@ -24,7 +24,7 @@ MEMBERS = {
     "layoutSelectors": ["currentFilter", "isShown"],
     "specActions": ["executeRequest", "setResponse"],
     "specSelectors": ["operations", "security", "securityDefinitions", "specJson", "url"],
-    "fn": ["opsFilter"],
+    "fn": ["opsFilter", "resolveSubtree"],
     "React": ["createElement", "useId", "useLayoutEffect", "useSyncExternalStore"],
 }
 

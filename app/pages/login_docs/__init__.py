@@ -32,7 +32,18 @@ REDIRECT = f"{PATH}/oauth2-redirect"
 OURS = f"{__name__}.static"
 SWAGGER_UI = "fastapi_swagger.resources"
 
-SCRIPTS = ("docs", "claims", "dialog", "elements", "logins", "oauth", "page", "schemes", "who")
+SCRIPTS = (
+    "docs",
+    "claims",
+    "dialog",
+    "elements",
+    "logins",
+    "oauth",
+    "page",
+    "references",
+    "schemes",
+    "who",
+)
 
 ASSETS: Mapping[str, tuple[str, str]] = {
     f"{PATH}/swagger-ui-bundle.js": (SWAGGER_UI, "text/javascript"),

@@ -6,6 +6,7 @@ import { h, take } from "./elements.js";
 import { Logins } from "./logins.js";
 import { accepted, bySpace, call } from "./oauth.js";
 import { pagePlugin } from "./page.js";
+import { followingReferences } from "./references.js";
 import { requirementsOf } from "./schemes.js";
 
 const { clientId, scopes, settings } = document.body.dataset;
@@ -37,6 +38,9 @@ function loginPlugin(toolbox) {
   take(toolbox);
   logins.getSystem = toolbox.getSystem;
   return {
+    afterLoad() {
+      this.fn.resolveSubtree = followingReferences(this.fn.resolveSubtree);
+    },
     wrapComponents: {
       authorizationPopup: () => () => h(AuthorizeDialog, { system: toolbox.getSystem(), logins }),
     },
