@@ -25,6 +25,8 @@ run: $(VENV)/.run ## Migrate, load demo data into an empty database, serve on HO
 	@$(PY) -m app seed-demo --if-empty --json >/dev/null
 	@exec $(PY) -m app serve --host $(HOST) --port $(PORT)
 
+# The tests start hundreds of processes, which need not compile the same files each time.
+test coverage: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## Run all tests, on SQLite and PostgreSQL (ARGS="-k token" for some)
 	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 

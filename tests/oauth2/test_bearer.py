@@ -26,6 +26,7 @@ from tests.support.forger import (
     get_me,
     read_claims,
 )
+from tests.support.on_sqlite import backend as backend
 from tests.support.shared import of_this_module_alone
 
 __all__ = ["of_this_module_alone"]  # a fixture

@@ -17,6 +17,7 @@ from tests.conftest import make_settings
 from tests.support.assertions import assert_oauth2_error
 from tests.support.clock import TestClock
 from tests.support.factories import PASSWORD, TestClient, TestUser, add_client, other_secret
+from tests.support.on_sqlite import backend as backend
 
 FORM = {"grant_type": "password", "username": "alice", "password": PASSWORD}
 FAILED = "Client authentication failed."

@@ -28,6 +28,7 @@ from tests.support.lifecycle import (
     own_token,
     set_grants,
 )
+from tests.support.on_sqlite import backend as backend
 from tests.support.sample import PATH, add_sample
 from tests.support.shared import of_this_module_alone
 

@@ -30,6 +30,7 @@ from tests.support.forger import (
     get_me,
     sign,
 )
+from tests.support.on_sqlite import backend as backend
 from tests.support.started import app, clock, http, server, settings
 
 __all__ = ["app", "clock", "http", "server", "settings"]

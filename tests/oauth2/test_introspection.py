@@ -35,6 +35,7 @@ from tests.support.lifecycle import (
     refreshed,
     revoked,
 )
+from tests.support.on_sqlite import backend as backend
 
 MISSING = "The request needs a token."
 GRANTED = "profile items:read"

@@ -16,6 +16,7 @@ from app.tokens.key_rotation import import_key
 from tests.conftest import ISSUER, make_settings
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, log_in
+from tests.support.on_sqlite import backend as backend
 
 JWKS = "/.well-known/jwks.json"
 

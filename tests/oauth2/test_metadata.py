@@ -22,6 +22,7 @@ from tests.support.assertions import assert_oauth2_error
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, add_client, add_scope, log_in
 from tests.support.lifecycle import act_for_itself, add_refreshing, add_service, refresh
+from tests.support.on_sqlite import backend as backend
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
 WITH_PATH = "https://auth.example.com/tenants/one"

@@ -24,6 +24,7 @@ from tests.support.factories import (
     add_user,
     disable_user,
 )
+from tests.support.on_sqlite import backend as backend
 
 REFUSED = "The user name or the password is wrong."
 MISSING = "The request needs username and password."

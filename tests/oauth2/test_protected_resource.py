@@ -8,6 +8,7 @@ from app.server import Server
 from app.settings import Settings
 from tests.conftest import ISSUER, make_settings
 from tests.support.factories import bearer
+from tests.support.on_sqlite import backend as backend
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
 WITH_PATH = "https://auth.example.com/tenants/one"

@@ -7,6 +7,7 @@ from app.oauth2.scope import MAX_SCOPES
 from app.server import Server
 from tests.support.assertions import assert_oauth2_error
 from tests.support.factories import PASSWORD, TestClient, TestUser, add_client, add_scope, add_user
+from tests.support.on_sqlite import backend as backend
 
 MALFORMED_OR_REFUSED = "A requested scope is unknown or not allowed for this client."
 NONE_LEFT = "The user has none of the requested scopes."

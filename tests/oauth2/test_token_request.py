@@ -2,27 +2,23 @@
 
 import asyncio
 import os
-import sqlite3
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from urllib.parse import urlencode, urlsplit
+from collections.abc import AsyncIterator
+from urllib.parse import urlencode
 
-import asyncpg
 import httpx2
 import pytest
 from anyio.lowlevel import checkpoint
 from structlog.testing import capture_logs
 
-from app.database import engines as database
 from app.log import add_ids
 from app.server import Server
 from app.settings import Settings
 from app.web.form import FORM, MAX_FIELDS
 from tests.conftest import make_settings
 from tests.support.assertions import assert_oauth2_error
-from tests.support.clock import TestClock
 from tests.support.factories import PASSWORD, TestClient, add_client, add_user
+from tests.support.on_sqlite import backend as backend
 
 GOOD = {"grant_type": "password", "username": "alice", "password": PASSWORD}
 
@@ -37,11 +33,6 @@ TOO_LARGE = "The request body is too large."
 OTHER_METHOD = "This method is not allowed at this address."
 UNSUPPORTED = "This server does not support this grant type."
 BUSY = "The server is busy. Try again in a moment."
-
-
-@pytest.fixture(autouse=True)
-def _impatient_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "SQLITE_BUSY_TIMEOUT", 50)
 
 
 @pytest.fixture
@@ -684,73 +675,3 @@ async def test_a_full_login_queue_is_503(
     assert_oauth2_error(response, "temporarily_unavailable", 503, BUSY)
     assert response.headers["retry-after"] == "2"
     assert_granted(await send(http, web, urlencode(GOOD)))
-
-
-@asynccontextmanager
-async def unavailable(url: str) -> AsyncGenerator[None]:
-    """On SQLite another process holds the lock; on PostgreSQL the database is gone."""
-    if url.startswith("sqlite"):
-        holder = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
-        holder.execute("BEGIN EXCLUSIVE")
-        try:
-            yield
-        finally:
-            holder.close()
-        return
-    name = urlsplit(url).path.removeprefix("/")
-    connection = await asyncpg.connect(url.replace(name, "postgres", 1))
-    await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    await connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
-    )
-    await connection.execute(f"ALTER DATABASE {name} RENAME TO {name}_gone")
-    try:
-        yield
-    finally:
-        await connection.execute(f"ALTER DATABASE {name}_gone RENAME TO {name}")
-        await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
-        await connection.close()
-
-
-def assert_unavailable(response: httpx2.Response) -> None:
-    assert_oauth2_error(response, "temporarily_unavailable", 503, BUSY)
-    assert response.headers["retry-after"] == "2"
-
-
-@pytest.mark.usefixtures("alice")
-class TestDatabaseOutage:
-    async def test_a_database_that_is_gone_is_503(
-        self, http: httpx2.AsyncClient, web: TestClient, settings: Settings
-    ) -> None:
-        assert_granted(await send(http, web, urlencode(GOOD)))
-        async with unavailable(settings.database_url):
-            assert_unavailable(await send(http, web, urlencode(GOOD)))
-
-    async def test_a_database_that_stays_away_is_503_every_time(
-        self,
-        http: httpx2.AsyncClient,
-        web: TestClient,
-        settings: Settings,
-        clock: TestClock,
-    ) -> None:
-        async with unavailable(settings.database_url):
-            for _ in range(3):
-                assert_unavailable(await send(http, web, urlencode(GOOD)))
-                clock.advance(2)
-
-    async def test_a_database_that_comes_back_is_used_again(
-        self, http: httpx2.AsyncClient, web: TestClient, settings: Settings
-    ) -> None:
-        async with unavailable(settings.database_url):
-            assert_unavailable(await send(http, web, urlencode(GOOD)))
-        await send(http, web, urlencode(GOOD))  # may meet a dead connection of the other pool
-        assert_granted(await send(http, web, urlencode(GOOD)))
-
-    async def test_an_outage_leaves_no_credential_in_the_log(
-        self, http: httpx2.AsyncClient, web: TestClient, settings: Settings
-    ) -> None:
-        with capture_logs() as logs:
-            async with unavailable(settings.database_url):
-                assert_unavailable(await send(http, web, urlencode(GOOD)))
-        assert PASSWORD not in repr(logs)
-        assert web.secret not in repr(logs)

@@ -14,6 +14,7 @@ from app.settings import Settings
 from tests.conftest import ISSUER, make_settings
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, add_client, add_user, bearer, log_in
+from tests.support.on_sqlite import backend as backend
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from tests.support.lifecycle import (
     refreshed,
     revoked,
 )
+from tests.support.on_sqlite import backend as backend
 
 NONCE = "n-0S6_WzA2Mj"
 

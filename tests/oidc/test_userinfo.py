@@ -28,6 +28,7 @@ from tests.support.lifecycle import (
     own_token,
     take_from_user,
 )
+from tests.support.on_sqlite import backend as backend
 
 USERINFO = "/userinfo"
 

@@ -40,6 +40,7 @@ from tests.support.flow import (
     submit,
 )
 from tests.support.lifecycle import KNOWN_EVERYWHERE, delete_user, disable_client
+from tests.support.on_sqlite import backend as backend
 
 WRONG = "The user name or the password is wrong."
 OVERTAKEN = (

@@ -40,6 +40,7 @@ from tests.support.lifecycle import (
     is_active,
     refreshed,
 )
+from tests.support.on_sqlite import backend as backend
 
 GOODBYE = "https://shop.example.com/goodbye"
 STATE = "a b&c+%\u00e9"

@@ -16,6 +16,7 @@ from tests.support.lifecycle import (
     refresh,
     refreshed,
 )
+from tests.support.on_sqlite import backend as backend
 
 SESSION_TTL = 2000
 """Seconds; an access token lives for 900."""

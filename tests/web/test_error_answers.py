@@ -7,6 +7,7 @@ from fastapi import FastAPI, HTTPException
 from app.settings import Settings
 from tests.support.assertions import assert_problem
 from tests.support.clock import TestClock
+from tests.support.on_sqlite import backend as backend
 from tests.support.shared import Shared
 
 

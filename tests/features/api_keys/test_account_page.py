@@ -16,6 +16,7 @@ from tests.support.clock import TestClock
 from tests.support.factories import PASSWORD, TestUser, add_user, disable_user
 from tests.support.flow import Page, submit
 from tests.support.lifecycle import take_from_user
+from tests.support.on_sqlite import backend as backend
 
 KEY = re.compile(r"<code>(lk_[0-9A-Za-z]{49})</code>")
 

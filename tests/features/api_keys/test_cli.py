@@ -11,6 +11,7 @@ import pytest
 from app.features.api_keys.service import use_api_key
 from app.login.user_keys import UserKey
 from app.server import Server
+from tests.support.on_sqlite import backend as backend
 from tests.support.shell import Shell, assert_line
 
 PASSWORD = "correct horse battery staple"
