@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.cli.command import Deployment, FailingInOneLine, Json, run_without_server, settings
+from app.cli.later import features_at_hand
 from app.cli.output import show
 from app.database.schema import schema_state
 from app.errors import ConflictError
@@ -52,6 +53,7 @@ def restore(
     with FailingInOneLine():
         if run_without_server(_state) == "newer":
             raise ConflictError(told=NEWER)  # it has tables that this release cannot take away
+        features_at_hand.get()()  # with them come their tables, which go as well
         backup.restore(settings().database_url, file, replace=replace)
     state = run_without_server(_state)
     show({"file": str(file), "schema_state": state}, json, NOTES.get(state, ""))

@@ -23,9 +23,6 @@ PAGES = -1
 
 SQLITE = "sqlite:///"
 
-OWNED = (*(table.name for table in reversed(Base.metadata.sorted_tables)), "alembic_version")
-"""The tables that a restore replaces, those that refer to others first."""
-
 ESSENTIAL = ("alembic_version", "users", "clients", "signing_keys")
 """The tables by which a backup of this server is known, of whatever release it is."""
 
@@ -118,11 +115,12 @@ def _restore_postgresql(url: str, file: Path, *, replace: bool) -> None:
         script = _output("pg_restore", "--no-owner", "--no-acl", "--file=-", str(file))
     except ConflictError as refused:
         raise InvalidError(told=f"{NO_BACKUP.format(file)} ({refused.told})") from None
-    found = set(re.findall(rb"^CREATE TABLE (?:\w+\.)?(\w+) ", script, re.MULTILINE))
-    if not found.issuperset(name.encode() for name in ESSENTIAL):
+    found = set(re.findall(r"^CREATE TABLE (?:\w+\.)?(\w+) ", script.decode(), re.MULTILINE))
+    if not found.issuperset(ESSENTIAL):
         raise InvalidError(told=NO_BACKUP.format(file))
     transaction = ("psql", "--quiet", "--no-psqlrc", "--single-transaction", "--file=-")
-    drop = "".join(f'DROP TABLE IF EXISTS "{table}" CASCADE;\n' for table in OWNED)
+    replaced = sorted(found.union(Base.metadata.tables))
+    drop = "".join(f'DROP TABLE IF EXISTS "{table}" CASCADE;\n' for table in replaced)
     tables = "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1"
     if not replace and _run(url, "psql", "--no-psqlrc", "--tuples-only", f"--command={tables}"):
         raise ConflictError(told=NOT_EMPTY)

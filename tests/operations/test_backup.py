@@ -15,6 +15,7 @@ from alembic import command
 from app.main import create_app
 from tests.conftest import make_settings
 from tests.support.databases import Backend
+from tests.support.live_server import latchkey
 from tests.support.postgresql import binaries
 from tests.support.schemas import (
     REBUILD_USERS,
@@ -107,6 +108,13 @@ def test_what_happened_since_the_backup_is_lost(shell: Shell, file: Path) -> Non
     assert [user["username"] for user in shell.json("users", "list")] == ["ada"]
     assert log_in(shell).status_code == 200, "she is no longer disabled"
     assert refresh(shell, since).json()["error"] == "invalid_grant"
+
+
+def test_a_command_on_its_own_knows_the_tables_of_features(shell: Shell, file: Path) -> None:
+    shell.json("backup", str(file))
+    shell.json("users", "create", "bob")
+    latchkey(shell.url, "restore", str(file), "--replace")
+    assert [user["username"] for user in shell.json("users", "list")] == ["ada"]
 
 
 def test_a_restored_database_can_be_upgraded(shell: Shell, elsewhere: Shell, file: Path) -> None:
