@@ -126,6 +126,9 @@ async def read_authorization_request(
         claims = read_claims_parameter(parameters.get("claims"))
     except MalformedClaimsError as malformed:
         raise refuse("invalid_request", str(malformed)) from None
+    if claims.needs_acr and "openid" in scopes:
+        # OpenID Connect Core Error Code unmet_authentication_requirements 1.0, section 3.
+        raise refuse("unmet_authentication_requirements", "This server promises no acr.")
     hint = await server.id_tokens.read_hint(parameters.get("id_token_hint", ""))
     request = AuthorizationRequest(
         client_id=client.client_id,

@@ -5,6 +5,7 @@ then on the browser carries only its key: through the login, through the consent
 :func:`~app.oauth2.next_step.next_step` says what is next, and :func:`proceed` performs it.
 """
 
+import uuid
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Annotated
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import record
 from app.identity.clients import RegisteredClient, is_unchanged
 from app.identity.users import find_enabled_scopes
-from app.login.browser_sessions import Session
+from app.login.browser_sessions import Session, replace_session
 from app.oauth2.next_step import (
     AskConsent,
     Decision,
@@ -32,6 +33,7 @@ from app.pages.errors import PageError
 from app.pages.rendering import redirect, render
 from app.server import Server
 from app.tokens.authorizations import (
+    Answer,
     Pending,
     find_answer,
     find_pending,
@@ -61,13 +63,16 @@ class FinishedError(PageError):
         )
 
 
-async def load_pending(server: Server, key: str) -> tuple[Pending, RegisteredClient]:
+async def load_pending(
+    server: Server, key: str, *, or_answered: bool = False
+) -> tuple[Pending, RegisteredClient]:
     """The stored request and its client. Raises :class:`PageError`.
 
-    The client may have changed since: it must still be one that could ask for this.
+    The client may have changed since: it must still be one that could ask for this. With
+    ``or_answered`` the request may be one that was answered a moment ago.
     """
     async with server.database.read() as connection:
-        pending = await find_pending(connection, key, server.clock.now())
+        pending = await find_pending(connection, key, server.clock.now(), or_answered=or_answered)
     client = await server.clients.find(pending.request.client_id) if pending else None
     if pending is None or client is None:
         raise FinishedError(server)
@@ -147,8 +152,16 @@ async def _perform(
             parameters = {"code": await _grant(connection, browser, pending, client, step)}
     if pending.key is not None:
         kept_until = server.clock.now() + timedelta(seconds=server.settings.authorization_code_ttl)
-        session_id = browser.session.id if browser.session else None
-        if not await finish_pending(connection, pending.key, parameters, session_id, kept_until):
+        session = browser.session
+        finished = await finish_pending(
+            connection,
+            pending.key,
+            parameters,
+            kept_until,
+            session_id=session.id if session else None,
+            user_id=session.user_id if session else None,
+        )
+        if not finished:
             raise FinishedError(server)
     return answer(server, request.redirect_uri, request.response_mode, parameters, request.state)
 
@@ -201,6 +214,40 @@ async def answer_again(browser: Browser, key: str) -> Response | None:
         given = await find_answer(connection, key, server.clock.now())
     if given is None or browser.session is None or given.session_id != str(browser.session.id):
         return None
+    return _again(server, given)
+
+
+async def proceed_after_login(
+    browser: Browser, pending: Pending, client: RegisteredClient
+) -> Response:
+    """:func:`proceed` for whoever has pressed "Log in", perhaps twice.
+
+    With the first answer the browser drops the cookie in it, too. So the user's session of the
+    second press takes the place of the first one's, and gets what that got.
+    """
+    try:
+        return await proceed(browser, pending, client)
+    except FinishedError:
+        key, now = str(pending.key), browser.server.clock.now()
+
+        async def take_over(connection: AsyncConnection, session: Session) -> Answer | None:
+            given = await find_answer(connection, key, now)
+            if given is None or given.user_id != str(session.user_id):
+                return None
+            if given.session_id != str(session.id):
+                await replace_session(connection, uuid.UUID(given.session_id), session.id, now)
+            return given
+
+        try:
+            given = await browser.transact(take_over)
+        except LoggedOutError:
+            given = None
+        if given is None:
+            raise
+        return _again(browser.server, given)
+
+
+def _again(server: Server, given: Answer) -> Response:
     request = given.request
     return answer(
         server, request.redirect_uri, request.response_mode, given.parameters, request.state

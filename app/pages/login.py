@@ -12,7 +12,7 @@ from app.login.authentication import LoginContext
 from app.oauth2.next_step import LogIn
 from app.oauth2.redirect_uris import form_targets
 from app.pages.browser import Browser, CurrentBrowser
-from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed
+from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed, proceed_after_login
 from app.pages.errors import PageRoute, say_refused
 from app.pages.rendering import render
 from app.tokens.authorizations import Pending
@@ -61,7 +61,7 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
     form = await browser.read_form()
     pending, client = None, None
     if "request" in form:
-        pending, client = await load_pending(server, form["request"])
+        pending, client = await load_pending(server, form["request"], or_answered=True)
     username = form.get("username", "")
     if not browser.was_shown(form, PURPOSE):
         return await _go_on(browser, pending, client, username)
@@ -81,7 +81,7 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
     if pending is None or client is None:
         response: Response = RedirectResponse(f"{server.settings.issuer}/account", 303)
     else:
-        response = await proceed(logged_in, pending, client)
+        response = await proceed_after_login(logged_in, pending, client)
     return browser.set_session(response, secret)
 
 
@@ -102,7 +102,7 @@ async def _go_on(
         return _page(browser, pending, client, username=username, error=error, status=400)
     if pending is None or client is None:
         return RedirectResponse(f"{browser.server.settings.issuer}/account", 303)
-    return await proceed(browser, pending, client)
+    return await proceed_after_login(browser, pending, client)
 
 
 def _page(

@@ -105,17 +105,19 @@ async def store_pending(
     return replace(pending, key=key)
 
 
-async def find_pending(connection: AsyncConnection, key: str, now: datetime) -> Pending | None:
-    """The request of that key, unless it has expired, was finished, or cannot be read any more."""
-    row = (
-        await connection.execute(
-            select(PendingAuthorization.request, PendingAuthorization.created_at).where(
-                PendingAuthorization.key_hash == hash_secret(key),
-                PendingAuthorization.expires_at > now,
-                PendingAuthorization.answer.is_(None),
-            )
-        )
-    ).one_or_none()
+async def find_pending(
+    connection: AsyncConnection, key: str, now: datetime, *, or_answered: bool = False
+) -> Pending | None:
+    """The request of that key, unless it has expired, was finished, or cannot be read any more.
+
+    With ``or_answered`` also one that was answered a moment ago: see :func:`find_answer`.
+    """
+    query = select(PendingAuthorization.request, PendingAuthorization.created_at).where(
+        PendingAuthorization.key_hash == hash_secret(key), PendingAuthorization.expires_at > now
+    )
+    if not or_answered:
+        query = query.where(PendingAuthorization.answer.is_(None))
+    row = (await connection.execute(query)).one_or_none()
     if row is None:
         return None
     try:
@@ -126,26 +128,30 @@ async def find_pending(connection: AsyncConnection, key: str, now: datetime) -> 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a request was answered with, and through which browser session."""
+    """What a request was answered with, and through which browser session of whom."""
 
     request: AuthorizationRequest
     parameters: Mapping[str, str]
     session_id: str
+    user_id: str = ""
 
 
 async def finish_pending(
     connection: AsyncConnection,
     key: str,
     parameters: Mapping[str, str],
-    session_id: uuid.UUID | None,
     expires_at: datetime,
+    *,
+    session_id: uuid.UUID | None,
+    user_id: uuid.UUID | None,
 ) -> bool:
     """Answer the request; False if it was answered already, for a code is issued only once.
 
     Until ``expires_at`` the answer is kept for its browser, which may have lost it: encrypted under
     the key, of which the database has no more than the hash.
     """
-    kept = json.dumps({"parameters": parameters, "session_id": str(session_id)})
+    whose = {"session_id": str(session_id), "user_id": str(user_id)}
+    kept = json.dumps({"parameters": parameters, **whose})
     finished = await connection.execute(
         update(PendingAuthorization)
         .where(
@@ -159,7 +165,10 @@ async def finish_pending(
 
 
 async def find_answer(connection: AsyncConnection, key: str, now: datetime) -> Answer | None:
-    """What the request of that key was answered with, if that was a moment ago."""
+    """What the request of that key was answered with, if that was a moment ago.
+
+    None for a code that is used up: then the answer has arrived.
+    """
     row = (
         await connection.execute(
             select(PendingAuthorization.request, PendingAuthorization.answer).where(
@@ -172,6 +181,12 @@ async def find_answer(connection: AsyncConnection, key: str, now: datetime) -> A
     if row is None:
         return None
     kept = json.loads(Encryption([key]).decrypt(str(row.answer)))
+    used = select(AuthorizationCode.code_hash).where(
+        AuthorizationCode.code_hash == hash_secret(kept["parameters"].get("code", "")),
+        AuthorizationCode.used_at.is_not(None),
+    )
+    if await connection.scalar(used) is not None:
+        return None
     return Answer(_STORED_REQUEST.validate_python(row.request), **kept)
 
 

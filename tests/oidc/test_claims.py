@@ -166,6 +166,47 @@ async def test_only_the_user_that_is_named_gets_an_answer(flow: CodeFlow, server
 
 
 @pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param({"essential": True, "values": ["silver", "gold"]}, id="values"),
+        pytest.param({"essential": True, "value": "silver"}, id="value"),
+    ],
+)
+async def test_a_kind_of_login_that_is_essential_and_cannot_be_had_is_refused(
+    flow: CodeFlow, wanted: dict[str, Any]
+) -> None:
+    for prompt in ("login", "none"):
+        refused = await flow.start(claims=asking(id_token={"acr": wanted}), prompt=prompt)
+        assert_error_answer(
+            refused, "unmet_authentication_requirements", "This server promises no acr."
+        )
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        pytest.param({"id_token": {"acr": None}}, id="voluntary"),
+        pytest.param({"id_token": {"acr": {"values": ["silver"]}}}, id="voluntary_values"),
+        pytest.param({"id_token": {"acr": {"essential": True}}}, id="any_value"),
+        pytest.param({"id_token": {"acr": {"essential": True, "values": []}}}, id="no_value"),
+        pytest.param({"id_token": {"acr": {"essential": True, "values": "a"}}}, id="no_list"),
+        pytest.param({"id_token": {"acr": {"essential": "1", "values": ["a"]}}}, id="no_boolean"),
+        pytest.param({"id_token": {"acr": {"essential": True, "level": 2}}}, id="unknown_member"),
+        pytest.param({"userinfo": {"acr": {"essential": True, "value": "a"}}}, id="at_userinfo"),
+    ],
+)
+async def test_a_wish_for_a_kind_of_login_is_ignored(
+    flow: CodeFlow, claims: dict[str, Any]
+) -> None:
+    assert "acr" not in read_claims((await flow.tokens(claims=json.dumps(claims)))["id_token"])
+
+
+async def test_a_kind_of_login_is_of_no_matter_without_an_id_token(flow: CodeFlow) -> None:
+    claims = asking(id_token={"acr": {"essential": True, "value": "silver"}})
+    assert "id_token" not in await flow.tokens(scope="profile", claims=claims)
+
+
+@pytest.mark.parametrize(
     ("claims", "problem"),
     [
         pytest.param("{", "The claims must be JSON.", id="no_json"),

@@ -541,7 +541,7 @@ async def test_the_back_button_leads_to_no_second_login_of_a_finished_request(
 ) -> None:
     page = await flow.login_page()
     consent = await flow.follow(await flow.log_in(page))
-    await flow.allow(consent)
+    await flow.exchange(read_answer(await flow.allow(consent))["code"])
     key = Page(page).form.fields["request"]
     assert_error_page(await flow.browser.get("/login", params={"request": key}), FINISHED)
     assert_error_page(await flow.browser.get("/consent", params={"request": key}), FINISHED)
