@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Security
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from app.api.paging import NO_NUL, Limit
+from app.api.paging import NO_NUL, Limit, NextCursor
 from app.audit.trail import EventType, list_events
 from app.errors import InvalidError
 from app.identity.profile import USERNAME_MAX_LENGTH
@@ -47,7 +47,7 @@ class AuditPage(BaseModel):
     """Some of the events, and where the older ones begin."""
 
     events: list[AuditEventOut]
-    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+    next_cursor: NextCursor
 
 
 @router.get(

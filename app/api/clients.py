@@ -12,10 +12,11 @@ from app.api.paging import (
     AUTHORITY_RESPONSES,
     CHANGE_RESPONSES,
     EDIT_RESPONSES,
-    NO_NUL,
     ExpectedVersions,
     Limit,
-    etag,
+    NextCursor,
+    cursor_of_at_most,
+    with_etag,
 )
 from app.identity.definition import STRICT, changes_of, partial, rule
 from app.identity.registration import (
@@ -102,7 +103,7 @@ class ClientPage(BaseModel):
     """Some of the clients, and where the next ones begin."""
 
     clients: list[ClientRecord]
-    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+    next_cursor: NextCursor
 
 
 class SecretRotation(BaseModel):
@@ -126,20 +127,12 @@ class NewSecret(BaseModel):
     old_secret_expires_at: datetime
 
 
-def _out(record: ClientRecord, response: Response) -> ClientRecord:
-    response.headers["ETag"] = etag(record.updated_at)
-    return record
-
-
 @router.get("", operation_id="list_clients", summary="List clients")
 async def list_clients(
     principal: Reader,
     reading: Reading,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None,
-        Query(max_length=255, pattern=NO_NUL, description="`next_cursor` of a page."),
-    ] = None,
+    cursor: Annotated[str | None, cursor_of_at_most(255)] = None,
     disabled: Annotated[
         bool | None, Query(description="Only disabled, or only enabled ones.")
     ] = None,
@@ -167,7 +160,7 @@ async def create_client(
     path = quote(record.client_id, safe="/:")
     response.headers["Location"] = f"{server.settings.issuer}/clients/{path}"
     return CreatedClient(
-        client=_out(record, response), client_id=record.client_id, client_secret=client_secret
+        client=with_etag(record, response), client_id=record.client_id, client_secret=client_secret
     )
 
 
@@ -181,7 +174,7 @@ async def get_client(
     principal: Reader, reading: Reading, client_id: str, response: Response
 ) -> ClientRecord:
     """One client, with an `ETag` for `If-Match`."""
-    return _out(await client_management.get_client(reading, client_id), response)
+    return with_etag(await client_management.get_client(reading, client_id), response)
 
 
 @router.patch(
@@ -199,7 +192,7 @@ async def update_client(
 ) -> ClientRecord:
     """Change a client; this takes effect in every worker within two seconds."""
     record = await client_management.change_client(actor, client_id, changes_of(changes), expected)
-    return _out(record, response)
+    return with_etag(record, response)
 
 
 @router.post(

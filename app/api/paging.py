@@ -2,9 +2,10 @@
 
 import re
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol, TypeVar
 
-from fastapi import Depends, Header, Query
+from fastapi import Depends, Header, Query, Response
+from pydantic import Field
 
 from app.management.versions import ANY_VERSION, Versions, version_of
 from app.oauth2.bearer import forbidden
@@ -14,6 +15,14 @@ NO_NUL = r"^[^\x00]*$"
 """PostgreSQL has no NUL in a text."""
 
 Limit = Annotated[int, Query(ge=1, le=200, description="Maximum number of results.")]
+
+NextCursor = Annotated[str | None, Field(description="Send it as `cursor`; null at the end.")]
+
+
+def cursor_of_at_most(max_length: int) -> Any:
+    """Where a page begins, as the one before it said."""
+    return Query(max_length=max_length, pattern=NO_NUL, description="`next_cursor` of a page.")
+
 
 AUTHORITY_RESPONSES = forbidden("the caller lacks a scope that the record has or would be granted")
 """What a route can answer that changes what another user or client may do."""
@@ -29,9 +38,21 @@ EDIT_RESPONSES: dict[int | str, dict[str, Any]] = {
 """What a route can answer as well that takes :data:`ExpectedVersions`."""
 
 
-def etag(updated_at: datetime) -> str:
-    """The version of a record, as a header has it."""
-    return f'"{version_of(updated_at)}"'
+class Versioned(Protocol):
+    """A record that says when it was changed last."""
+
+    @property
+    def updated_at(self) -> datetime:
+        """Aware."""
+
+
+Record = TypeVar("Record", bound=Versioned)
+
+
+def with_etag(record: Record, response: Response) -> Record:
+    """Send the version of a record with it (RFC 9110, section 8.8.3)."""
+    response.headers["ETag"] = f'"{version_of(record.updated_at)}"'
+    return record
 
 
 async def _expected_versions(

@@ -3,10 +3,16 @@
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Response, Security
+from fastapi import APIRouter, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.paging import AUTHORITY_RESPONSES, CHANGE_RESPONSES, NO_NUL, Limit
+from app.api.paging import (
+    AUTHORITY_RESPONSES,
+    CHANGE_RESPONSES,
+    Limit,
+    NextCursor,
+    cursor_of_at_most,
+)
 from app.identity import scopes
 from app.management import scopes as scope_management
 from app.management.authority import Actor
@@ -46,7 +52,7 @@ class ScopePage(BaseModel):
     """Some of the scopes, and where the next ones begin."""
 
     scopes: list[ScopeModel]
-    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+    next_cursor: NextCursor
 
 
 @router.get("", operation_id="list_scopes", summary="List scopes")
@@ -54,10 +60,7 @@ async def list_scopes(
     principal: Reader,
     reading: Reading,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None,
-        Query(max_length=128, pattern=NO_NUL, description="`next_cursor` of a page."),
-    ] = None,
+    cursor: Annotated[str | None, cursor_of_at_most(128)] = None,
 ) -> ScopePage:
     """Scopes by name."""
     found = await scopes.list_some_scopes(reading, limit=limit + 1, after=cursor)

@@ -13,7 +13,9 @@ from app.api.paging import (
     NO_NUL,
     ExpectedVersions,
     Limit,
-    etag,
+    NextCursor,
+    cursor_of_at_most,
+    with_etag,
 )
 from app.api.passwords import PasswordToSet, hash_new_password
 from app.identity import profile
@@ -78,12 +80,7 @@ class UserPage(BaseModel):
     """Some of the users, and where the next ones begin."""
 
     users: list[UserRecord]
-    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
-
-
-def _out(record: UserRecord, response: Response) -> UserRecord:
-    response.headers["ETag"] = etag(record.updated_at)
-    return record
+    next_cursor: NextCursor
 
 
 @router.get("", operation_id="list_users", summary="List users")
@@ -91,12 +88,7 @@ async def list_users(
     principal: Reader,
     reading: Reading,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None,
-        Query(
-            max_length=USERNAME_MAX_LENGTH, pattern=NO_NUL, description="`next_cursor` of a page."
-        ),
-    ] = None,
+    cursor: Annotated[str | None, cursor_of_at_most(USERNAME_MAX_LENGTH)] = None,
     name: Annotated[
         str, Query(max_length=128, pattern=NO_NUL, description="The beginning of the name.")
     ] = "",
@@ -133,7 +125,7 @@ async def create_user(
     async with acting() as actor:
         record = await user_management.register_user(actor, wanted, password_hash=password_hash)
     response.headers["Location"] = f"{server.settings.issuer}/users/{record.id}"
-    return _out(record, response)
+    return with_etag(record, response)
 
 
 @router.get("/{user_id}", operation_id="get_user", summary="Get a user", responses=NOT_FOUND)
@@ -141,7 +133,7 @@ async def get_user(
     principal: Reader, reading: Reading, user_id: uuid.UUID, response: Response
 ) -> UserRecord:
     """One user, with an `ETag` for `If-Match`."""
-    return _out(await user_management.get_user(reading, user_id), response)
+    return with_etag(await user_management.get_user(reading, user_id), response)
 
 
 @router.patch(
@@ -159,7 +151,7 @@ async def update_user(
 ) -> UserRecord:
     """Change the e-mail address or scopes, or disable the user, which ends all their logins."""
     record = await user_management.change_user(actor, user_id, changes_of(changes), expected)
-    return _out(record, response)
+    return with_etag(record, response)
 
 
 @router.post(

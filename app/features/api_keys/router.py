@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.api.paging import Limit
+from app.api.paging import Limit, NextCursor
 from app.errors import ForbiddenError
 from app.features.api_keys import service
 from app.identity import users
@@ -101,7 +101,7 @@ class ApiKeyPage(BaseModel):
     """Some of the keys, and where the older ones begin."""
 
     api_keys: list[ApiKeyOut]
-    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+    next_cursor: NextCursor
 
 
 @router.get("", operation_id="list_api_keys", summary="List my API keys")

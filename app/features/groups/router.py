@@ -4,16 +4,17 @@ import uuid
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response, Security
-from pydantic import BaseModel, Field
+from pydantic import BaseModel
 
 from app.api.paging import (
     AUTHORITY_RESPONSES,
     CHANGE_RESPONSES,
     EDIT_RESPONSES,
-    NO_NUL,
     ExpectedVersions,
     Limit,
-    etag,
+    NextCursor,
+    cursor_of_at_most,
+    with_etag,
 )
 from app.features.groups import belonging, service
 from app.features.groups.service import (
@@ -47,19 +48,14 @@ class GroupPage(BaseModel):
     """Some of the groups, and where the next ones begin."""
 
     groups: list[GroupRecord]
-    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
+    next_cursor: NextCursor
 
 
 class MemberPage(BaseModel):
     """Some of the members, and where the next ones begin."""
 
     members: list[Member]
-    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
-
-
-def _out(record: GroupRecord, response: Response) -> GroupRecord:
-    response.headers["ETag"] = etag(record.updated_at)
-    return record
+    next_cursor: NextCursor
 
 
 @router.get("", operation_id="list_groups", summary="List groups")
@@ -67,10 +63,7 @@ async def list_groups(
     principal: Reader,
     reading: Reading,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None,
-        Query(max_length=NAME_MAX_LENGTH, pattern=NO_NUL, description="`next_cursor` of a page."),
-    ] = None,
+    cursor: Annotated[str | None, cursor_of_at_most(NAME_MAX_LENGTH)] = None,
 ) -> GroupPage:
     """Groups by name."""
     records = await service.list_groups(reading, limit=limit + 1, after=cursor)
@@ -91,7 +84,7 @@ async def create_group(
     """Add a group without members, whose scopes the caller has."""
     record = await service.create_group(actor, wanted)
     response.headers["Location"] = f"{server.settings.issuer}/groups/{record.id}"
-    return _out(record, response)
+    return with_etag(record, response)
 
 
 @router.get("/{group_id}", operation_id="get_group", summary="Get a group", responses=NOT_FOUND)
@@ -99,7 +92,7 @@ async def get_group(
     principal: Reader, reading: Reading, group_id: uuid.UUID, response: Response
 ) -> GroupRecord:
     """One group, with an `ETag` for `If-Match`."""
-    return _out(await service.get_group(reading, group_id), response)
+    return with_etag(await service.get_group(reading, group_id), response)
 
 
 @router.patch(
@@ -117,7 +110,7 @@ async def update_group(
 ) -> GroupRecord:
     """Change the name, description or scopes. What members have by the group follows at once."""
     record = await service.change_group(actor, group_id, changes_of(changes), expected)
-    return _out(record, response)
+    return with_etag(record, response)
 
 
 @router.delete(

@@ -7,15 +7,13 @@ import typer
 
 from app.cli.command import Deployment, Record, command, given
 from app.database.paging import every
-from app.features.resources.service import (
+from app.features.resources.records import (
     NewResource,
     ResourceRecord,
-    change_resource,
-    create_resource,
-    delete_resource,
     find_resource,
     list_resources,
 )
+from app.features.resources.service import change_resource, create_resource, delete_resource
 from app.identity.definition import validated
 from app.management.authority import operating
 

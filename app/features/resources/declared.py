@@ -3,15 +3,13 @@
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFoundError
-from app.features.resources.service import (
+from app.features.resources.records import (
     NewResource,
     ResourceDefinition,
     ResourceRecord,
-    change_resource,
-    create_resource,
-    delete_resource,
     find_resource,
 )
+from app.features.resources.service import change_resource, create_resource, delete_resource
 from app.identity.resources import normal_form
 from app.management.authority import Actor
 from app.management.declared.kind import Kind, Record

@@ -3,19 +3,20 @@
 import uuid
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response, Security
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Response, Security
+from pydantic import BaseModel
 
 from app.api.paging import (
     CHANGE_RESPONSES,
     EDIT_RESPONSES,
-    NO_NUL,
     ExpectedVersions,
     Limit,
-    etag,
+    NextCursor,
+    cursor_of_at_most,
+    with_etag,
 )
-from app.features.resources import service
-from app.features.resources.service import NewResource, ResourceDefinition, ResourceRecord
+from app.features.resources import records, service
+from app.features.resources.records import NewResource, ResourceDefinition, ResourceRecord
 from app.identity.definition import STRICT, changes_of, partial
 from app.management.authority import Actor
 from app.oauth2.acting import acting_manager
@@ -44,12 +45,7 @@ class ResourcePage(BaseModel):
     """Some of the resources, and where the next ones begin."""
 
     resources: list[ResourceRecord]
-    next_cursor: str | None = Field(description="Send it as `cursor`; null at the end.")
-
-
-def _out(record: ResourceRecord, response: Response) -> ResourceRecord:
-    response.headers["ETag"] = etag(record.updated_at)
-    return record
+    next_cursor: NextCursor
 
 
 @router.get("", operation_id="list_resources", summary="List resources")
@@ -57,14 +53,11 @@ async def list_resources(
     principal: Reader,
     reading: Reading,
     limit: Limit = 50,
-    cursor: Annotated[
-        str | None,
-        Query(max_length=255, pattern=NO_NUL, description="`next_cursor` of a page."),
-    ] = None,
+    cursor: Annotated[str | None, cursor_of_at_most(255)] = None,
 ) -> ResourcePage:
     """Resources by identifier."""
-    records = await service.list_resources(reading, limit=limit + 1, after=cursor)
-    shown, next_cursor = page(records, limit, lambda resource: resource.identifier)
+    found = await records.list_resources(reading, limit=limit + 1, after=cursor)
+    shown, next_cursor = page(found, limit, lambda resource: resource.identifier)
     return ResourcePage(resources=list(shown), next_cursor=next_cursor)
 
 
@@ -81,7 +74,7 @@ async def create_resource(
     """Register a resource (RFC 8707), and the clients that may have tokens for it."""
     record = await service.create_resource(actor, wanted)
     response.headers["Location"] = f"{server.settings.issuer}/resources/{record.id}"
-    return _out(record, response)
+    return with_etag(record, response)
 
 
 @router.get(
@@ -91,7 +84,7 @@ async def get_resource(
     principal: Reader, reading: Reading, resource_id: uuid.UUID, response: Response
 ) -> ResourceRecord:
     """One resource, with an `ETag` for `If-Match`."""
-    return _out(await service.get_resource(reading, resource_id), response)
+    return with_etag(await records.get_resource(reading, resource_id), response)
 
 
 @router.patch(
@@ -109,7 +102,7 @@ async def update_resource(
 ) -> ResourceRecord:
     """Change a resource. Logins for it end of a client that it is taken away from."""
     record = await service.change_resource(actor, resource_id, changes_of(changes), expected)
-    return _out(record, response)
+    return with_etag(record, response)
 
 
 @router.delete(

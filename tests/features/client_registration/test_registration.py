@@ -9,12 +9,8 @@ import pytest
 from fastapi import FastAPI
 
 from app.features.client_registration import service
-from app.features.resources.service import (
-    NewResource,
-    change_resource,
-    create_resource,
-    find_resource,
-)
+from app.features.resources.records import NewResource, find_resource
+from app.features.resources.service import change_resource, create_resource
 from app.identity.clients import find_client
 from app.management.authority import operating
 from app.operations.purge import purge

@@ -4,14 +4,8 @@ from typing import Any
 
 import httpx2
 
-from app.features.resources.service import (
-    NewResource,
-    ResourceRecord,
-    change_resource,
-    create_resource,
-    delete_resource,
-    find_resource,
-)
+from app.features.resources.records import NewResource, ResourceRecord, find_resource
+from app.features.resources.service import change_resource, create_resource, delete_resource
 from app.management.authority import operating
 from app.server import Server
 from tests.support.clock import TestClock

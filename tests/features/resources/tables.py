@@ -3,12 +3,8 @@
 import uuid
 from collections.abc import Mapping
 
-from app.features.resources.service import (
-    NewResource,
-    create_resource,
-    delete_resource,
-    find_resource,
-)
+from app.features.resources.records import NewResource, find_resource
+from app.features.resources.service import create_resource, delete_resource
 from app.management.authority import Actor
 from app.server import Server
 from tests.support.commands import Case

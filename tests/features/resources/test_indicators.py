@@ -10,7 +10,8 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
-from app.features.resources.service import change_resource, find_resource
+from app.features.resources.records import find_resource
+from app.features.resources.service import change_resource
 from app.management.authority import operating
 from app.server import Server
 from tests.conftest import ISSUER
