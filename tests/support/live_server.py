@@ -12,12 +12,14 @@ import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx2
 
 from app.features import load_features
 from app.operations.demo import demo_clients
+from tests.support.forked import start_forked
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +88,7 @@ class LiveServer:
         self._environment = _environment(database_url, environment)
         self._folder = folder
         self._log = folder / "log"
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: BaseProcess | None = None
         self.url = f"http://127.0.0.1:{self.port}"
 
     @property
@@ -98,22 +100,13 @@ class LiveServer:
     def pid(self) -> int:
         """Of the process that was started, which may have others."""
         assert self._process is not None
+        assert self._process.pid is not None
         return self._process.pid
 
     def start(self) -> None:
         """Return when it answers."""
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [
-                    *(sys.executable, "-m", "app", "serve"),
-                    *("--port", str(self.port), "--workers", str(self._workers)),
-                ],
-                env=self._environment,
-                cwd=self._folder,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        arguments = ["serve", "--port", str(self.port), "--workers", str(self._workers)]
+        self._process = start_forked(arguments, self._environment, self._folder, self._log)
         _wait_until_alive(self._process, self.url, self._log)
 
     def send(self, number: int) -> None:
@@ -128,7 +121,7 @@ class LiveServer:
         """``kill -9``: it has no time to finish anything."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait()
+        self._process.join()
         self._process = None
 
     def stop(self) -> None:
@@ -136,7 +129,7 @@ class LiveServer:
         if self._process is None:
             return
         _stop(self._process)
-        assert self._process.returncode == 0, self._log.read_text()
+        assert self._process.exitcode == 0, self._log.read_text()
 
 
 @contextmanager
@@ -189,11 +182,11 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_alive(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait_until_alive(process: BaseProcess, url: str, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     with httpx2.Client(trust_env=False, timeout=1) as client:
         while time.monotonic() < deadline:
-            assert process.poll() is None, f"the server ended:\n{log.read_text()}"
+            assert process.exitcode is None, f"the server ended:\n{log.read_text()}"
             try:
                 if client.get(f"{url}/healthz").status_code == 200:
                     return
@@ -202,10 +195,9 @@ def _wait_until_alive(process: subprocess.Popen[bytes], url: str, log: Path) -> 
     raise AssertionError(f"the server did not answer in {START_TIMEOUT} s:\n{log.read_text()}")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def _stop(process: BaseProcess) -> None:
     process.terminate()
-    try:
-        process.wait(STOP_TIMEOUT)
-    except subprocess.TimeoutExpired:
+    process.join(STOP_TIMEOUT)
+    if process.exitcode is None:
         process.kill()
-        process.wait()
+        process.join()
