@@ -6,6 +6,7 @@ list down, and whoever serves, purges, re-encrypts, seeds or asks goes over it.
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 Introduce = Callable[[str, Origin], Awaitable[bool]]
 """Makes the client of an id known, which an authorization request from there names; tells whether
 it wrote anything. Raises :class:`~app.identity.clients.UnknownClientError`."""
+
+Background = Callable[[Settings, Database, Clock], AbstractAsyncContextManager[None]]
+"""What a worker does beside its requests, until the block ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +114,8 @@ class Feature:
     """What it tells of users and clients in tokens and at ``/userinfo``."""
     bearer_keys: Callable[[Settings], KeyKind | None] | None = None
     """What is taken where an access token is, if these settings want it to be."""
-    account: Callable[[], AccountSection] | None = None
+    account: Callable[[Settings], AccountSection | None] | None = None
+    """Its part of the account page, if these settings want one."""
     metadata: Callable[[Settings], Mapping[str, Any]] | None = None
     """What the documents of RFC 8414 and OpenID Connect Discovery say of it."""
     introduce: Callable[[Settings, Database, Clock, Resources], Introduce | None] | None = None
@@ -128,6 +133,8 @@ class Feature:
     """Encrypt what is stored under the newest ``LATCHKEY_SECRET_KEY``."""
     expired: Callable[[Settings, datetime], Sequence[Expired]] | None = None
     """What a purge at that time deletes."""
+    background: Background | None = None
+    """What goes on beside the requests, in each worker for as long as it serves."""
     resources: Callable[[Database, Clock], Resources] | None = None
     """What tokens can be for beside ``LATCHKEY_AUDIENCE``: one feature says."""
     examine: Callable[[AsyncConnection, Settings, datetime], AsyncIterator[Finding]] | None = None

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from logging.config import dictConfig
 from typing import cast
 
@@ -75,7 +75,15 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[dict[str, Server]]:
         try:
-            async with lifespan_of(server, start, patient=patient), keeping_house(server):
+            async with (
+                lifespan_of(server, start, patient=patient),
+                keeping_house(server),
+                AsyncExitStack() as beside,
+            ):
+                for feature in features:
+                    if feature.background:
+                        parts = settings, server.database, server.clock
+                        await beside.enter_async_context(feature.background(*parts))
                 yield {"server": server}
         finally:
             if telemetry is not None:

@@ -178,7 +178,8 @@ class Server:
     @cached_property
     def account_sections(self) -> Sequence[AccountSection]:
         """What the features add to the account page."""
-        return [each.account() for each in self.features if each.account]
+        sections = [each.account(self.settings) for each in self.features if each.account]
+        return [section for section in sections if section is not None]
 
     async def more_claims(self, subject: Subject) -> MoreClaims:
         """What features tell of ``subject``."""

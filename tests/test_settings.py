@@ -9,6 +9,7 @@ import pytest
 
 from app.database.migrations import ROOT
 from app.settings import DEVELOPMENT_SECRET_KEY, Settings, SettingsError, load_settings
+from app.settings.mail import SmtpServer
 
 ISSUER = "https://auth.example.com"
 SECRET = "a-secret-key-that-nobody-has-published"
@@ -473,6 +474,62 @@ def test_what_is_no_origin_is_refused(environment: Environment, origins: str) ->
     assert line == "LATCHKEY_CORS_ORIGINS must be origins such as https://app.example"
 
 
+# Mail
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("smtps://mail.example.com", SmtpServer("mail.example.com", 465, "tls")),
+        ("smtp://mail.example.com", SmtpServer("mail.example.com", 587, "starttls")),
+        ("smtp://localhost:25", SmtpServer("localhost", 25, "none")),
+        ("smtp://127.0.0.1:25?starttls=required", SmtpServer("127.0.0.1", 25, "starttls")),
+        ("smtp://relay.internal:25?starttls=off", SmtpServer("relay.internal", 25, "none")),
+        (
+            "smtps://me%40example.com:a%2Fb%3A%40@mail.example.com:2465",
+            SmtpServer("mail.example.com", 2465, "tls", "me@example.com", "a/b:@"),
+        ),
+    ],
+)
+def test_a_mail_server_is_reached_as_its_url_says(
+    environment: Environment, url: str, server: SmtpServer
+) -> None:
+    assert load(environment, PRODUCTION, smtp_url=url, mail_from="a@b.c").smtp_server == server
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mail.example.com:587",
+        "https://mail.example.com",
+        "smtp://",
+        "smtp://mail.example.com:port",
+        "smtp://mail.example.com/path",
+        "smtp://user@mail.example.com",
+        "smtp://mail.example.com?starttls=maybe",
+        "smtp://mail.example.com?tls=off",
+        "smtps://mail.example.com?starttls=off",
+    ],
+)
+def test_what_is_no_mail_server_is_refused_without_being_repeated(
+    environment: Environment, url: str
+) -> None:
+    line = refusal(environment, PRODUCTION, smtp_url=url, mail_from="a@example.com")
+    assert line.startswith("LATCHKEY_SMTP_URL must be smtps://user:password@host or ")
+    assert "mail.example.com" not in line
+
+
+@pytest.mark.parametrize("sender", ["nobody", "a@b.example, c@d.example", "Ex, Inc <a@b.example>"])
+def test_a_sender_of_mail_is_one_address(environment: Environment, sender: str) -> None:
+    line = refusal(environment, PRODUCTION, mail_from=sender)
+    assert line.startswith("LATCHKEY_MAIL_FROM must be an address such as no-reply@example.com")
+
+
+def test_a_mail_server_needs_a_sender(environment: Environment) -> None:
+    line = refusal(environment, PRODUCTION, smtp_url="smtps://mail.example.com")
+    assert line == "LATCHKEY_MAIL_FROM is required with LATCHKEY_SMTP_URL"
+
+
 # The example file
 
 
@@ -520,16 +577,18 @@ def test_a_secret_can_be_in_a_file(environment: Environment, tmp_path: Path) -> 
     assert settings.secret_keys == [SECRET, f"{SECRET}-of-before"]
 
 
-def test_the_database_and_the_pepper_can_be_in_files(
+def test_the_database_the_pepper_and_the_mail_server_can_be_in_files(
     environment: Environment, tmp_path: Path
 ) -> None:
     url = "postgresql://user:password@host/database"
     pepper = f"{SECRET}-for-passwords"
-    for name, value in (("database_url", url), ("password_pepper", pepper)):
+    mail = "smtps://user:password@host\n"
+    for name, value in (("database_url", url), ("password_pepper", pepper), ("smtp_url", mail)):
         (tmp_path / name).write_text(value)
         environment.setenv(f"LATCHKEY_{name.upper()}_FILE", str(tmp_path / name))
-    settings = load(environment, PRODUCTION)
+    settings = load(environment, PRODUCTION, mail_from="a@b.c")
     assert (settings.database_url, settings.password_peppers) == (url, [pepper])
+    assert settings.smtp_server == SmtpServer("host", 465, "tls", "user", "password")
 
 
 def test_a_secret_is_not_given_twice(environment: Environment, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "api_keys": {"api-keys": "Create, list and revoke API keys."},
     "claims": {"claims": "Declare claims, and say what they tell of whom."},
     "groups": {"groups": "Create and change groups, and what belongs to them."},
+    "mail": {},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
     "test_logins": {},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},

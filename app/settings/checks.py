@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import SecretStr
 
 from app.settings.database_url import unknown_parameters
+from app.settings.mail import parse_sender, parse_smtp_url
 
 if TYPE_CHECKING:
     from app.settings.model import Settings
@@ -63,6 +64,7 @@ def complete(settings: "Settings") -> None:
     _check_cors_origins(settings)
     _check_otlp_endpoint(settings)
     _check_registration_schemes(settings)
+    _check_mail(settings)
     settings.audience = settings.audience or settings.issuer
     settings.default_client_id = settings.default_client_id or ""
     if settings.docs is None:
@@ -177,3 +179,26 @@ def _check_registration_schemes(settings: "Settings") -> None:
             raise SettingsError(
                 "LATCHKEY_CLIENT_REGISTRATION_SCHEMES must be schemes such as https,cursor,vscode"
             )
+
+
+def _check_mail(settings: "Settings") -> None:
+    """A mail server needs a sender."""
+    url = settings.smtp_url.get_secret_value()
+    if url:
+        try:
+            parse_smtp_url(url)
+        except ValueError:
+            raise SettingsError(
+                "LATCHKEY_SMTP_URL must be smtps://user:password@host or "
+                "smtp://user:password@host:587, with ?starttls=off for a server without STARTTLS"
+            ) from None
+        if not settings.mail_from:
+            raise SettingsError("LATCHKEY_MAIL_FROM is required with LATCHKEY_SMTP_URL")
+    if settings.mail_from:
+        try:
+            parse_sender(settings.mail_from)
+        except ValueError:
+            raise SettingsError(
+                "LATCHKEY_MAIL_FROM must be an address such as no-reply@example.com, or "
+                "Example <no-reply@example.com>"
+            ) from None

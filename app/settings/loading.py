@@ -14,7 +14,7 @@ from app.settings.model import DOTENV, PREFIX, Settings
 INJECTED_BY_KUBERNETES = tuple(PREFIX + name for name in ("PORT", "SERVICE_HOST", "SERVICE_PORT"))
 """What such names begin with where a Kubernetes service has the name of this software."""
 
-SECRETS = ("database_url", "secret_key", "password_pepper")
+SECRETS = ("database_url", "secret_key", "password_pepper", "smtp_url")
 """Settings that may be in a file, as orchestrators hand secrets to a container."""
 
 IN_A_FILE = "_FILE"

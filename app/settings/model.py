@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app import NAME
 from app.posture import Posture
 from app.settings.checks import EVERY_PROXY, complete
+from app.settings.mail import SmtpServer, parse_smtp_url
 from app.settings.single_line import single_line
 
 PREFIX = f"{NAME.upper()}_"
@@ -100,6 +101,9 @@ class Settings(BaseSettings):
     demo_routes: bool | None = None
     allow_demo_on_network: bool = False
 
+    smtp_url: SecretStr = SecretStr("")
+    mail_from: str = ""
+
     client_registration: Literal["off", "token", "open"] = "off"
     client_registration_schemes: CommaSeparated = []
     client_registration_limit: Limit = 10_000
@@ -123,6 +127,12 @@ class Settings(BaseSettings):
     def development(self) -> bool:
         """Whether demo data, the built-in secret and http issuers are permitted."""
         return self.environment == "development"
+
+    @property
+    def smtp_server(self) -> SmtpServer | None:
+        """The mail server; without one, development shows mails and production sends none."""
+        url = self.smtp_url.get_secret_value()
+        return parse_smtp_url(url) if url else None
 
     @property
     def longest_token_ttl(self) -> int:

@@ -10,8 +10,8 @@ NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
 FEATURES = (
-    *("api_keys", "claims", "client_registration", "groups", "items", "resources", "schemes"),
-    "test_logins",
+    *("api_keys", "claims", "client_registration", "groups", "items", "mail", "resources"),
+    *("schemes", "test_logins"),
 )
 """The features that come with the project; a fork has others."""
 

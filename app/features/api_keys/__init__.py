@@ -49,7 +49,7 @@ def _bearer_keys(settings: Settings) -> KeyKind | None:
     return KeyKind(has_form_of_key, use_api_key) if settings.api_keys_as_bearer else None
 
 
-def _account() -> AccountSection:
+def _account(_settings: Settings) -> AccountSection:
     from app.features.api_keys.account import SECTION  # the command line needs no pages
 
     return SECTION

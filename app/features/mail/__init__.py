@@ -1,0 +1,85 @@
+"""E-mail: what other features tell users, queued in the database and sent by any worker."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import Clock
+from app.database.engines import Database
+from app.database.expired import Expired
+from app.feature import Feature
+from app.features.mail.model import Mail
+from app.features.mail.queue import FAILED, SENT, renew_mails
+from app.posture import Finding, Severity
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+LATE = timedelta(hours=1)
+"""After which a mail that waits is worth a look."""
+
+KEPT_LONGER = timedelta(days=1)
+"""A mail that is over is given up by whoever would send it, who says so in the trail; what nobody
+tries goes with the purge."""
+
+
+def _routers(settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
+    if not settings.development or settings.smtp_server is not None:
+        return []
+    from app.features.mail.mailbox import router  # the command line needs no routes
+
+    return [router]
+
+
+def _background(
+    settings: Settings, database: Database, clock: Clock
+) -> AbstractAsyncContextManager[None]:
+    from app.features.mail.sending import sending  # the command line sends nothing
+
+    return sending(settings, database, clock)
+
+
+def _expired(_settings: Settings, now: datetime) -> Sequence[Expired]:
+    return [Expired(Mail.id, Mail.expires_at, now - KEPT_LONGER)]
+
+
+async def _examine(
+    connection: AsyncConnection, settings: Settings, now: datetime
+) -> AsyncIterator[Finding]:
+    server = settings.smtp_server
+    if server is not None and server.security == "none" and not server.is_loopback:
+        secret = "The password of the mail server, and links" if server.password else "Links"
+        yield Finding(
+            Severity.UNSAFE,
+            "smtp-plaintext",
+            "LATCHKEY_SMTP_URL turns STARTTLS off",
+            f"{secret} that let people in cross the network in plaintext.",
+            "Use smtps://, or smtp:// without ?starttls=off.",
+        )
+    late = select(func.count()).where(Mail.due_at.is_not(None), Mail.created_at < now - LATE)
+    if count := await connection.scalar(late):
+        yield Finding(
+            Severity.WARNING,
+            "mail-waits",
+            f"{count} mails have waited for more than an hour",
+            "The mail server does not take them, or no server runs that would send them. They are "
+            "given up when what they say is over, after two days at most.",
+            "Read the log for `the mail server is away` and `mail is put off`.",
+        )
+
+
+feature = Feature(
+    name="mail",
+    tables=[Mail],
+    event_types=[SENT, FAILED],
+    routers=_routers,
+    background=_background,
+    renew=renew_mails,
+    expired=_expired,
+    examine=_examine,
+)

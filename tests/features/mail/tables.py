@@ -1,0 +1,31 @@
+"""What e-mail adds to the tables of the core's tests."""
+
+import httpx2
+import pytest
+
+from app.features.mail.sending import LOOK, Sender
+from tests.features.mail.sent import mails, queue
+from tests.support.no_secrets_story import Story
+
+SECRET_TABLES = {"mails": "encrypted"}
+
+
+async def a_mailbox(story: Story) -> None:
+    await queue(story.server)
+    (mail, *_) = await mails(story.server)
+    await story.http.get(f"/mailbox/{mail.id}")
+
+
+STORIES = {"mail": a_mailbox}
+
+
+async def keep_mails_out_of_the_log(_http: httpx2.AsyncClient, patch: pytest.MonkeyPatch) -> None:
+    """Development writes them there, with all that they hold; production never does."""
+
+    async def look_away(_sender: Sender) -> float:
+        return LOOK
+
+    patch.setattr(Sender, "look", look_away)
+
+
+PREPARATIONS = {"mail": keep_mails_out_of_the_log}
