@@ -132,7 +132,7 @@ def create_app(
         for router in feature.routers(settings, server.clock) if feature.routers else ():
             app.include_router(router)
     if settings.docs:
-        app.include_router(docs.router)
+        app.include_router(docs.docs_router(settings))
     if settings.development:
         app.include_router(landing.router)
     learn_classes(app)

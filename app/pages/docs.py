@@ -15,12 +15,12 @@ from app.pages import login_docs
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError
 from app.server import Server
+from app.settings import Settings
 from app.web.dependencies import CurrentServer
 from app.web.openapi import name_the_server, say_what_is_open
 from app.web.openers import operations_of
 from app.web.problems import without_json_twins
-
-router = APIRouter(include_in_schema=False)
+from app.web.routes import ApiRoute
 
 DEMO_HINTS = {"OAuth2PasswordBearer": "`alice` and `alice-in-wonderland`"}
 """What to type into each form, in development, while the demo data is there."""
@@ -54,18 +54,39 @@ async def _refusal(server: Server, browser: Browser) -> str:
     return NOT_ALLOWED if wanted and wanted not in scopes else ""
 
 
-@router.head("/docs")
-@router.get("/docs")
+def docs_router(settings: Settings) -> APIRouter:
+    """The page, its files and the document, open to whom the settings say."""
+
+    class DocsRoute(ApiRoute):
+        opened_by = _opened_by(settings)
+
+    router = APIRouter(include_in_schema=False, route_class=DocsRoute)
+    for path, endpoint in (("/docs", docs), ("/openapi.json", openapi)):
+        router.add_api_route(path, endpoint, methods=["GET"])
+        router.add_api_route(path, endpoint, methods=["HEAD"])
+    router.include_router(login_docs.files_router())
+    return router
+
+
+def _opened_by(settings: Settings) -> str:
+    if settings.docs != "login":
+        return ""
+    scope = f" of a user with {settings.docs_scope}" if settings.docs_scope else ""
+    return f"a login in the browser{scope}"
+
+
 async def docs(server: CurrentServer, browser: CurrentBrowser) -> Response:
     """The page, told which client to log in with, and the scripts of features.
 
-    Where a login is wanted, the login page comes first.
+    Where a login is wanted, the login page comes first, and leads back here.
     """
     refusal = await _refusal(server, browser)
     if refusal == NOT_LOGGED_IN:
-        return RedirectResponse(f"{server.settings.issuer}/login", 303)
+        return RedirectResponse(f"{server.settings.issuer}/login?next=docs", 303)
     if refusal:
-        raise PageError("You cannot see this page", refusal, 403)
+        account = f"{server.settings.issuer}/account"
+        onward = ("See who you are logged in as", account)
+        raise PageError("You cannot see this page", refusal, 403, onward=onward)
     client = await server.clients.find(server.settings.docs_client_id)
     settings = {
         "document": "openapi.json",
@@ -87,11 +108,6 @@ async def docs(server: CurrentServer, browser: CurrentBrowser) -> Response:
     )
 
 
-router.include_router(login_docs.files_router())
-
-
-@router.head("/openapi.json")
-@router.get("/openapi.json")
 async def openapi(request: Request, server: CurrentServer, browser: CurrentBrowser) -> Response:
     """The OpenAPI document, with the scopes that the database has now."""
     if refusal := await _refusal(server, browser):

@@ -1,5 +1,6 @@
 """The login page."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
@@ -15,6 +16,7 @@ from app.pages.browser import Browser, CurrentBrowser
 from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed, proceed_after_login
 from app.pages.errors import PageRoute, say_refused
 from app.pages.rendering import render
+from app.server import Server
 from app.tokens.authorizations import Pending
 from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of
@@ -31,6 +33,12 @@ OVERTAKEN = (
 )
 SWITCH_ACCOUNT = "You are already logged in as {} in another tab. Log in here to switch accounts."
 
+NextPage = Annotated[str, Query(alias="next")]
+"""The name of the page that asked for the login, in the address of this one."""
+
+ASKING = ("docs",)
+"""The pages that ask for a login, beside the account page: a link leads on to no others."""
+
 
 @router.head("/login")
 @router.get("/login")
@@ -39,15 +47,16 @@ async def login_page(
     browser: CurrentBrowser,
     key: RequestKey = "",
     switch: Annotated[str, Query()] = "",
+    next_page: NextPage = "",
 ) -> Response:
-    """Ask for name and password, for a pending request or for the account page.
+    """Ask for name and password, for a pending request or for the page that is next.
 
     ``switch`` is for whoever is logged in and wants to be somebody else.
     """
     if not key:
         if browser.session is not None:
-            return RedirectResponse(f"{server.settings.issuer}/account", 303)
-        return _page(browser, None, None)
+            return _onward(server, next_page)
+        return _page(browser, None, None, next_page=next_page)
     pending, client = await load_pending(server, key)
     step = await look_ahead(browser, pending, client)
     if isinstance(step, LogIn) or (switch and "none" not in pending.request.prompt):
@@ -56,15 +65,17 @@ async def login_page(
 
 
 @router.post("/login")
-async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
-    """Check name and password; go on with the pending request, or to the account page."""
+async def log_in(
+    server: CurrentServer, browser: CurrentBrowser, next_page: NextPage = ""
+) -> Response:
+    """Check name and password; go on with the pending request, or to the page that is next."""
     form = await browser.read_form()
     pending, client = None, None
     if "request" in form:
         pending, client = await load_pending(server, form["request"], or_answered=True)
     username = form.get("username", "")
     if not browser.was_shown(form, PURPOSE):
-        return await _go_on(browser, pending, client, username)
+        return await _go_on(browser, pending, client, username, next_page)
     try:
         client_id = client.client_id if client else None
         context = LoginContext("login", origin_of(browser.request), client_id, browser.key)
@@ -74,19 +85,36 @@ async def log_in(server: CurrentServer, browser: CurrentBrowser) -> Response:
         logged_in, secret = await browser.log_in(account, context.client_id)
     except LoginRefused as refusal:
         error, status = say_refused(refusal, wrong=WRONG)
-        page = _page(browser, pending, client, username=username, error=error, status=status)
+        page = _page(
+            browser,
+            pending,
+            client,
+            username=username,
+            next_page=next_page,
+            error=error,
+            status=status,
+        )
         if refusal.why == "wait":
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page
     if pending is None or client is None:
-        response: Response = RedirectResponse(f"{server.settings.issuer}/account", 303)
+        response = _onward(server, next_page)
     else:
         response = await proceed_after_login(logged_in, pending, client)
     return browser.set_session(response, secret)
 
 
+def _onward(server: Server, next_page: str) -> Response:
+    page = next_page if next_page in ASKING else "account"
+    return RedirectResponse(f"{server.settings.issuer}/{page}", 303)
+
+
 async def _go_on(
-    browser: Browser, pending: Pending | None, client: RegisteredClient | None, username: str
+    browser: Browser,
+    pending: Pending | None,
+    client: RegisteredClient | None,
+    username: str,
+    next_page: str,
 ) -> Response:
     """The answer to a form that was not shown to the browser as it is now.
 
@@ -94,14 +122,16 @@ async def _go_on(
     has to be proven. Who is logged in as the typed name by now is where they wanted to be.
     """
     session = browser.session
+    again = partial(
+        _page, browser, pending, client, username=username, next_page=next_page, status=400
+    )
     if session is None:
-        return _page(browser, pending, client, username=username, error=OVERTAKEN, status=400)
+        return again(error=OVERTAKEN)
     possible = len(username) <= USERNAME_MAX_LENGTH
     if not possible or username_key(username) != username_key(session.username):
-        error = SWITCH_ACCOUNT.format(session.username)
-        return _page(browser, pending, client, username=username, error=error, status=400)
+        return again(error=SWITCH_ACCOUNT.format(session.username))
     if pending is None or client is None:
-        return RedirectResponse(f"{browser.server.settings.issuer}/account", 303)
+        return _onward(browser.server, next_page)
     return await proceed_after_login(browser, pending, client)
 
 
@@ -111,6 +141,7 @@ def _page(
     client: RegisteredClient | None,
     *,
     username: str = "",
+    next_page: str = "",
     error: str = "",
     status: int = 200,
 ) -> Response:
@@ -122,6 +153,7 @@ def _page(
         form_targets=form_targets(pending.request.redirect_uri) if pending else (),
         form_token=browser.form_token(PURPOSE),
         request_key=pending.key if pending else "",
+        has_next=next_page in ASKING,
         client_name=client.name if client else "",
         username=username,
         error=error,

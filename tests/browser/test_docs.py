@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
+import subprocess
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +34,7 @@ from tests.support.docs_page import (
     fresh_context,
     kept,
 )
+from tests.support.hands import Hand, Keyboard, Mouse
 from tests.support.live_server import default_scope
 
 if TYPE_CHECKING:
@@ -47,7 +50,8 @@ SERVICE = ("demo-service", "demo-service-secret-for-development-only")
 PROPAGATION = 2
 """Seconds that a change to a scope may take to reach a server."""
 
-SIZES = [(1280, 720), (390, 844)]
+SIGHTS = [((1280, 720), False), ((390, 844), True)]
+"""The size of the window, and whether it is dark."""
 
 
 def in_database(url: str, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
@@ -101,6 +105,7 @@ class FirstSight:
     """The page as it opens, and filtered."""
 
     height: int
+    fragment: str
     open_groups: list[str]
     groups: list[str]
     open_schemas: int
@@ -126,6 +131,7 @@ def first_sight(visited: Docs) -> FirstSight:
     opened = page.locator('.opblock-tag[data-is-open="true"]')
     open_groups = opened.evaluate_all("tags => tags.map(tag => tag.dataset.tag)")
     height = page.evaluate("document.documentElement.scrollHeight")
+    fragment = page.evaluate("location.hash")
     open_schemas = page.locator("section.models.is-open").count()
     badge = page.locator("#operations-account-get_me .lk-badge").inner_text()
     page.get_by_label("Filter the operations").fill("audit:read")
@@ -137,7 +143,7 @@ def first_sight(visited: Docs) -> FirstSight:
     visited.show_group("schemes")
     samples = page.get_by_role("region", name="What the samples show").inner_text()
     page.locator('.opblock-tag[data-tag="schemes"]').dispatch_event("click")
-    return FirstSight(height, open_groups, groups, open_schemas, filtered, badge, samples)
+    return FirstSight(height, fragment, open_groups, groups, open_schemas, filtered, badge, samples)
 
 
 def test_the_page_is_short_at_first_sight(first_sight: FirstSight) -> None:
@@ -147,6 +153,7 @@ def test_the_page_is_short_at_first_sight(first_sight: FirstSight) -> None:
 def test_only_the_first_group_of_operations_is_open_at_first(first_sight: FirstSight) -> None:
     assert first_sight.open_groups == first_sight.groups[:1] == ["account"]
     assert first_sight.open_schemas == 0
+    assert first_sight.fragment == ""
 
 
 def test_the_filter_finds_operations_by_the_scope_that_they_take(first_sight: FirstSight) -> None:
@@ -440,32 +447,26 @@ def test_at_its_padlock_the_dialog_ticks_what_the_operation_needs(
 # From the keyboard, and from the mouse
 
 
-@dataclass(frozen=True)
-class Opened:
-    """The page at one size."""
-
-    docs: Docs
-    size: tuple[int, int]
-
-
-@pytest.fixture(scope="module", params=SIZES, ids=["wide", "phone"])
-def opened(browser: Browser, live: str, request: pytest.FixtureRequest) -> Generator[Opened]:
-    with fresh_context(browser, size=request.param) as context:
+@pytest.fixture(scope="module", params=SIGHTS, ids=["wide-light", "phone-dark"])
+def opened(browser: Browser, live: str, request: pytest.FixtureRequest) -> Generator[Docs]:
+    """The page in one window."""
+    size, dark = request.param
+    with fresh_context(browser, size=size, dark=dark) as context:
         docs = Docs(context.new_page(), live)
         docs.load()
-        yield Opened(docs, request.param)
+        yield docs
 
 
-def test_credentials_button_and_state_are_in_view_together(opened: Opened) -> None:
-    row = opened.docs.open_dialog()
+def test_credentials_button_and_state_are_in_view_together(opened: Docs) -> None:
+    row = opened.open_dialog()
     button = row.get_by_role("button", name="Log in", exact=True)
     fields = [row.get_by_label(name, exact=True) for name in ("User name", "Password")]
     assert [is_in_view(each) for each in (*fields, button, row.locator(".lk-state"))] == [True] * 4
-    opened.docs.close_dialog()
+    opened.close_dialog()
 
 
-def test_three_clicks_and_no_scrolling_lead_to_the_own_account(opened: Opened) -> None:
-    docs, page = opened.docs, opened.docs.page
+def test_three_clicks_and_no_scrolling_lead_to_the_own_account(opened: Docs) -> None:
+    docs, page = opened, opened.page
     operation = page.locator("#operations-account-get_me")
     docs.press("Log in")  # the first click
     docs.type_login(docs.open_row(PASSWORD_FLOW), "alice", PASSWORD)
@@ -483,20 +484,100 @@ def test_three_clicks_and_no_scrolling_lead_to_the_own_account(opened: Opened) -
     docs.log_out()
 
 
-def test_a_keyboard_alone_leads_to_a_login_and_out_again(opened: Opened) -> None:
-    docs, page = opened.docs, opened.docs.page
-    docs.bar.get_by_role("button", name="Log in", exact=True).focus()
-    page.keyboard.press("Enter")
+@pytest.mark.parametrize("hand", [Mouse(), Keyboard()], ids=["mouse", "keyboard"])
+def test_a_login_is_made_refreshed_decoded_and_revoked_and_the_focus_stays(
+    opened: Docs, hand: Hand
+) -> None:
+    docs, page = opened, opened.page
+
+    def press(name: str) -> None:
+        hand.press(docs.bar.get_by_role("button", name=name, exact=True))
+
+    press("Log in")
     docs.dialog.wait_for()
     page.keyboard.type("alice")  # the first field has the focus
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     docs.dialog.wait_for(state="detached")
-    assert page.evaluate("document.activeElement.textContent") == "Logins"
-    docs.bar.get_by_role("button", name="Log out", exact=True).focus()
-    page.keyboard.press("Enter")
+    assert docs.focused() == "Logins"
+    with page.expect_response("**/token"):
+        press("Refresh")
+    docs.bar.locator('[aria-disabled="true"]').first.wait_for(state="detached")
+    assert docs.focused() == "Refresh"
+    press("Decode")
+    docs.dialog.get_by_text("The signature is good").wait_for()
+    hand.press(docs.dialog.get_by_role("button", name="Close", exact=True))
+    docs.dialog.wait_for(state="detached")
+    assert docs.focused() == "Decode"
+    with page.expect_response("**/revoke"):
+        press("Log out")
     docs.bar.get_by_text("Nobody is logged in.").wait_for()
+    assert docs.focused() == "Log in"
+
+
+# Deep links
+
+
+def test_a_deep_link_shows_its_operation_and_stays_in_the_address(opened: Docs, live: str) -> None:
+    with opened.page.context.new_page() as page:
+        for fragment in ("#/oauth2/introspect", "#/audit/list_audit_events"):  # then with no reload
+            page.goto(f"{live}/docs{fragment}")
+            operation = page.locator(f"#operations-{fragment[2:].replace('/', '-')}")
+            operation.locator(".opblock-body").wait_for()
+            assert is_in_view(operation.locator(".opblock-summary"))
+            assert page.evaluate("location.hash") == fragment
+
+
+def test_a_deep_link_survives_the_login_that_the_page_asks_for(browser: Browser, live: str) -> None:
+    """The browser takes the fragment along from ``/docs`` to the login page, and we back."""
+    fragment = "#/audit/list_audit_events"
+    with fresh_context(browser) as context:
+        page = context.new_page()
+        page.goto(f"{live}/login?next=docs{fragment}")
+        for password in ("wrong", PASSWORD):
+            page.get_by_label("User name", exact=True).fill("alice")
+            page.get_by_label("Password", exact=True).fill(password)
+            page.get_by_role("button", name="Log in", exact=True).click()
+        page.locator("#operations-audit-list_audit_events .opblock-body").wait_for()
+        assert page.url == f"{live}/docs{fragment}"
+
+
+# As curl
+
+
+def run_curl(command: str) -> str:
+    """The status that the command gets when it is pasted into a shell."""
+    if shutil.which("curl") is None:
+        pytest.skip("curl is missing: apt-get install curl")
+    line = f"{command} --noproxy '*' --silent --output /dev/null --write-out '%{{http_code}}'"
+    shell = ["/bin/sh", "-c", line]
+    return subprocess.run(shell, capture_output=True, text=True, timeout=30, check=True).stdout
+
+
+def test_a_command_for_curl_is_copied_and_works(visited: Docs, visit: Visit) -> None:
+    docs, page = visited, visited.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    docs.log_in()
+    docs.press("Copy as curl")
+    docs.bar.get_by_text("The command is on the clipboard.").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    page.context.clear_permissions()
+    assert run_curl(copied) == "200"
+    docs.log_out()
+
+
+def test_a_command_for_curl_is_shown_where_it_may_not_be_copied(
+    visited: Docs, visit: Visit
+) -> None:
+    docs, page = visited, visited.page
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    docs.log_in(scopes=["items:read"])  # which is not enough for the first operation
+    docs.press("Copy as curl")
+    shown = docs.dialog.get_by_label("curl command").input_value()
+    docs.close_dialog()
+    assert run_curl(shown) == "200"
+    docs.log_out()
 
 
 # Over time

@@ -99,6 +99,11 @@ class Docs:
         """A button of the bar."""
         self.bar.get_by_role("button", name=name, exact=True).click()
 
+    def focused(self) -> str:
+        """The text of what has the focus; that of the whole page if nothing has it."""
+        text: str = self.page.evaluate("document.activeElement.textContent")
+        return text
+
     # Logging in
 
     def open_dialog(self, scheme: str = PASSWORD_FLOW) -> Locator:

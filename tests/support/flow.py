@@ -34,6 +34,12 @@ LOGIN_HEADING = "Log in"
 FINISHED = "This login has expired or is already complete"
 STALE_FORM = "This form is no longer valid"
 
+LINKS = {
+    FINISHED: ["See where you are logged in"],
+    "You cannot see this page": ["See who you are logged in as"],
+}
+"""Of the error pages that have any, by their title."""
+
 
 def challenge_of(verifier: str) -> str:
     """RFC 7636, section 4.2."""
@@ -116,7 +122,7 @@ class Page(HTMLParser):
         attributes = {name: value or "" for name, value in attrs}
         self.tags[tag] += 1
         if tag == "form":
-            self.forms.append(Form(attributes["action"], attributes["method"]))
+            self.forms.append(Form(attributes.get("action", ""), attributes["method"]))
         elif tag == "input":
             form = self.forms[-1]
             form.fields[attributes["name"]] = attributes.get("value", "")
@@ -371,7 +377,7 @@ def assert_error_page(response: httpx2.Response, title: str, status: int = 400) 
     assert (response.status_code, page.heading) == (status, title)
     assert "location" not in response.headers
     assert page.tags["form"] == page.tags["script"] == 0
-    assert page.all("a") == (["See where you are logged in"] if title == FINISHED else [])
+    assert page.all("a") == LINKS.get(title, [])
 
 
 def assert_asks_to_log_in(response: httpx2.Response, issuer: str = ISSUER) -> None:

@@ -58,6 +58,23 @@ def test_an_operation_is_opened_by_what_it_declares(
     assert opened_by(app, name) == openers
 
 
+@pytest.mark.parametrize(
+    ("scope", "opener"),
+    [
+        ("", "a login in the browser"),
+        ("audit:read", "a login in the browser of a user with audit:read"),
+    ],
+)
+def test_the_documentation_is_opened_by_a_login_where_a_setting_says_so(
+    scope: str, opener: str
+) -> None:
+    closed = create_app(make_settings(docs="login", docs_scope=scope))
+    for path in ("/docs", "/openapi.json"):
+        for method in ("GET", "HEAD"):
+            assert opened_by(closed, f"{method} {path}") == (opener,)
+    assert opened_by(closed, "GET /docs/docs.js") == ("anyone",)
+
+
 @pytest.fixture
 def fork() -> FastAPI:
     """Another application: one route behind two schemes, one for everybody, one by mistake."""

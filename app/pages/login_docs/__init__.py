@@ -145,7 +145,7 @@ def serve_file(router: APIRouter, path: str, package: str, media_type: str) -> N
     async def file(request: Request) -> Response:
         content = _read(package, name)
         headers = {
-            "Cache-Control": "public, max-age=3600",
+            "Cache-Control": "no-cache",  # its scripts belong together: none may be older
             "Cross-Origin-Resource-Policy": "same-origin",
             "ETag": f'"{hashlib.sha256(content).hexdigest()[:32]}"',
         }

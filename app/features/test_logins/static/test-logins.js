@@ -1,8 +1,8 @@
 // Test logins, in development: the demo users, and refusals that are brought about for real.
 
 import { Differs } from "./dialog.js";
-import { Dialog, h, React, Status, useTask } from "./elements.js";
-import { bySpace, call, post } from "./oauth.js";
+import { Dialog, h, React, Status, TaskButton, useTask } from "./elements.js";
+import { bySpace, call, post, random } from "./oauth.js";
 import { useLogins } from "./who.js";
 
 const at = (path) => new URL(path, location.href).href;
@@ -96,7 +96,7 @@ export const REFUSALS = {
     says: "RFC 6749, section 5.2: invalid_grant, and nothing that tells a wrong name from a wrong password.",
     // Under a name of its own: failures are counted, and alice would be throttled.
     run: (attempt) => {
-      const username = `wrong-${crypto.randomUUID().slice(0, 8)}`;
+      const username = `wrong-${random().slice(0, 8)}`;
       const form = { grant_type: "password", username, password: "not the password" };
       return attempt.token("Log in under a name that is made up", form);
     },
@@ -185,12 +185,11 @@ export default function TestLogins({ logins }) {
         .filter((user) => !user.disabled)
         .map((user) =>
           h(
-            "button",
+            TaskButton,
             {
               key: user.username,
-              type: "button",
-              disabled: task.busy,
-              onClick: () => task.run(() => logIn(logins, user, clientOf(logins.config.clientId))),
+              task,
+              run: () => logIn(logins, user, clientOf(logins.config.clientId)),
             },
             `as ${user.username}`,
           ),
@@ -217,14 +216,13 @@ function Users({ logins, onClose }) {
   const [differs, tell] = React.useState(null);
   const task = useTask();
   const able = known.clients.filter(({ grants }) => grants.includes("password"));
-  const enter = (user) =>
-    task.run(async () => {
-      const asked = bySpace(scope);
-      const { granted } = await logIn(logins, user, clientOf(clientId), asked);
-      const missing = asked.filter((each) => !granted.includes(each));
-      tell(missing.length ? { missing, granted } : null);
-      if (!missing.length) onClose();
-    });
+  const enter = async (user) => {
+    const asked = bySpace(scope);
+    const { granted } = await logIn(logins, user, clientOf(clientId), asked);
+    const missing = asked.filter((each) => !granted.includes(each));
+    tell(missing.length ? { missing, granted } : null);
+    if (!missing.length) onClose();
+  };
   return h(
     "section",
     null,
@@ -253,11 +251,7 @@ function Users({ logins, onClose }) {
       "p",
       { className: "lk-tools" },
       known.users.map((user) =>
-        h(
-          "button",
-          { key: user.username, type: "button", disabled: task.busy, onClick: () => enter(user) },
-          user.username,
-        ),
+        h(TaskButton, { key: user.username, task, run: () => enter(user) }, user.username),
       ),
     ),
     h(Status, null, task.error),
@@ -268,14 +262,13 @@ function Users({ logins, onClose }) {
 function Refusals({ logins }) {
   const [shown, show] = React.useState(null);
   const task = useTask();
-  const run = (name) =>
-    task.run(async () => {
-      const attempt = new Attempt(logins);
-      show(null);
-      const refused = await REFUSALS[name].run(attempt);
-      await attempt.clean();
-      show({ name, says: REFUSALS[name].says, steps: attempt.steps, refused });
-    });
+  const bringAbout = async (name) => {
+    const attempt = new Attempt(logins);
+    show(null);
+    const refused = await REFUSALS[name].run(attempt);
+    await attempt.clean();
+    show({ name, says: REFUSALS[name].says, steps: attempt.steps, refused });
+  };
   return h(
     "section",
     null,
@@ -284,7 +277,7 @@ function Refusals({ logins }) {
       "p",
       { className: "lk-tools" },
       Object.keys(REFUSALS).map((name) =>
-        h("button", { key: name, type: "button", disabled: task.busy, onClick: () => run(name) }, name),
+        h(TaskButton, { key: name, task, run: () => bringAbout(name) }, name),
       ),
     ),
     h(Status, null, task.error),

@@ -1,6 +1,16 @@
 // The Authorize dialog: a row for each scheme, one of them open.
 
-import { Dialog, Field, h, React, Sentence, Status, useTask } from "./elements.js";
+import {
+  Dialog,
+  Field,
+  h,
+  React,
+  Sentence,
+  Status,
+  TaskButton,
+  useFocusKeeper,
+  useTask,
+} from "./elements.js";
 import { accepted } from "./oauth.js";
 import { absolute, FORM_NAMES, sampleOf } from "./schemes.js";
 import { useLogins } from "./who.js";
@@ -36,6 +46,8 @@ export function AuthorizeDialog({ system, logins }) {
 function SchemeRow({ scheme, logins, needed, open, onToggle, onDone }) {
   const id = React.useId();
   const row = React.useRef(null);
+  const head = React.useRef(null);
+  const keeper = useFocusKeeper(head);
   const entry = logins.entryOf(scheme);
   React.useEffect(() => {
     if (!open) return;
@@ -44,13 +56,13 @@ function SchemeRow({ scheme, logins, needed, open, onToggle, onDone }) {
   }, [open]);
   return h(
     "section",
-    { ref: row, className: open ? "lk-scheme lk-open" : "lk-scheme", "data-scheme": scheme.name },
+    { ref: row, className: open ? "lk-scheme lk-open" : "lk-scheme", "data-scheme": scheme.name, ...keeper },
     h(
       "h3",
       null,
       h(
         "button",
-        { type: "button", "aria-expanded": open, "aria-controls": id, onClick: onToggle },
+        { ref: head, type: "button", "aria-expanded": open, "aria-controls": id, onClick: onToggle },
         h("span", { className: "lk-name" }, scheme.name),
         h("span", { className: "lk-kind" }, kindName(scheme)),
         h("span", { className: entry ? "lk-state lk-on" : "lk-state" }, stateOf(entry)),
@@ -92,7 +104,7 @@ function Entry({ scheme, entry, logins }) {
   return h(
     "p",
     { className: "lk-entry" },
-    h("button", { type: "button", disabled: task.busy, onClick: () => task.run(forget) }, "Log out"),
+    h(TaskButton, { task, run: forget }, "Log out"),
     task.error && h(Status, null, task.error),
   );
 }
@@ -151,7 +163,7 @@ function LoginForm({ work, onDone, label, children, after }) {
     h(
       "div",
       { className: "lk-submit" },
-      h("button", { type: "submit", className: "lk-primary", disabled: task.busy }, label),
+      h("button", { type: "submit", className: "lk-primary", "aria-disabled": task.busy }, label),
       h(Status, null, task.busy ? "One moment…" : task.error),
     ),
     after,
@@ -217,7 +229,10 @@ export function Differs({ missing, granted, onDone }) {
 
 function Scopes({ offered, ticked: chosen, onChange, needed }) {
   const [filter, setFilter] = React.useState("");
-  const names = Object.keys(offered);
+  // What is ticked at first is at the top, and stays where it is.
+  const [names] = React.useState(() =>
+    Object.keys(offered).sort((one, other) => chosen.includes(other) - chosen.includes(one)),
+  );
   if (!names.length) return h("p", { className: "lk-hint" }, "No scope is asked for: the server grants the client's defaults.");
   const text = filter.toLowerCase();
   const matching = names.filter((name) => `${name} ${offered[name]}`.toLowerCase().includes(text));

@@ -23,6 +23,8 @@ const config = {
 async function discover(issuer) {
   try {
     const found = accepted(await call(`${issuer}/.well-known/openid-configuration`));
+    if (found.issuer.replace(/\/$/, "") !== issuer) return {}; // section 4.3
+    config.issuer = found.issuer; // a slash at its end belongs to its name
     return { revoke: found.revocation_endpoint, userinfo: found.userinfo_endpoint, jwks: found.jwks_uri };
   } catch {
     return {}; // the page works without: a logout then revokes nothing, and no name is asked for
@@ -98,11 +100,13 @@ const ui = SwaggerUIBundle({
   plugins: [loginPlugin, pagePlugin(logins, extras)],
   layout: "DocsLayout",
   onComplete: () => {
-    for (const tag of config.open) ui.layoutActions.show(["operations-tag", tag], true);
     logins.restore();
     for (const { start } of modules) start?.(logins);
   },
 });
+
+// Swagger UI looks at the address only when it starts.
+addEventListener("hashchange", () => ui.layoutActions.parseDeepLinkHash(decodeURIComponent(location.hash)));
 
 // Swagger UI has a dark mode and no eye for what the reader prefers.
 const dark = matchMedia("(prefers-color-scheme: dark)");

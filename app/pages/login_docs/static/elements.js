@@ -85,19 +85,46 @@ export function Field({ label, hint, secret = false, value, onChange, ...rest })
   );
 }
 
-/** A button for something that takes a moment: `run` is awaited, and its error is told. */
+/** For what takes a moment: `run` awaits it, tells its error, and does one thing at a time. */
 export function useTask() {
   const [state, set] = React.useState({ busy: false, error: "" });
+  const running = React.useRef(false);
   const run = async (work) => {
+    if (running.current) return;
+    running.current = true;
     set({ busy: true, error: "" });
+    let error = "";
     try {
       await work();
-      set({ busy: false, error: "" });
-    } catch (error) {
-      set({ busy: false, error: error.message });
+    } catch (thrown) {
+      error = thrown.message;
     }
+    running.current = false;
+    set({ busy: false, error });
   };
   return { ...state, run };
+}
+
+/** A button that starts a task. It is never disabled, for that would take its focus away. */
+export const TaskButton = ({ task, run, ...rest }) =>
+  h("button", { type: "button", "aria-disabled": task.busy, onClick: () => task.run(run), ...rest });
+
+/**
+ * Properties for an area in which what has the focus may be taken away: then `home`, a ref to an
+ * element, gets it, or whoever uses a keyboard would have to begin again at the top of the page.
+ */
+export function useFocusKeeper(home) {
+  const held = React.useRef(null);
+  React.useLayoutEffect(() => {
+    if (held.current && !held.current.isConnected) {
+      held.current = null;
+      if (document.activeElement === document.body) home.current?.focus();
+    }
+  });
+  return {
+    onFocus: ({ target }) => (held.current = target),
+    onBlur: ({ target }) => target.isConnected && (held.current = null),
+  };
 }
 
 /** What is said when something has happened; read out by a screen reader. */

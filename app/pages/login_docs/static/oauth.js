@@ -70,15 +70,22 @@ const base64url = (bytes) =>
     .replaceAll("/", "_")
     .replace(/=+$/, "");
 
-const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
+export const random = () => base64url(crypto.getRandomValues(new Uint8Array(32)));
 
-const sha256 = (text) => crypto.subtle.digest("SHA-256", new TextEncoder().encode(text));
+/** Web Cryptography, which a browser has for pages that came over HTTPS, or from its own machine. */
+function cryptography() {
+  if (crypto.subtle) return crypto.subtle;
+  throw new Error("The browser does this only where the page came over HTTPS, or from localhost.");
+}
+
+const sha256 = (text) => cryptography().digest("SHA-256", new TextEncoder().encode(text));
 
 /**
  * A code from the authorization endpoint, with PKCE (RFC 7636), an unguessable state, a nonce and
  * the issuer's name (RFC 9207): what is needed to ask for tokens.
  */
 export async function authorizeInPopup({ url, redirectUri, clientId, scopes, issuer }) {
+  cryptography(); // or a window would be opened in vain
   const popup = window.open("about:blank", "_blank", "popup,width=520,height=760");
   if (!popup) throw new Error("The browser did not open a window. Allow popups for this page.");
   const [verifier, state, nonce] = [random(), random(), random()];
@@ -162,12 +169,12 @@ export async function checkSignature(token, jwksUrl) {
   const jwk = keys.find((key) => key.kid === header.kid);
   if (!jwk) return { good: false, told: `The JWKS has no key ${header.kid}.` };
   const { kty, crv, x, y, n, e } = jwk;
-  const key = await crypto.subtle.importKey("jwk", { kty, crv, x, y, n, e }, how[0], false, [
+  const key = await cryptography().importKey("jwk", { kty, crv, x, y, n, e }, how[0], false, [
     "verify",
   ]);
   const signed = token.slice(0, token.lastIndexOf("."));
   const signature = bytesOf(token.slice(signed.length + 1));
-  const good = await crypto.subtle.verify(how[1], key, signature, new TextEncoder().encode(signed));
+  const good = await cryptography().verify(how[1], key, signature, new TextEncoder().encode(signed));
   const told = good ? "The signature is good" : "The signature is not good";
   return { good, told: `${told}: checked here with the key ${header.kid} of the JWKS.` };
 }

@@ -37,10 +37,17 @@ export function pagePlugin(logins, extras) {
     statePlugins: {
       layout: {
         wrapSelectors: {
-          // What is filtered for is worth seeing.
-          isShown: (original, system) => (_state, thing, otherwise) =>
-            (thing[0] === "operations-tag" && Boolean(typing(system))) ||
-            original(thing, otherwise),
+          // What is filtered for is worth seeing. Some groups are open at first: to open them by an
+          // action would write them into the address, over the operation that it may lead to.
+          isShown: (original, system) => (_state, thing, otherwise) => {
+            const isGroup = thing[0] === "operations-tag";
+            if (isGroup && typing(system)) return true;
+            return original(thing, otherwise || (isGroup && logins.config.open.includes(thing[1])));
+          },
+        },
+        wrapActions: {
+          // Swagger UI would scroll what a deep link leads to below the bar.
+          scrollToElement: () => (element) => (element.firstElementChild || element).scrollIntoView(),
         },
       },
       spec: {

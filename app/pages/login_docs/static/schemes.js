@@ -95,13 +95,19 @@ function countUses(system) {
   return uses;
 }
 
-/** The address of an operation that takes this scheme and nothing else, to try it with. */
-export function sampleOf(system, name) {
-  const found = system.specSelectors.operations().find(
-    (each) =>
-      each.get("method") === "get" &&
-      !each.get("path").includes("{") &&
-      requirementsOf(system, each.get("operation")).some((requirement) => name in requirement),
-  );
+/**
+ * The address of an operation that takes this scheme, to try it with: one that wants no more than
+ * the scopes `granted`, if there is one.
+ */
+export function sampleOf(system, name, granted = []) {
+  const takes = (requirement) => name in requirement;
+  const permits = (requirement) =>
+    takes(requirement) && requirement[name].every((scope) => granted.includes(scope));
+  const samples = system.specSelectors
+    .operations()
+    .filter((each) => each.get("method") === "get" && !each.get("path").includes("{"));
+  const find = (fits) =>
+    samples.find((each) => requirementsOf(system, each.get("operation")).some(fits));
+  const found = find(permits) || find(takes);
   return found && absolute(system, found.get("path").replace(/^\//, ""));
 }

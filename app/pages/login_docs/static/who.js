@@ -1,7 +1,7 @@
 // The bar: who is logged in, until when, and what can be done with the login.
 
 import { ClaimsTable } from "./claims.js";
-import { Dialog, h, React, Status, useTask } from "./elements.js";
+import { Dialog, h, React, Status, TaskButton, useFocusKeeper, useTask } from "./elements.js";
 import { accepted, checkSignature, decode, post } from "./oauth.js";
 import { sampleOf } from "./schemes.js";
 
@@ -15,23 +15,35 @@ export function Bar({ system, logins, extras }) {
   useLogins(logins);
   const [panel, setPanel] = React.useState(null);
   const task = useTask();
+  const [copied, setCopied] = React.useState(null);
+  React.useEffect(() => {
+    const timer = copied && setTimeout(() => setCopied(null), 5000);
+    return () => clearTimeout(timer);
+  }, [copied]);
+  const home = React.useRef(null);
+  const keeper = useFocusKeeper(home);
   const login = logins.current;
   const open = () => system.authActions.showDefinitions(system.authSelectors.definitionsToAuthorize());
   const close = () => setPanel(null);
   return h(
     "header",
-    { className: login?.stale ? "lk-bar lk-stale" : "lk-bar", "aria-label": "Login" },
+    { className: login?.stale ? "lk-bar lk-stale" : "lk-bar", "aria-label": "Login", ...keeper },
     login
       ? h(Who, { login })
       : h("p", { className: "lk-who" }, "Nobody is logged in."),
     h(
       "div",
       { className: "lk-actions" },
-      h("button", { type: "button", className: login ? "" : "lk-primary", onClick: open }, login ? "Logins" : "Log in"),
-      login && h(Actions, { login, logins, task, setPanel }),
+      h(
+        "button",
+        { ref: home, type: "button", className: login ? "" : "lk-primary", onClick: open },
+        login ? "Logins" : "Log in",
+      ),
+      login && h(Actions, { login, logins, task, setPanel, setCopied }),
       extras.map((Extra, index) => h(Extra, { key: index, system, logins })),
     ),
     task.error && h(Status, null, task.error),
+    copied && h(Status, { good: true }, "The command is on the clipboard."),
     login?.stale &&
       h(Status, null, "The access token has expired or been revoked. ", login.refresh ? "Refresh it, or log in again." : "Log in again."),
     login?.unrefreshed &&
@@ -67,10 +79,10 @@ function TimeLeft({ login }) {
   return h("span", { className: "lk-left" }, left ? `${minutes}:${seconds} left` : "expired");
 }
 
-function Actions({ login, logins, task, setPanel }) {
+function Actions({ login, logins, task, setPanel, setCopied }) {
   const { endpoints } = logins.config;
-  const button = (label, onClick, more) =>
-    h("button", { type: "button", onClick, disabled: task.busy, ...more }, label);
+  const button = (label, run, more) => h(TaskButton, { task, run, ...more }, label);
+  const panel = (label, name) => button(label, async () => setPanel(name));
   const check = (label, checked, onChange) =>
     h(
       "label",
@@ -81,14 +93,17 @@ function Actions({ login, logins, task, setPanel }) {
   return h(
     React.Fragment,
     null,
-    login.refresh && button("Refresh", () => task.run(() => logins.refresh(login).catch(() => {}))),
-    button("Decode", () => setPanel("decode")),
-    endpoints.introspect && button("Introspect", () => setPanel("introspect")),
-    button("Copy as curl", () => task.run(() => copyCurl(logins, () => setPanel("curl")))),
-    button("Log out", () => task.run(() => logins.logOut(login)), {
+    login.refresh && button("Refresh", () => logins.refresh(login).catch(() => {})),
+    panel("Decode", "decode"),
+    endpoints.introspect && panel("Introspect", "introspect"),
+    button("Copy as curl", async () => {
+      if (await copyCurl(logins)) setCopied({});
+      else setPanel("curl"); // not permitted here: show it, to be copied by hand
+    }),
+    button("Log out", () => logins.logOut(login), {
       title: "Revokes the tokens at the server, then forgets them",
     }),
-    login.unrevoked && button("Forget without revoking", () => task.run(async () => logins.drop(login))),
+    login.unrevoked && button("Forget without revoking", async () => logins.drop(login)),
     h(
       "details",
       { className: "lk-more" },
@@ -106,16 +121,21 @@ function Actions({ login, logins, task, setPanel }) {
   );
 }
 
+/** An argument of a command of a POSIX shell, whatever is in it. */
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
 function curlOf({ system, current }) {
-  const url = sampleOf(system, current.scheme) || new URL("/", location.href);
-  return `curl '${url}' -H 'Authorization: Bearer ${current.access}'`;
+  const url = sampleOf(system, current.scheme, current.granted) || new URL("/", location.href).href;
+  return `curl ${quoted(url)} -H ${quoted(`Authorization: Bearer ${current.access}`)}`;
 }
 
-async function copyCurl(logins, otherwise) {
+/** Whether the browser permitted it. */
+async function copyCurl(logins) {
   try {
     await navigator.clipboard.writeText(curlOf(logins));
+    return true;
   } catch {
-    otherwise(); // not permitted here: show it, to be copied by hand
+    return false;
   }
 }
 
@@ -179,7 +199,7 @@ function IntrospectPanel({ login, logins, onClose }) {
       h("label", null, "Client id ", h("input", { value: client.id, onChange: change("id"), autoComplete: "off", required: true })),
       h("label", null, "Client secret ", h("input", { type: "password", value: client.secret, onChange: change("secret"), autoComplete: "off", required: true })),
       h("div", { className: "lk-submit" },
-        h("button", { type: "submit", className: "lk-primary", disabled: task.busy }, "Introspect"),
+        h("button", { type: "submit", className: "lk-primary", "aria-disabled": task.busy }, "Introspect"),
         h(Status, null, task.error)),
     ),
     answer && h(ClaimsTable, { caption: "The server's answer", claims: answer }),

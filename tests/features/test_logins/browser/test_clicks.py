@@ -1,4 +1,4 @@
-"""Test logins, a click each."""
+"""Test logins, a click each, or a key."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support.docs_page import Docs, fresh_context, kept
+from tests.support.hands import Hand, Keyboard, Mouse
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -68,18 +69,22 @@ def test_what_was_not_granted_of_the_scopes_is_told(docs: Docs) -> None:
     docs.dialog.wait_for(state="detached")
 
 
-@pytest.fixture(scope="module")
-def outcomes(docs: Docs) -> dict[str, str]:
+def be_refused(docs: Docs, hand: Hand) -> dict[str, str]:
     """What each refusal shows."""
     shown = {}
-    docs.press("Test logins")
+    hand.press(docs.bar.get_by_role("button", name="Test logins", exact=True))
     for name in REFUSALS:
-        docs.dialog.get_by_role("button", name=name, exact=True).click()
+        hand.press(docs.dialog.get_by_role("button", name=name, exact=True))
         outcome = docs.dialog.get_by_label(name, exact=True)
         outcome.wait_for()
         shown[name] = outcome.inner_text()
     docs.close_dialog()
     return shown
+
+
+@pytest.fixture(scope="module")
+def outcomes(docs: Docs) -> dict[str, str]:
+    return be_refused(docs, Mouse())
 
 
 @pytest.mark.parametrize("name", REFUSALS)
@@ -91,6 +96,21 @@ def test_a_refusal_shows_its_exchange_and_what_the_rfc_says(
     assert "RFC " in shown
     assert "content-type: application/" in shown
     assert "alice-in-wonderland" not in shown
+
+
+def test_a_keyboard_alone_leads_to_every_refusal_on_a_dark_phone(
+    browser: Browser, live: str
+) -> None:
+    with fresh_context(browser, size=(390, 844), dark=True) as context:
+        docs, keyboard = Docs(context.new_page(), live), Keyboard()
+        docs.load()
+        keyboard.press(docs.bar.get_by_role("button", name="as admin", exact=True))
+        docs.bar.get_by_text("admin through swagger-ui").wait_for()
+        assert docs.focused() == "Logins"
+        shown = be_refused(docs, keyboard)
+        assert docs.focused() == "Test logins"
+    for name, refusal in REFUSALS.items():
+        assert f"{name}: {refusal}".strip() in shown[name]
 
 
 def test_a_challenge_is_shown(outcomes: dict[str, str]) -> None:
