@@ -65,6 +65,11 @@ class RegisteredClient:
     id_token_ttl: int | None = None
     refresh_token_ttl: int | None = None
 
+    @property
+    def described_at(self) -> str:
+        """The URL of the document in which it says what it is; empty if it has none."""
+        return self.client_id if self.self_registered and "://" in self.client_id else ""
+
     @cached_property
     def for_itself(self) -> "RegisteredClient":
         """The client without the scopes that speak of a user, as it is when it acts for itself."""

@@ -27,19 +27,20 @@ def may_redirect_to(client: RegisteredClient, uri: str, settings: Settings) -> b
     """Whether ``uri`` is registered, compared character by character.
 
     Only a public client that registered a loopback address may vary its port (RFC 8252,
-    section 7.3).
+    section 7.3). With ``localhost`` only one may that has a document: it cannot register the port
+    that it happens to get, and browsers know that name to be this machine.
     """
     registered = registered_uris(client, settings)
     if uri in registered:
         return True
-    if not client.is_public:
+    if not client.is_public or (uri.startswith("http://localhost") and not client.described_at):
         return False
     portless = _without_loopback_port(uri)
     return portless is not None and portless in map(_without_loopback_port, registered)
 
 
 _LOOPBACK = re.compile(
-    r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([0-9]{1,5}))?([/?][\x21\x22\x24-\x7e]*)?"
+    r"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::([0-9]{1,5}))?([/?][\x21\x22\x24-\x7e]*)?"
 )
 
 

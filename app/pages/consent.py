@@ -48,7 +48,7 @@ async def consent_page(
         client_name=client.name,
         username=browser.session.username,
         self_registered=client.self_registered,
-        described_at=client.client_id if client.client_id.startswith("https://") else "",
+        described_at=client.described_at,
         target=shown_target(pending.request.redirect_uri),
         scopes=[described.get(name, name) for name in step.scopes],
         resources=[each for each in known if each.identifier in pending.request.resources],

@@ -11,6 +11,7 @@ from fastmcp import Client
 from fastmcp.client.auth import OAuth
 
 RESOURCE = os.environ.get("RESOURCE", "http://127.0.0.1:8001/mcp")
+CLIENT_ID = os.environ.get("CLIENT_ID")  # the URL of its metadata document, if it has one
 
 
 class Announced(OAuth):
@@ -30,7 +31,7 @@ async def ask(client: Client) -> None:
 
 async def main() -> None:
     """Call the tool before and after a refresh."""
-    auth = Announced(RESOURCE, callback_host="127.0.0.1")
+    auth = Announced(RESOURCE, callback_host="127.0.0.1", client_metadata_url=CLIENT_ID)
     async with Client(RESOURCE, auth=auth) as client:
         await ask(client)
         before = auth.context.current_tokens.refresh_token

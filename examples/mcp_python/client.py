@@ -17,6 +17,7 @@ from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata, OAu
 from pydantic import AnyUrl
 
 RESOURCE = os.environ.get("RESOURCE", "http://127.0.0.1:8001/mcp")
+CLIENT_ID = os.environ.get("CLIENT_ID")  # the URL of its metadata document, if it has one
 
 
 class InMemory:
@@ -93,7 +94,14 @@ async def main() -> None:
         metadata = OAuthClientMetadata(
             client_name="Example of an MCP client", redirect_uris=[AnyUrl(loopback.uri)]
         )
-        auth = OAuthClientProvider(RESOURCE, metadata, storage, open_browser, loopback.wait)
+        auth = OAuthClientProvider(
+            RESOURCE,
+            metadata,
+            storage,
+            open_browser,
+            loopback.wait,
+            client_metadata_url=CLIENT_ID,
+        )
         async with (
             httpx2.AsyncClient(auth=auth, follow_redirects=True, timeout=60) as http,
             Client(streamable_http_client(RESOURCE, http_client=http)) as client,

@@ -13,7 +13,6 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.provider import AccessToken, TokenVerifier
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import MCPServer
-from pydantic import AnyHttpUrl
 
 ISSUER = os.environ.get("ISSUER", "http://127.0.0.1:8000")
 RESOURCE = os.environ.get("RESOURCE", "http://127.0.0.1:8001/mcp")
@@ -57,8 +56,9 @@ server = MCPServer(
     "notes",
     token_verifier=IssuersTokens(),
     auth=AuthSettings(
-        issuer_url=AnyHttpUrl(ISSUER),
-        resource_server_url=AnyHttpUrl(RESOURCE),
+        # As text: AnyHttpUrl(ISSUER) adds a slash, and an issuer is compared as it is written.
+        issuer_url=ISSUER,
+        resource_server_url=RESOURCE,
         required_scopes=[SCOPE],
         validate_token_resource=True,
     ),

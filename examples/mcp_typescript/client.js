@@ -25,6 +25,7 @@ await new Promise((resolve) => loopback.listen(0, "127.0.0.1", resolve));
 const kept = {};
 
 const provider = {
+  clientMetadataUrl: process.env.CLIENT_ID, // the URL of its metadata document, if it has one
   redirectUrl: `http://127.0.0.1:${loopback.address().port}/callback`,
   get clientMetadata() {
     return {

@@ -63,6 +63,14 @@ def test_a_folder_that_is_not_there_is_told() -> None:
     )
 
 
+def test_a_file_that_somebody_holds_is_told() -> None:
+    locked = sqlite3.OperationalError("database is locked")
+    assert described(OperationalError("SELECT 1", None, locked)) == (
+        f"the database cannot be used: database is locked: {SETTING}, and who may write to its "
+        "folder"
+    )
+
+
 def test_a_database_without_its_tables_is_to_be_migrated(tmp_path: Path) -> None:
     line = refused(f"sqlite:///{tmp_path}/empty.db")
     assert line == "the database is not migrated: run `latchkey db upgrade`"

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,13 +10,26 @@ import pytest
 FOLDER = Path(__file__).parent.parent / "node"
 
 
-def needs_node(*packages: str) -> None:
-    """Skip the test where Node or one of ``packages`` is missing."""
+def _missing(packages: Sequence[str]) -> str:
+    """What to do where Node or one of ``packages`` is missing; empty where nothing is."""
     if shutil.which("node") is None:
-        pytest.skip("Node is missing: apt-get install nodejs npm")
+        return "Node is missing: apt-get install nodejs npm"
     for package in packages:
         if not (FOLDER / "node_modules" / package / "package.json").exists():
-            pytest.skip(f"{package} is missing: npm install --prefix tests/node")
+            return f"{package} is missing: npm install --prefix tests/node"
+    return ""
+
+
+def needs_node(*packages: str) -> None:
+    """Skip the test where Node or one of ``packages`` is missing."""
+    if reason := _missing(packages):
+        pytest.skip(reason)
+
+
+def with_node(*packages: str) -> pytest.MarkDecorator:
+    """The same as a mark, by which no fixture is made for a test that is skipped."""
+    reason = _missing(packages)
+    return pytest.mark.skipif(bool(reason), reason=reason)
 
 
 def run_program(name: str, *arguments: str) -> str:

@@ -13,8 +13,9 @@ import re
 import socket
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from http.client import HTTPException, HTTPResponse
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from urllib.parse import urlsplit
@@ -29,6 +30,10 @@ MAX_SIZE = 16_384
 
 SHORTEST, USUAL, LONGEST = 300, 3600, 86_400
 """Seconds for which a document is good, whatever its ``Cache-Control`` says."""
+
+RESOLVERS = 4
+"""Threads that resolve names. They are apart from those of the loop: a site whose name servers say
+nothing holds one for long after the deadline, and holds up documents alone."""
 
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 
@@ -79,6 +84,7 @@ class Fetcher:
         self._is_permitted = is_permitted
         self._make_context = make_context
         self._deadline = deadline
+        self._resolvers = ThreadPoolExecutor(RESOLVERS, "resolver")
 
     @cached_property
     def _context(self) -> ssl.SSLContext:
@@ -126,7 +132,8 @@ class Fetcher:
 
     async def _resolve(self, host: str, port: int) -> Address:
         """One of the host's addresses, if all of them are permitted."""
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(self._resolvers, resolve)
         addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         if not addresses or not all(map(self._is_permitted, addresses)):
             raise RefusedDocumentError("its host is not public")

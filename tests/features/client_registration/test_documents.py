@@ -128,6 +128,25 @@ async def test_a_client_comes_with_its_url_and_the_page_says_where_it_describes_
     assert web.asked == [url]
 
 
+async def test_a_document_cannot_name_the_port_that_its_program_gets_on_this_machine(
+    flow: CodeFlow, web: Web
+) -> None:
+    named = ["http://127.0.0.1/callback", "http://localhost/callback"]
+    flow = of(flow, web.publish(redirect_uris=named))
+    for host in ("127.0.0.1", "localhost"):
+        assert_asks_to_log_in(await flow.start(redirect_uri=f"http://{host}:51004/callback"))
+    for elsewhere in (
+        "http://localhost:51004/other",
+        "http://localhost.evil.example:51004/callback",
+        "http://localhost@evil.example:51004/callback",
+        "https://localhost:51004/callback",
+    ):
+        assert_error_page(
+            await flow.start(redirect_uri=elsewhere),
+            "The address to return to is not registered for this application",
+        )
+
+
 async def test_a_document_is_read_again_only_when_it_is_old(
     flow: CodeFlow, web: Web, clock: TestClock
 ) -> None:

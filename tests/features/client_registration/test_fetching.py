@@ -1,54 +1,34 @@
 """Reading a document at an address that a stranger has named: no stranger reaches through it."""
 
 import asyncio
+import socket
 import ssl
+import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from app.features.client_registration.fetching import (
     MAX_SIZE,
+    RESOLVERS,
     Fetched,
     Fetcher,
     RefusedDocumentError,
     UnreachableDocumentError,
     is_public,
 )
+from tests.features.client_registration.certificates import make_certificate
 
 JSON = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of localhost, with its key, signed by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), False)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(pem + made.public_bytes(Encoding.PEM))
-    return path
+    return make_certificate(tmp_path_factory.mktemp("tls"))
 
 
 @asynccontextmanager
@@ -164,16 +144,34 @@ async def test_a_host_with_a_private_address_is_not_asked(
         with pytest.raises(RefusedDocumentError):
             await Fetcher(make_context=contexts(certificate)).fetch(url)
         # Nor one that has a public address beside it.
-        loop = asyncio.get_running_loop()
         found = [(0, 0, 0, "", (each, 443)) for each in ("93.184.215.14", "127.0.0.1")]
-
-        async def resolve(*_: object, **__: object) -> object:
-            return found
-
-        monkeypatch.setattr(loop, "getaddrinfo", resolve, raising=False)
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         with pytest.raises(RefusedDocumentError):
             await Fetcher(make_context=contexts(certificate)).fetch(url)
     assert asked == []
+
+
+async def test_names_that_nobody_answers_for_hold_up_documents_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered, held = threading.Event(), list[str]()
+
+    def say_nothing(host: str, *_: object, **__: object) -> list[object]:
+        held.append(host)
+        answered.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", say_nothing)
+    silent = Fetcher(deadline=0.5)
+    try:
+        asked = [silent.fetch(f"https://{number}.example/client.json") for number in range(40)]
+        for outcome in await asyncio.gather(*asked, return_exceptions=True):
+            assert isinstance(outcome, UnreachableDocumentError)
+        assert 1 <= len(held) <= RESOLVERS
+        # What else of this process has threads, such as the driver that resolves the database's.
+        assert await asyncio.wait_for(asyncio.to_thread(int), 5) == 0
+    finally:
+        answered.set()
 
 
 def contexts(certificate: Path) -> Callable[[], ssl.SSLContext]:

@@ -141,16 +141,17 @@ class Servers:
             environment = {"ISSUER": self._world.issuer, "RESOURCE": url}
             running = program(arguments, EXAMPLES / kit, environment)
             process, lines = self._stack.enter_context(running)
-            _wait_until_it_refuses(url, process, lines)
+            wait_for(url, 401, process, lines)
             self._started[kit] = url
         return self._started[kit]
 
 
-def _wait_until_it_refuses(url: str, process: subprocess.Popen[str], lines: Queue[str]) -> None:
+def wait_for(url: str, status: int, process: subprocess.Popen[str], lines: Queue[str]) -> None:
+    """Return when a program that has been started answers so to whoever has no token."""
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            if httpx2.post(url, json={}, trust_env=False, timeout=5).status_code == 401:
+            if httpx2.get(url, trust_env=False, timeout=5).status_code == status:
                 return
         except httpx2.TransportError:
             time.sleep(0.05)
