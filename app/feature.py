@@ -22,6 +22,7 @@ from app.identity.resources import Resources
 from app.identity.users import Account
 from app.login.admission import Admits
 from app.login.claims import ClaimSource
+from app.login.notices import Notice
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
@@ -60,6 +61,15 @@ class Demo:
     """Whether a secret of the feature that the documents print opens something here."""
     hints: Mapping[str, str] = field(default_factory=dict)
     """What to type in ``/docs``, by the name of the security scheme."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginLink:
+    """A way on for somebody who cannot log in."""
+
+    text: str
+    path: str
+    """Relative to the login page; it gets the parameter ``request`` of a pending request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,6 +124,10 @@ class Feature:
     """What it tells of users and clients in tokens and at ``/userinfo``."""
     bearer_keys: Callable[[Settings], KeyKind | None] | None = None
     """What is taken where an access token is, if these settings want it to be."""
+    notify: Callable[[AsyncConnection, Settings, Notice], Awaitable[None]] | None = None
+    """Tell a user what happened to their account, once the transaction has committed."""
+    login_links: Callable[[Settings], Sequence[LoginLink]] | None = None
+    """Links below the form of the login page."""
     account: Callable[[Settings], AccountSection | None] | None = None
     """Its part of the account page, if these settings want one."""
     metadata: Callable[[Settings], Mapping[str, Any]] | None = None

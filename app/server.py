@@ -15,7 +15,7 @@ from app.audit.trail import Origin
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.schema import schema_state
-from app.feature import AccountSection, Feature
+from app.feature import AccountSection, Feature, LoginLink
 from app.identity.clients import Clients
 from app.identity.resources import Resources
 from app.identity.scopes import BUILT_IN, Scopes
@@ -25,6 +25,7 @@ from app.login.authentication import Authenticator
 from app.login.claims import MoreClaims, Subject, gather
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
+from app.login.notices import Notice
 from app.login.throttle import LoginThrottle
 from app.login.user_keys import KeyKind
 from app.management.users import Revoke
@@ -180,6 +181,18 @@ class Server:
         """What the features add to the account page."""
         sections = [each.account(self.settings) for each in self.features if each.account]
         return [section for section in sections if section is not None]
+
+    @cached_property
+    def login_links(self) -> Sequence[LoginLink]:
+        """What the features add to the login page."""
+        links = [each.login_links(self.settings) for each in self.features if each.login_links]
+        return [link for some in links for link in some]
+
+    async def notify(self, connection: AsyncConnection, notice: Notice) -> None:
+        """Let the features tell a user what happens in this transaction."""
+        for feature in self.features:
+            if feature.notify:
+                await feature.notify(connection, self.settings, notice)
 
     async def more_claims(self, subject: Subject) -> MoreClaims:
         """What features tell of ``subject``."""

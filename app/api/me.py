@@ -18,6 +18,7 @@ from app.identity.users import Account
 from app.login import browser_sessions as sessions
 from app.login import logins
 from app.login.authentication import LoginContext
+from app.login.notices import EmailChanged, PasswordChanged
 from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_later
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
 from app.server import Server
@@ -113,6 +114,15 @@ async def update_me(
         if not await users.change_email(actor.connection, account, changes.email, actor.now):
             raise LoginRefused("wrong", reason="given another password in the meantime")
         await record(actor.connection, actor.now, user.event("email.changed", request))
+        before = actor.user.profile
+        notice = EmailChanged(
+            user_id=user.id,
+            at=actor.now,
+            origin=actor.origin,
+            previous=before.email,
+            was_verified=before.email_verified,
+        )
+        await server.notify(actor.connection, notice)
     new = {"email": changes.email, "email_verified": False}
     changed = replace(actor.user, profile=actor.user.profile.model_copy(update=new))
     return _me(changed, unverified=True)  # it is what the client has just sent
@@ -143,6 +153,8 @@ async def change_password(
         own_session = await logins.find_session_of(connection, user.login_id)
         await sessions.end_other_sessions(connection, user.id, own_session, now)
         await record(connection, now, user.event("password.changed", request))
+        notice = PasswordChanged(user_id=user.id, at=now, origin=actor.origin)
+        await server.notify(connection, notice)
 
 
 NEXT_PAGE: dict[int | str, dict[str, Any]] = {

@@ -21,6 +21,8 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "claims": {"claims": "Declare claims, and say what they tell of whom."},
     "groups": {"groups": "Create and change groups, and what belongs to them."},
     "mail": {},
+    "verification": {},
+    "recovery": {},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
     "test_logins": {},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},

@@ -1,4 +1,4 @@
-"""The account page: browsers, logins of applications, what they may do, and the password."""
+"""The account page: browsers, logins of applications, what they may do, address and password."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ SHOWN = 50
 
 NOTICES = {
     "password": "Your password has been changed. You have been logged out everywhere else.",
+    "email": "Your e-mail address has been changed.",
     "session": "The application has been logged out.",
     "browser": "That browser has been logged out.",
     "elsewhere": "You have been logged out everywhere else.",

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
-from app.errors import LoginRefused, NotFoundError, Problem
+from app.errors import InvalidError, LoginRefused, NotFoundError, Problem
 from app.feature import AccountAction
 from app.identity import users
 from app.identity.users import Account
@@ -17,6 +17,7 @@ from app.login import browser_sessions as sessions
 from app.login.authentication import LoginContext
 from app.login.browser_sessions import Session
 from app.login.logins import end_own_login
+from app.login.notices import EmailChanged, PasswordChanged
 from app.management.authority import Actor
 from app.pages.browser import Browser
 from app.pages.errors import say_refused
@@ -128,8 +129,37 @@ async def change_password(browser: Browser, session: Session, form: Form) -> Non
             raise ActionRefusedError(WRONG)  # by now
         await sessions.log_out_elsewhere(connection, session.user_id, session.id, now)
         await record(connection, now, browser.event("password.changed"))
+        origin = origin_of(browser.request)
+        notice = PasswordChanged(user_id=session.user_id, at=now, origin=origin)
+        await server.notify(connection, notice)
 
     await browser.transact(change)
+
+
+async def change_email(browser: Browser, session: Session, form: Form) -> None:
+    """Change the e-mail address, which is then unverified. Raises :class:`ActionRefusedError`."""
+    server = browser.server
+    account = await _verify_password(browser, session, form)
+
+    async def change(connection: AsyncConnection, session: Session) -> None:
+        now = server.clock.now()
+        before = (await users.get_person(connection, session.user_id)).profile
+        if not await users.change_email(connection, account, form.get("email", ""), now):
+            raise ActionRefusedError(WRONG)  # by now
+        await record(connection, now, browser.event("email.changed"))
+        notice = EmailChanged(
+            user_id=session.user_id,
+            at=now,
+            origin=origin_of(browser.request),
+            previous=before.email,
+            was_verified=before.email_verified,
+        )
+        await server.notify(connection, notice)
+
+    try:
+        await browser.transact(change)
+    except InvalidError as refusal:
+        raise ActionRefusedError(_sentence(refusal.told)) from None
 
 
 Action = Callable[[Browser, Session, Form], Awaitable[Mapping[str, Any] | None]]
@@ -176,6 +206,7 @@ ACTIONS: Mapping[str, Action] = {
     "browser": log_out_browser,
     "elsewhere": log_out_elsewhere,
     "application": withdraw_consent,
+    "email": change_email,
     "password": change_password,
 }
 """Each raises :class:`~app.pages.browser.LoggedOutError` if the session is over."""

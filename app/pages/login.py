@@ -157,5 +157,6 @@ def _page(
         client_name=client.name if client else "",
         username=username,
         error=error,
+        links=browser.server.login_links,
     )
     return browser.remember(page)

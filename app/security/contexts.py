@@ -9,4 +9,6 @@ ENCRYPTION_AT_REST = b"latchkey encryption at rest"
 
 FORM_TOKEN = b"latchkey form"
 
+MAIL_CODE = b"latchkey mail code"
+
 PEPPER = b"latchkey "

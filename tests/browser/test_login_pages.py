@@ -37,7 +37,7 @@ NEW_PASSWORD = "several quite different words"
 CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 """Of RFC 7636, appendix B."""
 
-TABS = 12
+TABS = 20
 """How often the key may be pressed until a thing has the focus."""
 
 

@@ -147,8 +147,8 @@ def watched(http: httpx2.AsyncClient, app: FastAPI, watch: Watch) -> None:
         await response.aread()
         request = response.request
         if response.status_code >= 400:
-            # A form that is shown again holds what its browser has sent already.
-            body = re.sub(r'<input type="hidden"[^>]*>', "", response.text)
+            # A form that is shown again holds what its browser has sent already, as do links there.
+            body = re.sub(r'<input type="hidden"[^>]*>|\?request=[^"]*', "", response.text)
             watch.errors.append(f"{response.headers}\n{body}")
         else:
             watch.reached |= {

@@ -12,7 +12,7 @@ from app.clock import Clock
 from app.database.engines import Database
 from app.database.expired import Expired
 from app.feature import Feature
-from app.features.mail.model import Mail
+from app.features.mail.model import Mail, MailProof
 from app.features.mail.queue import FAILED, SENT, renew_mails
 from app.posture import Finding, Severity
 from app.settings import Settings
@@ -24,8 +24,8 @@ LATE = timedelta(hours=1)
 """After which a mail that waits is worth a look."""
 
 KEPT_LONGER = timedelta(days=1)
-"""A mail that is over is given up by whoever would send it, who says so in the trail; what nobody
-tries goes with the purge."""
+"""A mail that is over is given up by whoever would send it, who says so in the trail: what nobody
+tries goes with the purge. And how many links were sent in the last hour can be counted."""
 
 
 def _routers(settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
@@ -45,7 +45,10 @@ def _background(
 
 
 def _expired(_settings: Settings, now: datetime) -> Sequence[Expired]:
-    return [Expired(Mail.id, Mail.expires_at, now - KEPT_LONGER)]
+    return [
+        Expired(Mail.id, Mail.expires_at, now - KEPT_LONGER),
+        Expired(MailProof.token_hash, MailProof.expires_at, now - KEPT_LONGER),
+    ]
 
 
 async def _examine(
@@ -75,7 +78,7 @@ async def _examine(
 
 feature = Feature(
     name="mail",
-    tables=[Mail],
+    tables=[Mail, MailProof],
     event_types=[SENT, FAILED],
     routers=_routers,
     background=_background,

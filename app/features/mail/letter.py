@@ -3,16 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-_templates = Environment(
-    loader=PackageLoader("app.features.mail"),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 NAME_MAX_LENGTH = 64
 """Characters of a user name that a mail says."""
@@ -52,8 +47,22 @@ class Letter:
         return _render("letter.html", self, service_name)
 
 
+@cache
+def _templates() -> "Environment":
+    # Imported only now: most commands write no letter.
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    return Environment(
+        loader=PackageLoader("app.features.mail"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
 def _render(template: str, letter: Letter, service_name: str) -> str:
-    return _templates.get_template(template).render(letter=letter, service_name=service_name)
+    return _templates().get_template(template).render(letter=letter, service_name=service_name)
 
 
 _NAME = re.compile(r"(?!www\.)[\w@+'-]+(\.[\w@+'-]+)*|[\w @+'-]+", re.IGNORECASE)

@@ -3,10 +3,10 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import String, Text
+from sqlalchemy import Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, UserId
 
 
 class Mail(Base):
@@ -30,3 +30,30 @@ class Mail(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     """After which it is of no use to anybody."""
     attempts: Mapped[int] = mapped_column(default=0)
+
+
+class MailProof(Base):
+    """A link in a mail, and a code beside it: who has them reads the mail of that address."""
+
+    __tablename__ = "mail_proofs"
+    __table_args__ = (
+        Index("ix_mail_proofs_user_id_purpose_created_at", "user_id", "purpose", "created_at"),
+        Index(
+            "ix_mail_proofs_email_hash_purpose_created_at", "email_hash", "purpose", "created_at"
+        ),
+    )
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[UserId]
+    purpose: Mapped[str] = mapped_column(String(16))
+    email_hash: Mapped[str] = mapped_column(String(64))
+    """Of the address that it was sent to. Another one by now makes it worthless."""
+    security_stamp: Mapped[str | None] = mapped_column(String(16))
+    """That of the user, where another password makes it worthless too."""
+    code_mac: Mapped[str | None] = mapped_column(String(64))
+    tries_left: Mapped[int]
+    """How often a code may still be typed."""
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+    """When it was used, or a newer one made."""

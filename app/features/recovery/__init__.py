@@ -1,0 +1,59 @@
+"""Recovery: who forgot the password gets a link by mail, and chooses a new one."""
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from app.clock import Clock
+from app.database.engines import Database
+from app.database.expired import Expired
+from app.feature import Feature, LoginLink
+from app.features.mail import feature as mail
+from app.features.mail.queue import mail_is_on
+from app.features.recovery.model import RecoveryRequest
+from app.features.recovery.requests import REQUESTED, USEFUL_FOR
+from app.features.recovery.service import RECOVERED
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+
+def _routers(settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
+    if not mail_is_on(settings):
+        return []
+    from app.features.recovery.pages import router  # the command line needs no routes
+
+    return [router]
+
+
+def _login_links(settings: Settings) -> Sequence[LoginLink]:
+    if not mail_is_on(settings):
+        return []
+    return [LoginLink(text="Forgot password?", path="forgot-password")]
+
+
+def _background(
+    settings: Settings, database: Database, clock: Clock
+) -> AbstractAsyncContextManager[None]:
+    from app.features.mail.sending import looking  # the command line sends nothing
+    from app.features.recovery.answering import Answering
+
+    return looking(settings, Answering(settings, database, clock))
+
+
+def _expired(_settings: Settings, now: datetime) -> Sequence[Expired]:
+    return [Expired(RecoveryRequest.id, RecoveryRequest.requested_at, now - USEFUL_FOR)]
+
+
+feature = Feature(
+    name="recovery",
+    requires=[mail],
+    tables=[RecoveryRequest],
+    event_types=[REQUESTED, RECOVERED],
+    routers=_routers,
+    login_links=_login_links,
+    background=_background,
+    expired=_expired,
+)

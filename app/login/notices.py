@@ -1,0 +1,53 @@
+"""What a user is to hear of, in the transaction in which it happens.
+
+The core tells nobody. A feature does, by ``notify`` of :class:`~app.feature.Feature`.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice:
+    """Something that happened to an account, whose user the transaction holds."""
+
+    user_id: uuid.UUID
+    at: datetime
+    origin: Origin
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoggedIn(Notice):
+    """A login with a password, in a browser or through a client."""
+
+    client_id: str | None
+    device: str | None = None
+    """The secret by which a browser is recognised."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PasswordChanged(Notice):
+    """Another password, given by the user or by somebody else."""
+
+    by_user: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmailChanged(Notice):
+    """Another address, or none; the user has it by now."""
+
+    previous: str | None
+    was_verified: bool
+
+
+Notify = Callable[[AsyncConnection, Notice], Awaitable[None]]
+
+
+async def notify_nobody(_connection: AsyncConnection, _notice: Notice) -> None:
+    """What is done without a feature that tells users anything."""

@@ -1,0 +1,35 @@
+"""What recovery adds to the tables of the core's tests."""
+
+from app.features.recovery.answering import Answering
+from tests.features.mail.sent import link_in, mails
+from tests.support.factories import add_user
+from tests.support.flow import Page, submit
+from tests.support.no_secrets_story import Story
+
+WRITES_OTHERWISE = {
+    "POST /forgot-password": "writes that it was asked: tests/features/recovery/test_recovery.py",
+    "POST /reset-password": "tests/features/recovery/test_recovery.py",
+}
+
+OPEN = {
+    "POST /forgot-password": "tells nothing of anybody",
+    "POST /reset-password": "whoever has the link reads the mail of the user",
+}
+
+SECRET_TABLES = {"recovery_requests": "encrypted"}
+
+
+async def forgotten_password(story: Story) -> None:
+    server, http = story.server, story.http
+    await add_user(server, "forgetful")
+    http.cookies.clear()
+    form = Page(await http.get("/forgot-password")).form
+    await submit(http, form, {"username": "forgetful"})
+    await Answering(server.settings, server.database, server.clock).look()
+    (mail,) = [each for each in await mails(server) if each.kind == "reset-password"]
+    await http.head(link_in(mail))
+    form = Page(await http.get(link_in(mail))).form
+    await submit(http, form, {"new_password": "a password that is easy to remember"})
+
+
+STORIES = {"recovery": forgotten_password}
