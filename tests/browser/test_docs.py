@@ -38,7 +38,7 @@ from tests.support.hands import Hand, Keyboard, Mouse
 from tests.support.live_server import default_scope
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, Route
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 Result = TypeVar("Result")
@@ -138,6 +138,8 @@ def first_sight(visited: Docs) -> FirstSight:
     page.locator("#operations-audit-list_audit_events").wait_for()
     paths = page.locator(".opblock [data-path]")
     filtered = paths.evaluate_all("paths => paths.map(path => path.dataset.path)")
+    page.get_by_label("Filter the operations").fill("nothing like this")
+    page.get_by_text("No operation has all of these words.").wait_for()
     page.get_by_label("Filter the operations").fill("")
     page.locator("#operations-account-get_me").wait_for()
     visited.show_group("schemes")
@@ -583,6 +585,12 @@ def test_a_command_for_curl_is_shown_where_it_may_not_be_copied(
 # Over time
 
 
+def shorten(route: Route, seconds: int) -> None:
+    """Let the access token of an answer end that soon."""
+    response = route.fetch()
+    route.fulfill(response=response, json={**response.json(), "expires_in": seconds})
+
+
 def test_a_login_outlives_a_reload_only_if_that_is_asked_for(visited: Docs, visit: Visit) -> None:
     docs, page = visited, visited.page
     docs.close_dialog()
@@ -604,15 +612,20 @@ def test_a_login_outlives_a_reload_only_if_that_is_asked_for(visited: Docs, visi
     assert kept(page) == [{}, {}, ""]
 
 
+def test_an_access_token_that_ends_is_told(visited: Docs, visit: Visit) -> None:
+    docs, page = visited, visited.page
+    page.route("**/token", lambda route: shorten(route, 1), times=1)
+    docs.log_in()
+    docs.bar.get_by_text("The access token has expired or been revoked. Refresh it").wait_for()
+    docs.press("Refresh")
+    docs.bar.get_by_text("The access token has expired").wait_for(state="detached")
+    docs.log_out()
+
+
 def test_a_token_can_be_refreshed_before_it_expires(visited: Docs, visit: Visit) -> None:
     docs, page = visited, visited.page
 
-    def shorten(route: object) -> None:
-        response = route.fetch()  # type: ignore[attr-defined]
-        answer = {**response.json(), "expires_in": 2}
-        route.fulfill(response=response, json=answer)  # type: ignore[attr-defined]
-
-    page.route("**/token", shorten, times=1)
+    page.route("**/token", lambda route: shorten(route, 2), times=1)
     docs.log_in()
     docs.bar.locator("summary").click()
     with page.expect_response("**/token") as refreshed:
@@ -624,6 +637,26 @@ def test_a_token_can_be_refreshed_before_it_expires(visited: Docs, visit: Visit)
         "Refreshing failed: The server answered 503. It is tried again."
     ).wait_for()
     docs.log_out()
+
+
+def test_a_server_that_does_not_answer_is_named(visited: Docs, visit: Visit, live: str) -> None:
+    docs, page = visited, visited.page
+    page.route("**/token", lambda route: route.abort(), times=1)
+    row = docs.open_dialog()
+    docs.type_login(row, "alice", PASSWORD)
+    host = live.partition("://")[2]
+    row.get_by_text(f"{host} does not answer, or does not let this page ask (CORS).").wait_for()
+    docs.close_dialog()
+
+
+def test_what_another_page_keeps_under_the_same_name_is_no_login(
+    visited: Docs, visit: Visit
+) -> None:
+    docs, page = visited, visited.page
+    page.evaluate("""sessionStorage.setItem("docs-login", '{"access": "of another version"}')""")
+    docs.load()
+    assert docs.bar.get_by_text("Nobody is logged in.").is_visible()
+    assert kept(page) == [{}, {}, ""]
 
 
 def test_a_login_that_the_server_does_not_revoke_is_kept_to_try_again(

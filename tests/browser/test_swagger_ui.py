@@ -15,17 +15,20 @@ COMPONENTS = [
     "FilterContainer",
     "OperationSummaryPath",
     "OperationTag",
+    "operations",
 ]
 
 MEMBERS = {
     "authActions": ["authorize", "authorizeOauth2", "logout", "showDefinitions"],
     "authSelectors": ["definitionsForRequirements", "definitionsToAuthorize", "shownDefinitions"],
-    "layoutActions": ["show", "updateFilter"],
+    "layoutActions": ["parseDeepLinkHash", "scrollToElement", "updateFilter"],
     "layoutSelectors": ["currentFilter", "isShown"],
     "specActions": ["executeRequest", "setResponse"],
-    "specSelectors": ["operations", "security", "securityDefinitions", "specJson", "url"],
+    "specSelectors": [
+        *("operations", "security", "securityDefinitions", "specJson", "taggedOperations", "url"),
+    ],
     "fn": ["opsFilter", "resolveSubtree"],
-    "React": ["createElement", "useId", "useLayoutEffect", "useSyncExternalStore"],
+    "React": ["createElement", "useEffect", "useId", "useLayoutEffect", "useSyncExternalStore"],
 }
 
 LOOK = """({ components, members }) => {

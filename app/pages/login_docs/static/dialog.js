@@ -256,6 +256,7 @@ function Scopes({ offered, ticked: chosen, onChange, needed }) {
           placeholder: "Filter",
           value: filter,
           onChange: (event) => setFilter(event.target.value),
+          onKeyDown: (event) => event.key === "Enter" && event.preventDefault(), // or it would log in
         }),
     ),
     h(

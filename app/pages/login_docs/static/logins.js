@@ -6,6 +6,7 @@ import { schemesOf } from "./schemes.js";
 
 const KEPT = "docs-login";
 const EARLY = 30; // seconds before the end at which a token is refreshed, if that is asked for
+const LONGEST = 2 ** 31; // milliseconds that a timer can wait
 const RETRIES = 5; // after a refresh by itself that failed: 2, 4, 8… seconds later
 
 export class Logins {
@@ -272,12 +273,21 @@ export class Logins {
   #plan() {
     clearTimeout(this.timer);
     const login = this.current;
-    if (!login?.expiresAt || !this.triesAgain(login)) return;
+    if (!login?.expiresAt) return;
     const left = login.expiresAt - Date.now();
+    if (!this.triesAgain(login)) {
+      if (!login.stale && left < LONGEST) this.timer = setTimeout(() => this.#expire(login), left);
+      return;
+    }
     const wait = login.failures
       ? 1000 * 2 ** login.failures
       : Math.max(left - Math.min(EARLY * 1000, left / 2), 1000);
     this.timer = setTimeout(() => this.refresh(login).catch(() => {}), wait);
+  }
+
+  #expire(login) {
+    login.stale = true;
+    this.changed();
   }
 
   setKeepsOverReload(keeps) {
@@ -296,13 +306,22 @@ export class Logins {
 
   /** What was kept over a reload, if it is still good. */
   restore() {
-    const { clientId, ...kept } = JSON.parse(sessionStorage.getItem(KEPT) || "{}");
+    const { clientId, ...kept } = readKept();
     if (!kept.access || (kept.expiresAt && kept.expiresAt < Date.now())) return;
     const login = { ...kept, asked: kept.granted, client: { id: clientId } };
     this.keepsOverReload = true;
     this.entries.set(login.scheme, { login, order: 0 });
     this.shared = login;
     this.changed();
+  }
+}
+
+function readKept() {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem(KEPT));
+    return typeof kept.access === "string" && Array.isArray(kept.granted) ? kept : {};
+  } catch {
+    return {}; // there is nothing, or something that another page wrote
   }
 }
 

@@ -13,6 +13,15 @@ export class Refusal extends Error {
   }
 }
 
+async function ask(url, options) {
+  try {
+    return await fetch(url, options);
+  } catch {
+    const { host } = new URL(url, location.href);
+    throw new Error(`${host} does not answer, or does not let this page ask (CORS).`);
+  }
+}
+
 async function read(method, url, sent, response) {
   const text = await response.text();
   let body = null;
@@ -43,7 +52,7 @@ export async function post(url, form, client = {}) {
   }
   // Without cookies a challenge brings no dialog of the browser's either.
   const options = { method: "POST", headers, body, credentials: "omit", cache: "no-store" };
-  return read("POST", url, Object.fromEntries(body), await fetch(url, options));
+  return read("POST", url, Object.fromEntries(body), await ask(url, options));
 }
 
 /** GET `url`, or another request, with an access token. */
@@ -53,7 +62,7 @@ export async function call(url, token, { method = "GET", body } = {}) {
   if (body) headers["Content-Type"] = "application/json";
   const options = { method, headers, credentials: "omit", cache: "no-store" };
   if (body) options.body = JSON.stringify(body);
-  return read(method, url, body || null, await fetch(url, options));
+  return read(method, url, body || null, await ask(url, options));
 }
 
 /** The body of an answer. Throws a {@link Refusal}. */

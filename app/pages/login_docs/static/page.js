@@ -22,6 +22,11 @@ export function pagePlugin(logins, extras) {
     fn: { opsFilter: filterOperations },
     wrapComponents: {
       FilterContainer: () => Filter,
+      operations: (Original) => (props) => {
+        const system = toolbox.getSystem();
+        if (!typing(system) || system.specSelectors.taggedOperations().size) return h(Original, props);
+        return h("p", { className: "wrapper", role: "status" }, "No operation has all of these words.");
+      },
       OperationSummaryPath: (Original) => (props) => {
         const system = toolbox.getSystem();
         const operation = system.specSelectors.specJson().getIn(props.specPath);
