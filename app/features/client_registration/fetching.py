@@ -136,7 +136,8 @@ class Fetcher:
         found = await asyncio.get_running_loop().run_in_executor(self._resolvers, resolve)
         addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         if not addresses or not all(map(self._is_permitted, addresses)):
-            raise RefusedDocumentError("its host is not public")
+            # Like a name that there is not: no stranger learns which names there are inside.
+            raise UnreachableDocumentError("its host is not public")
         return addresses[0]
 
 

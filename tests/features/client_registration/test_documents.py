@@ -1,5 +1,6 @@
 """Client ID metadata documents: a URL as client id, where the client says what it is."""
 
+import socket
 import uuid
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -244,6 +245,21 @@ async def test_a_host_that_no_name_can_be_is_a_failure_too(
         assert_error_page(await of(flow, f"https://{host}/x").start(), NOT_ACCEPTED)
     told = "Too many applications came from your network"
     assert_error_page(await of(flow, web.publish()).start(), told)
+
+
+async def test_no_answer_tells_which_names_there_are_inside(
+    flow: CodeFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.5", 443))]
+
+    def resolve(host: str, *_: object, **__: object) -> object:
+        if host == "database.inside.example":
+            return inside
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    for host in ("database", "nothing"):
+        assert_error_page(await of(flow, f"https://{host}.inside.example/x").start(), NOT_READ)
 
 
 async def test_the_token_endpoint_reads_no_document(http: httpx2.AsyncClient, web: Web) -> None:

@@ -141,12 +141,12 @@ async def test_a_host_with_a_private_address_is_not_asked(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with site(certificate, f"{JSON}\r\n{{}}") as (url, asked):
-        with pytest.raises(RefusedDocumentError):
+        with pytest.raises(UnreachableDocumentError):
             await Fetcher(make_context=contexts(certificate)).fetch(url)
         # Nor one that has a public address beside it.
         found = [(0, 0, 0, "", (each, 443)) for each in ("93.184.215.14", "127.0.0.1")]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
-        with pytest.raises(RefusedDocumentError):
+        with pytest.raises(UnreachableDocumentError):
             await Fetcher(make_context=contexts(certificate)).fetch(url)
     assert asked == []
 
