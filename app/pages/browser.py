@@ -1,5 +1,6 @@
 """The browser behind a request: its cookies, its session, the forms that it sends."""
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,6 +16,7 @@ from app.identity.users import Account, hold_user, is_still_proven
 from app.login.browser_sessions import (
     Session,
     end_session,
+    find_ended_session,
     find_session,
     hold_session,
     replace_session,
@@ -54,7 +56,7 @@ class Browser:
         return self.server.form_tokens.issue(self.key, self._bound(purpose))
 
     def _bound(self, purpose: str) -> str:
-        return f"{purpose} {self.session.id if self.session else '-'}"
+        return _bound(purpose, self.session.id if self.session else None)
 
     async def read_form(self) -> Mapping[str, str]:
         """The fields of a form from any origin. Raises :class:`PageError`."""
@@ -65,9 +67,24 @@ class Browser:
 
     def was_shown(self, form: Mapping[str, str], purpose: str) -> bool:
         """Whether this server showed ``form`` to this browser, for its session as it is now."""
+        return self._was_shown(form, self._bound(purpose))
+
+    async def was_shown_before(self, form: Mapping[str, str], purpose: str) -> bool:
+        """Whether it showed ``form`` to this browser, for the session that is over by now.
+
+        A login ends the session before it. A browser that drops the answer to the login, because
+        somebody has pressed the button twice, goes on naming that.
+        """
+        secret = self.request.cookies.get(_session_cookie(self.server), "")
+        if self.session is not None or not secret:
+            return False
+        async with self.server.database.read() as connection:
+            ended = await find_ended_session(connection, secret)
+        return self._was_shown(form, _bound(purpose, ended))
+
+    def _was_shown(self, form: Mapping[str, str], bound: str) -> bool:
         site = self.request.headers.get("sec-fetch-site", "same-origin")
-        token = form.get("form_token", "")
-        good = self.server.form_tokens.check(token, self.key, self._bound(purpose))
+        good = self.server.form_tokens.check(form.get("form_token", ""), self.key, bound)
         return good and site == "same-origin" and not self.is_new
 
     def require_shown(self, form: Mapping[str, str], purpose: str) -> None:
@@ -179,6 +196,10 @@ class Browser:
         response.set_cookie(
             name, value, max_age, httponly=True, secure=_is_https(self.server), samesite="lax"
         )
+
+
+def _bound(purpose: str, session_id: uuid.UUID | None) -> str:
+    return f"{purpose} {session_id or '-'}"
 
 
 def _is_https(server: Server) -> bool:

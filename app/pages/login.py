@@ -74,7 +74,8 @@ async def log_in(
     if "request" in form:
         pending, client = await load_pending(server, form["request"], or_answered=True)
     username = form.get("username", "")
-    if not browser.was_shown(form, PURPOSE):
+    shown = browser.was_shown(form, PURPOSE) or await browser.was_shown_before(form, PURPOSE)
+    if not shown:
         return await _go_on(browser, pending, client, username, next_page)
     try:
         client_id = client.client_id if client else None

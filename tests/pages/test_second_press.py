@@ -71,6 +71,22 @@ async def test_a_second_press_after_the_cookie_has_arrived_is_answered_like_the_
     assert (await flow.log_in(page)).headers["location"] == first.headers["location"]
 
 
+async def test_a_second_press_of_whoever_was_logged_in_is_answered_like_the_first(
+    flow: CodeFlow, clock: TestClock
+) -> None:
+    await flow.finish()
+    clock.advance(1)
+    page = await flow.login_page(prompt="login")
+    known = flow.browser.cookies[SESSION]
+    first = await flow.log_in(page)
+    assert "code" in read_answer(first)
+    flow.browser.cookies.delete(SESSION)
+    flow.browser.cookies.set(SESSION, known, domain="127.0.0.1")
+    again = await flow.log_in(page)
+    assert again.headers["location"] == first.headers["location"]
+    await assert_logged_in(flow.browser)
+
+
 async def test_presses_at_the_same_time_are_one_code(
     flow: CodeFlow, page: httpx2.Response, server: Server
 ) -> None:
