@@ -14,7 +14,7 @@ import httpx2
 
 from tests.features import brought
 
-EXAMPLES = 10
+EXAMPLES = 5
 """Of each operation, beside those that cover each rule of its parameters."""
 
 TIMEOUT = 120
