@@ -19,10 +19,13 @@ const config = {
   ...JSON.parse(settings),
 };
 
+const PATIENCE = 5000; // milliseconds after which the page is shown without
+
 /** The endpoints of a server elsewhere, from its metadata (OpenID Connect Discovery 1.0). */
 async function discover(issuer) {
+  const signal = AbortSignal.timeout(PATIENCE);
   try {
-    const found = accepted(await call(`${issuer}/.well-known/openid-configuration`));
+    const found = accepted(await call(`${issuer}/.well-known/openid-configuration`, null, { signal }));
     if (found.issuer.replace(/\/$/, "") !== issuer) return {}; // section 4.3
     config.issuer = found.issuer; // a slash at its end belongs to its name
     return { revoke: found.revocation_endpoint, userinfo: found.userinfo_endpoint, jwks: found.jwks_uri };

@@ -56,11 +56,11 @@ export async function post(url, form, client = {}) {
 }
 
 /** GET `url`, or another request, with an access token. */
-export async function call(url, token, { method = "GET", body } = {}) {
+export async function call(url, token, { method = "GET", body, signal } = {}) {
   const headers = { Accept: "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   if (body) headers["Content-Type"] = "application/json";
-  const options = { method, headers, credentials: "omit", cache: "no-store" };
+  const options = { method, headers, signal, credentials: "omit", cache: "no-store" };
   if (body) options.body = JSON.stringify(body);
   return read(method, url, body || null, await ask(url, options));
 }

@@ -140,7 +140,7 @@ function SamplesTable({ system, tagObj }) {
   };
   return h(
     "div",
-    { className: "lk-table", tabIndex: 0, role: "region", "aria-label": "What the samples show" },
+    { className: "lk-table lk-samples", tabIndex: 0, role: "region", "aria-label": "What the samples show" },
     h(
       "table",
       null,
