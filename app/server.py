@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -11,7 +12,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app import NAME
 from app.audit.batch import AuditBatch
-from app.audit.trail import Origin
+from app.audit.trail import NOWHERE, Origin
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.schema import schema_state
@@ -25,7 +26,7 @@ from app.login.authentication import Authenticator
 from app.login.claims import MoreClaims, Subject, gather
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
-from app.login.notices import Notice
+from app.login.notices import Notice, PasswordChanged
 from app.login.throttle import LoginThrottle
 from app.login.user_keys import KeyKind
 from app.management.users import Revoke
@@ -207,8 +208,16 @@ class Server:
 
     @property
     def revocations(self) -> Sequence[Revoke]:
-        """What ends when somebody else gives a user another password."""
-        return [each.revoke for each in self.features if each.revoke]
+        """What ends when somebody else gives a user another password, who is then told of it."""
+        revocations = [each.revoke for each in self.features if each.revoke]
+        return [*revocations, self._tell_of_reset]
+
+    async def _tell_of_reset(
+        self, connection: AsyncConnection, user_id: uuid.UUID, now: datetime
+    ) -> Mapping[str, Any]:
+        notice = PasswordChanged(user_id=user_id, at=now, origin=NOWHERE, by_user=False)
+        await self.notify(connection, notice)
+        return {}
 
     async def close(self) -> None:
         """Let go of connections and threads; what does not let go in time is left behind."""

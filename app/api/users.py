@@ -144,13 +144,16 @@ async def get_user(
 )
 async def update_user(
     actor: Writer,
+    server: CurrentServer,
     user_id: uuid.UUID,
     changes: UserPatch,
     expected: ExpectedVersions,
     response: Response,
 ) -> UserRecord:
     """Change the e-mail address or scopes, or disable the user, which ends all their logins."""
-    record = await user_management.change_user(actor, user_id, changes_of(changes), expected)
+    record = await user_management.change_user(
+        actor, user_id, changes_of(changes), expected, notify=server.notify
+    )
     return with_etag(record, response)
 
 

@@ -146,9 +146,9 @@ async def show_user(deployment: Deployment, username: Username) -> Record:
         return _plain(await get_user_by_name(connection, username))
 
 
-@command(cli, "update")
+@server_command(cli, "update")
 async def update(
-    deployment: Deployment,
+    server: "Server",
     username: Username,
     email: Annotated[
         str | None, typer.Option(help="Unverified unless --email-verified is given; '' removes it.")
@@ -175,7 +175,10 @@ async def update(
         locale=locale,
     )
     changes = {option: value or None for option, value in values.items()}
-    return await _change(deployment, username, changes | given(email_verified=email_verified))
+    changes |= given(email_verified=email_verified)
+    async with operating(server.database, server.clock) as operator:
+        user = await get_user_by_name(operator.connection, username)
+        return _plain(await change_user(operator, user.id, changes, notify=server.notify))
 
 
 @server_command(cli, "set-password")

@@ -40,10 +40,11 @@ class PasswordChanged(Notice):
 
 @dataclass(frozen=True, kw_only=True)
 class EmailChanged(Notice):
-    """Another address, or none; the user has it by now."""
+    """Another address, or none, which the user has by now, from them or from somebody else."""
 
     previous: str | None
     was_verified: bool
+    by_user: bool = True
 
 
 Notify = Callable[[AsyncConnection, Notice], Awaitable[None]]

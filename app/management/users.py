@@ -18,6 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.trail import NOWHERE
 from app.errors import ConflictError, ForbiddenError, NotFoundError
 from app.identity.addresses import email_columns, require_not_verified_elsewhere
 from app.identity.definition import STRICT, Changes, partial, validated
@@ -31,6 +32,7 @@ from app.identity.users import (
     require_free,
     set_user_scopes,
 )
+from app.login.notices import EmailChanged, Notify, notify_nobody
 from app.management.authority import Actor
 from app.management.versions import ANY_VERSION, Versions
 from app.models import BrowserSession, Login, User, UserScope
@@ -177,11 +179,17 @@ async def _get_managed(actor: Actor, user_id: uuid.UUID, expected: Versions) -> 
 
 
 async def change_user(
-    actor: Actor, user_id: uuid.UUID, changes: Changes, expected: Versions = ANY_VERSION
+    actor: Actor,
+    user_id: uuid.UUID,
+    changes: Changes,
+    expected: Versions = ANY_VERSION,
+    *,
+    notify: Notify = notify_nobody,
 ) -> UserRecord:
     """Change a user; disabling one ends all their logins. Raises a :class:`~app.errors.Problem`.
 
-    Their own address is nobody's to change without their password: see ``PATCH /users/me``.
+    Their own address is nobody's to change without their password: see ``PATCH /users/me``. Who is
+    given another one hears of it by ``notify``.
     """
     before = await _get_managed(actor, user_id, expected)
     if actor.is_user(user_id) and not {"email", "email_verified"}.isdisjoint(changes):
@@ -190,7 +198,18 @@ async def change_user(
         )
     await apply_changes(actor, before, changes)
     await require_administered(actor.connection, _administered_by(before))
-    return await get_user(actor.connection, user_id)
+    changed = await get_user(actor.connection, user_id)
+    if changed.email != before.email:
+        notice = EmailChanged(
+            user_id=user_id,
+            at=actor.now,
+            origin=NOWHERE,  # it is not where the user was
+            previous=before.email,
+            was_verified=before.email_verified,
+            by_user=False,
+        )
+        await notify(actor.connection, notice)
+    return changed
 
 
 async def apply_changes(actor: Actor, before: UserRecord, changes: Changes) -> None:

@@ -14,6 +14,7 @@ from app.identity.resources import Resources
 from app.login.admission import Admits, admit_everybody
 from app.login.authentication import Authenticator
 from app.login.claims import MoreClaims, Subject, tell_nothing_more
+from app.login.notices import Notify, notify_nobody
 from app.oauth2.resource import Targets, find_targets
 from app.settings import Settings
 from app.tokens.access_tokens import AccessTokens
@@ -45,6 +46,8 @@ class TokenRequest:
     """What features tell of a user, or of the client for itself."""
     admits: Admits = admit_everybody
     """Whether the client is open to a user."""
+    notify: Notify = notify_nobody
+    """What tells a user of the login."""
     resources: Resources = field(default_factory=Resources)
 
     async def more_claims(self, user_id: uuid.UUID | None, scope: str) -> MoreClaims:

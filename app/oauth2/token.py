@@ -67,6 +67,7 @@ async def answer_token_request(
         resources=server.resources,
         find_more_claims=server.more_claims,
         admits=server.admits,
+        notify=server.notify,
     )
     answer = await grant.exchange(token_request)
     if server.metrics is not None:

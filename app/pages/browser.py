@@ -22,6 +22,7 @@ from app.login.browser_sessions import (
     replace_session,
     start_session,
 )
+from app.login.notices import LoggedIn
 from app.pages.errors import PageError
 from app.security.opaque import generate_secret
 from app.server import Server
@@ -165,6 +166,14 @@ class Browser:
                 details={"door": "login"},
             )
             await record(connection, now, succeeded)
+            notice = LoggedIn(
+                user_id=account.id,
+                at=now,
+                origin=succeeded.origin,
+                client_id=client_id,
+                device=self.key,
+            )
+            await self.server.notify(connection, notice)
             return session, secret
 
         session, secret = await self.server.database.transact(begin)

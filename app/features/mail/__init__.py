@@ -1,4 +1,4 @@
-"""E-mail: what other features tell users, queued in the database and sent by any worker."""
+"""E-mail: queued in the database, sent by any worker; and what users hear of their accounts."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.expired import Expired
-from app.feature import Feature
-from app.features.mail.model import Mail, MailProof
-from app.features.mail.queue import FAILED, SENT, renew_mails
+from app.feature import AccountSection, Feature
+from app.features.mail.model import KnownDevice, Mail, MailProof, SilencedNotice
+from app.features.mail.notices import KEPT_FOR, tell
+from app.features.mail.queue import FAILED, SENT, mail_is_on, renew_mails
+from app.login.notices import Notice
 from app.posture import Finding, Severity
 from app.settings import Settings
 
@@ -44,10 +46,24 @@ def _background(
     return sending(settings, database, clock)
 
 
+def _account(settings: Settings) -> AccountSection | None:
+    if not mail_is_on(settings):
+        return None
+    from app.features.mail.account import SECTION  # the command line needs no pages
+
+    return SECTION
+
+
+async def _notify(connection: AsyncConnection, settings: Settings, notice: Notice) -> None:
+    if mail_is_on(settings):
+        await tell(connection, settings, notice)
+
+
 def _expired(_settings: Settings, now: datetime) -> Sequence[Expired]:
     return [
         Expired(Mail.id, Mail.expires_at, now - KEPT_LONGER),
         Expired(MailProof.token_hash, MailProof.expires_at, now - KEPT_LONGER),
+        Expired(KnownDevice.device_hash, KnownDevice.last_seen_at, now - KEPT_FOR),
     ]
 
 
@@ -78,10 +94,12 @@ async def _examine(
 
 feature = Feature(
     name="mail",
-    tables=[Mail, MailProof],
+    tables=[Mail, MailProof, KnownDevice, SilencedNotice],
     event_types=[SENT, FAILED],
     routers=_routers,
     background=_background,
+    notify=_notify,
+    account=_account,
     renew=renew_mails,
     expired=_expired,
     examine=_examine,

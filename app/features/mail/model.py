@@ -57,3 +57,24 @@ class MailProof(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
     """When it was used, or a newer one made."""
+
+
+class KnownDevice(Base):
+    """A browser, or a client in a network, with which a user has logged in."""
+
+    __tablename__ = "known_devices"
+    __table_args__ = (Index("ix_known_devices_user_id_first_seen_at", "user_id", "first_seen_at"),)
+
+    device_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Of the user and the device together."""
+    user_id: Mapped[UserId]
+    first_seen_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class SilencedNotice(Base):
+    """A user who does not want to hear of logins with new devices."""
+
+    __tablename__ = "silenced_notices"
+
+    user_id: Mapped[UserId] = mapped_column(primary_key=True)

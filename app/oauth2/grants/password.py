@@ -21,6 +21,7 @@ from app.errors import (
 )
 from app.identity.users import find_enabled_scopes
 from app.login.authentication import LoginContext
+from app.login.notices import LoggedIn
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import granted_scope, requested_scopes
 from app.oauth2.tokens import NewLogin, begin_login, find_signing_keys, user_tokens
@@ -122,6 +123,13 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
                 told="The user's permissions have just changed. Log in again.",
                 reason="the user lost a scope in the meantime",
             )
+        notice = LoggedIn(
+            user_id=account.id,
+            at=request.clock.now(),
+            origin=request.origin,
+            client_id=request.client.client_id,
+        )
+        await request.notify(connection, notice)
         return login
 
     try:

@@ -7,7 +7,7 @@ from app.features.mail.sending import LOOK, Sender
 from tests.features.mail.sent import mails, queue
 from tests.support.no_secrets_story import Story
 
-SECRET_TABLES = {"mails": "encrypted"}
+SECRET_TABLES = {"mails": "encrypted", "mail_proofs": "hashes", "known_devices": "hashes"}
 
 
 async def a_mailbox(story: Story) -> None:

@@ -11,8 +11,6 @@ WRITES_OTHERWISE = {"POST /verify-email": "tests/features/verification/test_veri
 
 OPEN = {"POST /verify-email": "whoever has the link reads the mail of the address"}
 
-SECRET_TABLES = {"mail_proofs": "hashes"}
-
 
 async def verified_address(story: Story) -> None:
     server = story.server

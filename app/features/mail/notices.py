@@ -1,0 +1,178 @@
+"""What users are told of their accounts: new devices, another password, another address.
+
+Only a verified address is told: any other may be somebody else's. A new one that is not verified
+yet gets the mail that asks to confirm it, which says the same.
+"""
+
+import uuid
+from datetime import timedelta
+
+from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import network_of
+from app.database.engines import insert_unless
+from app.features.mail.letter import Letter, Link, account_called
+from app.features.mail.model import KnownDevice, SilencedNotice
+from app.features.mail.queue import queue_mail
+from app.features.mail.words import what_happened
+from app.identity.users import get_person
+from app.login.notices import EmailChanged, LoggedIn, Notice, PasswordChanged
+from app.security.opaque import hash_secret
+from app.settings import Settings
+
+KNOWN_FOR = timedelta(days=180)
+"""Since the last login with it."""
+
+KEPT_FOR = timedelta(days=400)
+"""As long as a browser keeps the cookie that it is known by."""
+
+PRECISION = timedelta(days=1)
+"""Of the last login: most logins write nothing here."""
+
+MOST_IN_AN_HOUR = 5
+"""New devices that a user is told of. Who has the password can make up any number."""
+
+
+async def tell(connection: AsyncConnection, settings: Settings, notice: Notice) -> None:
+    """Queue what is to be said of ``notice``, if anything is."""
+    match notice:
+        case LoggedIn():
+            if await _is_new(connection, notice) and not await is_silenced(
+                connection, notice.user_id
+            ):
+                await _tell_of_login(connection, settings, notice)
+        case PasswordChanged():
+            await _tell_of_password(connection, settings, notice)
+        case EmailChanged():
+            await _tell_of_address(connection, settings, notice)
+
+
+async def _is_new(connection: AsyncConnection, login: LoggedIn) -> bool:
+    """Whether the user has other devices and did not log in with this one; notes that they did.
+
+    The very first is taken for their own: with nothing to compare it to, everybody who logs in for
+    the first time would be warned of themselves.
+    """
+    device_hash, now = _device(login), login.at
+    this = KnownDevice.device_hash == device_hash
+    seen = await connection.scalar(select(KnownDevice.last_seen_at).where(this))
+    if seen is not None and now - seen < PRECISION:
+        return False
+    if seen is not None:
+        await connection.execute(update(KnownDevice).where(this).values(last_seen_at=now))
+        return now - seen > KNOWN_FOR
+    of_user = KnownDevice.user_id == login.user_id
+    others = select(
+        func.count(), func.count().filter(KnownDevice.first_seen_at > now - timedelta(hours=1))
+    ).where(of_user)
+    count, of_late = (await connection.execute(others)).one()
+    added = insert_unless(connection, KnownDevice).values(
+        device_hash=device_hash, user_id=login.user_id, first_seen_at=now, last_seen_at=now
+    )
+    await connection.execute(added.on_conflict_do_nothing())
+    return count > 0 and of_late < MOST_IN_AN_HOUR
+
+
+def _device(login: LoggedIn) -> str:
+    """A browser by its cookie; a client, which has none, by the network it comes from."""
+    network = network_of(login.origin.address)
+    by = f"browser {login.device}" if login.device else f"client {login.client_id} {network}"
+    return hash_secret(f"{login.user_id} {by}")
+
+
+async def _tell_of_login(connection: AsyncConnection, settings: Settings, login: LoggedIn) -> None:
+    account = await _verified(connection, login.user_id)
+    if account is None:
+        return
+    username, email = account
+    letter = Letter(
+        kind="new-login",
+        subject=f"New login at {settings.service_name}",
+        paragraphs=[
+            f"Someone logged in to {account_called(username)} at {settings.service_name} with a "
+            "browser or application that has not been used with it before."
+        ],
+        facts=what_happened(login.at, login.origin),
+        link=_account(settings),
+        closing=[
+            "If it was you, there is nothing to do. You can turn these mails off at your account "
+            "page.",
+            "If it was not you, change your password there now: that logs out everyone else.",
+        ],
+    )
+    await queue_mail(connection, settings, letter, to=email, now=login.at, user_id=login.user_id)
+
+
+async def _tell_of_password(
+    connection: AsyncConnection, settings: Settings, change: PasswordChanged
+) -> None:
+    account = await _verified(connection, change.user_id)
+    if account is None:
+        return
+    username, email = account
+    by = "" if change.by_user else " by an administrator"
+    letter = Letter(
+        kind="password-changed",
+        subject=f"Your password at {settings.service_name} was changed",
+        paragraphs=[
+            f"The password of {account_called(username)} at {settings.service_name} was "
+            f"changed{by}."
+        ],
+        facts=what_happened(change.at, change.origin),
+        closing=_if_it_was_not_you(settings),
+    )
+    await queue_mail(connection, settings, letter, to=email, now=change.at, user_id=change.user_id)
+
+
+async def _tell_of_address(
+    connection: AsyncConnection, settings: Settings, change: EmailChanged
+) -> None:
+    person = await get_person(connection, change.user_id)
+    profile = person.profile
+    told = [change.previous] if change.was_verified else []
+    told += [profile.email] if profile.email_verified else []
+    what = "was changed" if profile.email else "was removed"
+    by = "" if change.by_user else " by an administrator"
+    letter = Letter(
+        kind="email-changed",
+        subject=f"Your e-mail address at {settings.service_name} {what}",
+        paragraphs=[
+            f"The e-mail address of {account_called(person.username)} at "
+            f"{settings.service_name} {what}{by}. Mail about the account no longer goes to the one "
+            "that it had before."
+        ],
+        facts=what_happened(change.at, change.origin),
+        closing=_if_it_was_not_you(settings),
+    )
+    for email in told:
+        if email is not None:
+            await queue_mail(
+                connection, settings, letter, to=email, now=change.at, user_id=change.user_id
+            )
+
+
+def _account(settings: Settings) -> Link:
+    return Link(label="Go to your account", url=f"{settings.issuer}/account")
+
+
+def _if_it_was_not_you(settings: Settings) -> list[str]:
+    return [
+        "If it was you, there is nothing to do.",
+        "If it was not you, someone else may be using your account. Try to log in at "
+        f"{settings.issuer}/login, and tell whoever runs {settings.service_name} at once.",
+    ]
+
+
+async def _verified(connection: AsyncConnection, user_id: uuid.UUID) -> tuple[str, str] | None:
+    """Name and address of a user who reads the mail of that address."""
+    person = await get_person(connection, user_id)
+    if person.profile.email is None or not person.profile.email_verified:
+        return None
+    return person.username, person.profile.email
+
+
+async def is_silenced(connection: AsyncConnection, user_id: uuid.UUID) -> bool:
+    """Whether the user does not want to hear of new devices."""
+    query = select(SilencedNotice.user_id).where(SilencedNotice.user_id == user_id)
+    return await connection.scalar(query) is not None
