@@ -12,8 +12,9 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from http.client import HTTPException, HTTPResponse
@@ -34,6 +35,9 @@ SHORTEST, USUAL, LONGEST = 300, 3600, 86_400
 RESOLVERS = 4
 """Threads that resolve names. They are apart from those of the loop: a site whose name servers say
 nothing holds one for long after the deadline, and holds up documents alone."""
+
+MOST_ADDRESSES = 3
+"""Of a host, that are tried: it may have one of IPv6 where there is only IPv4."""
 
 _NAT64 = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
 
@@ -107,10 +111,7 @@ class Fetcher:
     async def _ask(self, url: str) -> bytes:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 443
-        address = await self._resolve(host, port)
-        reader, writer = await asyncio.open_connection(
-            str(address), port, ssl=self._context, server_hostname=host, limit=MAX_SIZE
-        )
+        reader, writer = await self._connect(await self._resolve(host, port), host, port)
         try:
             query = f"?{parts.query}" if parts.query else ""
             writer.write(
@@ -130,15 +131,32 @@ class Fetcher:
         finally:
             writer.transport.abort()  # nobody waits for a stranger to say goodbye
 
-    async def _resolve(self, host: str, port: int) -> Address:
-        """One of the host's addresses, if all of them are permitted."""
+    async def _connect(
+        self, addresses: Sequence[Address], host: str, port: int
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the first of a few addresses where somebody listens."""
+        *others, last = addresses[:MOST_ADDRESSES]
+        connect = partial(
+            asyncio.open_connection,
+            port=port,
+            ssl=self._context,
+            server_hostname=host,
+            limit=MAX_SIZE,
+        )
+        for address in others:
+            with suppress(OSError):
+                return await connect(str(address))
+        return await connect(str(last))
+
+    async def _resolve(self, host: str, port: int) -> Sequence[Address]:
+        """The host's addresses, if all of them are permitted."""
         resolve = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         found = await asyncio.get_running_loop().run_in_executor(self._resolvers, resolve)
         addresses = [ip_address(str(entry[4][0]).partition("%")[0]) for entry in found]
         if not addresses or not all(map(self._is_permitted, addresses)):
             # Like a name that there is not: no stranger learns which names there are inside.
             raise UnreachableDocumentError("its host is not public")
-        return addresses[0]
+        return addresses
 
 
 class _Received:

@@ -151,6 +151,22 @@ async def test_a_host_with_a_private_address_is_not_asked(
     assert asked == []
 
 
+async def test_of_a_few_addresses_the_first_is_asked_where_somebody_listens(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[str] = []
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda *_, **__: [(0, 0, 0, "", (each, 443)) for each in found]
+    )
+    async with site(certificate, f"{JSON}\r\n{{}}") as (url, asked):
+        found[:] = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
+        assert await fetcher(certificate).fetch(url) == Fetched({}, 3600)
+        found.insert(0, "127.0.0.4")
+        with pytest.raises(UnreachableDocumentError):
+            await fetcher(certificate).fetch(url)
+    assert len(asked) == 1
+
+
 async def test_names_that_nobody_answers_for_hold_up_documents_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
