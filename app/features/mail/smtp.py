@@ -102,9 +102,15 @@ class Connection:
             raise ServerAwayError(_described(error)) from None
 
 
+NOT_ABOUT_THE_MAIL = frozenset({421, 530, 534, 535, 538})
+"""It is closing (RFC 5321, section 3.8), or wants another login (RFC 4954, section 6)."""
+
+
 def _refusal(answer: SMTPResponseException) -> Exception:
     """5yz is for good, 4yz for now (RFC 5321, section 4.2.1). Texts of servers repeat addresses."""
     said = f"the mail server answered {answer.code}"
+    if answer.code in NOT_ABOUT_THE_MAIL:
+        return ServerAwayError(said)
     return RefusedError(said) if answer.code >= 500 else PutOffError(said)
 
 

@@ -124,6 +124,18 @@ async def test_a_wrong_password_of_the_mail_server_loses_no_mail(
     assert sorted(with_starttls.recipients) == ["alice@example.com", "bob@example.com"]
 
 
+@pytest.mark.parametrize("answer", ["421 Closing", "530 Authentication required"])
+async def test_an_answer_that_is_not_about_the_mail_loses_none(
+    office: PostOffice, deliver: Deliver, clock: TestClock, answer: str
+) -> None:
+    office.to_recipient["alice@example.com"] = answer
+    assert await deliver(f"smtp://127.0.0.1:{office.port}") == PAUSE
+    del office.to_recipient["alice@example.com"]
+    clock.advance(60)
+    await deliver(f"smtp://127.0.0.1:{office.port}", "bob@example.com")
+    assert sorted(office.recipients) == ["alice@example.com", "bob@example.com"]
+
+
 async def test_a_slow_server_is_left_after_a_while_and_asked_again(
     office: PostOffice, deliver: Deliver, clock: TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,7 +169,7 @@ async def test_a_message_has_text_and_html_and_says_that_a_program_wrote_it(
     assert mail.message["Message-ID"].endswith("@example.com>")
     assert mail.message["Date"] is not None
     assert mail.message.get_content_type() == "multipart/alternative"
-    assert mail.text.replace("\r\n", "\n") == (
+    assert mail.text == (
         "Something has happened.\n\n"
         "Look at it:\nhttps://auth.example.com/it?token=the-token\n\n"
         "Or type this code:\n1234 5678\n\n"

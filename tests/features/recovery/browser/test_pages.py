@@ -1,0 +1,90 @@
+"""A forgotten password in a browser, with the mail that a mail server got."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support.docs_page import fresh_context
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+    from tests.features.mail.post_office import PostOffice
+
+PACKAGE = "axe_playwright_python"
+
+LOOK = """async () => {
+    const { violations } = await axe.run('main');
+    return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`);
+}"""
+
+LONGEST = 100
+"""Times 100 ms that a mail may take."""
+
+
+def wait_for_link(page: Page, office: PostOffice) -> str:
+    for _ in range(LONGEST):
+        for mail in office.delivered:  # other mails tell of what was changed
+            if link := re.search(r"^http\S+/reset-password\S+$", mail.text, re.MULTILINE):
+                return link[0]
+        page.wait_for_timeout(100)
+    raise AssertionError("no mail with a link has come")
+
+
+def test_without_javascript_a_password_is_forgotten_and_replaced_in_another_browser(
+    browser: Browser, live: str, office: PostOffice
+) -> None:
+    office.forget()
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(f"{live}/login")
+        page.get_by_role("link", name="Forgot password?").click()
+        page.get_by_label("User name or e-mail address").fill("alice")
+        page.get_by_role("button", name="Send the link").click()
+        page.get_by_role("heading", name="Check your mail").wait_for()
+        link = wait_for_link(page, office)
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(link)
+        page.get_by_label("New password").fill("alice has another password")
+        page.get_by_role("button", name="Change password").click()
+        page.get_by_role("link", name="Log in").click()
+        page.get_by_label("User name").fill("alice")
+        page.get_by_label("Password").fill("alice has another password")
+        page.get_by_role("button", name="Log in").click()
+        page.get_by_role("heading", name="Your account").wait_for()
+
+
+def test_no_page_of_it_violates_a_rule_of_axe(
+    browser: Browser, live: str, office: PostOffice
+) -> None:
+    pytest.importorskip(PACKAGE, reason="axe is missing: pip install axe-playwright-python")
+    office.forget()
+    axe = (files(PACKAGE) / "axe.min.js").read_text()
+    found: list[str] = []
+
+    def look(page: Page) -> None:
+        page.evaluate(axe)
+        found.extend(page.evaluate(LOOK))
+
+    with fresh_context(browser, size=(390, 844), dark=True) as context:
+        page = context.new_page()
+        page.goto(f"{live}/forgot-password")
+        look(page)
+        page.get_by_label("User name or e-mail address").fill("alice@example.com")
+        page.get_by_role("button", name="Send the link").click()
+        page.get_by_role("heading", name="Check your mail").wait_for()
+        look(page)
+        page.goto(wait_for_link(page, office))
+        look(page)
+        page.get_by_label("New password").fill("alice has a third password")
+        page.get_by_role("button", name="Change password").click()
+        page.get_by_role("heading", name="Password changed").wait_for()
+        look(page)
+        page.goto(f"{live}/reset-password?token=of-nobody")
+        look(page)
+    assert found == []
