@@ -35,7 +35,7 @@ LOOK = 1.0
 """Seconds between two looks of one worker."""
 
 PAUSE = 15.0
-"""Seconds after which a mail server that was away is asked again."""
+"""Seconds after which a mail server, or a database, that was away is asked again."""
 
 PATIENCE = 5.0
 """Seconds that the mail that is under way may take when the server stops."""
@@ -66,7 +66,7 @@ class Sender:
             return await self._send_all()
         except OUTAGES as error:
             log.warning("sending mail waits for the database", kind=type(error).__name__)
-            return LOOK
+            return PAUSE
 
     async def _send_all(self) -> float:
         await self._note_accepted()
@@ -123,6 +123,7 @@ class Sender:
                 await mail_shown(self._database, mail)
         except OUTAGES as error:
             log.warning("showing mail waits for the database", kind=type(error).__name__)
+            return PAUSE
         return LOOK
 
 

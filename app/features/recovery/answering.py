@@ -13,7 +13,7 @@ from app.database.engines import OUTAGES, Database
 from app.features.mail.letter import Letter, Link, account_called
 from app.features.mail.proofs import issue_proof
 from app.features.mail.queue import queue_mail
-from app.features.mail.sending import LOOK
+from app.features.mail.sending import LOOK, PAUSE
 from app.features.mail.words import what_happened
 from app.features.recovery.model import RecoveryRequest
 from app.features.recovery.requests import PURPOSE, REQUESTED, USEFUL_FOR
@@ -47,6 +47,7 @@ class Answering:
                 await self._database.transact(self._answer_one)
         except OUTAGES as error:
             log.warning("recovery waits for the database", kind=type(error).__name__)
+            return PAUSE
         return LOOK
 
     async def _is_any(self) -> bool:

@@ -210,7 +210,7 @@ async def test_what_the_server_accepted_is_not_sent_again_because_the_database_w
 
     with monkeypatch.context() as outage:
         outage.setattr("app.features.mail.sending.mail_sent", fail)
-        await sender.look()
+        assert await sender.look() == PAUSE
     await sender.look()
     assert office.recipients == ["alice@example.com"]
     assert await mails(sending_server) == []

@@ -64,7 +64,8 @@ async def link_for(browser: httpx2.AsyncClient, server: Server, name: str = "ali
     await ask(browser, name)
     await answer(server)
     server.clock.advance(1)  # type: ignore[attr-defined]
-    return link_in((await mails(server))[-1])
+    links = [mail for mail in await mails(server) if mail.kind == "reset-password"]
+    return link_in(links[-1])
 
 
 async def choose(browser: httpx2.AsyncClient, link: str, password: str = NEW) -> httpx2.Response:

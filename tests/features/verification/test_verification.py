@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from app.features.mail.proofs import TRIES
+from app.features.mail.queue import QueuedMail
 from app.features.verification.service import PURPOSE
 from app.identity.addresses import email_columns
 from app.models import User
@@ -67,12 +68,18 @@ async def is_verified(server: Server, user: TestUser) -> tuple[str | None, bool]
     return row.email, row.email_verified
 
 
-async def link_to(server: Server, email: str = NEW, which: int = -1) -> str:
-    return link_in((await mails(server, email))[which])
+async def newest_mail(server: Server, email: str) -> QueuedMail:
+    """The one that asks to confirm the address; others tell of what was changed."""
+    return [mail for mail in await mails(server, email) if mail.kind == PURPOSE.name][-1]
+
+
+async def link_to(server: Server, email: str = NEW) -> str:
+    return link_in(await newest_mail(server, email))
 
 
 async def code_to(server: Server, email: str = NEW) -> str:
-    (code,) = re.findall(r"^(\d{4} \d{4})$", (await mails(server, email))[-1].text, re.MULTILINE)
+    text = (await newest_mail(server, email)).text
+    (code,) = re.findall(r"^(\d{4} \d{4})$", text, re.MULTILINE)
     return str(code)
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.features.mail.post_office import PostOffice, post_office
 from tests.support.browsers import browser, chromium
 from tests.support.databases import Backend
-from tests.support.live_server import latchkey, serving
+from tests.support.live_server import serving
 
 __all__ = ["browser", "chromium"]
 
@@ -20,13 +20,10 @@ def office() -> Generator[PostOffice]:
 
 @pytest.fixture(scope="package")
 def live(chromium: str, sqlite: Backend, office: PostOffice) -> Generator[str]:
-    """Where alice has an address that is verified."""
-    url = sqlite.seeded()
-    address = ("--email", "alice@example.com", "--email-verified")
-    latchkey(url, "users", "update", "alice", *address)
+    """With the demo data, in which alice has a verified address."""
     mail = {
         "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{office.port}",
         "LATCHKEY_MAIL_FROM": "no-reply@example.com",
     }
-    with serving(url, mail) as base:
+    with serving(sqlite.seeded(), mail) as base:
         yield base
