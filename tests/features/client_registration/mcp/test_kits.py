@@ -49,7 +49,7 @@ def log_in(page: Page, address: str, world: World, resource: str, warning: str =
     assert warning in text
     assert resource in text
     page.click("button[value=allow]")
-    page.wait_for_url("http://127.0.0.1:*/**")
+    page.wait_for_url("http://*/callback?**")
 
 
 EVERY_PAIR = list(product(KITS, KITS))
