@@ -15,6 +15,8 @@ from app.features.recovery.answering import Answering
 from app.features.recovery.model import RecoveryRequest
 from app.features.recovery.requests import PURPOSE, USEFUL_FOR
 from app.identity.addresses import email_columns
+from app.management.authority import operating
+from app.management.users import set_password
 from app.models import User
 from app.server import Server
 from app.settings import Settings
@@ -31,6 +33,7 @@ from tests.support.factories import (
 )
 from tests.support.flow import Page, assert_error_page, dump, open_browser, submit
 from tests.support.lifecycle import add_refreshing, refresh
+from tests.support.meanwhile import Meanwhile
 from tests.support.on_sqlite import backend as backend
 from tests.support.operators import events
 
@@ -261,6 +264,21 @@ async def test_a_link_ends_with_a_change_of_the_password(
     await submit(http, form, {"current_password": PASSWORD, "new_password": NEW})
     async with open_browser(app) as phone:
         assert_dead(await choose(phone, link, "a third password, as long"))
+
+
+async def test_a_password_that_was_changed_meanwhile_is_not_changed_again(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, meanwhile: Meanwhile
+) -> None:
+    form = Page(await http.get(await link_for(http, server))).form
+
+    async def change() -> None:
+        async with operating(server.database, server.clock) as operator:
+            password_hash = server.passwords.hash_now("what an administrator has set")
+            await set_password(operator, alice.id, password_hash, revoke=[])
+
+    meanwhile(server, change)
+    assert_dead(await submit(http, form, {"new_password": NEW}))
+    assert not await can_log_in(http, NEW)
 
 
 async def test_a_link_is_good_for_three_hours(

@@ -28,6 +28,7 @@ from tests.support.factories import (
     log_in,
 )
 from tests.support.flow import Page, assert_error_page, dump, open_browser, submit
+from tests.support.meanwhile import Meanwhile
 from tests.support.on_sqlite import backend as backend
 from tests.support.operators import events
 
@@ -235,6 +236,22 @@ async def test_a_link_ends_with_a_change_of_the_address(
         other = email_columns("other@example.com", verified=False)
         await connection.execute(update(User).where(User.id == alice.id).values(other))
     assert_error_page_with_account(await confirm(browser, link))
+    assert await is_verified(server, alice) == ("other@example.com", False)
+
+
+async def test_an_address_that_was_changed_meanwhile_is_not_verified(
+    browser: httpx2.AsyncClient, server: Server, alice: TestUser, meanwhile: Meanwhile
+) -> None:
+    await change_to(browser)
+    form = Page(await browser.get(await link_to(server))).form
+
+    async def change() -> None:
+        async with server.database.transaction() as connection:
+            other = email_columns("other@example.com", verified=False)
+            await connection.execute(update(User).where(User.id == alice.id).values(other))
+
+    meanwhile(server, change)
+    assert_error_page_with_account(await submit(browser, form))
     assert await is_verified(server, alice) == ("other@example.com", False)
 
 
