@@ -19,6 +19,7 @@ from app.web.routes import (
     OAuth2Route,
     learn_classes,
 )
+from tests.features import brought
 from tests.support.assertions import assert_oauth2_error, assert_problem
 
 Why = Literal["wrong", "wait", "busy"]
@@ -138,12 +139,15 @@ async def test_a_method_that_a_path_does_not_answer_is_told_in_the_format_of_its
 
 def test_each_path_has_the_format_that_its_specification_wants(app: FastAPI) -> None:
     classes: dict[str, Any] = app.state.route_classes
-    of_the_core = {path: classes[path] for path in classes if not path.startswith("/schemes/")}
-    assert of_the_core == {
+    others = {path: classes[path] for path in classes if not path.startswith("/schemes/")}
+    for path in ("/docs", "/openapi.json"):
+        assert issubclass(others.pop(path), ApiRoute)
+    assert others == {
         "/token": CrossOriginOAuth2Route,
         "/revoke": CrossOriginOAuth2Route,
         "/introspect": OAuth2Route,
         "/userinfo": CrossOriginRoute,
         **dict.fromkeys(["/authorize", "/login", "/consent", "/logout", "/account"], PageRoute),
+        **brought("PAGES"),
     }
     assert classes.keys() <= {route.path for route in iter_route_contexts(app.routes)}

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from app.main import create_app
 from app.server import Server
 from tests.conftest import ISSUER, make_settings
+from tests.features import brought
 from tests.support.clock import TestClock
 from tests.support.databases import Backend
 from tests.support.factories import add_user
@@ -36,12 +37,13 @@ PAGE = (
     "form-action 'self'"
 )
 
-PAGES = {"/authorize", "/login", "/consent", "/logout", "/account", "/docs", "/"}
+PAGES = {"/authorize", "/login", "/consent", "/logout", "/account", "/docs", "/", *brought("PAGES")}
 
 OPENER_POLICY_OPEN = {
     *("GET /authorize", "POST /authorize", "GET /login", "POST /login"),
     *("GET /consent", "POST /consent", "GET /docs", "GET /docs/oauth2-redirect"),
     *("POST /logout", "POST /account"),  # without their form they show the error page
+    *brought("PAGES_OF_POPUPS"),
     *("consent page", "form post", "second press", "code redirect"),
 }
 

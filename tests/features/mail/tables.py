@@ -4,8 +4,15 @@ import httpx2
 import pytest
 
 from app.features.mail.sending import LOOK, Sender
+from app.pages.errors import PageRoute
 from tests.features.mail.sent import mails, queue
 from tests.support.no_secrets_story import Story
+
+PAGES = dict.fromkeys(["/mailbox", "/mailbox/{mail_id}"], PageRoute)
+
+PAGES_OF_POPUPS = {"GET /mailbox/{mail_id}": "an error page, as there is no such mail"}
+
+OPEN = {r"(GET|HEAD) /mailbox(/\{mail_id\})?": "in development, to whoever develops"}
 
 SECRET_TABLES = {"mails": "encrypted", "mail_proofs": "hashes", "known_devices": "hashes"}
 

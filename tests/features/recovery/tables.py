@@ -1,10 +1,20 @@
 """What recovery adds to the tables of the core's tests."""
 
 from app.features.recovery.answering import Answering
+from app.pages.errors import PageRoute
 from tests.features.mail.sent import link_in, mails
 from tests.support.factories import add_user
 from tests.support.flow import Page, submit
 from tests.support.no_secrets_story import Story
+
+PAGES = dict.fromkeys(["/forgot-password", "/reset-password"], PageRoute)
+
+PAGES_OF_POPUPS = {
+    "GET /forgot-password": "on the way of a login",
+    "POST /forgot-password": "on the way of a login",
+    "GET /reset-password": "an error page, as there is no link",
+    "POST /reset-password": "an error page, as there is no form",
+}
 
 WRITES_OTHERWISE = {
     "POST /forgot-password": "writes that it was asked: tests/features/recovery/test_recovery.py",
@@ -12,8 +22,8 @@ WRITES_OTHERWISE = {
 }
 
 OPEN = {
-    "POST /forgot-password": "tells nothing of anybody",
-    "POST /reset-password": "whoever has the link reads the mail of the user",
+    "(GET|HEAD|POST) /forgot-password": "tells nothing of anybody",
+    "(GET|HEAD|POST) /reset-password": "whoever has the link reads the mail of the user",
 }
 
 SECRET_TABLES = {"recovery_requests": "encrypted"}

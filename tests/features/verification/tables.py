@@ -2,14 +2,22 @@
 
 from app.audit.trail import NOWHERE
 from app.features.verification.service import send_verification
+from app.pages.errors import PageRoute
 from tests.features.mail.sent import link_in, mails
 from tests.support.factories import add_user
 from tests.support.flow import Page, submit
 from tests.support.no_secrets_story import Story
 
+PAGES = {"/verify-email": PageRoute}
+
+PAGES_OF_POPUPS = {
+    "GET /verify-email": "an error page, as there is no link",
+    "POST /verify-email": "an error page, as there is no form",
+}
+
 WRITES_OTHERWISE = {"POST /verify-email": "tests/features/verification/test_verification.py"}
 
-OPEN = {"POST /verify-email": "whoever has the link reads the mail of the address"}
+OPEN = {"(GET|HEAD|POST) /verify-email": "whoever has the link reads the mail of the address"}
 
 
 async def verified_address(story: Story) -> None:
