@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PACKAGE = "axe_playwright_python"
 
 LOOK = """async () => {
-    const { violations } = await axe.run('main');
+    const { violations } = await axe.run();
     return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`);
 }"""
 
