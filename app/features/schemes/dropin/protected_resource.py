@@ -77,10 +77,26 @@ class ProtectedResource:
         app.add_api_route(
             self.path, self._document, methods=["GET", "HEAD"], include_in_schema=False
         )
+        app.add_api_route(self.path, self._preflight, methods=["OPTIONS"], include_in_schema=False)
         app.add_middleware(NamedInChallenges, url=self.url)
 
     async def _document(self, _request: Request) -> Response:
         return Response(self._body, media_type="application/json", headers=self._headers)
+
+    async def _preflight(self, request: Request) -> Response:
+        """Any page may ask, with any header: MCP clients add ``mcp-protocol-version``."""
+        headers = {
+            "Allow": "GET, HEAD, OPTIONS",
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Methods": "GET, HEAD",
+            "Access-Control-Max-Age": "600",
+            "Vary": "Access-Control-Request-Headers",
+        }
+        # They are named, since a "*" would leave out Authorization.
+        asked = request.headers.get("access-control-request-headers")
+        if asked:
+            headers["Access-Control-Allow-Headers"] = asked
+        return Response(status_code=204, headers=headers)
 
 
 class NamedInChallenges:

@@ -51,6 +51,22 @@ async def test_the_document_says_where_to_get_tokens(api: httpx2.AsyncClient) ->
     assert response.headers["access-control-allow-origin"] == "*"
 
 
+async def test_a_page_of_any_origin_reads_it_with_whatever_header(api: httpx2.AsyncClient) -> None:
+    asked = {
+        "Origin": "https://inspector.example",
+        "Access-Control-Request-Method": "GET",
+        "Access-Control-Request-Headers": "authorization,mcp-protocol-version",
+    }
+    response = await api.options(httpx2.URL(METADATA).path, headers=asked)
+    assert (response.status_code, response.content) == (204, b"")
+    told = {name: response.headers[name] for name in response.headers if "allow-" in name}
+    assert told == {
+        "access-control-allow-origin": "*",
+        "access-control-allow-methods": "GET, HEAD",
+        "access-control-allow-headers": "authorization,mcp-protocol-version",
+    }
+
+
 async def test_every_challenge_for_a_bearer_token_names_it(api: httpx2.AsyncClient) -> None:
     for path in ("/oauth2", "/bearer"):
         response = await api.get(path)
