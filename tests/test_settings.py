@@ -275,6 +275,48 @@ def test_what_is_no_file_and_no_server_is_no_database(environment: Environment, 
     )
 
 
+@pytest.mark.parametrize(
+    ("address", "fault"),
+    [
+        ("h1:5432,h2:5432/x", "names several hosts: write them as ?host=a&host=b"),
+        ("h1,h2/x", "names several hosts: write them as ?host=a&host=b"),
+        ("host:port/x", "has a port that is not a number between 1 and 65535"),
+        ("host:65536/x", "has a port that is not a number between 1 and 65535"),
+        ("[::1/x", "has an IPv6 address without its closing bracket"),
+        ("host/x?connect_timeout=abc", "has a connect_timeout that is not a number of seconds"),
+        ("host/x?connect_timeout=-1", "has a connect_timeout that is not a number of seconds"),
+        ("?sentinel@host/x", "has a ? before its host: in a password it is written %3F"),
+        ("?sentinel=x@host/x", "has a ? before its host: in a password it is written %3F"),
+    ],
+)
+def test_a_malformed_url_of_a_database_is_refused_without_its_password(
+    environment: Environment, address: str, fault: str
+) -> None:
+    separator = "" if address.startswith("?") else "@"
+    url = f"postgresql://user:sentinel{separator}{address}"
+    line = refusal(environment, PRODUCTION, database_url=url)
+    assert line == f"LATCHKEY_DATABASE_URL {fault}"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "host/x",
+        "host:5432/x",
+        "host:/x",
+        "[::1]/x",
+        "[::1]:5432/x",
+        "/x?host=a:5432&host=b:5432",
+        "/x?host=a,b",
+        "host/x?connect_timeout=10",
+        "host/x?connect_timeout=",
+    ],
+)
+def test_other_urls_of_databases_are_accepted(environment: Environment, address: str) -> None:
+    url = f"postgresql://user:p/w,d:e@{address}"
+    assert load(environment, PRODUCTION, database_url=url).database_url == url
+
+
 def test_the_memory_of_a_hash_must_be_enough_for_its_lanes(environment: Environment) -> None:
     changes = {"password_hash_memory_kib": "127", "password_hash_parallelism": "16"}
     assert refusal(environment, PRODUCTION, **changes) == (

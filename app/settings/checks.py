@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
-from app.settings.database_url import unknown_parameters
+from app.settings.database_url import find_fault, unknown_parameters
 from app.settings.mail import parse_sender, parse_smtp_url
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ def _check_database_url(settings: "Settings") -> None:
         raise SettingsError(
             "LATCHKEY_DATABASE_URL must be sqlite:///path/to/file or postgresql://user:pw@host/db"
         )
+    if fault := find_fault(settings.database_url):
+        raise SettingsError(f"LATCHKEY_DATABASE_URL {fault}")
     if unknown := unknown_parameters(settings.database_url):
         raise SettingsError(f"LATCHKEY_DATABASE_URL has a parameter without effect: {unknown[0]}")
 

@@ -1,5 +1,6 @@
 """The setting ``LATCHKEY_DATABASE_URL``, as providers of databases write it."""
 
+import re
 from urllib.parse import parse_qsl, urlencode
 
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -15,6 +16,13 @@ _OF_THE_DRIVER = ("host", "port", "ssl")
 
 _KNOWN = _IN_DSN.union(_OF_THE_DRIVER, {"connect_timeout"})
 
+_ADDRESS = re.compile(
+    r"(?:[^:/]*(?::[^@]*)?@)?(?P<host>\[[^\]/]*\]|[^:/]*)(?::(?P<port>[^/]*))?(?:/.*)?", re.DOTALL
+)
+"""As SQLAlchemy reads it."""
+
+_MAX_PORT = 65535
+
 
 def _split(url: str) -> tuple[str, str, list[tuple[str, str]]]:
     scheme, rest = url.split("://", 1)
@@ -27,11 +35,34 @@ def unknown_parameters(url: str) -> list[str]:
     return [name for name, _ in _split(url)[2] if name not in _KNOWN]
 
 
-def connect_timeout(url: str) -> float | None:
-    """Seconds until a connection has to be open, if the URL says so; 0 is libpq's "no limit".
+def find_fault(url: str) -> str | None:
+    """What of a URL of PostgreSQL cannot be read, after "LATCHKEY_DATABASE_URL"; None if all can.
 
-    Raises :class:`ValueError` for what is no number.
+    It repeats nothing of the URL, any part of which can be one of the password.
     """
+    _, address, parameters = _split(url)
+    if any("@" in name + value for name, value in parameters if name not in _KNOWN):
+        return "has a ? before its host: in a password it is written %3F"
+    parts = _ADDRESS.fullmatch(address)
+    host, port = (parts["host"], parts["port"] or "") if parts else ("", "")
+    if "," in host + port:
+        return "names several hosts: write them as ?host=a&host=b"
+    if host.startswith("[") and not host.endswith("]"):
+        return "has an IPv6 address without its closing bracket"
+    if port and not (_is_number(port) and 0 < int(port) <= _MAX_PORT):
+        return f"has a port that is not a number between 1 and {_MAX_PORT}"
+    given = dict(parameters).get("connect_timeout")
+    if given and not _is_number(given):
+        return "has a connect_timeout that is not a number of seconds"
+    return None
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch("[0-9]{1,9}", text) is not None
+
+
+def connect_timeout(url: str) -> float | None:
+    """Seconds until a connection has to be open, if the URL says so; 0 is libpq's "no limit"."""
     given = dict(_split(url)[2]).get("connect_timeout")
     return (int(given) or None) if given else None
 
