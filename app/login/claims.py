@@ -25,8 +25,13 @@ PROTOCOL_CLAIMS = frozenset(
 )
 """What the protocol, or the core, says itself: nobody else ever does."""
 
-AUTHORIZATION_CLAIMS = frozenset({"groups", "roles", "entitlements"})
-"""What resource servers decide by (RFC 9068, section 2.2.3.1): a source that judges says them."""
+AUTHORIZATION_CLAIMS = frozenset(
+    {
+        *("groups", "roles", "entitlements"),  # RFC 9068, section 2.2.3.1
+        *("scp", "permissions"),  # the words of other issuers for scopes, which libraries read
+    }
+)
+"""What resource servers decide by: a source that judges says them."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,8 +52,10 @@ def _check_name(name: str) -> None:
         raise InvalidError(
             told='a claim must have 1 to 128 printable ASCII characters, with no space, " or \\'
         )
-    if name in PROTOCOL_CLAIMS | AUTHORIZATION_CLAIMS:
+    if name in PROTOCOL_CLAIMS:
         raise InvalidError(told="this claim belongs to the protocol")
+    if name in AUTHORIZATION_CLAIMS:
+        raise InvalidError(told="APIs decide by this claim what its bearer may do")
 
 
 def _check_places(places: Sequence[str]) -> None:

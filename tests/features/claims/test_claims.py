@@ -142,9 +142,11 @@ async def test_the_values_of_a_claim_go_with_it(
     [
         ({"name": "sub"}, "body.name", "this claim belongs to the protocol"),
         ({"name": "email"}, "body.name", "this claim belongs to the protocol"),
-        ({"name": "groups"}, "body.name", "this claim belongs to the protocol"),
-        ({"name": "roles"}, "body.name", "this claim belongs to the protocol"),
-        ({"name": "entitlements"}, "body.name", "this claim belongs to the protocol"),
+        ({"name": "groups"}, "body.name", "APIs decide by this claim what its bearer may do"),
+        ({"name": "roles"}, "body.name", "APIs decide by this claim what its bearer may do"),
+        ({"name": "entitlements"}, "body.name", "APIs decide by this claim what its bearer may do"),
+        ({"name": "scp"}, "body.name", "APIs decide by this claim what its bearer may do"),
+        ({"name": "permissions"}, "body.name", "APIs decide by this claim what its bearer may do"),
         ({"name": "_claim_names"}, "body.name", "this claim belongs to the protocol"),
         ({"name": "_claim_sources"}, "body.name", "this claim belongs to the protocol"),
         (

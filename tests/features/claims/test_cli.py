@@ -103,7 +103,7 @@ def test_a_file_declares_claims(latchkey: Shell) -> None:
         ),
         (
             "{name: groups, type: strings, scope: profile}",
-            "claims.0 'groups': name: this claim belongs to the protocol",
+            "claims.0 'groups': name: APIs decide by this claim what its bearer may do",
         ),
     ],
 )
