@@ -7,6 +7,7 @@ password flow are in ``tests/features/schemes/browser``.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import shutil
 import subprocess
@@ -675,6 +676,39 @@ def test_a_login_that_the_server_does_not_revoke_is_kept_to_try_again(
 def test_a_pasted_token_that_is_no_jwt_has_no_known_end(visited: Docs, visit: Visit) -> None:
     visited.use("HTTPBearer", "Access token", "no-jwt")
     assert "somebody, no end is known" in visited.bar.inner_text()
+    visited.log_out()
+
+
+def unsigned(header: object, claims: object) -> str:
+    """What looks like a JWT."""
+    parts = [base64.urlsafe_b64encode(json.dumps(part).encode()) for part in (header, claims)]
+    return b".".join([*(part.rstrip(b"=") for part in parts), b"AA"]).decode()
+
+
+def test_a_pasted_token_with_claims_of_the_wrong_type_is_shown_also_after_a_reload(
+    visited: Docs, visit: Visit
+) -> None:
+    docs = visited
+    claims = {"sub": {"id": 1}, "scope": ["x"], "exp": 1e30, "__proto__": {}}
+    docs.use("HTTPBearer", "Access token", unsigned({"alg": "none"}, claims))
+    docs.bar.locator("summary").click()
+    docs.bar.get_by_label("Keep the access token over a reload").check()
+    docs.load()
+    docs.bar.get_by_text('{"id":1}, no end is known').wait_for()
+    docs.press("Decode")
+    assert "__proto__\t{}" in docs.dialog.get_by_label("Claims").inner_text()
+    docs.close_dialog()
+    docs.log_out()
+
+
+@pytest.mark.parametrize(("header", "claims"), [(None, {}), ({}, None), ({}, [])])
+def test_a_pasted_token_whose_parts_are_no_objects_is_no_jwt(
+    visited: Docs, visit: Visit, header: object, claims: object
+) -> None:
+    visited.use("HTTPBearer", "Access token", unsigned(header, claims))
+    visited.press("Decode")
+    visited.dialog.get_by_text("Access token: this is not a JWT").wait_for()
+    visited.close_dialog()
     visited.log_out()
 
 

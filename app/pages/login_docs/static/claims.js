@@ -43,9 +43,8 @@ const MEANINGS = {
 const TIMES = ["exp", "nbf", "iat", "auth_time", "updated_at"];
 
 function shown(name, value) {
-  if (TIMES.includes(name) && Number.isFinite(value)) {
-    return `${value} (${new Date(value * 1000).toLocaleString()})`;
-  }
+  const time = new Date(value * 1000);
+  if (TIMES.includes(name) && Number.isFinite(time.getTime())) return `${value} (${time.toLocaleString()})`;
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 
@@ -70,7 +69,7 @@ export function ClaimsTable({ caption, claims }) {
               "td",
               null,
               h("code", null, shown(name, value)),
-              MEANINGS[name] && h("p", { className: "lk-hint" }, MEANINGS[name]),
+              Object.hasOwn(MEANINGS, name) && h("p", { className: "lk-hint" }, MEANINGS[name]),
             ),
           ),
         ),

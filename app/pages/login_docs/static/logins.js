@@ -1,7 +1,7 @@
 // What this page is logged in with. It is all in memory; only if the reader asks for it, an access
 // token outlives a reload in sessionStorage, and never a password, a secret or a refresh token.
 
-import { accepted, authorizeInPopup, bySpace, call, decode, post } from "./oauth.js";
+import { accepted, authorizeInPopup, bySpace, call, decode, post, textOf } from "./oauth.js";
 import { schemesOf } from "./schemes.js";
 
 const KEPT = "docs-login";
@@ -154,9 +154,9 @@ export class Logins {
       access,
       asked: [],
       granted: bySpace(claims.scope),
-      client: { id: claims.client_id || "" },
-      who: claims.sub || "",
-      expiresAt: claims.exp ? claims.exp * 1000 : 0,
+      client: { id: textOf(claims.client_id) },
+      who: textOf(claims.sub),
+      expiresAt: endAt(claims.exp * 1000),
     };
     this.#add(scheme.name, { login });
     if (share) this.shared = login;
@@ -172,7 +172,7 @@ export class Logins {
     if (nonce && identity && identity.nonce !== nonce) {
       throw new Error("The ID token is not of this login (nonce).");
     }
-    login.who ||= identity?.preferred_username || (await this.#ask(login));
+    login.who ||= textOf(identity?.preferred_username) || (await this.#ask(login));
     this.#add(scheme.name, { login });
     if (share) this.shared = login;
     this.changed();
@@ -184,9 +184,9 @@ export class Logins {
     const { userinfo } = this.config.endpoints;
     if (userinfo && granted.includes("openid")) {
       const { ok, body } = await call(userinfo, access);
-      if (ok && body.preferred_username) return body.preferred_username;
+      if (ok && body?.preferred_username) return textOf(body.preferred_username);
     }
-    return decode(access)?.claims.sub || "";
+    return textOf(decode(access)?.claims.sub);
   }
 
   /** Trade the refresh token in (RFC 6749, section 6). Throws a {@link Refusal}. */
@@ -319,7 +319,9 @@ export class Logins {
 function readKept() {
   try {
     const kept = JSON.parse(sessionStorage.getItem(KEPT));
-    return typeof kept.access === "string" && Array.isArray(kept.granted) ? kept : {};
+    const texts = [kept.scheme, kept.access, kept.who, kept.clientId, ...kept.granted];
+    const whole = texts.every((each) => typeof each === "string") && Number.isFinite(kept.expiresAt);
+    return whole ? kept : {};
   } catch {
     return {}; // there is nothing, or something that another page wrote
   }
@@ -332,12 +334,15 @@ function takes(scheme, login) {
   return scheme.forms.some((form) => form.tokenUrl === login.tokenUrl);
 }
 
+/** A time in milliseconds, or 0 for what is no time: then no end is known. */
+const endAt = (time) => (Number.isFinite(new Date(time).getTime()) ? time : 0);
+
 function tokensOf(answer, login = {}) {
   return {
     access: answer.access_token,
     refresh: answer.refresh_token || null,
     idToken: answer.id_token || login.idToken || null,
     granted: answer.scope === undefined ? login.granted || login.asked || [] : bySpace(answer.scope),
-    expiresAt: answer.expires_in ? Date.now() + answer.expires_in * 1000 : 0,
+    expiresAt: answer.expires_in ? endAt(Date.now() + answer.expires_in * 1000) : 0,
   };
 }

@@ -1,7 +1,14 @@
 // The requests of OAuth 2.0 that this page makes, and what it reads of their answers. It keeps
 // nothing: see logins.js.
 
-export const bySpace = (text) => (text || "").split(" ").filter(Boolean);
+/** The words of a member that should be a string (RFC 6749, section 3.3); none if it is not. */
+export const bySpace = (value) => (typeof value === "string" ? value.split(" ").filter(Boolean) : []);
+
+/** A member that somebody else wrote, to be shown: itself if it is a string, else its JSON. */
+export function textOf(value) {
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
 
 /** An answer that is a refusal; `exchange` is what was sent and what came back. */
 export class Refusal extends Error {
@@ -150,14 +157,19 @@ function answerOf(popup, redirectUri) {
 const bytesOf = (text) =>
   Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), (c) => c.charCodeAt(0));
 
-const jsonOf = (part) => JSON.parse(new TextDecoder().decode(bytesOf(part)));
+/** The JSON object in a part of a JWT (RFC 7519, section 7.2). Throws an Error if it is none. */
+function objectOf(part) {
+  const value = JSON.parse(new TextDecoder().decode(bytesOf(part)));
+  if (value === null || typeof value !== "object" || Array.isArray(value)) throw new Error("No object.");
+  return value;
+}
 
 /** Header and claims of a JWT, unchecked; null for a token that is none. */
 export function decode(token) {
   try {
     const [header, claims, signature, ...rest] = token.split(".");
     if (rest.length || signature === undefined) return null;
-    return { header: jsonOf(header), claims: jsonOf(claims) };
+    return { header: objectOf(header), claims: objectOf(claims) };
   } catch {
     return null;
   }

@@ -66,6 +66,8 @@ function Who({ login }) {
   );
 }
 
+const DAY = 86400; // seconds
+
 /** Counts down without drawing anything else again. */
 function TimeLeft({ login }) {
   const [, tick] = React.useReducer((count) => count + 1, 0);
@@ -75,6 +77,7 @@ function TimeLeft({ login }) {
   }, []);
   if (!login.expiresAt) return h("span", { className: "lk-left" }, "no end is known");
   const left = Math.max(0, Math.round((login.expiresAt - Date.now()) / 1000));
+  if (left > 2 * DAY) return h("span", { className: "lk-left" }, `${Math.floor(left / DAY)} days left`);
   const [minutes, seconds] = [Math.floor(left / 60), String(left % 60).padStart(2, "0")];
   return h("span", { className: "lk-left" }, left ? `${minutes}:${seconds} left` : "expired");
 }
