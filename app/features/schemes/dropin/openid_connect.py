@@ -78,7 +78,7 @@ class OpenIdConnectBearer(OpenIdConnect):
         self,
         *,
         openIdConnectUrl: str,  # noqa: N803 - FastAPI's name
-        issuer: str | Sequence[str | Issuer],
+        issuer: str | Issuer | Sequence[str | Issuer],
         audience: str,
         discovery_url: str | None = None,
         realm: str = "api",
@@ -95,8 +95,8 @@ class OpenIdConnectBearer(OpenIdConnect):
     ) -> None:
         """Fetch nothing yet.
 
-        ``openIdConnectUrl`` is what OpenAPI tells; ``discovery_url`` is what is read of an issuer
-        that is given by its name alone, its well-known address unless given. With
+        ``openIdConnectUrl`` is what OpenAPI tells; ``discovery_url`` is what is read of the issuer
+        if it is one that is given by its name alone, its well-known address unless given. With
         ``require_type=False`` a token whose type is ``JWT``, or that has none, is taken too, if it
         has a scope and no claim that only ID tokens have.
 
@@ -104,7 +104,8 @@ class OpenIdConnectBearer(OpenIdConnect):
         request waits for it; keys are read anew after ``lifetime``; after a reading the next one
         begins no sooner than ``cooldown``; without a reading that succeeds, keys are trusted no
         longer than ``trusted_for``. Raises :class:`ValueError` for a realm that is not printable
-        ASCII, or without an issuer, and :class:`RuntimeError` without ``cryptography``.
+        ASCII, without an issuer, for one that is given twice, and for a ``discovery_url`` beside
+        issuers that say their own, and :class:`RuntimeError` without ``cryptography``.
         """
         if not has_crypto:
             raise RuntimeError("signatures are checked with PyJWT[crypto]: install cryptography")
@@ -116,10 +117,16 @@ class OpenIdConnectBearer(OpenIdConnect):
             description=description,
             auto_error=auto_error,
         )
-        given = [Issuer(issuer, discovery_url)] if isinstance(issuer, str) else issuer
-        issuers = [Issuer(each) if isinstance(each, str) else each for each in given]
+        if discovery_url is not None and not isinstance(issuer, str):
+            raise ValueError(
+                "discovery_url is of one issuer given as text: give each Issuer its own"
+            )
+        given = [issuer] if isinstance(issuer, str | Issuer) else issuer
+        issuers = [Issuer(each, discovery_url) if isinstance(each, str) else each for each in given]
         if not issuers:
             raise ValueError("there is no issuer")
+        if len({each.name for each in issuers}) < len(issuers):
+            raise ValueError("an issuer is given once, with one audience")
         self._audiences = {each.name: each.audience or audience for each in issuers}
         self._realm = re.sub(r'(["\\])', r"\\\1", realm)  # RFC 9110, section 5.6.4
         self._leeway = leeway

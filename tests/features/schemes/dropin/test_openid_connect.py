@@ -1105,6 +1105,28 @@ def test_without_an_issuer_nothing_is_built(issuer: Issuer, seconds: Seconds) ->
         make_bearer(issuer, seconds, issuer=[])
 
 
+async def test_one_issuer_needs_no_list(issuer: Issuer, seconds: Seconds) -> None:
+    one = TrustedIssuer(issuer.url, audience="https://one.example")
+    async with client_of(api_of(make_bearer(issuer, seconds, issuer=one))) as client:
+        await assert_accepted(client, issuer.sign(aud="https://one.example"))
+        assert_invalid(await use(client, issuer.sign()))
+
+
+def test_an_issuer_cannot_be_given_twice(issuer: Issuer, seconds: Seconds) -> None:
+    twice = [issuer.url, TrustedIssuer(issuer.url, audience="https://two.example")]
+    with pytest.raises(ValueError, match="an issuer is given once, with one audience"):
+        make_bearer(issuer, seconds, issuer=twice)
+
+
+@pytest.mark.parametrize("as_list", [True, False])
+def test_an_address_of_a_document_beside_issuers_that_say_their_own_is_refused(
+    issuer: Issuer, seconds: Seconds, as_list: bool
+) -> None:
+    given = [issuer.url] if as_list else TrustedIssuer(issuer.url)
+    with pytest.raises(ValueError, match="discovery_url is of one issuer"):
+        make_bearer(issuer, seconds, issuer=given, discovery_url=issuer.url + DISCOVERY)
+
+
 # In tests of the application
 
 
