@@ -2,7 +2,7 @@
 
 A client that is registered for no resource may send what it likes, as before there were any: its
 tokens are for ``LATCHKEY_AUDIENCE``. That is this server itself, which any client may name too, by
-its issuer.
+its issuer. A client that registered itself has nothing here but what is about the user.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from app.errors import InvalidTargetError
 from app.identity.clients import RegisteredClient
 from app.identity.resources import Resource, Resources, normal_form
-from app.identity.scopes import SPEAK_OF_A_USER
+from app.identity.scopes import ABOUT_THE_USER, SPEAK_OF_A_USER
 from app.settings import Settings
 
 MAX_RESOURCES = 10
@@ -27,11 +27,11 @@ class Target:
     """None for any."""
 
     def narrow(self, scopes: Iterable[str]) -> list[str]:
-        """Those of ``scopes`` that are of use in such a token, and those that speak of a user."""
+        """Those of ``scopes`` that are of use in such a token."""
         understood = self.scopes
         if understood is None:
             return list(scopes)
-        return [name for name in scopes if name in understood or name in SPEAK_OF_A_USER]
+        return [name for name in scopes if name in understood]
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Targets:
     settings: Settings
     known: Mapping[str, Resource]
     """The client's resources by :func:`normal_form`."""
+    self_registered: bool
+    """Whether the client is one that registered itself."""
 
     def requested(self, parameter: str) -> list[str]:
         """The resources that a request names, each once; empty if the client has none.
@@ -76,8 +78,12 @@ class Targets:
     def of(self, resources: Collection[str]) -> Target:
         """What tokens for ``resources`` are for, as they were requested at some time.
 
-        Raises :class:`InvalidTargetError` if the client may have them no longer.
+        Raises :class:`InvalidTargetError` if the client may have them no longer, or not together.
         """
+        if self.self_registered and self._are_here(resources):
+            # What open resources understand is for those resources, not for the routes of this
+            # server that ask for a scope of the same name.
+            return Target(self.settings.audience, frozenset(ABOUT_THE_USER))
         if not resources:
             return Target(self.settings.audience, None)
         by_identifier = {each.identifier: each for each in self.known.values()}
@@ -93,12 +99,30 @@ class Targets:
                 anything = True
             else:
                 understood |= resource.scopes
-        scopes = None if anything else frozenset(understood)
+        scopes = None if anything else frozenset(understood.union(SPEAK_OF_A_USER))
         return Target(audience[0] if len(audience) == 1 else audience, scopes)
+
+    def _are_here(self, resources: Collection[str]) -> bool:
+        """Whether they are this server alone. Raises :class:`InvalidTargetError` if one of many is.
+
+        A token for both would open routes here with the scopes of the other.
+        """
+        here = [name for name in resources if is_this_server(self.settings, name)]
+        if here and len(here) < len(resources):
+            raise InvalidTargetError(told="This client gets no token for this server and others.")
+        return len(here) == len(resources)
 
 
 async def find_targets(
     settings: Settings, resources: Resources, client: RegisteredClient
 ) -> Targets:
     """What the tokens of ``client`` may be for."""
-    return Targets(settings, await resources.of_client(client))
+    return Targets(settings, await resources.of_client(client), client.self_registered)
+
+
+def is_this_server(settings: Settings, identifier: str) -> bool:
+    """Whether it is the issuer or the audience of this server, in any spelling."""
+    if identifier in (settings.issuer, settings.audience):
+        return True
+    form = normal_form(identifier)
+    return form is not None and form in map(normal_form, (settings.issuer, settings.audience))

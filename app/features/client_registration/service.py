@@ -17,7 +17,7 @@ from app.features.client_registration.statement import Statement
 from app.identity.clients import UNUSED_FOR_A_DAY
 from app.identity.registration import set_client_scopes
 from app.identity.resources import Resources
-from app.identity.scopes import list_scopes
+from app.identity.scopes import ABOUT_THE_USER, list_scopes
 from app.models import AuditEvent, AuthorizationCode, Client, ClientScope, Login
 from app.security.opaque import generate_secret, hash_secret
 from app.settings import Settings
@@ -25,9 +25,6 @@ from app.settings import Settings
 REGISTERED = FeatureEventType("client.registered")
 REREGISTERED = FeatureEventType("client.reregistered")
 UNREGISTERED = FeatureEventType("client.unregistered")
-
-ABOUT_THE_USER = ("openid", "profile", "email", "offline_access")
-"""What every client that registered itself may ask for, beside what open resources understand."""
 
 MOST_FROM_ONE_NETWORK = 20
 """Clients that register from one network within an hour."""

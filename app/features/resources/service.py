@@ -34,7 +34,7 @@ from app.features.resources.records import (
 )
 from app.identity.definition import Changes, validated
 from app.identity.resources import normal_form
-from app.identity.scopes import SPEAK_OF_A_USER, require_known
+from app.identity.scopes import ABOUT_THE_USER, require_known
 from app.management.authority import SEES_USERS, Actor
 from app.management.clients import get_client
 from app.management.versions import ANY_VERSION, Versions
@@ -206,7 +206,7 @@ async def _pass_on(actor: Actor, before: Collection[str], after: Collection[str]
     still = select(ResourceScope.scope).where(
         ResourceScope.resource_id == RegisteredResource.id, RegisteredResource.self_registered
     )
-    lost = [scope for scope in set(before) - set(after) if scope not in SPEAK_OF_A_USER]
+    lost = [scope for scope in set(before) - set(after) if scope not in ABOUT_THE_USER]
     await connection.execute(
         delete(ClientScope).where(
             ClientScope.scope.in_(lost),

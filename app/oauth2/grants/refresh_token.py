@@ -46,7 +46,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     asked = split_scope(request.form.get("scope", ""))
     grace = timedelta(seconds=request.settings.refresh_reuse_grace)
     targets, resources = await request.find_targets()
-    if targets.known:
+    if targets.known or targets.self_registered:
         await _require_target(request, token, asked, targets, resources, grace)
     keys = await find_signing_keys(request)
     now = request.clock.now()

@@ -29,7 +29,7 @@ from tests.features.client_registration.registering import (
 from tests.support.assertions import assert_bearer_error, assert_no_token_sent, assert_oauth2_error
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, add_user, bearer
-from tests.support.flow import CodeFlow, Page, open_browser
+from tests.support.flow import CodeFlow, Page, open_browser, read_answer
 from tests.support.forger import read_claims
 from tests.support.started import clock, http, server
 
@@ -40,7 +40,7 @@ DAY = 24 * 3600
 
 @pytest.fixture
 async def alice(server: Server) -> TestUser:
-    scopes = ("openid", "profile", "email", "offline_access", "items:read")
+    scopes = ("openid", "profile", "email", "offline_access", "account", "items:read")
     return await add_user(server, f"alice {uuid.uuid4()}", scopes=scopes)
 
 
@@ -259,6 +259,64 @@ async def test_a_resource_that_is_open_to_such_clients_is_theirs_with_its_scopes
         client = await find_client(connection, before)
     assert client is not None
     assert "items:read" not in client.scopes
+
+
+async def open_resource(server: Server, clock: TestClock, *scopes: str) -> str:
+    """The URI of a new resource that is open to clients that registered themselves."""
+    uri = f"https://mcp.example.com/{uuid.uuid4()}"
+    wanted = NewResource(identifier=uri, scopes=list(scopes), self_registered=True)
+    async with operating(server.database, server.clock) as operator:
+        await create_resource(operator, wanted)
+    clock.advance(2)
+    return uri
+
+
+@pytest.mark.parametrize("resource", [None, ISSUER], ids=["none", "this server"])
+async def test_what_an_open_resource_understands_opens_no_route_of_this_server(
+    http: httpx2.AsyncClient,
+    server: Server,
+    clock: TestClock,
+    app: FastAPI,
+    alice: TestUser,
+    resource: str | None,
+) -> None:
+    await open_resource(server, clock, "items:read", "account")
+    client_id = (await registered(http))["client_id"]
+    scope = "openid profile offline_access items:read account"
+    tokens = await flow_of(app, alice, client_id, scope).tokens(resource=resource)
+    assert tokens["scope"] == "openid profile offline_access"
+    refresh = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    again = (await http.post("/token", data={**refresh, "client_id": client_id})).json()
+    assert again["scope"] == "openid profile offline_access"
+    for answer in (tokens, again):
+        headers = bearer(answer["access_token"])
+        assert (await http.get("/users/me", headers=headers)).status_code == 200
+        assert_bearer_error(
+            await http.get("/items", headers=headers), "insufficient_scope", 403, "items:read"
+        )
+
+
+async def test_a_scope_of_an_open_resource_alone_is_not_to_be_had_without_it(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock, app: FastAPI, alice: TestUser
+) -> None:
+    await open_resource(server, clock, "items:read")
+    client_id = (await registered(http))["client_id"]
+    answer = read_answer(await flow_of(app, alice, client_id, "items:read").start(), CALLBACK)
+    assert answer["error"] == "invalid_scope"
+
+
+async def test_no_token_is_for_an_open_resource_and_this_server_at_once(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock, app: FastAPI, alice: TestUser
+) -> None:
+    uri = await open_resource(server, clock, "items:read")
+    client_id = (await registered(http))["client_id"]
+    flow = flow_of(app, alice, client_id, "openid items:read")
+    pairs = [*flow.parameters().items(), ("resource", uri), ("resource", ISSUER)]
+    answer = read_answer(await flow.send("GET", pairs), CALLBACK)
+    assert (answer["error"], answer["error_description"]) == (
+        "invalid_target",
+        "This client gets no token for this server and others.",
+    )
 
 
 # Bounds
