@@ -197,9 +197,10 @@ def read_document(client_id: str, document: object, settings: Settings) -> State
     """What the document at that URL says (section 4 of the draft). Raises :class:`OAuth2Error`."""
     if not isinstance(document, dict) or document.get("client_id") != client_id:
         raise InvalidClientMetadataError(reason="the document is not about this URL")
+    stated = {name: value for name, value in document.items() if value is not None}
     secrets = {"client_secret", "client_secret_expires_at"}
-    if not secrets.isdisjoint(document) or (
-        document.get("token_endpoint_auth_method", "none") != "none"
+    if not secrets.isdisjoint(stated) or (
+        stated.get("token_endpoint_auth_method", "none") != "none"
     ):
         raise InvalidClientMetadataError(reason="the document is not of a public client")
     origin = web_origin(client_id) or ""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from app.errors import InvalidError, OAuth2Error
 from app.identity.clients import web_origin
@@ -64,6 +64,14 @@ class Statement(BaseModel):
         *("client_uri", "logo_uri", "tos_uri", "policy_uri"),
         *("contacts", "software_id", "software_version"),
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, document: object) -> object:
+        """A member that is null is as good as left out (RFC 7592, section 2.2)."""
+        if not isinstance(document, dict):
+            return document
+        return {name: value for name, value in document.items() if value is not None}
 
     @property
     def told(self) -> dict[str, Any]:

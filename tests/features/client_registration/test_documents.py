@@ -209,6 +209,12 @@ async def test_a_document_that_breaks_a_rule_is_refused(
     assert_error_page(await of(flow, web.publish(**members)).start(), NOT_ACCEPTED)
 
 
+async def test_a_member_that_is_null_is_as_good_as_left_out(flow: CodeFlow, web: Web) -> None:
+    members = ("client_secret", "token_endpoint_auth_method", "client_name", "scope")
+    url = web.publish(**dict.fromkeys(members))
+    assert_asks_to_log_in(await of(flow, url).start())
+
+
 async def test_one_that_an_operator_disabled_stays_so_and_is_not_asked_for(
     flow: CodeFlow, web: Web, server: Server, clock: TestClock
 ) -> None:

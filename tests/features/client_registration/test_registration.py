@@ -9,6 +9,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.features.client_registration import service
+from app.features.client_registration.statement import Statement
 from app.features.resources.records import NewResource, find_resource
 from app.features.resources.service import change_resource, create_resource
 from app.identity.clients import find_client
@@ -102,6 +103,18 @@ async def test_what_the_client_wants_beside_that_is_replaced(http: httpx2.AsyncC
     assert {"client_secret", "unknown"}.isdisjoint(made)
 
 
+async def test_a_member_that_is_null_is_as_good_as_left_out(http: httpx2.AsyncClient) -> None:
+    members = dict.fromkeys(set(Statement.model_fields) - {"redirect_uris"})
+    made = await registered(http, **members)
+    address, headers = f"{PATH}/{made['client_id']}", bearer(made["registration_access_token"])
+    body = {"client_id": made["client_id"], "redirect_uris": [CALLBACK]}
+    left_out = (await http.put(address, json=body, headers=headers)).json()
+    replaced = await http.put(address, json=members | body, headers=headers)
+    assert replaced.json() == left_out == made
+    response = await register(http, redirect_uris=None)
+    assert_oauth2_error(response, "invalid_redirect_uri", 400)
+
+
 @pytest.mark.parametrize(
     "uri",
     [
@@ -141,6 +154,7 @@ async def test_no_other_address_is(http: httpx2.AsyncClient, uris: list[str]) ->
     "metadata",
     [
         {"redirect_uris": CALLBACK},
+        {"contacts": [None]},
         {"client_name": "a\x07b"},
         {"client_name": 7},
         {"contacts": ["ed@editor.example", "a\x00b"]},
