@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request, Response
 from starlette.datastructures import MutableHeaders
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"
@@ -74,10 +75,12 @@ class ProtectedResource:
 
     def install(self, app: FastAPI) -> None:
         """Serve the document, and name it in the challenges of ``app``."""
-        app.add_api_route(
-            self.path, self._document, methods=["GET", "HEAD"], include_in_schema=False
-        )
-        app.add_api_route(self.path, self._preflight, methods=["OPTIONS"], include_in_schema=False)
+        # Routes of Starlette: the dependencies of the application, which may ask for the very
+        # token that is to be got, are not theirs.
+        app.router.routes += [
+            Route(self.path, self._document, methods=["GET"], include_in_schema=False),
+            Route(self.path, self._preflight, methods=["OPTIONS"], include_in_schema=False),
+        ]
         app.add_middleware(NamedInChallenges, url=self.url)
 
     async def _document(self, _request: Request) -> Response:

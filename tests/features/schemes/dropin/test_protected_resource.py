@@ -67,6 +67,16 @@ async def test_a_page_of_any_origin_reads_it_with_whatever_header(api: httpx2.As
     }
 
 
+async def test_an_application_that_asks_for_a_token_everywhere_does_not_ask_for_one_here() -> None:
+    app = FastAPI(dependencies=[Depends(HTTPBearer())])
+    ProtectedResource(RESOURCE, authorization_servers=[ISSUER]).install(app)
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="https://api.example.com") as api:
+        for method, status in (("GET", 200), ("HEAD", 200), ("OPTIONS", 204), ("POST", 405)):
+            response = await api.request(method, httpx2.URL(METADATA).path)
+            assert (method, response.status_code) == (method, status)
+
+
 async def test_every_challenge_for_a_bearer_token_names_it(api: httpx2.AsyncClient) -> None:
     for path in ("/oauth2", "/bearer"):
         response = await api.get(path)
