@@ -48,6 +48,8 @@ DEFAULTS = default_scope("swagger-ui").split()
 
 SERVICE = ("demo-service", "demo-service-secret-for-development-only")
 
+ADMIN_PASSWORD = "administrator-in-development"
+
 PROPAGATION = 2
 """Seconds that a change to a scope may take to reach a server."""
 
@@ -710,6 +712,25 @@ def test_a_pasted_token_whose_parts_are_no_objects_is_no_jwt(
     visited.dialog.get_by_text("Access token: this is not a JWT").wait_for()
     visited.close_dialog()
     visited.log_out()
+
+
+def test_a_login_for_every_scheme_is_used_instead_of_older_ones_and_not_of_newer_ones(
+    visited: Docs, visit: Visit
+) -> None:
+    docs = visited
+    docs.log_in()
+    row = docs.open_dialog("OAuth2")
+    row.get_by_label("User name and password").check()
+    docs.type_login(row, "admin", ADMIN_PASSWORD)
+    docs.dialog.wait_for(state="detached")
+    assert "admin through" in docs.bar.inner_text()
+    assert docs.execute("account-get_me").body["username"] == "admin"
+    row = docs.open_dialog()
+    row.get_by_label("Use this login for every scheme").uncheck()
+    docs.type_login(row, "alice", PASSWORD)
+    docs.dialog.wait_for(state="detached")
+    assert docs.execute("account-get_me").body["username"] == "alice"
+    docs.load()
 
 
 # The database behind it. It is last, for it adds a scope.

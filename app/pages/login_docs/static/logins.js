@@ -15,7 +15,7 @@ export class Logins {
     this.getSystem = null;
     this.padlock = null; // of which operation the dialog was opened last, and what that needs
     this.entries = new Map(); // by scheme: {login}, {value} or {browser: true}, and its order
-    this.shared = null; // the login that every scheme uses which has none of its own
+    this.shared = null; // the login that every scheme uses which has no newer one of its own
     this.keepsFresh = false;
     this.keepsOverReload = false;
     this.version = 0;
@@ -42,11 +42,12 @@ export class Logins {
     return this.shared || logins.at(-1) || null;
   }
 
-  /** What a scheme is used with: an entry of its own, or a login that was made for another one. */
+  /** What a scheme is used with: the newer of its own entry and a login that is for every scheme. */
   entryOf(scheme) {
     const own = this.entries.get(scheme.name);
-    if (own || !this.shared || !takes(scheme, this.shared)) return own || null;
-    return { login: this.shared, borrowed: true };
+    if (!this.shared || !takes(scheme, this.shared)) return own || null;
+    const { order } = this.entries.get(this.shared.scheme);
+    return own?.order >= order ? own : { login: this.shared, borrowed: true };
   }
 
   /** Tell Swagger UI what to send, and everybody who shows it. */
