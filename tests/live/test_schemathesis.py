@@ -17,7 +17,7 @@ from tests.features import brought
 EXAMPLES = 5
 """Of each operation, beside those that cover each rule of its parameters."""
 
-TIMEOUT = 120
+TIMEOUT = 400
 """Seconds."""
 
 CLIENT = b"demo-service:demo-service-secret-for-development-only"

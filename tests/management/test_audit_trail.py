@@ -608,7 +608,7 @@ async def test_a_change_that_is_rolled_back_leaves_no_event(
     def fail(*_: object) -> None:
         raise RuntimeError("after the event is written")
 
-    monkeypatch.setattr(users_api, "_out", fail)
+    monkeypatch.setattr(users_api, "with_etag", fail)
     changes = {"email": "new@example.com"}
     response = await http.patch(f"/users/{alice.id}", json=changes, headers=as_admin)
     assert_problem(response, 500)
