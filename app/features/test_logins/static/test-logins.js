@@ -48,9 +48,10 @@ class Attempt {
     this.steps = [];
   }
 
-  async note(told, asking) {
+  /** `token` is the one that was sent along; null if there should have been one. */
+  async note(told, asking, token) {
     const exchange = await asking;
-    this.steps.push({ told, ...exchange });
+    this.steps.push({ told, token, ...exchange });
     return exchange;
   }
 
@@ -73,13 +74,13 @@ class Attempt {
   }
 
   use(token, path = "users/me") {
-    return this.note("Use the token", call(at(path), token));
+    return this.note("Use the token", call(at(path), token), token);
   }
 
   async spoil(kind) {
     const { access_token: token } = await this.logIn();
     const asked = call(at("docs/test-logins/token"), token, { method: "POST", body: { kind } });
-    const { body } = await this.note("Have it copied, and spoiled (development only)", asked);
+    const { body } = await this.note("Have it copied, and spoiled (development only)", asked, token);
     return this.use(body.access_token);
   }
 
@@ -121,7 +122,7 @@ export const REFUSALS = {
   },
   "No token": {
     says: "RFC 6750, section 3.1: a challenge without an error, for nothing was presented.",
-    run: (attempt) => attempt.note("Ask without a token", call(at("users/me"))),
+    run: (attempt) => attempt.note("Ask without a token", call(at("users/me")), null),
   },
   "Expired token": {
     says: "RFC 6750, section 3.1: invalid_token. Refresh the token, or log in again.",
@@ -139,9 +140,9 @@ export const REFUSALS = {
     says: "RFC 9068, section 4: the signature must be checked. RFC 6750, section 3.1: invalid_token.",
     run: async (attempt) => {
       const { access_token: token } = await attempt.logIn();
-      const begin = token.lastIndexOf(".") + 1;
-      const changed = token[begin] === "A" ? "B" : "A";
-      return attempt.use(token.slice(0, begin) + changed + token.slice(begin + 1));
+      const place = token.length - 3; // within what is shown of it
+      const changed = token[place] === "A" ? "B" : "A";
+      return attempt.use(token.slice(0, place) + changed + token.slice(place + 1));
     },
   },
   "Wrong audience": {
@@ -300,17 +301,20 @@ const SHOWN_HEADERS = ["www-authenticate", "retry-after", "content-type"];
 
 function shown(name, value) {
   if (SECRET.includes(name)) return "••••";
-  const long = /(^|_)token$/.test(name) && value?.length > 32;
-  return long ? `${value.slice(0, 12)}…${value.slice(-6)}` : value;
+  return /(^|_)token$/.test(name) ? shortened(value) : value;
 }
+
+const shortened = (token) => (token?.length > 32 ? `${token.slice(0, 12)}…${token.slice(-6)}` : token);
 
 const masked = (members) =>
   Object.fromEntries(Object.entries(members).map(([name, value]) => [name, shown(name, value)]));
 
 /** A request and its answer. Tokens are shortened, and passwords are not shown. */
 function Exchange({ number, step }) {
-  const { told, method, url, sent, status, headers, body } = step;
+  const { told, token, method, url, sent, status, headers, body } = step;
   const lines = [`${method} ${new URL(url).pathname}`];
+  if (token) lines.push(`authorization: Bearer ${shortened(token)}`);
+  if (token === null) lines.push("(no authorization header)");
   if (sent) lines.push(Object.entries(masked(sent)).map((pair) => pair.join("=")).join("&"));
   lines.push("", `${status}`);
   for (const name of SHOWN_HEADERS) if (headers[name]) lines.push(`${name}: ${headers[name]}`);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from typing import TYPE_CHECKING
 
@@ -116,6 +117,20 @@ def test_a_keyboard_alone_leads_to_every_refusal_on_a_dark_phone(
 def test_a_challenge_is_shown(outcomes: dict[str, str]) -> None:
     for name in ("No token", "Expired token", "Missing scope"):
         assert 'www-authenticate: Bearer realm="latchkey"' in outcomes[name]
+
+
+def test_the_token_that_is_sent_is_shown_by_its_first_and_last_characters(
+    outcomes: dict[str, str],
+) -> None:
+    sent = {name: re.findall("Bearer (ey.{10}….{6})\n", outcomes[name]) for name in REFUSALS}
+    issued = {name: re.findall('"access_token": "(.*)"', outcomes[name]) for name in REFUSALS}
+    assert sent["Revoked token"] == issued["Revoked token"] != []
+    (changed,), (whole,) = sent["Tampered signature"], issued["Tampered signature"]
+    assert [one == other for one, other in zip(changed, whole, strict=True)].count(False) == 1
+    for name in ("Expired token", "Wrong audience"):
+        assert sent[name] == issued[name]
+        assert len(set(sent[name])) == 2
+    assert "GET /users/me\n(no authorization header)" in outcomes["No token"]
 
 
 def test_a_wrong_password_counts_against_a_name_that_is_made_up(outcomes: dict[str, str]) -> None:
