@@ -486,6 +486,7 @@ def test_three_clicks_and_no_scrolling_lead_to_the_own_account(opened: Docs) -> 
     status = operation.locator(".live-responses-table .response .response-col_status")
     assert status.inner_text() == "200"
     assert is_in_view(status)
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
     docs.log_out()
 
 
