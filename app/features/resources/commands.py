@@ -13,7 +13,12 @@ from app.features.resources.records import (
     find_resource,
     list_resources,
 )
-from app.features.resources.service import change_resource, create_resource, delete_resource
+from app.features.resources.service import (
+    change_resource,
+    create_resource,
+    delete_resource,
+    require_elsewhere,
+)
 from app.identity.definition import validated
 from app.management.authority import operating
 
@@ -63,7 +68,9 @@ async def create(
         self_registered=self_registered,
     )
     async with operating(deployment.database, deployment.clock) as operator:
-        return _plain(await create_resource(operator, validated(NewResource, wanted)))
+        resource = await create_resource(operator, validated(NewResource, wanted))
+        require_elsewhere(deployment.settings, resource)
+    return _plain(resource)
 
 
 @command(cli, "list")
@@ -104,7 +111,9 @@ async def update(
     changes |= given(self_registered=self_registered)
     async with operating(deployment.database, deployment.clock) as operator:
         resource = await find_resource(operator.connection, uri)
-        return _plain(await change_resource(operator, resource.id, changes))
+        changed = await change_resource(operator, resource.id, changes)
+        require_elsewhere(deployment.settings, changed)
+    return _plain(changed)
 
 
 @command(cli, "delete")

@@ -73,6 +73,7 @@ async def create_resource(
 ) -> ResourceRecord:
     """Register a resource (RFC 8707), and the clients that may have tokens for it."""
     record = await service.create_resource(actor, wanted)
+    service.require_elsewhere(server.settings, record)
     response.headers["Location"] = f"{server.settings.issuer}/resources/{record.id}"
     return with_etag(record, response)
 
@@ -95,6 +96,7 @@ async def get_resource(
 )
 async def update_resource(
     actor: Writer,
+    server: CurrentServer,
     resource_id: uuid.UUID,
     changes: ResourcePatch,
     expected: ExpectedVersions,
@@ -102,6 +104,7 @@ async def update_resource(
 ) -> ResourceRecord:
     """Change a resource. Logins for it end of a client that it is taken away from."""
     record = await service.change_resource(actor, resource_id, changes_of(changes), expected)
+    service.require_elsewhere(server.settings, record)
     return with_etag(record, response)
 
 

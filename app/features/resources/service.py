@@ -39,6 +39,8 @@ from app.management.authority import SEES_USERS, Actor
 from app.management.clients import get_client
 from app.management.versions import ANY_VERSION, Versions
 from app.models import Client, ClientScope, Login
+from app.oauth2.resource import is_this_server
+from app.settings import Settings
 
 CREATED = FeatureEventType("resource.created")
 CHANGED = FeatureEventType("resource.changed")
@@ -130,6 +132,15 @@ async def delete_resource(
     )
     await _pass_on(actor, resource.scopes if resource.self_registered else (), ())
     await actor.record(DELETED, identifier=resource.identifier)
+
+
+def require_elsewhere(settings: Settings, resource: ResourceRecord) -> None:
+    """Raise :class:`InvalidError` for this server itself, if it is open to clients of anybody."""
+    if resource.self_registered and is_this_server(settings, resource.identifier):
+        raise InvalidError(
+            told="this server itself cannot be open to clients that registered themselves",
+            field="self_registered",
+        )
 
 
 async def _get_managed(actor: Actor, resource_id: uuid.UUID, expected: Versions) -> ResourceRecord:

@@ -39,6 +39,21 @@ async def add(http: httpx2.AsyncClient, headers: dict[str, str], **body: Any) ->
     return made
 
 
+async def test_this_server_itself_is_not_opened_to_clients_of_anybody(
+    http: httpx2.AsyncClient, as_admin: dict[str, str]
+) -> None:
+    told = "this server itself cannot be open to clients that registered themselves"
+    opened = {"identifier": ISSUER, "self_registered": True}
+    response = await http.post("/resources", json=opened, headers=as_admin)
+    assert (response.status_code, response.json()["detail"]) == (422, told)
+    made = await add(http, as_admin, identifier=ISSUER)
+    address = f"/resources/{made['id']}"
+    response = await http.patch(address, json={"self_registered": True}, headers=as_admin)
+    assert (response.status_code, response.json()["detail"]) == (422, told)
+    assert (await http.get(address, headers=as_admin)).json() == made
+    assert (await http.delete(address, headers=as_admin)).status_code == 204
+
+
 async def test_a_resource_is_registered_read_changed_and_deleted(
     http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str]
 ) -> None:

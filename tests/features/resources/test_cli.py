@@ -47,3 +47,14 @@ def test_a_resource_is_registered_changed_and_deleted(latchkey: Shell) -> None:
 def test_what_is_no_uri_is_refused_in_one_line(latchkey: Shell) -> None:
     told = "a resource must be an absolute URI without fragment"
     assert_line(latchkey("resources", "create", "orders"), told)
+
+
+@pytest.mark.parametrize("uri", ["HTTP://127.0.0.1:8000/", "urn:example:here"])
+def test_this_server_itself_is_not_opened_to_clients_of_anybody(latchkey: Shell, uri: str) -> None:
+    told = "this server itself cannot be open to clients that registered themselves"
+    audience = {"audience": "urn:example:here"}
+    assert_line(latchkey("resources", "create", uri, "--self-registered", **audience), told)
+    assert latchkey.json("resources", "list") == []
+    latchkey.json("resources", "create", uri)
+    assert_line(latchkey("resources", "update", uri, "--self-registered", **audience), told)
+    assert latchkey.json("resources", "show", uri)["self_registered"] is False
