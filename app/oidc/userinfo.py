@@ -20,6 +20,7 @@ from app.oauth2.responses import fields
 from app.server import Server
 from app.web.dependencies import CurrentServer, server_of
 from app.web.form import FORM, read_form
+from app.web.openers import guard
 from app.web.routes import CrossOriginRoute
 
 router = APIRouter(
@@ -57,6 +58,7 @@ async def get_userinfo(
         "requestBody": {"content": {FORM: {"schema": {"type": "object", "properties": IN_FORM}}}},
     },
 )
+@guard
 async def post_userinfo(request: Request) -> Response:
     """The same by POST; the token may be in the form instead of the header (RFC 6750, 2.2)."""
     server = server_of(request)

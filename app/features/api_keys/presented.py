@@ -31,6 +31,7 @@ from app.oauth2.bearer import (
 )
 from app.server import Server
 from app.web.dependencies import CurrentServer, Transaction
+from app.web.openers import guard
 from app.web.origin import origin_of
 
 HEADER = "X-API-Key"
@@ -82,6 +83,7 @@ _header = APIKeyHeader(
 )
 
 
+@guard
 async def presented(
     security_scopes: SecurityScopes,
     request: HTTPConnection,

@@ -31,6 +31,7 @@ from app.features.schemes.http_bearer import http_bearer
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, presents_bearer, verify
 from app.settings import Settings
 from app.web.dependencies import CurrentServer
+from app.web.openers import guard
 from app.web.origin import origin_of
 from app.web.problems import TOO_MANY_ATTEMPTS
 
@@ -83,6 +84,7 @@ def make_router(settings: Settings) -> APIRouter:
             **TOO_MANY_ATTEMPTS,
         },
     )
+    @guard
     async def any_of(
         request: Request,
         server: CurrentServer,

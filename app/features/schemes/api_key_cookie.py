@@ -23,6 +23,7 @@ from app.features.schemes.answer import (
     answer_for_key,
 )
 from app.web.dependencies import CurrentServer
+from app.web.openers import guard
 from app.web.problems import PROBLEM_RESPONSES, problem, with_body
 
 router = APIRouter(tags=[TAG])
@@ -58,6 +59,7 @@ class CookieKey(BaseModel):
     summary="APIKeyCookie",
     responses=API_KEY_RESPONSES,
 )
+@guard
 async def api_key_cookie(
     request: Request, server: CurrentServer, key: Annotated[str | None, Security(cookie)]
 ) -> SchemeAnswer:

@@ -13,6 +13,7 @@ from app.features.schemes.answer import (
     answer_for_key,
 )
 from app.web.dependencies import CurrentServer
+from app.web.openers import guard
 
 router = APIRouter(tags=[TAG])
 
@@ -32,6 +33,7 @@ header = APIKeyHeader(
     summary="APIKeyHeader",
     responses=API_KEY_RESPONSES,
 )
+@guard
 async def api_key_header(
     request: Request, server: CurrentServer, key: Annotated[str | None, Security(header)]
 ) -> SchemeAnswer:

@@ -17,6 +17,7 @@ from app.features.schemes.answer import (
     answer_for_key,
 )
 from app.web.dependencies import CurrentServer
+from app.web.openers import guard
 
 router = APIRouter(tags=[TAG])
 
@@ -36,6 +37,7 @@ query = APIKeyQuery(
     summary="APIKeyQuery, and why not to use it",
     responses=API_KEY_RESPONSES,
 )
+@guard
 async def api_key_query(
     request: Request, server: CurrentServer, key: Annotated[str | None, Security(query)]
 ) -> SchemeAnswer:
