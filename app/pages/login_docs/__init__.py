@@ -83,7 +83,9 @@ def login_docs(
         settings = {"document": document, "issuer": issuer}
         return page(app.title, client_id, scopes, settings, connect=[connect])
 
-    app.include_router(router)
+    # Not included: as with FastAPI's own page, the dependencies of the application are for its
+    # operations, or nobody could load the page to log in.
+    routes.extend(router.routes)
 
 
 def page(
