@@ -48,6 +48,9 @@ STILL_GOOD = timedelta(days=1)
 MOST_AT_ONCE = 4
 """Documents that a worker reads."""
 
+LONGEST_WAIT = 10.0
+"""Seconds for which a document waits until others are read."""
+
 MOST_FAILURES = 20
 """Documents from one network that cannot be read, until it has to wait for a while."""
 
@@ -139,12 +142,20 @@ class MetadataDocuments:
 
         await self._database.transact(look)
         try:
-            async with self._slots:
-                fetched = await self._fetch(client_id)
+            async with asyncio.timeout(LONGEST_WAIT):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise UnreachableDocumentError("too many documents are read at the moment") from None
+        try:
+            # Others from the network have failed while this one waited.
+            await self._database.transact(look)
+            fetched = await self._fetch(client_id)
             statement = read_document(client_id, fetched.document, self._settings)
         except (RefusedDocumentError, UnreachableDocumentError, OAuth2Error):
             await self._database.transact(fail)
             raise
+        finally:
+            self._slots.release()
 
         async def keep(connection: AsyncConnection) -> None:
             now = self._clock.now()

@@ -1,5 +1,6 @@
 """Client ID metadata documents: a URL as client id, where the client says what it is."""
 
+import asyncio
 import socket
 import uuid
 from dataclasses import dataclass, field, replace
@@ -239,6 +240,26 @@ async def test_whoever_names_many_that_are_not_there_has_to_wait(
     web.asked.clear()
     told = "Too many applications came from your network"
     assert_error_page(await of(flow, web.publish()).start(), told)
+    assert web.asked == []
+
+
+async def test_whoever_names_many_at_once_has_to_wait_too(
+    flow: CodeFlow, web: Web, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "MOST_FAILURES", 2)
+    clock.advance(2 * 24 * 3600)
+    urls = [f"{HOST}/none/{number}" for number in range(16)]
+    await asyncio.gather(*(of(flow, url).start() for url in urls))
+    under_way = documents.MOST_AT_ONCE - 1
+    assert len(web.asked) <= documents.MOST_FAILURES + under_way
+
+
+async def test_a_document_does_not_wait_for_others_without_end(
+    flow: CodeFlow, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "LONGEST_WAIT", 0.0)
+    monkeypatch.setattr(asyncio.Semaphore, "locked", lambda _self: True)
+    assert_error_page(await of(flow, web.publish()).start(), NOT_READ)
     assert web.asked == []
 
 
