@@ -734,6 +734,31 @@ def test_a_login_for_every_scheme_is_used_instead_of_older_ones_and_not_of_newer
     docs.load()
 
 
+def spoil_address(route: Route) -> None:
+    """Let a scheme of the document have an address that is none."""
+    document = route.fetch().json()
+    flows = document["components"]["securitySchemes"]["OAuth2"]["flows"]
+    flows["clientCredentials"]["tokenUrl"] = "http://[bad"
+    route.fulfill(json=document)
+
+
+def test_a_malformed_address_in_the_document_or_of_the_page_leaves_the_other_logins(
+    visited: Docs, visit: Visit
+) -> None:
+    docs, page = visited, visited.page
+    page.route("**/openapi.json", spoil_address, times=1)
+    told = len(docs.watch.complaints)
+    page.goto("about:blank")
+    docs.load("#%E0%A4%A")
+    row = docs.open_dialog("OAuth2")
+    assert row.get_by_label("User name and password").is_visible()
+    assert not row.get_by_label("The client itself").is_visible()
+    docs.close_dialog()
+    docs.log_in()
+    docs.log_out()
+    assert docs.watch.complaints[told:] == []
+
+
 # The database behind it. It is last, for it adds a scope.
 
 

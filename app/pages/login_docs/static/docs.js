@@ -79,6 +79,18 @@ function loginPlugin(toolbox) {
   };
 }
 
+/** The fragment of the address, or nothing if it cannot be decoded. */
+function deepLink() {
+  try {
+    return decodeURIComponent(location.hash);
+  } catch {
+    return "";
+  }
+}
+
+// Swagger UI decodes it, too, when it starts.
+if (location.hash && !deepLink()) history.replaceState(history.state, "", location.pathname + location.search);
+
 let sent = "";
 
 const ui = SwaggerUIBundle({
@@ -109,7 +121,7 @@ const ui = SwaggerUIBundle({
 });
 
 // Swagger UI looks at the address only when it starts.
-addEventListener("hashchange", () => ui.layoutActions.parseDeepLinkHash(decodeURIComponent(location.hash)));
+addEventListener("hashchange", () => ui.layoutActions.parseDeepLinkHash(deepLink()));
 
 // Swagger UI has a dark mode and no eye for what the reader prefers.
 const dark = matchMedia("(prefers-color-scheme: dark)");

@@ -53,9 +53,13 @@ function formsOf(system, definition, descriptions) {
   const add = (flow, tokenUrl, authorizationUrl, scopes) => {
     const form = FLOWS[flow];
     if (!form || !tokenUrl) return;
-    const url = absolute(system, tokenUrl);
-    const page = authorizationUrl && absolute(system, authorizationUrl);
-    forms.push({ form, tokenUrl: url, authorizationUrl: page, scopes });
+    try {
+      const url = absolute(system, tokenUrl);
+      const page = authorizationUrl && absolute(system, authorizationUrl);
+      forms.push({ form, tokenUrl: url, authorizationUrl: page, scopes });
+    } catch {
+      // An address that is none: nobody can log in there, and the other forms go on
+    }
   };
   for (const [flow, each] of Object.entries(definition.flows || {})) {
     add(flow, each.tokenUrl, each.authorizationUrl, each.scopes || {});
