@@ -759,6 +759,23 @@ def test_a_malformed_address_in_the_document_or_of_the_page_leaves_the_other_log
     assert docs.watch.complaints[told:] == []
 
 
+def test_a_login_that_ends_after_its_dialog_was_closed_closes_no_other(
+    visited: Docs, visit: Visit
+) -> None:
+    docs, page = visited, visited.page
+    held: list[Route] = []
+    page.route("**/token", lambda route: held.append(route), times=1)
+    with page.expect_request("**/token"):
+        docs.type_login(docs.open_dialog(), "alice", PASSWORD)
+    docs.close_dialog()
+    row = docs.open_dialog()
+    held.pop().continue_()
+    row.get_by_text("logged in as alice").wait_for()
+    assert docs.dialog.is_visible()
+    docs.close_dialog()
+    docs.log_out()
+
+
 # The database behind it. It is last, for it adds a scope.
 
 

@@ -150,15 +150,16 @@ function FormChoice({ scheme, chosen, choose }) {
 /** A form that `work` is done for: Enter submits it, and the dialog closes when it was done. */
 function LoginForm({ work, onDone, label, children, after }) {
   const task = useTask();
+  const form = React.useRef(null); // none once its dialog was closed: what is open then is another
   const onSubmit = (event) => {
     event.preventDefault();
     task.run(async () => {
-      if ((await work()) !== false) onDone();
+      if ((await work()) !== false && form.current) onDone();
     });
   };
   return h(
     "form",
-    { onSubmit, className: "lk-form" },
+    { ref: form, onSubmit, className: "lk-form" },
     children,
     h(
       "div",
