@@ -16,6 +16,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
@@ -53,6 +54,9 @@ ASSETS: Mapping[str, tuple[str, str]] = {
 }
 """The files of the page, and which package each is in."""
 
+# Its origin goes into the Content-Security-Policy, where a semicolon or a space would end it.
+_ISSUER = re.compile(r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[^\s;?#]*)?")
+
 POPUP_HEADERS = {"Cross-Origin-Opener-Policy": "unsafe-none"}
 """The page and where its popup ends must have the same, or neither finds the other."""
 
@@ -64,11 +68,16 @@ def login_docs(
 
     ``client_id`` is the public client that it logs in with at ``issuer``, whose endpoints are
     found through OpenID Connect Discovery; ``scopes`` are ticked at first. Raises
-    :class:`ValueError` if the application serves no OpenAPI document.
+    :class:`ValueError` if the application serves no OpenAPI document or has the page already, and
+    if ``issuer`` is no http or https URL, or has a user, a query or a fragment.
     """
     if app.openapi_url is None:
         raise ValueError("the application serves no OpenAPI document: openapi_url is None")
     document = app.openapi_url.removeprefix("/")
+    if any(getattr(route, "path", None) in ASSETS for route in app.routes):
+        raise ValueError("the application has the page already")
+    if not _ISSUER.fullmatch(issuer):
+        raise ValueError("the issuer is no http or https URL without user, query and fragment")
     issuer = issuer.rstrip("/")
     parts = urlsplit(issuer)
     connect = f"{parts.scheme}://{parts.netloc}"
