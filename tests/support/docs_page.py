@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 TIMEOUT = 30_000
 """Milliseconds that a step may take."""
+
+PATIENCE = 5_000
+"""Milliseconds after which a click that sent nothing is taken for lost."""
 
 PASSWORD_FLOW = "OAuth2PasswordBearer"
 
@@ -192,10 +195,22 @@ class Docs:
                 field = row.locator("input[type=text], input[type=password]")
                 field.fill(value)
                 field.blur()  # Swagger UI waits for more, or for this
-        block.locator("button.execute").dispatch_event("click")
+        self._press_execute(block)
         answer = self.read_answer(block.locator(".live-responses-table .response"))
         self._close(block)
         return answer
+
+    def _press_execute(self, block: Locator) -> None:
+        """Again if nothing comes of it: a button that is drawn anew meanwhile takes no click."""
+        from playwright.sync_api import TimeoutError
+
+        for _ in range(5):
+            sent = len(self.watch.requests)
+            block.locator("button.execute").dispatch_event("click")
+            with suppress(TimeoutError):
+                block.locator(".live-responses-table .response").wait_for(timeout=PATIENCE)
+            if len(self.watch.requests) > sent:
+                return
 
     def form_choices(self, operation: str, name: str) -> list[str]:
         """What a field of the form of an operation offers."""
