@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 TIMEOUT = 30_000
 """Milliseconds that a step may take."""
 
-PATIENCE = 5_000
-"""Milliseconds after which a click that sent nothing is taken for lost."""
+PATIENCE = 10_000
+"""Milliseconds after which a click that brought no answer is taken for lost."""
 
 PASSWORD_FLOW = "OAuth2PasswordBearer"
 
@@ -204,12 +204,10 @@ class Docs:
         """Again if nothing comes of it: a button that is drawn anew meanwhile takes no click."""
         from playwright.sync_api import TimeoutError
 
-        for _ in range(5):
-            sent = len(self.watch.requests)
+        for _ in range(4):
             block.locator("button.execute").dispatch_event("click")
             with suppress(TimeoutError):
                 block.locator(".live-responses-table .response").wait_for(timeout=PATIENCE)
-            if len(self.watch.requests) > sent:
                 return
 
     def form_choices(self, operation: str, name: str) -> list[str]:
