@@ -14,11 +14,11 @@ from app.models import Scope
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
 
-SPEAK_OF_A_USER = ("openid", "profile", "email", "offline_access", "account")
-"""Never granted to a client that acts for itself; what a new user has unless told otherwise."""
-
 ABOUT_THE_USER = ("openid", "profile", "email", "offline_access")
 """What any client that registered itself may be granted here: to know the user, not to act."""
+
+SPEAK_OF_A_USER = (*ABOUT_THE_USER, "account")
+"""Never granted to a client that acts for itself; what a new user has unless told otherwise."""
 
 
 BUILT_IN = frozenset(

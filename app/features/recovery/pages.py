@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import LoginRefused
+from app.features.mail.links import require_proof
 from app.features.mail.proofs import Proof, find_proof, use_token
 from app.features.recovery.requests import PURPOSE, request_recovery
 from app.features.recovery.service import set_recovered_password
@@ -139,16 +140,7 @@ async def _look_up(server: Server, browser: Browser, token: str) -> Proof:
     """What a link is good for, in the browser of nobody else. Raises :class:`PageError`."""
     async with server.database.read() as connection:
         proof = await find_proof(connection, PURPOSE, token, server.clock.now())
-    if proof is None:
-        raise _no_longer_good()
-    session = browser.session
-    if session is not None and session.user_id != proof.user_id:
-        raise PageError(
-            "This link is for another account",
-            f"You are logged in as {session.username}. Log out, then open the link again.",
-            onward=("Log out", "logout"),
-        )
-    return proof
+    return require_proof(browser, proof, _no_longer_good())
 
 
 def _no_longer_good() -> PageError:

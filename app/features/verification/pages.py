@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError
+from app.features.mail.links import require_proof
 from app.features.mail.proofs import Proof, find_proof, use_token
 from app.features.verification.service import PURPOSE, verify_email
-from app.pages.browser import Browser, CurrentBrowser
+from app.pages.browser import CurrentBrowser
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import render
 from app.web.dependencies import CurrentServer
@@ -43,7 +44,7 @@ async def show_link(
         server.settings.service_name,
         form_token=browser.form_token(FORM),
         token=token,
-        proof=_for(browser, proof),
+        proof=require_proof(browser, proof, _no_longer_good()),
         verified=False,
     )
     return browser.remember(page)
@@ -58,7 +59,8 @@ async def follow_link(server: CurrentServer, browser: CurrentBrowser) -> Respons
 
     async def verify(connection: AsyncConnection) -> Proof:
         now = server.clock.now()
-        proof = _for(browser, await use_token(connection, PURPOSE, token, now))
+        used = await use_token(connection, PURPOSE, token, now)
+        proof = require_proof(browser, used, _no_longer_good())
         await verify_email(connection, proof, origin_of(browser.request), now, by="link")
         return proof
 
@@ -74,17 +76,3 @@ async def follow_link(server: CurrentServer, browser: CurrentBrowser) -> Respons
     return render(
         "verification/verify.html", server.settings.service_name, proof=proof, verified=True
     )
-
-
-def _for(browser: Browser, proof: Proof | None) -> Proof:
-    """A proof that is good, in the browser of nobody else. Raises :class:`PageError`."""
-    if proof is None:
-        raise _no_longer_good()
-    session = browser.session
-    if session is not None and session.user_id != proof.user_id:
-        raise PageError(
-            "This link is for another account",
-            f"You are logged in as {session.username}. Log out, then open the link again.",
-            onward=("Log out", "logout"),
-        )
-    return proof

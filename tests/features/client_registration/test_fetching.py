@@ -21,14 +21,14 @@ from app.features.client_registration.fetching import (
     UnreachableDocumentError,
     is_public,
 )
-from tests.features.client_registration.certificates import make_certificate
+from tests.support.certificates import make_certificate
 
 JSON = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
+    return make_certificate(tmp_path_factory.mktemp("tls"), "127.0.0.1")
 
 
 @asynccontextmanager

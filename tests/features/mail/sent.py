@@ -4,11 +4,16 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import httpx2
+
 from app.database.engines import Database
 from app.features.mail.letter import Letter, Link
 from app.features.mail.queue import QueuedMail, list_mails, queue_mail
 from app.features.mail.sending import Sender
 from app.server import Server
+from tests.support.flow import Page
+
+DEAD = "This link is no longer valid"
 
 
 def letter(subject: str = "A subject", **more: Any) -> Letter:
@@ -61,3 +66,11 @@ def link_in(mail: QueuedMail) -> str:
     """The address in the mail, without the server."""
     (found,) = re.findall(r"^https?://[^/\s]+(/\S+)$", mail.text, re.MULTILINE)
     return str(found)
+
+
+def assert_dead_link(response: httpx2.Response, *, onward: str) -> None:
+    """An error page for a link that is no longer good, with one way on."""
+    page = Page(response)
+    assert response.status_code == 400
+    assert (page.heading, page.tags["form"]) == (DEAD, 0)
+    assert page.all("a") == [onward]

@@ -16,8 +16,9 @@ from app.features.mail.smtp import compose
 from app.server import Server
 from tests.conftest import make_settings
 from tests.features.mail.conftest import SENDER
-from tests.features.mail.post_office import ACCOUNT, PostOffice, make_certificate, post_office
+from tests.features.mail.post_office import ACCOUNT, PostOffice, post_office
 from tests.features.mail.sent import letter, mails, queue, sender_of
+from tests.support.certificates import make_certificate
 from tests.support.clock import TestClock
 from tests.support.on_sqlite import backend as backend
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.features.client_registration.certificates import make_certificate
 from tests.features.client_registration.mcp.conftest import (
     EXAMPLES,
     KITS,
@@ -32,6 +31,7 @@ from tests.features.client_registration.mcp.conftest import (
     wait_for,
 )
 from tests.features.client_registration.mcp.test_kits import log_in
+from tests.support.certificates import make_certificate
 from tests.support.databases import Backend
 from tests.support.live_server import CHEAP_DEVELOPMENT, ROOT, free_port, latchkey
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
+    return make_certificate(tmp_path_factory.mktemp("tls"), "127.0.0.1")
 
 
 @pytest.fixture(scope="module")

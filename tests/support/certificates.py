@@ -11,11 +11,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 
-def make_certificate(folder: Path) -> Path:
-    """Of localhost and its address, with its key, signed by itself."""
+def make_certificate(folder: Path, *addresses: str) -> Path:
+    """Of localhost and these addresses, with its key, signed by itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    others = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    numbers = [x509.IPAddress(ip_address(each)) for each in addresses]
+    others = [x509.DNSName("localhost"), *numbers]
     now = datetime.now(UTC)
     made = (
         x509.CertificateBuilder()
