@@ -207,8 +207,8 @@ class Server:
         return True
 
     @property
-    def revocations(self) -> Sequence[Revoke]:
-        """What ends when somebody else gives a user another password, who is then told of it."""
+    def at_password_reset(self) -> Sequence[Revoke]:
+        """What follows when somebody else gives a user another password; they hear of it, too."""
         revocations = [each.revoke for each in self.features if each.revoke]
         return [*revocations, self._tell_of_reset]
 

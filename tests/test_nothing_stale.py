@@ -172,7 +172,9 @@ async def delete_the_user(scene: Scene) -> None:
 async def reset_the_password(scene: Scene) -> None:
     async with operating(scene.server.database, scene.server.clock) as operator:
         password_hash = scene.server.passwords.hash_now("what nobody has typed")
-        await set_password(operator, scene.actor.id, password_hash, revoke=scene.server.revocations)
+        await set_password(
+            operator, scene.actor.id, password_hash, revoke=scene.server.at_password_reset
+        )
 
 
 async def end_the_login(scene: Scene) -> None:

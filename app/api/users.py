@@ -177,7 +177,7 @@ async def set_user_password(
     password_hash = await hash_new_password(server, wanted.password, user.username)
     async with acting() as actor:
         await user_management.set_password(
-            actor, user_id, password_hash, expected, revoke=server.revocations
+            actor, user_id, password_hash, expected, revoke=server.at_password_reset
         )
 
 

@@ -59,7 +59,7 @@ async def import_records(
     """
     document = _read(file)
     async with operating(server.database, server.clock) as operator:
-        return await import_document(operator, document, server.revocations, _kinds())
+        return await import_document(operator, document, server.at_password_reset, _kinds())
 
 
 def _kinds() -> Sequence[Kind[Any]]:

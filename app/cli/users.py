@@ -196,7 +196,7 @@ async def set_user_password(
     server.password_rules.check(password, user.username)
     password_hash = server.passwords.hash_now(password)
     async with operating(server.database, server.clock) as operator:
-        await set_password(operator, user.id, password_hash, revoke=server.revocations)
+        await set_password(operator, user.id, password_hash, revoke=server.at_password_reset)
     return _with_password({"id": user.id, "username": user.username}, password, typed)
 
 

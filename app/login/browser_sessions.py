@@ -57,7 +57,7 @@ async def find_session(connection: AsyncConnection, secret: str, now: datetime) 
     return await _find(connection, BrowserSession.secret_hash == hash_secret(secret), now)
 
 
-async def find_ended_session(connection: AsyncConnection, secret: str) -> uuid.UUID | None:
+async def find_session_id(connection: AsyncConnection, secret: str) -> uuid.UUID | None:
     """The id of the session of a cookie, also if it is over."""
     query = select(BrowserSession.id).where(BrowserSession.secret_hash == hash_secret(secret))
     return await connection.scalar(query)

@@ -71,7 +71,7 @@ def kinds_of(server: Server) -> Sequence[Kind[Any]]:
 
     return [
         Scopes(server.built_in_scopes, server.scope_holders),
-        Users(hash_password, server.revocations),
+        Users(hash_password, server.at_password_reset),
         Clients(),
         *(kind for feature in server.features for kind in feature.kinds),
     ]

@@ -20,7 +20,7 @@ from app.login.logins import end_own_login
 from app.login.notices import EmailChanged, PasswordChanged
 from app.management.authority import Actor
 from app.pages.browser import Browser
-from app.pages.errors import say_refused
+from app.pages.errors import say_refused, sentence
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
 from app.tokens import consents
@@ -100,13 +100,9 @@ async def _verify_password(browser: Browser, session: Session, form: Form) -> Ac
         if account.id != session.user_id:  # the name was given to somebody else meanwhile
             raise LoginRefused("wrong", reason="another user")
     except LoginRefused as refusal:
-        sentence, _status = say_refused(refusal, wrong=WRONG)
-        raise ActionRefusedError(sentence) from None
+        error, _status = say_refused(refusal, wrong=WRONG)
+        raise ActionRefusedError(error) from None
     return account
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:].removesuffix(".") + "."
 
 
 async def change_password(browser: Browser, session: Session, form: Form) -> None:
@@ -118,10 +114,10 @@ async def change_password(browser: Browser, session: Session, form: Form) -> Non
         server.password_rules.check(new, session.username)
         password_hash = await server.passwords.hash(new)
     except LoginRefused as refusal:
-        sentence, _status = say_refused(refusal, wrong=WRONG)
-        raise ActionRefusedError(sentence) from None
+        error, _status = say_refused(refusal, wrong=WRONG)
+        raise ActionRefusedError(error) from None
     except UnacceptablePasswordError as refusal:
-        raise ActionRefusedError(_sentence(str(refusal))) from None
+        raise ActionRefusedError(sentence(str(refusal))) from None
 
     async def change(connection: AsyncConnection, session: Session) -> None:
         now = server.clock.now()
@@ -159,7 +155,7 @@ async def change_email(browser: Browser, session: Session, form: Form) -> None:
     try:
         await browser.transact(change)
     except InvalidError as refusal:
-        raise ActionRefusedError(_sentence(refusal.told)) from None
+        raise ActionRefusedError(sentence(refusal.told)) from None
 
 
 Action = Callable[[Browser, Session, Form], Awaitable[Mapping[str, Any] | None]]
@@ -198,7 +194,7 @@ async def _act(
     try:
         return await browser.transact(act)
     except Problem as refusal:
-        raise ActionRefusedError(_sentence(refusal.told)) from None
+        raise ActionRefusedError(sentence(refusal.told)) from None
 
 
 ACTIONS: Mapping[str, Action] = {

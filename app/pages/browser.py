@@ -16,8 +16,8 @@ from app.identity.users import Account, hold_user, is_still_proven
 from app.login.browser_sessions import (
     Session,
     end_session,
-    find_ended_session,
     find_session,
+    find_session_id,
     hold_session,
     replace_session,
     start_session,
@@ -80,7 +80,7 @@ class Browser:
         if self.session is not None or not secret:
             return False
         async with self.server.database.read() as connection:
-            ended = await find_ended_session(connection, secret)
+            ended = await find_session_id(connection, secret)
         return self._was_shown(form, _bound(purpose, ended))
 
     def _was_shown(self, form: Mapping[str, str], bound: str) -> bool:

@@ -23,6 +23,11 @@ REFUSALS = {
 }
 
 
+def sentence(text: str) -> str:
+    """What a line of the command line says, as a page says it."""
+    return text[0].upper() + text[1:].removesuffix(".") + "."
+
+
 def say_refused(refusal: LoginRefused, *, wrong: str) -> tuple[str, int]:
     """What a form says when it is shown again, and its status; ``wrong`` is the form's own."""
     return REFUSALS.get(refusal.why, (wrong, 400))

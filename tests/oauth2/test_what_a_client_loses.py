@@ -118,7 +118,7 @@ async def import_client(server: Server, **changes: object) -> None:
         document = await export_document(operator.connection, server.clock.now(), with_hashes=True)
         (shop,) = [client for client in document.clients if client.client_id == "shop"]
         imported = TransferDocument(clients=[shop.model_copy(update=changes)])
-        await import_document(operator, imported, server.revocations)
+        await import_document(operator, imported, server.at_password_reset)
 
 
 async def test_its_own_tokens_are_void_when_an_import_replaces_its_secret(

@@ -21,7 +21,9 @@ async def delete_bob(operator: Actor, server: Server) -> None:
 
 async def reset_bob(operator: Actor, server: Server) -> None:
     bob = await get_user_by_name(operator.connection, "bob")
-    await set_password(operator, bob.id, "a hash that no password has", revoke=server.revocations)
+    await set_password(
+        operator, bob.id, "a hash that no password has", revoke=server.at_password_reset
+    )
 
 
 @dataclass(frozen=True)

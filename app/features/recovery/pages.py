@@ -12,7 +12,7 @@ from app.features.recovery.requests import PURPOSE, request_recovery
 from app.features.recovery.service import set_recovered_password
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.code_flow import RequestKey
-from app.pages.errors import PageError, PageRoute, say_refused
+from app.pages.errors import PageError, PageRoute, say_refused, sentence
 from app.pages.rendering import render
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
@@ -94,7 +94,7 @@ async def choose_password(server: CurrentServer, browser: CurrentBrowser) -> Res
         server.password_rules.check(new, found.username)
         password_hash = await server.passwords.hash(new)
     except UnacceptablePasswordError as refusal:
-        return _choose(browser, token, found, error=_sentence(str(refusal)), status=400)
+        return _choose(browser, token, found, error=sentence(str(refusal)), status=400)
     except LoginRefused as refusal:
         error, status = say_refused(refusal, wrong="")
         return _choose(browser, token, found, error=error, status=status)
@@ -149,7 +149,3 @@ def _no_longer_good() -> PageError:
         "A link is good for three hours and can be used once; a newer mail replaces it.",
         onward=BACK,
     )
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:].removesuffix(".") + "."
