@@ -204,11 +204,15 @@ class Docs:
         """Again if nothing comes of it: a button that is drawn anew meanwhile takes no click."""
         from playwright.sync_api import TimeoutError
 
+        before = len(self.watch.requests)
         for _ in range(4):
             block.locator("button.execute").dispatch_event("click")
             with suppress(TimeoutError):
                 block.locator(".live-responses-table .response").wait_for(timeout=PATIENCE)
                 return
+        sent = [f"{each.method} {each.url}" for each in self.watch.requests[before:]]
+        shown = block.evaluate("element => element.innerText")
+        raise AssertionError(f"no answer: sent {sent}; {self.watch.complaints}; shown: {shown}")
 
     def form_choices(self, operation: str, name: str) -> list[str]:
         """What a field of the form of an operation offers."""
