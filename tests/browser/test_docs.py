@@ -234,9 +234,8 @@ def visit(visited: Docs, first_sight: FirstSight, live: str) -> Visit:
 
     docs.execute("account-get_me")
     before = sent.last
-    docs.press("Refresh")
     with page.expect_response("**/token"):
-        pass
+        docs.press("Refresh")
     docs.execute("account-get_me")
     after = sent.last
     docs.press("Decode")
@@ -643,6 +642,25 @@ def test_a_token_can_be_refreshed_before_it_expires(visited: Docs, visit: Visit)
     docs.log_out()
 
 
+def test_a_logout_ends_what_a_refresh_under_way_brings(
+    visited: Docs, visit: Visit, live: str
+) -> None:
+    docs, page = visited, visited.page
+    docs.log_in()
+    held: list[Route] = []
+    page.route("**/token", lambda route: held.append(route), times=1)
+    with page.expect_request("**/token"):
+        docs.press("Refresh")
+    docs.press("Log out")
+    with page.expect_response("**/token") as refreshed:
+        held.pop().continue_()
+    docs.bar.get_by_text("Nobody is logged in.").wait_for()
+    with httpx2.Client(trust_env=False, timeout=10) as http:
+        form = {"token": refreshed.value.json()["access_token"]}
+        answer = http.post(f"{live}/introspect", data=form, auth=SERVICE).json()
+    assert answer == {"active": False}
+
+
 def test_a_server_that_does_not_answer_is_named(visited: Docs, visit: Visit, live: str) -> None:
     docs, page = visited, visited.page
     page.route("**/token", lambda route: route.abort(), times=1)
@@ -702,6 +720,7 @@ def test_a_pasted_token_with_claims_of_the_wrong_type_is_shown_also_after_a_relo
     assert "__proto__\t{}" in docs.dialog.get_by_label("Claims").inner_text()
     docs.close_dialog()
     docs.log_out()
+    docs.load()  # which forgets that logins are to be kept
 
 
 @pytest.mark.parametrize(("header", "claims"), [(None, {}), ({}, None), ({}, [])])
@@ -740,6 +759,29 @@ def spoil_address(route: Route) -> None:
     flows = document["components"]["securitySchemes"]["OAuth2"]["flows"]
     flows["clientCredentials"]["tokenUrl"] = "http://[bad"
     route.fulfill(json=document)
+
+
+PRESS_AT_ONCE = """id => {
+    const block = document.getElementById(id);
+    const observer = new MutationObserver(() => {
+        const button = block.querySelector("button.execute");
+        if (button) observer.disconnect();
+        button?.click();
+    });
+    observer.observe(block, { childList: true, subtree: true });
+    block.querySelector(".opblock-summary-control").click();
+}"""
+
+
+def test_execute_works_from_the_moment_that_it_is_there(visited: Docs, visit: Visit) -> None:
+    docs, page = visited, visited.page
+    docs.load()  # or the operation would have been read before
+    docs.show_group("account")
+    page.locator("#operations-account-get_me").wait_for()
+    page.evaluate(PRESS_AT_ONCE, "operations-account-get_me")
+    answer = page.locator("#operations-account-get_me .live-responses-table .response")
+    answer.wait_for()
+    assert docs.read_answer(answer).status == "401"
 
 
 def test_a_malformed_address_in_the_document_or_of_the_page_leaves_the_other_logins(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Generator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 TIMEOUT = 30_000
 """Milliseconds that a step may take."""
-
-PATIENCE = 10_000
-"""Milliseconds after which a click that brought no answer is taken for lost."""
 
 PASSWORD_FLOW = "OAuth2PasswordBearer"
 
@@ -195,24 +192,10 @@ class Docs:
                 field = row.locator("input[type=text], input[type=password]")
                 field.fill(value)
                 field.blur()  # Swagger UI waits for more, or for this
-        self._press_execute(block)
+        block.locator("button.execute").dispatch_event("click")
         answer = self.read_answer(block.locator(".live-responses-table .response"))
         self._close(block)
         return answer
-
-    def _press_execute(self, block: Locator) -> None:
-        """Again if nothing comes of it: a button that is drawn anew meanwhile takes no click."""
-        from playwright.sync_api import TimeoutError
-
-        before = len(self.watch.requests)
-        for _ in range(4):
-            block.locator("button.execute").dispatch_event("click")
-            with suppress(TimeoutError):
-                block.locator(".live-responses-table .response").wait_for(timeout=PATIENCE)
-                return
-        sent = [f"{each.method} {each.url}" for each in self.watch.requests[before:]]
-        shown = block.evaluate("element => element.innerText")
-        raise AssertionError(f"no answer: sent {sent}; {self.watch.complaints}; shown: {shown}")
 
     def form_choices(self, operation: str, name: str) -> list[str]:
         """What a field of the form of an operation offers."""

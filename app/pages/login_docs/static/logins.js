@@ -191,11 +191,15 @@ export class Logins {
   }
 
   /** Trade the refresh token in (RFC 6749, section 6). Throws a {@link Refusal}. */
-  async refresh(login) {
+  refresh(login) {
+    login.refreshing ||= this.#refresh(login).finally(() => (login.refreshing = null));
+    return login.refreshing;
+  }
+
+  async #refresh(login) {
     const form = { grant_type: "refresh_token", refresh_token: login.refresh };
-    login.refreshing ||= post(login.tokenUrl, form, login.client);
     try {
-      const answer = accepted(await login.refreshing.finally(() => (login.refreshing = null)));
+      const answer = accepted(await post(login.tokenUrl, form, login.client));
       Object.assign(login, tokensOf(answer, login), { stale: false, failures: 0, unrefreshed: "" });
     } catch (error) {
       if (error.error === "invalid_grant") login.refresh = null;
@@ -236,8 +240,10 @@ export class Logins {
     this.changed();
   }
 
-  async #revoke({ access, refresh, client, pasted }) {
+  async #revoke(login) {
     const { revoke } = this.config.endpoints;
+    await login.refreshing?.catch(() => {}); // or the tokens that it brings would stay good
+    const { access, refresh, client, pasted } = login;
     if (!revoke || !client?.id || pasted) return; // whoever got a token elsewhere may need it there
     for (const token of [refresh, access]) {
       if (token) accepted(await post(revoke, { token }, client));

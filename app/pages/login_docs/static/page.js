@@ -32,6 +32,9 @@ export function pagePlugin(logins, extras) {
         const operation = system.specSelectors.specJson().getIn(props.specPath);
         return h(React.Fragment, null, h(Original, props), operation && h(Badge, { system, operation }));
       },
+      // Swagger UI shows it before it has read the operation: pressed then, it would end in an error
+      // that nobody sees, and could not be pressed again.
+      execute: (Original) => (props) => (props.operation.size ? h(Original, props) : null),
       OperationTag: (Original) => (props) => {
         const samples = props.children && props.tagObj.getIn(["tagDetails", "x-samples"]);
         if (!samples) return h(Original, props);

@@ -14,7 +14,7 @@ export function useLogins(logins) {
 export function Bar({ system, logins, extras }) {
   useLogins(logins);
   const [panel, setPanel] = React.useState(null);
-  const task = useTask();
+  const [error, setError] = React.useState("");
   const [copied, setCopied] = React.useState(null);
   React.useEffect(() => {
     const timer = copied && setTimeout(() => setCopied(null), 5000);
@@ -39,10 +39,10 @@ export function Bar({ system, logins, extras }) {
         { ref: home, type: "button", className: login ? "" : "lk-primary", onClick: open },
         login ? "Logins" : "Log in",
       ),
-      login && h(Actions, { login, logins, task, setPanel, setCopied }),
+      login && h(Actions, { login, logins, setPanel, setError, setCopied }),
       extras.map((Extra, index) => h(Extra, { key: index, system, logins })),
     ),
-    task.error && h(Status, null, task.error),
+    error && h(Status, null, error),
     copied && h(Status, { good: true }, "The command is on the clipboard."),
     login?.stale &&
       h(Status, null, "The access token has expired or been revoked. ", login.refresh ? "Refresh it, or log in again." : "Log in again."),
@@ -82,9 +82,19 @@ function TimeLeft({ login }) {
   return h("span", { className: "lk-left" }, left ? `${minutes}:${seconds} left` : "expired");
 }
 
-function Actions({ login, logins, task, setPanel, setCopied }) {
+/** Each does one thing at a time, and none keeps another from being pressed. */
+function Action({ work, setError, ...rest }) {
+  const task = useTask();
+  const run = async () => {
+    setError("");
+    await work().catch((error) => setError(error.message));
+  };
+  return h(TaskButton, { task, run, ...rest });
+}
+
+function Actions({ login, logins, setPanel, setError, setCopied }) {
   const { endpoints } = logins.config;
-  const button = (label, run, more) => h(TaskButton, { task, run, ...more }, label);
+  const button = (label, work, more) => h(Action, { work, setError, ...more }, label);
   const panel = (label, name) => button(label, async () => setPanel(name));
   const check = (label, checked, onChange) =>
     h(
