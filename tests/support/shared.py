@@ -1,11 +1,13 @@
 """Applications as good as new: their routes are built once, everything that they hold anew."""
 
 from collections import OrderedDict
+from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI
 
 from app.clock import Clock
+from app.features import load_features
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
@@ -34,20 +36,22 @@ class Shared:
         """An application with these settings; that of an earlier test if only its database differs.
 
         Routes and middleware know the one object that :func:`create_app` made, so that object is
-        made anew in its place.
+        made anew in its place. Nothing goes on beside the requests: it would happen now and then,
+        between two lines of a test that has moved its clock.
         """
         key = settings.model_dump_json(exclude={"database_url"}), clock
         app = self._apps.get(key)
         if app is None:
-            app = self._apps[key] = create_app(settings, clock)
+            features = [replace(feature, background=None) for feature in load_features()]
+            app = self._apps[key] = create_app(settings, clock, features)
             if len(self._apps) > KEPT:
                 self._apps.popitem(last=False)
             return app
         self._apps.move_to_end(key)
         server: Server = app.state.server
-        features = server.features
+        kept = server.features
         vars(server).clear()
-        Server.__init__(server, settings, clock, features)
+        Server.__init__(server, settings, clock, kept)
         return app
 
 
