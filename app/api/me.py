@@ -3,22 +3,31 @@
 import uuid
 from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Query, Request, Response, Security
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from app.api.paging import Limit
 from app.api.passwords import PasswordToSet, hash_new_password
 from app.audit.trail import record
 from app.errors import LoginRefused
 from app.identity import users
-from app.identity.profile import EMAIL_MAX_LENGTH, PermittedProfile, permitted_profile
+from app.identity.definition import broken
+from app.identity.profile import ChangedProfile, PermittedProfile, permitted_profile
 from app.identity.users import Account
 from app.login import browser_sessions as sessions
 from app.login import logins
 from app.login.authentication import LoginContext
-from app.login.notices import EmailChanged, PasswordChanged
+from app.login.notices import PasswordChanged
+from app.management.own_profile import change_own_profile
 from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_later
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
 from app.server import Server
@@ -29,7 +38,7 @@ from app.web.problems import TOO_MANY_ATTEMPTS, problem, with_body
 
 router = APIRouter(prefix="/users/me", tags=["account"], responses=BEARER_RESPONSES)
 
-Self = Annotated[CurrentUser, Security(current_user, scopes=["profile"])]
+Reader = Annotated[CurrentUser, Security(current_user, scopes=["profile"])]
 AccountOwner = Annotated[CurrentUser, Security(current_user, scopes=["account"])]
 ActingOwner = Annotated[ActingUser, Security(acting_user, scopes=["account"])]
 ActingOwnerLater = Annotated[UserLater, Security(acting_user_later, scopes=["account"])]
@@ -50,13 +59,19 @@ class Me(PermittedProfile):
     scopes: list[str] = Field(description="The token's scopes that the user still has.")
 
 
-class AccountChanges(BaseModel):
-    """A change to one's account, which takes the current password."""
+class AccountChanges(ChangedProfile):
+    """A change to one's account. What is left out stays as it is, and null takes it away."""
 
-    model_config = ConfigDict(extra="forbid")
+    current_password: SecretStr | None = Field(
+        default=None, description="Needed if there is `email` in the body."
+    )
 
-    email: str | None = Field(max_length=EMAIL_MAX_LENGTH, examples=["me@example.com"])
-    current_password: SecretStr
+    @model_validator(mode="after")
+    def _address_takes_password(self) -> Self:
+        if "email" in self.model_fields_set and self.current_password is None:
+            needed = broken("current_password", "another e-mail address takes the current password")
+            raise ValidationError.from_exception_data(type(self).__name__, [needed])
+        return self
 
 
 class PasswordChange(BaseModel):
@@ -85,7 +100,7 @@ class Session(BaseModel):
 
 
 @router.get("", operation_id="get_me", summary="Get my account", response_model_exclude_unset=True)
-async def get_me(user: Self, server: CurrentServer) -> Me:
+async def get_me(user: Reader, server: CurrentServer) -> Me:
     """The user the access token belongs to, as far as its scopes reveal, and those scopes.
 
     `email` and `email_verified` are null without the scope `email`, and while nobody has verified
@@ -97,7 +112,7 @@ async def get_me(user: Self, server: CurrentServer) -> Me:
 @router.patch(
     "",
     operation_id="update_me",
-    summary="Change my e-mail address",
+    summary="Change my profile",
     response_model_exclude_unset=True,
     responses=PASSWORD_RESPONSES,
 )
@@ -108,24 +123,16 @@ async def update_me(
     request: Request,
     changes: AccountChanges,
 ) -> Me:
-    """Change the e-mail address, which is then unverified."""
-    account = await _verify_password(server, user, changes.current_password, request)
+    """Change the profile; an e-mail address takes the current password, and is then unverified."""
+    proven = None
+    if "email" in changes.model_fields_set and changes.current_password is not None:
+        proven = await _verify_password(server, user, changes.current_password, request)
+    given = changes.model_dump(exclude_unset=True, exclude={"current_password"})
     async with acting() as actor:
-        if not await users.change_email(actor.connection, account, changes.email, actor.now):
-            raise LoginRefused("wrong", reason="given another password in the meantime")
-        await record(actor.connection, actor.now, user.event("email.changed", request))
-        before = actor.user.profile
-        notice = EmailChanged(
-            user_id=user.id,
-            at=actor.now,
-            origin=actor.origin,
-            previous=before.email,
-            was_verified=before.email_verified,
-        )
-        await server.notify(actor.connection, notice)
-    new = {"email": changes.email, "email_verified": False}
-    changed = replace(actor.user, profile=actor.user.profile.model_copy(update=new))
-    return _me(changed, unverified=True)  # it is what the client has just sent
+        profile = await change_own_profile(actor, given, proven=proven, notify=server.notify)
+    # A new address is what the client has just sent.
+    unverified = proven is not None or server.settings.unverified_email
+    return _me(replace(actor.user, profile=profile), unverified=unverified)
 
 
 @router.post(

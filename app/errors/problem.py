@@ -99,6 +99,11 @@ class InvalidFieldsError(Problem):
         self._inside = f"{inside}." if inside else ""
 
     @property
+    def faults(self) -> Mapping[str, str]:
+        """The reason by the field, for a form: the first of each."""
+        return {_place(each): _reason(each) for each in reversed(self._errors)}
+
+    @property
     def line(self) -> str:
         """The first of them, and how many more there are."""
         first, more = self._errors[0], len(self._errors) - 1

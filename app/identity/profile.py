@@ -24,6 +24,8 @@ from app.identity.scopes import SPEAK_OF_A_USER
 USERNAME_MAX_LENGTH = 128
 EMAIL_MAX_LENGTH = 320
 
+_LANGUAGE_TAG = r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*"
+
 
 def username_key(username: str) -> str:
     """The form in which user names are compared: NFKC, then case folding.
@@ -44,7 +46,7 @@ def _check_username(username: str) -> None:
         )
 
 
-def check_email(email: str) -> None:
+def _check_email(email: str) -> None:
     """Raise :class:`InvalidError` unless this looks like an address; only a mail proves it."""
     local, at, domain = email.rpartition("@")
     blank = any(character.isspace() or not character.isprintable() for character in email)
@@ -67,14 +69,25 @@ def _check_picture(url: str) -> None:
         raise InvalidError(told="a picture must be the URL of an image")
 
 
+def _check_locale(tag: str) -> None:
+    if not re.fullmatch(_LANGUAGE_TAG, tag):
+        raise InvalidError(told="a locale must be a language tag, such as en-GB")
+
+
 Username = Annotated[
     str, Field(min_length=1, max_length=USERNAME_MAX_LENGTH), rule(_check_username)
 ]
-Email = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), rule(check_email)]
+Email = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), rule(_check_email)]
 Name = Annotated[str, Field(max_length=255), rule(_check_name)]
 Picture = Annotated[str, Field(max_length=2048), rule(_check_picture)]
 Locale = Annotated[
-    str, Field(max_length=35, pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$", examples=["en-GB"])
+    str,
+    Field(
+        max_length=35,
+        examples=["en-GB"],
+        json_schema_extra={"pattern": f"^{_LANGUAGE_TAG}$"},  # in words where it is broken
+    ),
+    rule(_check_locale),
 ]
 """A language tag (RFC 5646), which OpenID Connect Core, section 5.1, wants with a hyphen."""
 
@@ -90,6 +103,12 @@ class Profile(BaseModel):
     family_name: Name | None = None
     picture: Picture | None = None
     locale: Locale | None = None
+
+
+class ChangedProfile(Profile):
+    """What is to be another one of a user's profile: the fields that are set, also to null."""
+
+    model_config = STRICT
 
 
 class StoredProfile(Profile):

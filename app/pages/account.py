@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from app.database.paging import Place
+from app.identity.users import get_person
 from app.login import browser_sessions as sessions
 from app.login.browser_sessions import LiveSession, Session
 from app.login.logins import LiveLogin, list_logins
@@ -30,6 +31,7 @@ SHOWN = 50
 
 NOTICES = {
     "password": "Your password has been changed. You have been logged out everywhere else.",
+    "profile": "Your profile has been saved.",
     "email": "Your e-mail address has been changed.",
     "session": "The application has been logged out.",
     "browser": "That browser has been logged out.",
@@ -76,7 +78,7 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
     except LoggedOutError:
         return _to_login(server)
     except ActionRefusedError as refusal:
-        return await _page(browser, session, error=str(refusal), refused=action, status=400)
+        return await _page(browser, session, refusal=refusal, refused=action, typed=form)
     if shown:  # which a redirect would lose
         return await _page(browser, session, shown=shown)
     proof = server.form_tokens.issue(browser.key, f"done {action}")
@@ -100,10 +102,10 @@ async def _page(
     session: Session,
     *,
     notice: str = "",
-    error: str = "",
+    refusal: ActionRefusedError | None = None,
     refused: str = "",
+    typed: Mapping[str, str] | None = None,
     shown: Mapping[str, Any] | None = None,
-    status: int = 200,
     browsers: str = "",
     logins: str = "",
 ) -> Response:
@@ -117,6 +119,7 @@ async def _page(
             connection, session.user_id, now, limit=SHOWN + 1, before=_place_at(logins)
         )
         allowed = await consents.list_allowed(connection, session.user_id)
+        profile = (await get_person(connection, session.user_id)).profile
         added: dict[str, Any] = {}
         for section in server.account_sections:
             added |= await section.load(connection, server.settings, session.user_id, now)
@@ -124,7 +127,7 @@ async def _page(
     rendered = render(
         "account.html",
         server.settings.service_name,
-        status=status,
+        status=400 if refusal else 200,
         form_token=browser.form_token(PURPOSE),
         session=session,
         min_length=server.settings.password_min_length,
@@ -136,8 +139,11 @@ async def _page(
             (client, [described.get(scope, scope) for scope in client.scopes]) for client in allowed
         ],
         notice=notice,
-        error=error,
+        error=str(refusal or ""),
         refused=refused,
+        faults=refusal.faults if refusal else {},
+        typed=typed or {},
+        profile=profile,
         sections=[section.template for section in server.account_sections],
         **added | dict(shown or {}),
     )

@@ -9,16 +9,19 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
-from app.errors import InvalidError, LoginRefused, NotFoundError, Problem
+from app.errors import InvalidFieldsError, LoginRefused, NotFoundError, Problem
 from app.feature import AccountAction
 from app.identity import users
+from app.identity.definition import Changes
+from app.identity.profile import Profile
 from app.identity.users import Account
 from app.login import browser_sessions as sessions
 from app.login.authentication import LoginContext
 from app.login.browser_sessions import Session
 from app.login.logins import end_own_login
-from app.login.notices import EmailChanged, PasswordChanged
+from app.login.notices import PasswordChanged
 from app.management.authority import Actor
+from app.management.own_profile import change_own_profile
 from app.pages.browser import Browser
 from app.pages.errors import say_refused, sentence
 from app.security.passwords import UnacceptablePasswordError
@@ -30,9 +33,17 @@ Form = Mapping[str, str]
 
 WRONG = "The current password is wrong."
 
+PROFILE = [name for name in Profile.model_fields if name != "email"]
+"""The fields of its form: the address has a form of its own, which takes the password."""
+
 
 class ActionRefusedError(Exception):
     """Nothing was changed. The text is for the person at the browser."""
+
+    def __init__(self, told: str, faults: Mapping[str, str] | None = None) -> None:
+        """``faults`` are what is wrong by field, for a form that tells it there."""
+        super().__init__(told)
+        self.faults = faults or {}
 
 
 async def end_login(browser: Browser, _session: Session, form: Form) -> None:
@@ -100,9 +111,13 @@ async def _verify_password(browser: Browser, session: Session, form: Form) -> Ac
         if account.id != session.user_id:  # the name was given to somebody else meanwhile
             raise LoginRefused("wrong", reason="another user")
     except LoginRefused as refusal:
-        error, _status = say_refused(refusal, wrong=WRONG)
-        raise ActionRefusedError(error) from None
+        raise _refused(refusal) from None
     return account
+
+
+def _refused(refusal: LoginRefused) -> ActionRefusedError:
+    error, _status = say_refused(refusal, wrong=WRONG)
+    return ActionRefusedError(error, {"current_password": error})
 
 
 async def change_password(browser: Browser, session: Session, form: Form) -> None:
@@ -114,8 +129,7 @@ async def change_password(browser: Browser, session: Session, form: Form) -> Non
         server.password_rules.check(new, session.username)
         password_hash = await server.passwords.hash(new)
     except LoginRefused as refusal:
-        error, _status = say_refused(refusal, wrong=WRONG)
-        raise ActionRefusedError(error) from None
+        raise _refused(refusal) from None
     except UnacceptablePasswordError as refusal:
         raise ActionRefusedError(sentence(str(refusal))) from None
 
@@ -132,30 +146,51 @@ async def change_password(browser: Browser, session: Session, form: Form) -> Non
     await browser.transact(change)
 
 
+async def change_profile(browser: Browser, session: Session, form: Form) -> None:
+    """Write what is another value than the form showed. Raises :class:`ActionRefusedError`."""
+    changes = {
+        name: form.get(name, "").strip() or None
+        for name in PROFILE
+        if form.get(name) != form.get(f"shown_{name}")
+    }
+    await _change_profile(browser, changes)
+
+
 async def change_email(browser: Browser, session: Session, form: Form) -> None:
     """Change the e-mail address, which is then unverified. Raises :class:`ActionRefusedError`."""
-    server = browser.server
-    account = await _verify_password(browser, session, form)
+    proven = await _verify_password(browser, session, form)
+    await _change_profile(browser, {"email": form.get("email", "")}, proven)
 
+
+async def _change_profile(
+    browser: Browser, changes: Changes, proven: Account | None = None
+) -> None:
     async def change(connection: AsyncConnection, session: Session) -> None:
-        now = server.clock.now()
-        before = (await users.get_person(connection, session.user_id)).profile
-        if not await users.change_email(connection, account, form.get("email", ""), now):
-            raise ActionRefusedError(WRONG)  # by now
-        await record(connection, now, browser.event("email.changed"))
-        notice = EmailChanged(
-            user_id=session.user_id,
-            at=now,
-            origin=origin_of(browser.request),
-            previous=before.email,
-            was_verified=before.email_verified,
-        )
-        await server.notify(connection, notice)
+        actor = await _actor(connection, browser, session)
+        await change_own_profile(actor, changes, proven=proven, notify=browser.server.notify)
 
     try:
         await browser.transact(change)
-    except InvalidError as refusal:
-        raise ActionRefusedError(sentence(refusal.told)) from None
+    except LoginRefused as refusal:
+        raise _refused(refusal) from None
+    except InvalidFieldsError as refusal:
+        faults = {
+            name: sentence(reason.replace("String should", "It should", 1))
+            for name, reason in refusal.faults.items()
+        }
+        raise ActionRefusedError(next(iter(faults.values())), faults) from None
+
+
+async def _actor(connection: AsyncConnection, browser: Browser, session: Session) -> Actor:
+    """The user of a session that goes on through the transaction."""
+    user = await users.get_account(connection, session.user_id)
+    return Actor(
+        connection=connection,
+        clock=browser.server.clock,
+        subject=str(user.id),
+        scopes=user.scopes,
+        origin=origin_of(browser.request),
+    )
 
 
 Action = Callable[[Browser, Session, Form], Awaitable[Mapping[str, Any] | None]]
@@ -181,14 +216,7 @@ async def _act(
     async def act(connection: AsyncConnection, session: Session) -> Mapping[str, Any]:
         if account is not None and not await users.is_still_proven(connection, account):
             raise ActionRefusedError(WRONG)  # by now
-        user = await users.get_account(connection, session.user_id)
-        actor = Actor(
-            connection=connection,
-            clock=server.clock,
-            subject=str(user.id),
-            scopes=user.scopes,
-            origin=origin_of(browser.request),
-        )
+        actor = await _actor(connection, browser, session)
         return await action.act(actor, server.settings, form)
 
     try:
@@ -202,6 +230,7 @@ ACTIONS: Mapping[str, Action] = {
     "browser": log_out_browser,
     "elsewhere": log_out_elsewhere,
     "application": withdraw_consent,
+    "profile": change_profile,
     "email": change_email,
     "password": change_password,
 }

@@ -36,6 +36,7 @@ from tests.support.lifecycle import (
     refreshed,
 )
 from tests.support.meanwhile import Meanwhile
+from tests.support.operators import events
 
 WRONG = "The current password is wrong."
 NEW_PASSWORD = "another horse battery staple"
@@ -229,7 +230,9 @@ async def test_what_is_no_address_is_refused(
     ("body", "field"),
     [
         pytest.param({"email": "a@new.example"}, "body.current_password", id="no_password"),
-        pytest.param({"current_password": PASSWORD}, "body.email", id="no_address"),
+        pytest.param({"name": "\u202eecilA"}, "body.name", id="a_name_that_turns_the_page_around"),
+        pytest.param({"picture": "javascript:alert(1)"}, "body.picture", id="no_link"),
+        pytest.param({"locale": "en_GB; q=1"}, "body.locale", id="no_language_tag"),
         pytest.param(
             {"email": None, "current_password": PASSWORD, "username": "root"},
             "body.username",
@@ -251,6 +254,52 @@ async def test_a_body_of_another_form_is_refused_without_repeating_it(
     assert [set(error) for error in errors] == [{"field", "reason"}]
     assert errors[0]["field"] == field
     assert PASSWORD not in response.text
+
+
+# The profile
+
+
+async def test_the_profile_is_changed_without_the_password(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, own: Tokens
+) -> None:
+    changes = {"name": "Alice Liddell", "picture": "https://example.com/a.jpg", "locale": "en-GB"}
+    response = await send(http, "PATCH", "/users/me", own, changes)
+    seen = await http.get("/users/me", headers=bearer(own["access_token"]))
+    assert response.status_code == 200
+    assert response.json() == seen.json()
+    assert seen.json().items() >= changes.items()
+    assert seen.json()["email"] == "alice@example.com"
+    (event,) = await events(server, event_type="user.changed")
+    assert (event.actor, event.user_id) == (str(alice.id), str(alice.id))
+    assert event.details == dict.fromkeys(changes, "changed")
+
+
+async def test_null_takes_a_part_of_the_profile_away_and_the_rest_stays(
+    http: httpx2.AsyncClient, own: Tokens
+) -> None:
+    await send(http, "PATCH", "/users/me", own, {"name": "Alice Liddell", "locale": "en-GB"})
+    response = await send(http, "PATCH", "/users/me", own, {"locale": None})
+    assert response.json()["name"] == "Alice Liddell"
+    assert "locale" not in response.json()
+
+
+async def test_to_set_what_is_set_already_changes_nothing(
+    http: httpx2.AsyncClient, server: Server, own: Tokens
+) -> None:
+    same = {"name": None, "email": "alice@example.com", "current_password": PASSWORD}
+    response = await send(http, "PATCH", "/users/me", own, same)
+    assert (response.status_code, response.json()["email_verified"]) == (200, True)
+    for event_type in ("user.changed", "email.changed"):
+        assert await events(server, event_type=event_type) == []
+
+
+async def test_nothing_is_changed_where_an_address_comes_with_a_wrong_password(
+    http: httpx2.AsyncClient, own: Tokens
+) -> None:
+    changes = {"name": "Mallory", "email": "a@new.example", "current_password": "wrong"}
+    assert_problem(await send(http, "PATCH", "/users/me", own, changes), 403)
+    seen = await http.get("/users/me", headers=bearer(own["access_token"]))
+    assert (seen.json()["email"], "name" in seen.json()) == ("alice@example.com", False)
 
 
 # The password
