@@ -25,6 +25,7 @@ from app.oidc.discovery import discovery_router
 from app.operations.demo import refuse_demo_data
 from app.operations.housekeeping import keeping_house
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
+from app.pages.environment import judge_templates
 from app.server import Server
 from app.settings import Settings, SettingsError, load_settings
 from app.telemetry import OFF, MissingExtraError, Telemetry
@@ -66,6 +67,7 @@ def create_app(
     features = load_features() if features is None else features
     server = Server(settings, clock or Clock(), features)
     telemetry = _telemetry(settings)
+    judge_templates(settings.look.theme)
 
     async def start() -> None:
         await server.start()
@@ -105,11 +107,11 @@ def create_app(
         server=server,
         body_limit=settings.request_body_limit,
         https=settings.issuer.startswith("https:"),
-        service_name=settings.service_name,
+        look=settings.look,
     )
     if settings.metrics:
         app.add_middleware(measuring.Measured, server=server)
-    add_error_handlers(app, settings.realm, settings.service_name, metadata_url(settings.issuer))
+    add_error_handlers(app, settings.realm, settings.look, metadata_url(settings.issuer))
 
     # The ones that are called most come first: a request tries the routers in turn.
     app.include_router(token_router(settings))
@@ -123,6 +125,8 @@ def create_app(
     app.include_router(discovery_router(settings, server.published_by_features))
     for page in (authorize, login, consent, logout, account, assets):
         app.include_router(page.router)
+    if settings.look.theme.files:
+        app.include_router(assets.theme_router(settings.look.theme))
     for management in (users, clients, scopes, audit):
         app.include_router(management.router)
     app.include_router(health.router)

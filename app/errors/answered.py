@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING, Any, Literal
 
+from app.look import Look
+
 if TYPE_CHECKING:
     from starlette.responses import Response
 
@@ -28,8 +30,8 @@ class AnsweredError(Exception):
         """The headers of the answer; challenges name ``realm``."""
         return {}
 
-    def response(self, realm: str, service_name: str) -> "Response":
-        """The answer; a page has ``service_name`` on it."""
+    def response(self, realm: str, look: Look) -> "Response":
+        """The answer; a page has that ``look``."""
         from starlette.responses import JSONResponse  # the command line answers nobody
 
         return JSONResponse(

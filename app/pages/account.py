@@ -126,7 +126,7 @@ async def _page(
     described = await server.scopes.all()
     rendered = render(
         "account.html",
-        server.settings.service_name,
+        server.settings.look,
         status=400 if refusal else 200,
         form_token=browser.form_token(PURPOSE),
         session=session,

@@ -54,12 +54,12 @@ START_AGAIN = "Go back to the application and log in again from there."
 class FinishedError(PageError):
     """There is no such request any more."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self) -> None:
         """The page leads to the account, where people see what they are logged in to."""
         super().__init__(
             "This login has expired or is already complete",
             START_AGAIN,
-            onward=("See where you are logged in", f"{server.settings.issuer}/account"),
+            onward=("See where you are logged in", "account"),
         )
 
 
@@ -75,7 +75,7 @@ async def load_pending(
         pending = await find_pending(connection, key, server.clock.now(), or_answered=or_answered)
     client = await server.clients.find(pending.request.client_id) if pending else None
     if pending is None or client is None:
-        raise FinishedError(server)
+        raise FinishedError
     registered = may_redirect_to(client, pending.request.redirect_uri, server.settings)
     if not registered or "authorization_code" not in client.grant_types:
         raise PageError(CHANGED, START_AGAIN)
@@ -162,7 +162,7 @@ async def _perform(
             user_id=session.user_id if session else None,
         )
         if not finished:
-            raise FinishedError(server)
+            raise FinishedError
     return answer(server, request.redirect_uri, request.response_mode, parameters, request.state)
 
 
@@ -295,7 +295,7 @@ def answer(
         return redirect(redirect_uri, parameters, in_fragment=True)
     return render(
         "form_post.html",
-        server.settings.service_name,
+        server.settings.look,
         popup=True,
         form_targets=form_targets(redirect_uri),
         redirect_uri=redirect_uri,

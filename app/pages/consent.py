@@ -39,7 +39,7 @@ async def consent_page(
     known = (await server.resources.of_client(client)).values()
     page = render(
         "consent.html",
-        server.settings.service_name,
+        server.settings.look,
         popup=True,
         form_targets=form_targets(pending.request.redirect_uri),
         form_token=browser.form_token(_purpose(scope)),
@@ -63,7 +63,7 @@ def _shut_out(
     """The page for somebody to whom the application is not open; its only answer is to go back."""
     return render(
         "shut_out.html",
-        browser.server.settings.service_name,
+        browser.server.settings.look,
         status=403,
         popup=True,
         form_targets=form_targets(pending.request.redirect_uri),

@@ -84,8 +84,7 @@ async def docs(server: CurrentServer, browser: CurrentBrowser) -> Response:
     if refusal == NOT_LOGGED_IN:
         return RedirectResponse(f"{server.settings.issuer}/login?next=docs", 303)
     if refusal:
-        account = f"{server.settings.issuer}/account"
-        onward = ("See who you are logged in as", account)
+        onward = ("See who you are logged in as", "account")
         raise PageError("You cannot see this page", refusal, 403, onward=onward)
     client = await server.clients.find(server.settings.docs_client_id)
     settings = {
@@ -104,7 +103,7 @@ async def docs(server: CurrentServer, browser: CurrentBrowser) -> Response:
         client.client_id if client else "",
         client.default_scopes if client else (),
         settings,
-        icon="assets/icon.svg",
+        icon=server.settings.look.icon,
     )
 
 

@@ -4,6 +4,7 @@ from starlette.responses import Response
 
 from app.errors import RETRY_AFTER, AnsweredError, LoginRefused
 from app.log import REQUEST_ID
+from app.look import Look
 from app.pages.rendering import render
 from app.web.routes import ApiRoute
 
@@ -47,7 +48,7 @@ class PageError(AnsweredError):
     ) -> None:
         """``title`` says what happened, ``advice`` what to do; neither repeats input.
 
-        ``retry_after`` is in seconds, ``onward`` the text and the address of a link.
+        ``retry_after`` is in seconds, ``onward`` the text of a link and its path here.
         """
         super().__init__()
         self.title = title
@@ -56,11 +57,11 @@ class PageError(AnsweredError):
         self.retry_after = retry_after
         self.onward = onward
 
-    def response(self, realm: str, service_name: str) -> Response:
+    def response(self, realm: str, look: Look) -> Response:
         """The page."""
         page = render(
             "error.html",
-            service_name,
+            look,
             status=self.status,
             popup=True,
             title=self.title,

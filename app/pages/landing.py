@@ -14,7 +14,7 @@ async def landing(server: CurrentServer, reading: Reading) -> Response:
     """Shows the demo accounts only while they are in the database."""
     return render(
         "landing.html",
-        server.settings.service_name,
+        server.settings.look,
         issuer=server.settings.issuer,
         demo=await demo_is_present(reading, server),
         users=demo_users(server.features),

@@ -148,7 +148,7 @@ def _page(
 ) -> Response:
     page = render(
         "login.html",
-        browser.server.settings.service_name,
+        browser.server.settings.look,
         status=status,
         popup=True,
         form_targets=form_targets(pending.request.redirect_uri) if pending else (),

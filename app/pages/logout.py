@@ -55,7 +55,7 @@ async def logout_page(request: Request, server: CurrentServer, browser: CurrentB
         return await _end(server, browser, wanted)
     page = render(
         "logout.html",
-        server.settings.service_name,
+        server.settings.look,
         form_targets=form_targets(wanted.return_uri) if wanted.return_uri else (),
         form_token=browser.form_token(PURPOSE),
         username=browser.session.username,
@@ -111,4 +111,4 @@ async def _end(server: Server, browser: Browser, wanted: LogoutRequest) -> Respo
 def _done(server: Server, wanted: LogoutRequest) -> Response:
     if wanted.return_uri is not None:
         return redirect(wanted.return_uri, wanted.return_parameters)
-    return render("logged_out.html", server.settings.service_name)
+    return render("logged_out.html", server.settings.look)

@@ -7,8 +7,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr
 
+from app.look import NO_THEME, Look
 from app.settings.database_url import find_fault, unknown_parameters
 from app.settings.mail import parse_sender, parse_smtp_url
+from app.settings.theme import ThemeError, load_theme
 
 if TYPE_CHECKING:
     from app.settings.model import Settings
@@ -65,6 +67,7 @@ def complete(settings: "Settings") -> None:
     _check_otlp_endpoint(settings)
     _check_registration_schemes(settings)
     _check_mail(settings)
+    _complete_look(settings)
     settings.audience = settings.audience or settings.issuer
     settings.default_client_id = settings.default_client_id or ""
     if settings.docs is None:
@@ -204,3 +207,19 @@ def _check_mail(settings: "Settings") -> None:
                 "LATCHKEY_MAIL_FROM must be an address such as no-reply@example.com, or "
                 "Example <no-reply@example.com>"
             ) from None
+
+
+def _complete_look(settings: "Settings") -> None:
+    """Links that people follow run nothing, and a theme is read as a whole."""
+    for name in ("terms_url", "privacy_url"):
+        url = getattr(settings, name)
+        if url and _split_url(url) is None:
+            raise SettingsError(
+                f"LATCHKEY_{name.upper()} must be the http or https URL of a page, such as "
+                "https://www.example.com/terms"
+            )
+    try:
+        theme = load_theme(settings.theme_dir) if settings.theme_dir else NO_THEME
+    except ThemeError as error:
+        raise SettingsError(f"LATCHKEY_THEME_DIR {error}") from None
+    settings._look = Look(settings.service_name, settings.terms_url, settings.privacy_url, theme)

@@ -15,6 +15,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app import NAME
+from app.look import Look
 from app.posture import Posture
 from app.settings.checks import EVERY_PROXY, complete
 from app.settings.mail import SmtpServer, parse_smtp_url
@@ -89,6 +90,9 @@ class Settings(BaseSettings):
             strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"
         ),
     ] = NAME.capitalize()
+    theme_dir: str = ""
+    terms_url: str = ""
+    privacy_url: str = ""
     metrics: bool = False
     housekeeping: bool = False
     otlp_endpoint: str = ""
@@ -110,11 +114,17 @@ class Settings(BaseSettings):
     client_id_metadata: bool = False
 
     _issuer_given: bool = PrivateAttr(True)
+    _look: Look = PrivateAttr()
 
     @property
     def issuer_given(self) -> bool:
         """Whether the issuer was configured; otherwise it is made up, in development."""
         return self._issuer_given
+
+    @property
+    def look(self) -> Look:
+        """What the pages and the mails show of this deployment, as it was at the start."""
+        return self._look
 
     @property
     def proxies(self) -> list[IPv4Network | IPv6Network] | None:

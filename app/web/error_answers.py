@@ -12,12 +12,13 @@ from app import NAME
 from app.database.engines import OUTAGES, is_outage, lost_a_reference
 from app.errors import AnsweredError, BearerError, InvalidFieldsError, LoginRefused
 from app.log import get_logger
+from app.look import Look
 from app.web.routes import class_at
 
 log = get_logger(NAME)
 
 
-def add_error_handlers(app: FastAPI, realm: str, service_name: str, resource_metadata: str) -> None:
+def add_error_handlers(app: FastAPI, realm: str, look: Look, resource_metadata: str) -> None:
     """Teach ``app`` to answer every error in its caller's format.
 
     A challenge for an access token says where ``resource_metadata`` is (RFC 9728, section 5.1).
@@ -29,7 +30,7 @@ def add_error_handlers(app: FastAPI, realm: str, service_name: str, resource_met
             error = class_at(request.scope).login_refused(error)
         if error.reason:
             log.info("refused", kind=type(error).__name__, reason=error.reason)
-        response = error.response(realm, service_name)
+        response = error.response(realm, look.seen_from(request.scope["path"]))
         if isinstance(error, BearerError):
             challenge = response.headers["WWW-Authenticate"]
             response.headers["WWW-Authenticate"] = (
@@ -45,7 +46,7 @@ def add_error_handlers(app: FastAPI, realm: str, service_name: str, resource_met
     async def http_error(request: Request, error: HTTPException) -> Response:
         sentence = _sentence_of(error)
         told = class_at(request.scope).http_error(error.status_code, sentence)
-        response = told.response(realm, service_name)
+        response = told.response(realm, look.seen_from(request.scope["path"]))
         for name, value in (error.headers or {}).items():
             if name.lower() != "allow":
                 response.headers.append(name, value)  # a Digest answer has two challenges

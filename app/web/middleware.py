@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import NAME
 from app.errors import AnsweredError
 from app.log import ACCESS_LOG, REQUEST_ID, TRACE_ID, get_logger
+from app.look import Look
 from app.server import Server
 from app.telemetry import trace_id_of
 from app.web.limits import bounded_body, refusal_of_head
@@ -49,11 +50,11 @@ class RequestEnvelope:
     """The outermost layer of the application."""
 
     def __init__(
-        self, app: ASGIApp, *, server: Server, body_limit: int, https: bool, service_name: str
+        self, app: ASGIApp, *, server: Server, body_limit: int, https: bool, look: Look
     ) -> None:
         """``body_limit`` is in bytes; ``https`` says that the issuer is reached through TLS."""
         self._server = server
-        self._service_name = service_name
+        self._look = look
         self._app = app
         self._body_limit = body_limit
         headers = {**SECURITY_HEADERS, "Strict-Transport-Security": HSTS}
@@ -100,7 +101,7 @@ class RequestEnvelope:
             log.exception("unexpected fault")
             if status:
                 raise
-            fault = server_fault(scope, request_id, self._service_name)
+            fault = server_fault(scope, request_id, self._look)
             await fault(scope, receive, send_with_headers)
         finally:
             if _access_log.isEnabledFor(logging.INFO):
@@ -120,7 +121,7 @@ def _note(scope: Scope, status: int, seconds: float) -> None:
     )
 
 
-def server_fault(scope: Scope, request_id: str, service_name: str) -> Response:
+def server_fault(scope: Scope, request_id: str, look: Look) -> Response:
     """The answer to an unexpected fault: nothing but where to find it in the log."""
     sentence = f"An unexpected error occurred. It is logged under request id {request_id}."
-    return class_at(scope).http_error(500, sentence).response("", service_name)
+    return class_at(scope).http_error(500, sentence).response("", look.seen_from(scope["path"]))

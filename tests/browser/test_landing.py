@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def test_the_landing_page_brings_no_complaint_of_the_browser(page: Page, live: str) -> None:
     watch = Watch(page)
     page.goto(live)
-    assert page.locator("h1").inner_text() == "Latchkey"
+    assert page.locator("h1").inner_text() == "Running for development"
     assert watch.complaints == []
 
 

@@ -129,7 +129,7 @@ class Page(HTMLParser):
             form.kinds.append(attributes.get("type", "text"))
         elif tag == "button" and "name" in attributes:
             self.forms[-1].choices.append((attributes["name"], attributes["value"]))
-        if tag not in ("input", "link", "meta", "br"):
+        if tag not in ("input", "link", "meta", "br", "img", "source"):
             texts: list[str] = []
             self._open.append((tag, texts))
             self._texts.append((attributes.get("role", tag), texts))

@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.routing import iter_route_contexts
 
 from app.errors import AnsweredError, LoginRefused
+from app.look import Look
 from app.pages.errors import PageRoute
 from app.web.error_answers import add_error_handlers
 from app.web.routes import (
@@ -47,7 +48,7 @@ def test_what_is_told_and_what_is_logged_can_only_be_given_by_name(
 async def refusing() -> httpx2.AsyncClient:
     """An application whose every route refuses a login, each in the format of its class."""
     app = FastAPI()
-    add_error_handlers(app, "a realm", "Latchkey", "https://test/metadata")
+    add_error_handlers(app, "a realm", Look("Latchkey"), "https://test/metadata")
 
     async def refuse(why: Why) -> None:
         raise LoginRefused(why, reason="a reason for the log", retry_after=42)

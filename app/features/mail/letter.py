@@ -3,11 +3,8 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
+from app.look import Look
 
 NAME_MAX_LENGTH = 64
 """Characters of a user name that a mail says."""
@@ -38,31 +35,20 @@ class Letter:
     closing: Sequence[str] = ()
     """What to do, or not to do."""
 
-    def text(self, service_name: str) -> str:
+    def text(self, look: Look) -> str:
         """The letter for programs that show no HTML."""
-        return _render("letter.txt", self, service_name)
+        return _fill("mail/letter.txt", look, self)
 
-    def html(self, service_name: str) -> str:
+    def html(self, look: Look) -> str:
         """The letter in the look of the pages; nothing in it is loaded from anywhere."""
-        return _render("letter.html", self, service_name)
+        return _fill("mail/letter.html", look, self)
 
 
-@cache
-def _templates() -> "Environment":
+def _fill(template: str, look: Look, letter: Letter) -> str:
     # Imported only now: most commands write no letter.
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+    from app.pages.environment import fill
 
-    return Environment(
-        loader=PackageLoader("app.features.mail"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-
-
-def _render(template: str, letter: Letter, service_name: str) -> str:
-    return _templates().get_template(template).render(letter=letter, service_name=service_name)
+    return fill(template, look, {"letter": letter})
 
 
 _NAME = re.compile(r"(?!www\.)[\w@+'-]+(\.[\w@+'-]+)*|[\w @+'-]+", re.IGNORECASE)

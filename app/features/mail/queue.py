@@ -88,8 +88,8 @@ async def queue_mail(
     content = {
         "recipient": to,
         "subject": letter.subject,
-        "text": letter.text(settings.service_name),
-        "html": letter.html(settings.service_name),
+        "text": letter.text(settings.look),
+        "html": letter.html(settings.look),
     }
     latest = now + USEFUL_FOR
     await connection.execute(

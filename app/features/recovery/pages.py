@@ -62,7 +62,7 @@ def _ask(
     settings = browser.server.settings
     page = render(
         "recovery/forgot.html",
-        settings.service_name,
+        settings.look,
         status=status,
         popup=True,
         form_token=browser.form_token(ASK),
@@ -124,7 +124,7 @@ def _choose(
     settings = browser.server.settings
     page = render(
         "recovery/reset.html",
-        settings.service_name,
+        settings.look,
         status=status,
         form_token=browser.form_token(CHOOSE),
         token=token,

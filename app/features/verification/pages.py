@@ -41,7 +41,7 @@ async def show_link(
         proof = await find_proof(connection, PURPOSE, token, server.clock.now())
     page = render(
         "verification/verify.html",
-        server.settings.service_name,
+        server.settings.look,
         form_token=browser.form_token(FORM),
         token=token,
         proof=require_proof(browser, proof, _no_longer_good()),
@@ -73,6 +73,4 @@ async def follow_link(server: CurrentServer, browser: CurrentBrowser) -> Respons
             "another address for this one.",
             onward=ACCOUNT,
         ) from None
-    return render(
-        "verification/verify.html", server.settings.service_name, proof=proof, verified=True
-    )
+    return render("verification/verify.html", server.settings.look, proof=proof, verified=True)

@@ -1,0 +1,127 @@
+"""The templates of pages and mails: ours, and those of a theme before them.
+
+A theme's template takes the place of ours of the same name, and can build on it: ours are also
+found below ``latchkey/``, so that a theme's ``page.html`` may begin with
+``{% extends "latchkey/page.html" %}``. All of them run in a sandbox. It lets them read what a page
+was given, and nothing that is behind that.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import cache
+from traceback import extract_tb
+from typing import Any
+
+from jinja2 import (
+    ChoiceLoader,
+    DictLoader,
+    Environment,
+    PackageLoader,
+    PrefixLoader,
+    StrictUndefined,
+    TemplateNotFound,
+    TemplateSyntaxError,
+)
+from jinja2.meta import find_referenced_templates
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from app import NAME
+from app.log import get_logger
+from app.look import NO_THEME, Look, Theme
+from app.pages.devices import describe_device
+from app.settings import SettingsError
+
+log = get_logger(NAME)
+
+PART = "_"
+"""What the name of a theme's template begins with that takes the place of none of ours."""
+
+FROM_MEMORY = "<template>"
+"""What Jinja calls the file of a template that has none, as those of a theme."""
+
+
+def fill(template: str, look: Look, values: Mapping[str, Any]) -> str:
+    """What ``template`` makes of ``values``, in that look.
+
+    Where the theme's fails, ours is shown and the log says so: a theme must lock nobody out.
+    """
+    told = {**values, **look.values()}
+    if look.theme.templates:
+        try:
+            return _environment(look.theme).get_template(template).render(told)
+        except Exception as error:
+            # Its text may repeat what was put into the page.
+            log.error(
+                "a template of the theme failed, ours was shown",
+                template=template,
+                kind=type(error).__name__,
+                lines=[
+                    frame.lineno
+                    for frame in extract_tb(error.__traceback__)
+                    if frame.filename == FROM_MEMORY
+                ],
+            )
+    return _environment(NO_THEME).get_template(template).render(told)
+
+
+def judge_templates(theme: Theme) -> None:
+    """Raise :class:`SettingsError` for what could only fail when a page is shown."""
+    environment = _environment(theme)
+    for name, source in theme.templates.items():
+        if not name.rpartition("/")[2].startswith(PART) and not _has(NO_THEME, name):
+            raise SettingsError(
+                f"LATCHKEY_THEME_DIR has a template that no page has: {name} (one that others "
+                f"include begins with {PART})"
+            )
+        try:
+            environment.get_template(name)
+            referenced = find_referenced_templates(environment.parse(source))
+        except TemplateSyntaxError as error:
+            raise SettingsError(
+                f"LATCHKEY_THEME_DIR has a template that does not compile: {name}, line "
+                f"{error.lineno}: {error.message}"
+            ) from None
+        for other in referenced:
+            if other is not None and not _has(theme, other):
+                raise SettingsError(
+                    f"LATCHKEY_THEME_DIR has a template that needs one more: {name} needs {other}"
+                )
+
+
+class _Templates(PackageLoader):
+    """Those of a package, and nothing else that is in the same folders."""
+
+    def get_source(
+        self, environment: Environment, template: str
+    ) -> tuple[str, str, Callable[[], bool] | None]:
+        if not template.endswith((".html", ".txt")):
+            raise TemplateNotFound(template)
+        return super().get_source(environment, template)
+
+
+@cache
+def _environment(theme: Theme) -> ImmutableSandboxedEnvironment:
+    ours = ChoiceLoader([_Templates("app.pages"), _Templates("app", "features")])
+    environment = ImmutableSandboxedEnvironment(
+        loader=ChoiceLoader([DictLoader(theme.templates), ours, PrefixLoader({NAME: ours})]),
+        autoescape=lambda name: not (name or "").endswith(".txt"),  # whatever is put into a page
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["moment"] = _moment
+    environment.filters["device"] = describe_device
+    return environment
+
+
+def _has(theme: Theme, name: str) -> bool:
+    environment = _environment(theme)
+    try:
+        environment.get_or_select_template(name)
+    except TemplateNotFound:
+        return False
+    return True
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%-d %B %Y, %H:%M UTC")
