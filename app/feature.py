@@ -113,6 +113,9 @@ class Feature:
     management_scopes: Sequence[str] = ()
     """Those that a migration adds as well, and alice does not have: who manages gives them."""
     event_types: Sequence[FeatureEventType] = ()
+    activity: Mapping[FeatureEventType, str] = field(default_factory=dict)
+    """What the account page calls those events that are about a user; empty for one that is of no
+    interest to them. One that is not there is called by its type."""
     routers: Callable[[Settings, Clock], Sequence["APIRouter"]] | None = None
     samples: Mapping[str, str] = field(default_factory=dict)
     """Groups of operations that are samples, with a sentence: ``/docs`` shows them last."""

@@ -13,13 +13,11 @@ from app.identity.profile import USERNAME_MAX_LENGTH
 from app.identity.users import find_user_id
 from app.oauth2.bearer import BEARER_RESPONSES
 from app.oauth2.principal import Principal, current_principal
-from app.web.cursors import page, place_at, place_of
+from app.web.cursors import EVENT_CURSOR, event_place_at, page, place_of
 from app.web.dependencies import Reading
 from app.web.problems import problem, with_body
 
 router = APIRouter(prefix="/audit", tags=["audit"], responses=with_body(BEARER_RESPONSES))
-
-CURSOR = r"^[0-9]{1,17}\.[0-9]{1,18}$"
 
 
 class AuditEventOut(BaseModel):
@@ -62,7 +60,7 @@ async def list_audit_events(
     limit: Limit = 50,
     cursor: Annotated[
         str | None,
-        Query(pattern=CURSOR, description="`next_cursor` of a page."),
+        Query(pattern=EVENT_CURSOR, description="`next_cursor` of a page."),
     ] = None,
     actor: Annotated[
         str | None,
@@ -88,10 +86,7 @@ async def list_audit_events(
     until: Annotated[AwareDatetime | None, Query(description="Older than this.")] = None,
 ) -> AuditPage:
     """What happened, newest first. docs/audit.md lists every type of event."""
-    before = None
-    if cursor is not None:
-        at, event_id = place_at(cursor)
-        before = at, int(event_id)
+    before = None if cursor is None else event_place_at(cursor)
     events = await list_events(
         reading,
         limit=limit + 1,

@@ -1,13 +1,14 @@
 """The audit trail: written in the transaction of what it tells. docs/audit.md describes it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Literal, NewType
 
-from sqlalchemy import BigInteger, insert, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, insert, literal, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.models import AuditEvent
@@ -139,6 +140,17 @@ class RecordedEvent:
     details: Mapping[str, Any]
 
 
+_COLUMNS = [getattr(AuditEvent, each.name) for each in fields(RecordedEvent)]
+
+_NEWEST_FIRST = AuditEvent.at.desc(), AuditEvent.id.desc()
+
+
+def _is_behind(place: tuple[datetime, int]) -> ColumnElement[bool]:
+    at, event_id = place
+    cursor = tuple_(literal(at, UtcDateTime), literal(event_id, BigInteger))
+    return tuple_(AuditEvent.at, AuditEvent.id) < cursor
+
+
 async def list_events(
     connection: AsyncConnection,
     *,
@@ -155,23 +167,9 @@ async def list_events(
 
     From ``since`` on and before ``until``.
     """
-    query = select(
-        AuditEvent.id,
-        AuditEvent.at,
-        AuditEvent.type,
-        AuditEvent.actor,
-        AuditEvent.user_id,
-        AuditEvent.client_id,
-        AuditEvent.address,
-        AuditEvent.user_agent,
-        AuditEvent.request_id,
-        AuditEvent.details,
-    )
-    place = tuple_(AuditEvent.at, AuditEvent.id)
+    query = select(*_COLUMNS)
     if before is not None:
-        at, event_id = before
-        cursor = tuple_(literal(at, UtcDateTime), literal(event_id, BigInteger))
-        query = query.where(place < cursor)
+        query = query.where(_is_behind(before))
     if actor is not None:
         query = query.where(AuditEvent.actor == actor)
     if user_id is not None:
@@ -184,5 +182,29 @@ async def list_events(
         query = query.where(AuditEvent.at >= since)
     if until is not None:
         query = query.where(AuditEvent.at < until)
-    newest_first = query.order_by(AuditEvent.at.desc(), AuditEvent.id.desc())
+    newest_first = query.order_by(*_NEWEST_FIRST)
     return [RecordedEvent(*row) for row in await connection.execute(newest_first.limit(limit))]
+
+
+async def list_events_of_types(
+    connection: AsyncConnection,
+    user_id: uuid.UUID,
+    types: Collection[str],
+    *,
+    limit: int,
+    before: tuple[datetime, int] | None = None,
+) -> Sequence[RecordedEvent]:
+    """At most ``limit`` events of a user that have one of ``types``, as :func:`list_events`.
+
+    The newest of each type are looked up by themselves: however often a client refreshed its
+    tokens between two logins, none of that is read.
+    """
+    parts = []
+    for each in types:
+        query = select(*_COLUMNS).where(AuditEvent.user_id == str(user_id), AuditEvent.type == each)
+        if before is not None:
+            query = query.where(_is_behind(before))
+        parts.append(select(query.order_by(*_NEWEST_FIRST).limit(limit).subquery()))
+    found = union_all(*parts).subquery()
+    newest = select(found).order_by(found.c.at.desc(), found.c.id.desc()).limit(limit)
+    return [RecordedEvent(*row) for row in await connection.execute(newest)]

@@ -1,5 +1,6 @@
 """Clients as the protocol sees them, found quickly."""
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -247,3 +248,11 @@ async def hold_client(connection: AsyncConnection, client_id: str) -> None:
     """Keep a client as it is until the transaction ends: it acts for itself, or loses a token."""
     held = select(Client.client_id).where(Client.client_id == client_id)
     await connection.execute(held.with_for_update(key_share=True))
+
+
+async def find_client_names(
+    connection: AsyncConnection, client_ids: Collection[str]
+) -> Mapping[str, str]:
+    """The names of those clients that are there, by their ids."""
+    named = select(Client.client_id, Client.name).where(Client.client_id.in_(client_ids))
+    return {row.client_id: row.name for row in await connection.execute(named)}

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Update, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import USER_AGENT_MAX_LENGTH, Origin
@@ -166,6 +166,17 @@ async def end_own_login(
         raise NotFoundError(told="There is no such login.")
 
 
+async def end_logins_at(
+    connection: AsyncConnection, user_id: uuid.UUID, client_id: str, now: datetime
+) -> bool:
+    """End every login of a user at one client; False if there was none."""
+    await hold_user(connection, user_id)
+    ended = await connection.execute(
+        _ending(now, is_live(user_id, now), Login.client_id == client_id).returning(Login.id)
+    )
+    return bool(ended.all())
+
+
 async def end_other_logins(
     connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID | None, now: datetime
 ) -> None:
@@ -217,11 +228,20 @@ async def list_logins(
     When one was refreshed last is when its newest refresh token was issued, so that no request
     has to write it down.
     """
-    live = select(Login).where(
-        Login.user_id == user_id, Login.ended_at.is_(None), Login.expires_at > now
-    )
+    live = select(Login).where(is_live(user_id, now))
     # A page of rows first: what is beside a login is looked up for those that are shown alone.
-    shown = newest_first(live, Login.created_at, Login.id, limit=limit, before=before).subquery()
+    shown = newest_first(live, Login.created_at, Login.id, limit=limit, before=before)
+    return await describe_logins(connection, shown)
+
+
+def is_live(user_id: uuid.UUID, now: datetime) -> ColumnElement[bool]:
+    """Of a login: whether it is the user's and goes on."""
+    return and_(Login.user_id == user_id, Login.ended_at.is_(None), Login.expires_at > now)
+
+
+async def describe_logins(connection: AsyncConnection, which: Select[Login]) -> list[LiveLogin]:
+    """The logins that are selected, newest first, with what is beside them."""
+    shown = which.subquery()
     last_refreshed = (
         select(func.max(RefreshToken.issued_at))
         .where(RefreshToken.login_id == shown.c.id, RefreshToken.parent_hash.is_not(None))

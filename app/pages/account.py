@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
@@ -11,9 +12,11 @@ from app.database.paging import Place
 from app.identity.users import get_person
 from app.login import browser_sessions as sessions
 from app.login.browser_sessions import LiveSession, Session
-from app.login.logins import LiveLogin, list_logins
+from app.login.logins import LiveLogin
+from app.login.signed_in import list_signed_in
 from app.oauth2.redirect_uris import with_parameters
 from app.pages.account_actions import ActionRefusedError, action_for
+from app.pages.activity import list_activity, words_of
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
@@ -27,17 +30,30 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 PURPOSE = "account"
 
 SHOWN = 50
-"""Browsers on a page, and logins of applications."""
+"""Browsers on a page, and applications with logins."""
 
 NOTICES = {
     "password": "Your password has been changed. You have been logged out everywhere else.",
     "profile": "Your profile has been saved.",
     "email": "Your e-mail address has been changed.",
     "session": "The application has been logged out.",
+    "sessions": "The application has been logged out everywhere.",
     "browser": "That browser has been logged out.",
     "elsewhere": "You have been logged out everywhere else.",
     "application": "The application no longer has access to your account.",
 }
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """Where the lists of the page begin, if not with the newest."""
+
+    browsers: str = ""
+    logins: str = ""
+    activity: str = ""
+
+
+_NEWEST = _Lists()
 
 
 @router.head("/account")
@@ -49,17 +65,19 @@ async def account_page(
     proof: Annotated[str, Query()] = "",
     browsers: Annotated[str, Query()] = "",
     logins: Annotated[str, Query()] = "",
+    activity: Annotated[str, Query()] = "",
 ) -> Response:
     """Show the account, or the login page first.
 
     ``done`` is believed with a ``proof`` alone: no link from elsewhere can say what was done.
-    ``browsers`` and ``logins`` are where their lists begin, if not with the newest.
+    ``browsers``, ``logins`` and ``activity`` are where their lists begin, if not with the newest.
     """
     if browser.session is None:
         return _to_login(server)
     proven = server.form_tokens.check(proof, browser.key, f"done {done}")
     notice = _notices(server).get(done, "") if proven else ""
-    return await _page(browser, browser.session, notice=notice, browsers=browsers, logins=logins)
+    lists = _Lists(browsers, logins, activity)
+    return await _page(browser, browser.session, notice=notice, lists=lists)
 
 
 @router.post("/account")
@@ -106,19 +124,20 @@ async def _page(
     refused: str = "",
     typed: Mapping[str, str] | None = None,
     shown: Mapping[str, Any] | None = None,
-    browsers: str = "",
-    logins: str = "",
+    lists: _Lists = _NEWEST,
 ) -> Response:
     server = browser.server
     async with server.database.read() as connection:
         now = server.clock.now()
         others = await sessions.list_other_sessions(
-            connection, session, now, limit=SHOWN + 1, before=_place_at(browsers)
+            connection, session, now, limit=SHOWN + 1, before=_place_at(lists.browsers)
         )
-        live = await list_logins(
-            connection, session.user_id, now, limit=SHOWN + 1, before=_place_at(logins)
+        signed_in = await list_signed_in(
+            connection, session.user_id, now, limit=SHOWN + 1, before=_place_at(lists.logins)
         )
         allowed = await consents.list_allowed(connection, session.user_id)
+        words = words_of(server.features)
+        activity, older = await list_activity(connection, words, session.user_id, lists.activity)
         profile = (await get_person(connection, session.user_id)).profile
         added: dict[str, Any] = {}
         for section in server.account_sections:
@@ -133,11 +152,13 @@ async def _page(
         min_length=server.settings.password_min_length,
         browsers=others[:SHOWN],
         older_browsers=_behind(others),
-        logins=live[:SHOWN],
-        older_logins=_behind(live),
+        signed_in=signed_in[:SHOWN],
+        older_logins=_behind([each.newest for each in signed_in]),
         applications=[
             (client, [described.get(scope, scope) for scope in client.scopes]) for client in allowed
         ],
+        activity=activity,
+        older_activity=older,
         notice=notice,
         error=str(refusal or ""),
         refused=refused,

@@ -18,7 +18,7 @@ from app.identity.users import Account
 from app.login import browser_sessions as sessions
 from app.login.authentication import LoginContext
 from app.login.browser_sessions import Session
-from app.login.logins import end_own_login
+from app.login.logins import end_logins_at, end_own_login
 from app.login.notices import PasswordChanged
 from app.management.authority import Actor
 from app.management.own_profile import change_own_profile
@@ -59,6 +59,18 @@ async def end_login(browser: Browser, _session: Session, form: Form) -> None:
         await browser.transact(end)
 
 
+async def end_logins(browser: Browser, _session: Session, form: Form) -> None:
+    """End all the logins of an application."""
+    client_id = form.get("client", "")
+
+    async def end(connection: AsyncConnection, session: Session) -> None:
+        now = browser.server.clock.now()
+        if await end_logins_at(connection, session.user_id, client_id, now):
+            await _record_end(connection, browser, "all of the application", client_id=client_id)
+
+    await browser.transact(end)
+
+
 async def log_out_browser(browser: Browser, _session: Session, form: Form) -> None:
     """Log out in one other browser."""
     ended_id = form.get("browser", "")
@@ -83,8 +95,10 @@ async def log_out_elsewhere(browser: Browser, _session: Session, _form: Form) ->
     await browser.transact(log_out)
 
 
-async def _record_end(connection: AsyncConnection, browser: Browser, ended: str) -> None:
-    event = browser.event("session.ended", details={"session": ended})
+async def _record_end(
+    connection: AsyncConnection, browser: Browser, ended: str, client_id: str | None = None
+) -> None:
+    event = browser.event("session.ended", client_id=client_id, details={"session": ended})
     await record(connection, browser.server.clock.now(), event)
 
 
@@ -227,6 +241,7 @@ async def _act(
 
 ACTIONS: Mapping[str, Action] = {
     "session": end_login,
+    "sessions": end_logins,
     "browser": log_out_browser,
     "elsewhere": log_out_elsewhere,
     "application": withdraw_consent,

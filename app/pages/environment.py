@@ -24,11 +24,13 @@ from jinja2 import (
 )
 from jinja2.meta import find_referenced_templates
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from markupsafe import Markup
 
 from app import NAME
 from app.log import get_logger
 from app.look import NO_THEME, Look, Theme
 from app.pages.devices import describe_device
+from app.pages.moments import in_words
 from app.settings import SettingsError
 
 log = get_logger(NAME)
@@ -109,7 +111,7 @@ def _environment(theme: Theme) -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["moment"] = _moment
+    environment.filters["time"] = _time
     environment.filters["device"] = describe_device
     return environment
 
@@ -123,5 +125,7 @@ def _has(theme: Theme, name: str) -> bool:
     return True
 
 
-def _moment(at: datetime) -> str:
-    return at.strftime("%-d %B %Y, %H:%M UTC")
+def _time(at: datetime) -> Markup:
+    """A time in UTC, which ``static/times.js`` says in the zone of whoever reads it."""
+    element = Markup('<time datetime="{}" title="{}">{}</time>')
+    return element.format(at.strftime("%Y-%m-%dT%H:%M:%SZ"), in_words(at), in_words(at))

@@ -44,3 +44,13 @@ def row_place_at(cursor: str) -> Place:
     """The place of such a cursor."""
     at, row_id = place_at(cursor)
     return at, uuid.UUID(row_id)
+
+
+EVENT_CURSOR = r"^[0-9]{1,17}\.[0-9]{1,18}$"
+"""The form of a cursor into the audit trail."""
+
+
+def event_place_at(cursor: str) -> tuple[datetime, int]:
+    """The place of such a cursor."""
+    at, event_id = place_at(cursor)
+    return at, int(event_id)

@@ -8,10 +8,10 @@ import httpx2
 import pytest
 from sqlalchemy import delete
 
-from app.api.audit import CURSOR
 from app.audit.trail import Event, EventType, Origin, record
 from app.models import AuditEvent
 from app.server import Server
+from app.web.cursors import EVENT_CURSOR
 from tests.support.assertions import assert_problem
 from tests.support.factories import add_user
 from tests.support.operators import (
@@ -232,7 +232,7 @@ NO_ZONE = "Input should have timezone info"
             "limit", "201", "Input should be less than or equal to 200", id="limit too large"
         ),
         *(
-            pytest.param("cursor", cursor, f"String should match pattern '{CURSOR}'", id=name)
+            pytest.param("cursor", cursor, f"String should match pattern '{EVENT_CURSOR}'", id=name)
             for name, cursor in {
                 "cursor is an id": "1",
                 "cursor below zero": "-1.1",

@@ -114,6 +114,7 @@ feature = Feature(
     tables=[ApiKey, ApiKeyScope],
     scopes=["api-keys:read", "api-keys:write"],
     event_types=[CREATED, REVOKED],
+    activity={CREATED: "API key created", REVOKED: "API key revoked"},
     routers=_routers,
     bearer_keys=_bearer_keys,
     account=_account,

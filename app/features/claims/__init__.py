@@ -7,7 +7,7 @@ from app.clock import Clock
 from app.feature import Feature
 from app.features.claims.declared import Claims
 from app.features.claims.model import ClientClaim, DeclaredClaim, UserClaim
-from app.features.claims.service import EVENT_TYPES
+from app.features.claims.service import EVENT_TYPES, SET
 from app.features.claims.source import DeclaredClaims
 from app.settings import Settings
 
@@ -33,6 +33,7 @@ feature = Feature(
     tables=[DeclaredClaim, UserClaim, ClientClaim],
     management_scopes=["claims:read", "claims:write"],
     event_types=EVENT_TYPES,
+    activity={SET: "What applications are told about you changed"},
     routers=_routers,
     commands=_commands,
     kinds=[Claims()],

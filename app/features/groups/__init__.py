@@ -9,7 +9,7 @@ from app.features.groups.claim import GroupsClaim
 from app.features.groups.declared import Groups
 from app.features.groups.membership import VIA, admits
 from app.features.groups.model import Group, GroupClient, GroupMember, GroupScope
-from app.features.groups.service import CLAIM_SCOPE, EVENT_TYPES
+from app.features.groups.service import CLAIM_SCOPE, EVENT_TYPES, MEMBER_ADDED, MEMBER_REMOVED
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ feature = Feature(
     tables=[Group, GroupMember, GroupScope, GroupClient],
     management_scopes=[CLAIM_SCOPE, "groups:read", "groups:write"],
     event_types=EVENT_TYPES,
+    activity={MEMBER_ADDED: "Added to a group", MEMBER_REMOVED: "Removed from a group"},
     routers=_routers,
     commands=_commands,
     kinds=[Groups()],

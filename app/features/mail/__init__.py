@@ -96,6 +96,7 @@ feature = Feature(
     name="mail",
     tables=[Mail, MailProof, KnownDevice, SilencedNotice],
     event_types=[SENT, FAILED],
+    activity={SENT: "", FAILED: "A mail to you could not be delivered"},
     routers=_routers,
     background=_background,
     notify=_notify,

@@ -52,6 +52,10 @@ feature = Feature(
     requires=[mail],
     tables=[RecoveryRequest],
     event_types=[REQUESTED, RECOVERED],
+    activity={
+        REQUESTED: "A link for a new password was asked for",
+        RECOVERED: "New password set with the link from a mail",
+    },
     routers=_routers,
     login_links=_login_links,
     background=_background,

@@ -92,6 +92,7 @@ feature = Feature(
     tables=[DigestCredential, DigestNonce],
     scopes=["items:read", "items:write"],  # of the samples of SecurityScopes
     event_types=[SET, REMOVED],
+    activity={SET: "Digest password set", REMOVED: "Digest password removed"},
     routers=_routers,
     samples={"schemes": "One sample for each class of `fastapi.security`."},
     commands=_commands,

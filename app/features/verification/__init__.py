@@ -42,6 +42,7 @@ feature = Feature(
     name="verification",
     requires=[mail],
     event_types=[VERIFIED],
+    activity={VERIFIED: "E-mail address confirmed"},
     routers=_routers,
     account=_account,
     notify=_notify,

@@ -1,0 +1,13 @@
+// Says times in the reader's own zone, and in UTC where the pointer rests; without JavaScript they
+// stay in UTC, and say so.
+const local = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "long",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZoneName: "short",
+});
+for (const time of document.querySelectorAll("time")) {
+  time.textContent = local.format(new Date(time.dateTime)).replace(" at ", ", ");
+}
