@@ -47,6 +47,11 @@ Background = Callable[[Settings, Database, Clock], AbstractAsyncContextManager[N
 """What a worker does beside its requests, until the block ends."""
 
 
+Export = Callable[[AsyncConnection, uuid.UUID, int], Awaitable[Mapping[str, Any]]]
+"""Members for a JSON document about the user of that id, each list of at most so many rows. Without
+any secret, or the hash of one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Demo:
     """What a feature adds to the demo data, whose secrets the documents print."""
@@ -123,6 +128,8 @@ class Feature:
     """Addresses of scripts, relative to ``/docs``, that add something to the page there."""
     admits: Admits | None = None
     """Whether a user may log in at a client; nobody may at whom one feature refuses."""
+    export: Export | None = None
+    """What it has of a user, for whoever takes their data away."""
     claims: Callable[[Database, Clock], ClaimSource] | None = None
     """What it tells of users and clients in tokens and at ``/userinfo``."""
     bearer_keys: Callable[[Settings], KeyKind | None] | None = None

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
@@ -16,6 +16,9 @@ from app.models.base import UtcDateTime
 
 OPERATOR = "operator"
 """The actor of the command line."""
+
+ADMINISTRATOR = "administrator"
+"""Whom users see as the actor where it was neither they nor an application by itself."""
 
 USER_AGENT_MAX_LENGTH = 255
 
@@ -138,6 +141,14 @@ class RecordedEvent:
     user_agent: str | None
     request_id: str | None
     details: Mapping[str, Any]
+
+
+def as_seen_by(user_id: uuid.UUID, event: RecordedEvent) -> RecordedEvent:
+    """What its user may see of ``event``: not who else it was, nor from where."""
+    if event.actor in (None, str(user_id)):
+        return event
+    actor = event.actor if event.actor == event.client_id else ADMINISTRATOR
+    return replace(event, actor=actor, address=None, user_agent=None, request_id=None)
 
 
 _COLUMNS = [getattr(AuditEvent, each.name) for each in fields(RecordedEvent)]

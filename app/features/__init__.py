@@ -23,6 +23,7 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "mail": {},
     "verification": {},
     "recovery": {},
+    "export": {},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
     "test_logins": {},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},

@@ -117,7 +117,7 @@ def _goes_on(now: datetime) -> ColumnElement[bool]:
 
 @dataclass(frozen=True)
 class LiveSession:
-    """Another live session, as its user sees it."""
+    """A live session, as its user sees it."""
 
     id: uuid.UUID
     created_at: datetime
@@ -125,15 +125,16 @@ class LiveSession:
     user_agent: str | None
 
 
-async def list_other_sessions(
+async def list_sessions(
     connection: AsyncConnection,
-    session: Session,
+    user_id: uuid.UUID,
     now: datetime,
     *,
     limit: int,
+    but: uuid.UUID | None = None,
     before: Place | None = None,
 ) -> list[LiveSession]:
-    """At most ``limit`` browser sessions of a user that go on beside ``session``.
+    """At most ``limit`` browser sessions of a user that go on, all ``but`` that one.
 
     Newest first, behind the place ``before``.
     """
@@ -142,9 +143,9 @@ async def list_other_sessions(
         BrowserSession.created_at,
         BrowserSession.address,
         BrowserSession.user_agent,
-    ).where(
-        BrowserSession.user_id == session.user_id, BrowserSession.id != session.id, _goes_on(now)
-    )
+    ).where(BrowserSession.user_id == user_id, _goes_on(now))
+    if but is not None:
+        query = query.where(BrowserSession.id != but)
     rows = await connection.execute(
         newest_first(
             query, BrowserSession.created_at, BrowserSession.id, limit=limit, before=before

@@ -129,8 +129,13 @@ async def _page(
     server = browser.server
     async with server.database.read() as connection:
         now = server.clock.now()
-        others = await sessions.list_other_sessions(
-            connection, session, now, limit=SHOWN + 1, before=_place_at(lists.browsers)
+        others = await sessions.list_sessions(
+            connection,
+            session.user_id,
+            now,
+            limit=SHOWN + 1,
+            but=session.id,
+            before=_place_at(lists.browsers),
         )
         signed_in = await list_signed_in(
             connection, session.user_id, now, limit=SHOWN + 1, before=_place_at(lists.logins)

@@ -8,7 +8,14 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.audit.trail import NOWHERE, EventType, Origin, RecordedEvent, list_events_of_types
+from app.audit.trail import (
+    ADMINISTRATOR,
+    EventType,
+    Origin,
+    RecordedEvent,
+    as_seen_by,
+    list_events_of_types,
+)
 from app.feature import Feature
 from app.identity.clients import find_client_names
 from app.web.cursors import EVENT_CURSOR, event_place_at, page, place_of
@@ -44,10 +51,9 @@ class Activity:
     words: str
     at: datetime
     application: str | None
-    by_somebody_else: bool
-    """Neither by the user nor by a stranger: by who manages, or by an application."""
+    by_administrator: bool
+    """By whoever manages users."""
     origin: Origin
-    """Nowhere where it was somebody else's: it is not for the user to know."""
 
 
 def words_of(features: Sequence[Feature]) -> Mapping[str, str]:
@@ -84,12 +90,11 @@ async def list_activity(
 def _activity(
     event: RecordedEvent, words: Mapping[str, str], names: Mapping[str, str], user_id: uuid.UUID
 ) -> Activity:
-    theirs = event.actor in (None, str(user_id))
-    client_id = event.client_id
+    seen, client_id = as_seen_by(user_id, event), event.client_id
     return Activity(
         words=words[event.type],
         at=event.at,
         application=None if client_id is None else names.get(client_id, client_id),
-        by_somebody_else=not theirs and event.actor != client_id,
-        origin=Origin(event.address, event.user_agent) if theirs else NOWHERE,
+        by_administrator=seen.actor == ADMINISTRATOR,
+        origin=Origin(seen.address, seen.user_agent),
     )

@@ -10,7 +10,7 @@ from fastapi import Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import NAME
-from app.audit.trail import Event, EventType, record
+from app.audit.trail import Event, EventType, FeatureEventType, record
 from app.errors import InvalidRequestError, LoginRefused
 from app.identity.users import Account, hold_user, is_still_proven
 from app.login.browser_sessions import (
@@ -116,7 +116,7 @@ class Browser:
 
         return await self.server.database.transact(work_for_session)
 
-    def event(self, event_type: EventType, **more: Any) -> Event:
+    def event(self, event_type: EventType | FeatureEventType, **more: Any) -> Event:
         """An event of the audit trail that the user of this browser brought about."""
         user_id = self.session.user_id if self.session else None
         return Event(

@@ -17,6 +17,7 @@ from app.features.api_keys.service import (
     REVOKED,
     create_api_key,
     lifetime_of_key,
+    list_api_keys,
     use_api_key,
 )
 from app.identity.users import Account
@@ -109,6 +110,10 @@ async def _demo_is_present(connection: AsyncConnection) -> bool:
     return bool(await connection.scalar(select(known)))
 
 
+async def _export(connection: AsyncConnection, user_id: uuid.UUID, limit: int) -> Mapping[str, Any]:
+    return {"api_keys": await list_api_keys(connection, user_id, limit=limit)}
+
+
 feature = Feature(
     name="api_keys",
     tables=[ApiKey, ApiKeyScope],
@@ -118,6 +123,7 @@ feature = Feature(
     routers=_routers,
     bearer_keys=_bearer_keys,
     account=_account,
+    export=_export,
     commands=_commands,
     scope_holders={"API keys": ApiKeyScope.scope},
     revoke=_revoke,

@@ -1,7 +1,11 @@
 """Claims of one's own: attributes of users and fixed claims of clients, as an operator declares."""
 
+import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.feature import Feature
@@ -28,6 +32,13 @@ def _commands() -> Mapping[str, "Typer"]:
     return {"claims": cli}
 
 
+async def _export(
+    connection: AsyncConnection, user_id: uuid.UUID, _limit: int
+) -> Mapping[str, Any]:
+    values = select(UserClaim.name, UserClaim.value).where(UserClaim.user_id == user_id)
+    return {"claims": {row.name: row.value for row in await connection.execute(values)}}
+
+
 feature = Feature(
     name="claims",
     tables=[DeclaredClaim, UserClaim, ClientClaim],
@@ -35,6 +46,7 @@ feature = Feature(
     event_types=EVENT_TYPES,
     activity={SET: "What applications are told about you changed"},
     routers=_routers,
+    export=_export,
     commands=_commands,
     kinds=[Claims()],
     scope_holders={"claims": DeclaredClaim.scope},

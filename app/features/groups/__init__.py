@@ -1,13 +1,16 @@
 """Groups: who belongs to what, what they may do by it, and which clients are open to them."""
 
+import uuid
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.feature import Feature
 from app.features.groups.claim import GroupsClaim
 from app.features.groups.declared import Groups
-from app.features.groups.membership import VIA, admits
+from app.features.groups.membership import VIA, admits, find_groups
 from app.features.groups.model import Group, GroupClient, GroupMember, GroupScope
 from app.features.groups.service import CLAIM_SCOPE, EVENT_TYPES, MEMBER_ADDED, MEMBER_REMOVED
 from app.settings import Settings
@@ -29,6 +32,12 @@ def _commands() -> Mapping[str, "Typer"]:
     return {"groups": cli}
 
 
+async def _export(
+    connection: AsyncConnection, user_id: uuid.UUID, _limit: int
+) -> Mapping[str, Any]:
+    return {"groups": await find_groups(connection, user_id)}
+
+
 feature = Feature(
     name=VIA,
     tables=[Group, GroupMember, GroupScope, GroupClient],
@@ -36,6 +45,7 @@ feature = Feature(
     event_types=EVENT_TYPES,
     activity={MEMBER_ADDED: "Added to a group", MEMBER_REMOVED: "Removed from a group"},
     routers=_routers,
+    export=_export,
     commands=_commands,
     kinds=[Groups()],
     scope_holders={"groups": GroupScope.scope},

@@ -1,9 +1,10 @@
 """E-mail: queued in the database, sent by any worker; and what users hear of their accounts."""
 
-from collections.abc import AsyncIterator, Sequence
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,7 +14,7 @@ from app.database.engines import Database
 from app.database.expired import Expired
 from app.feature import AccountSection, Feature
 from app.features.mail.model import KnownDevice, Mail, MailProof, SilencedNotice
-from app.features.mail.notices import KEPT_FOR, tell
+from app.features.mail.notices import KEPT_FOR, is_silenced, tell
 from app.features.mail.queue import FAILED, SENT, mail_is_on, renew_mails
 from app.login.notices import Notice
 from app.posture import Finding, Severity
@@ -67,6 +68,16 @@ def _expired(_settings: Settings, now: datetime) -> Sequence[Expired]:
     ]
 
 
+async def _export(connection: AsyncConnection, user_id: uuid.UUID, limit: int) -> Mapping[str, Any]:
+    seen = select(KnownDevice.first_seen_at, KnownDevice.last_seen_at)
+    newest = seen.order_by(KnownDevice.first_seen_at.desc()).limit(limit)
+    devices = await connection.execute(newest.where(KnownDevice.user_id == user_id))
+    return {
+        "known_devices": [dict(row._mapping) for row in devices],
+        "mails_about_new_logins": not await is_silenced(connection, user_id),
+    }
+
+
 async def _examine(
     connection: AsyncConnection, settings: Settings, now: datetime
 ) -> AsyncIterator[Finding]:
@@ -100,6 +111,7 @@ feature = Feature(
     routers=_routers,
     background=_background,
     notify=_notify,
+    export=_export,
     account=_account,
     renew=renew_mails,
     expired=_expired,

@@ -5,10 +5,12 @@ Each file is one class and can be read alone. What they share is in
 :mod:`app.features.schemes.dropin`.
 """
 
+import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
@@ -86,6 +88,13 @@ async def _give_to_alice(operator: Actor, settings: Settings, alice: Account) ->
     )
 
 
+async def _export(
+    connection: AsyncConnection, user_id: uuid.UUID, _limit: int
+) -> Mapping[str, Any]:
+    own = select(DigestCredential.created_at).where(DigestCredential.user_id == user_id)
+    return {"digest_password_set_at": await connection.scalar(own)}
+
+
 feature = Feature(
     name="schemes",
     requires=[api_keys],
@@ -94,6 +103,7 @@ feature = Feature(
     event_types=[SET, REMOVED],
     activity={SET: "Digest password set", REMOVED: "Digest password removed"},
     routers=_routers,
+    export=_export,
     samples={"schemes": "One sample for each class of `fastapi.security`."},
     commands=_commands,
     renew=renew_digest_credentials,
