@@ -157,6 +157,7 @@ def _page(
         has_next=next_page in ASKING,
         client_name=client.name if client else "",
         username=username,
+        by_email=browser.server.settings.login_by_email,
         error=error,
         links=browser.server.login_links,
     )
