@@ -75,6 +75,8 @@ class LoginLink:
     text: str
     path: str
     """Relative to the login page; it gets the parameter ``request`` of a pending request."""
+    prompt: str = ""
+    """The value of ``prompt`` with which an authorization request leads there at once."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -122,7 +122,8 @@ def create_app(
     app.include_router(protected_resource_router(settings))
     app.include_router(jwks.router)
     app.include_router(userinfo.router)
-    app.include_router(discovery_router(settings, server.published_by_features))
+    of_features = server.published_by_features
+    app.include_router(discovery_router(settings, of_features, server.prompts))
     for page in (authorize, login, consent, logout, account, assets):
         app.include_router(page.router)
     if settings.look.theme.files:

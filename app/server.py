@@ -189,6 +189,11 @@ class Server:
         links = [each.login_links(self.settings) for each in self.features if each.login_links]
         return [link for some in links for link in some]
 
+    @cached_property
+    def prompts(self) -> Mapping[str, str]:
+        """Values of ``prompt`` that features add, and the page that each leads to."""
+        return {link.prompt: link.path for link in self.login_links if link.prompt}
+
     async def notify(self, connection: AsyncConnection, notice: Notice) -> None:
         """Let the features tell a user what happens in this transaction."""
         for feature in self.features:

@@ -24,6 +24,7 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "verification": {},
     "recovery": {},
     "export": {},
+    "registration": {"invitations": "Invite people, who choose their own passwords."},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
     "test_logins": {},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},

@@ -295,3 +295,20 @@ async def add_failure(connection: AsyncConnection, keys: Collection[str], now: d
         .where(FailedLogins.key_hash.in_(sorted(keys)))
         .values(count=FailedLogins.count + 1, last_failed_at=now)
     )
+
+
+async def count_try(
+    connection: AsyncConnection, settings: Settings, what: str, limit: int, now: datetime
+) -> None:
+    """Count a try at something else than a password; past the limit the wait is that of a login.
+
+    ``what`` names what is tried, and by whom or at what. A limit of 0 is none. Raises
+    :class:`~app.errors.LoginRefused`.
+    """
+    if not limit:
+        return
+    key = hash_secret(what)
+    counts = await hold_counts(connection, [key], now)
+    lockout = timedelta(seconds=settings.login_lockout_seconds)
+    require_no_wait(time_left(*counts[key], limit, lockout, now))
+    await add_failure(connection, [key], now)

@@ -111,9 +111,12 @@ async def read_authorization_request(
     if not scopes:
         raise refuse("invalid_scope", "A requested scope is unknown or not allowed.")
     prompt = parameters.get("prompt", "").split()
-    if not set(prompt).issubset(PROMPTS) or ("none" in prompt and len(prompt) > 1):
+    lonely = {"none", *server.prompts}
+    if not set(prompt).issubset({*PROMPTS, *lonely}) or (len(prompt) > 1 and lonely & set(prompt)):
+        alone = " or ".join(sorted(lonely))
         raise refuse(
-            "invalid_request", "The prompt must be none, or any of login, consent, select_account."
+            "invalid_request",
+            f"The prompt must be {alone}, or any of login, consent, select_account.",
         )
     max_age = parameters.get("max_age")
     if max_age is not None and not (

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 
 from app.identity.registration import ID_TOKEN_ALGORITHMS
+from app.oauth2.authorization_request import PROMPTS
 from app.oauth2.metadata import MAX_AGE, describe
 from app.oauth2.published import Published, serve_published
 from app.oidc.userinfo import CLAIMS
@@ -18,7 +19,9 @@ from app.web.problems import PROBLEM_RESPONSES
 WELL_KNOWN = "/.well-known/openid-configuration"
 
 
-def discovery_router(settings: Settings, of_features: Mapping[str, Any]) -> APIRouter:
+def discovery_router(
+    settings: Settings, of_features: Mapping[str, Any], prompts: Collection[str]
+) -> APIRouter:
     """The document at its well-known address.
 
     For an issuer with a path, OpenID Connect puts the address behind that path, where a proxy
@@ -27,7 +30,7 @@ def discovery_router(settings: Settings, of_features: Mapping[str, Any]) -> APIR
     router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
     path = urlsplit(settings.issuer).path
 
-    published = Published(partial(configuration, settings, of_features), MAX_AGE)
+    published = Published(partial(configuration, settings, of_features, prompts), MAX_AGE)
 
     async def openid_configuration(request: Request) -> Response:
         """What this OpenID Connect provider can do, for client libraries."""
@@ -47,9 +50,12 @@ def discovery_router(settings: Settings, of_features: Mapping[str, Any]) -> APIR
 
 
 def configuration(
-    settings: Settings, of_features: Mapping[str, Any], scopes: Collection[str]
+    settings: Settings,
+    of_features: Mapping[str, Any],
+    prompts: Collection[str],
+    scopes: Collection[str],
 ) -> dict[str, Any]:
-    """The members of section 3, beside those of RFC 8414."""
+    """The members of section 3, beside those of RFC 8414. Features may add ``prompts``."""
     issuer = settings.issuer
     return {
         **describe(settings, of_features, scopes),
@@ -58,7 +64,7 @@ def configuration(
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
         "claims_supported": ["iss", "aud", "exp", "iat", "auth_time", "nonce", *CLAIMS],
-        "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "prompt_values_supported": [*PROMPTS, *prompts],
         "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,

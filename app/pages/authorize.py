@@ -35,7 +35,12 @@ async def authorize(request: Request, server: CurrentServer, browser: CurrentBro
     if isinstance(received, Response):
         return received
     pending, client = received
-    return await _unless_outage(server, pending, proceed(browser, pending, client))
+    page = _page_asked_for(server, pending)
+    if page is None:
+        step = proceed(browser, pending, client)
+    else:
+        step = _show(page, request, server, pending, client)
+    return await _unless_outage(server, pending, step)
 
 
 @router.post("/authorize")
@@ -48,10 +53,23 @@ async def authorize_by_form(request: Request, server: CurrentServer) -> Response
     if isinstance(received, Response):
         return received
     pending, client = received
-    shown = server.database.transact(
-        lambda connection: send_to("login", connection, server, request, pending, client)
-    )
+    page = _page_asked_for(server, pending) or "login"
+    shown = _show(page, request, server, pending, client)
     return await _unless_outage(server, pending, shown)
+
+
+def _page_asked_for(server: Server, pending: Pending) -> str | None:
+    """The page of a feature that the client wants its user to see first."""
+    asked = [server.prompts[each] for each in pending.request.prompt if each in server.prompts]
+    return asked[0] if asked else None
+
+
+async def _show(
+    page: str, request: Request, server: Server, pending: Pending, client: RegisteredClient
+) -> Response:
+    return await server.database.transact(
+        lambda connection: send_to(page, connection, server, request, pending, client)
+    )
 
 
 async def _receive(request: Request, server: Server) -> tuple[Pending, RegisteredClient] | Response:

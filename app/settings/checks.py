@@ -68,6 +68,7 @@ def complete(settings: "Settings") -> None:
     _check_registration_schemes(settings)
     _check_mail(settings)
     _complete_look(settings)
+    _check_registration(settings)
     settings.audience = settings.audience or settings.issuer
     settings.default_client_id = settings.default_client_id or ""
     if settings.docs is None:
@@ -184,6 +185,19 @@ def _check_registration_schemes(settings: "Settings") -> None:
             raise SettingsError(
                 "LATCHKEY_CLIENT_REGISTRATION_SCHEMES must be schemes such as https,cursor,vscode"
             )
+
+
+def _check_registration(settings: "Settings") -> None:
+    """An address is proven by a mail. Domains are compared in lower case."""
+    has_mail = settings.development or settings.smtp_url.get_secret_value()
+    if settings.registration == "open" and not has_mail:
+        raise SettingsError("LATCHKEY_SMTP_URL is required with LATCHKEY_REGISTRATION=open")
+    domains = [domain.casefold() for domain in settings.registration_domains]
+    if not all(re.fullmatch(r"[\w-]+(\.[\w-]+)+", domain) for domain in domains):
+        raise SettingsError(
+            "LATCHKEY_REGISTRATION_DOMAINS must be domains such as example.com,example.org"
+        )
+    settings.registration_domains = domains
 
 
 def _check_mail(settings: "Settings") -> None:

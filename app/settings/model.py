@@ -108,6 +108,16 @@ class Settings(BaseSettings):
     smtp_url: SecretStr = SecretStr("")
     mail_from: str = ""
 
+    registration: Literal["closed", "invitation", "open"] = "closed"
+    registration_domains: CommaSeparated = []
+    registration_scopes: CommaSeparated = [
+        "openid",
+        "profile",
+        "email",
+        "offline_access",
+        "account",
+    ]
+
     client_registration: Literal["off", "token", "open"] = "off"
     client_registration_schemes: CommaSeparated = []
     client_registration_limit: Limit = 10_000

@@ -13,9 +13,10 @@ from app.clock import Clock
 from app.database.engines import Database
 from app.database.expired import Expired
 from app.feature import AccountSection, Feature
-from app.features.mail.model import KnownDevice, Mail, MailProof, SilencedNotice
+from app.features.mail.model import KnownDevice, Mail, MailProof, MailRequest, SilencedNotice
 from app.features.mail.notices import KEPT_FOR, is_silenced, tell
 from app.features.mail.queue import FAILED, SENT, mail_is_on, renew_mails
+from app.features.mail.requests import USEFUL_FOR
 from app.login.notices import Notice
 from app.posture import Finding, Severity
 from app.settings import Settings
@@ -64,6 +65,7 @@ def _expired(_settings: Settings, now: datetime) -> Sequence[Expired]:
     return [
         Expired(Mail.id, Mail.expires_at, now - KEPT_LONGER),
         Expired(MailProof.token_hash, MailProof.expires_at, now - KEPT_LONGER),
+        Expired(MailRequest.id, MailRequest.requested_at, now - USEFUL_FOR),
         Expired(KnownDevice.device_hash, KnownDevice.last_seen_at, now - KEPT_FOR),
     ]
 
@@ -105,7 +107,7 @@ async def _examine(
 
 feature = Feature(
     name="mail",
-    tables=[Mail, MailProof, KnownDevice, SilencedNotice],
+    tables=[Mail, MailRequest, MailProof, KnownDevice, SilencedNotice],
     event_types=[SENT, FAILED],
     activity={SENT: "", FAILED: "A mail to you could not be delivered"},
     routers=_routers,

@@ -32,6 +32,19 @@ class Mail(Base):
     attempts: Mapped[int] = mapped_column(default=0)
 
 
+class MailRequest(Base):
+    """Somebody without a login asked for a mail, and no worker has looked yet who would get one."""
+
+    __tablename__ = "mail_requests"
+    __table_args__ = (Index("ix_mail_requests_purpose_requested_at", "purpose", "requested_at"),)
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True)
+    purpose: Mapped[str] = mapped_column(String(16))
+    sealed: Mapped[str] = mapped_column(Text)
+    """What was typed, and from where, encrypted: it may be a password."""
+    requested_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class MailProof(Base):
     """A link in a mail, and a code beside it: who has them reads the mail of that address."""
 

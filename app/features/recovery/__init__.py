@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.clock import Clock
 from app.database.engines import Database
-from app.database.expired import Expired
 from app.feature import Feature, LoginLink
 from app.features.mail import feature as mail
 from app.features.mail.queue import mail_is_on
-from app.features.recovery.model import RecoveryRequest
-from app.features.recovery.requests import REQUESTED, USEFUL_FOR
+from app.features.recovery.answer import PURPOSE, REQUESTED, answer
 from app.features.recovery.service import RECOVERED
 from app.settings import Settings
 
@@ -37,20 +34,15 @@ def _login_links(settings: Settings) -> Sequence[LoginLink]:
 def _background(
     settings: Settings, database: Database, clock: Clock
 ) -> AbstractAsyncContextManager[None]:
-    from app.features.mail.sending import looking  # the command line sends nothing
-    from app.features.recovery.answering import Answering
+    from app.features.mail.answering import Answering  # the command line sends nothing
+    from app.features.mail.sending import looking
 
-    return looking(settings, Answering(settings, database, clock))
-
-
-def _expired(_settings: Settings, now: datetime) -> Sequence[Expired]:
-    return [Expired(RecoveryRequest.id, RecoveryRequest.requested_at, now - USEFUL_FOR)]
+    return looking(settings, Answering(settings, database, clock, PURPOSE.name, answer))
 
 
 feature = Feature(
     name="recovery",
     requires=[mail],
-    tables=[RecoveryRequest],
     event_types=[REQUESTED, RECOVERED],
     activity={
         REQUESTED: "A link for a new password was asked for",
@@ -59,5 +51,4 @@ feature = Feature(
     routers=_routers,
     login_links=_login_links,
     background=_background,
-    expired=_expired,
 )

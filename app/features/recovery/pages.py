@@ -8,7 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import LoginRefused
 from app.features.mail.links import require_proof
 from app.features.mail.proofs import Proof, find_proof, use_token
-from app.features.recovery.requests import PURPOSE, request_recovery
+from app.features.mail.requests import Asked, note_request
+from app.features.recovery.answer import PURPOSE
 from app.features.recovery.service import set_recovered_password
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.code_flow import RequestKey
@@ -40,11 +41,12 @@ async def ask_for_link(server: CurrentServer, browser: CurrentBrowser) -> Respon
     """The same answer whoever is named, after the same work."""
     form = await browser.read_form()
     browser.require_shown(form, ASK)
-    key, typed = form.get("request", ""), form.get("username", "")
+    key = form.get("request", "")
+    asked = Asked(typed=form.get("username", ""), origin=origin_of(browser.request))
 
     async def note(connection: AsyncConnection) -> None:
-        origin, now = origin_of(browser.request), server.clock.now()
-        await request_recovery(connection, server.settings, typed, origin, now)
+        now = server.clock.now()
+        await note_request(connection, server.settings, PURPOSE.name, asked, now)
 
     try:
         await server.database.transact(note)

@@ -97,7 +97,7 @@ def _configuration_for_docs(settings: Settings, scopes: Collection[str]) -> dict
     Its endpoints are relative, as those of the other schemes in OpenAPI are: so a login works
     where the page is, be it the issuer's address or, in development, localhost.
     """
-    document = configuration(settings, {}, scopes)
+    document = configuration(settings, {}, (), scopes)
     relative = {
         name: document[name].removeprefix(f"{document['issuer']}/")
         for name in ("authorization_endpoint", "token_endpoint")

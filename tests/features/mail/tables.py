@@ -14,7 +14,12 @@ PAGES_OF_POPUPS = {"GET /mailbox/{mail_id}": "an error page, as there is no such
 
 OPEN = {r"(GET|HEAD) /mailbox(/\{mail_id\})?": "in development, to whoever develops"}
 
-SECRET_TABLES = {"mails": "encrypted", "mail_proofs": "hashes", "known_devices": "hashes"}
+SECRET_TABLES = {
+    "mails": "encrypted",
+    "mail_requests": "encrypted",
+    "mail_proofs": "hashes",
+    "known_devices": "hashes",
+}
 
 
 async def a_mailbox(story: Story) -> None:

@@ -1,7 +1,9 @@
 """What recovery adds to the tables of the core's tests."""
 
-from app.features.recovery.answering import Answering
+from app.features.mail.answering import Answering
+from app.features.recovery.answer import PURPOSE, answer
 from app.pages.errors import PageRoute
+from app.server import Server
 from tests.features.mail.sent import link_in, mails
 from tests.support.factories import add_user
 from tests.support.flow import Page, submit
@@ -26,7 +28,10 @@ OPEN = {
     "(GET|HEAD|POST) /reset-password": "whoever has the link reads the mail of the user",
 }
 
-SECRET_TABLES = {"recovery_requests": "encrypted"}
+
+def answering(server: Server) -> Answering:
+    """What a worker does beside its requests."""
+    return Answering(server.settings, server.database, server.clock, PURPOSE.name, answer)
 
 
 async def forgotten_password(story: Story) -> None:
@@ -35,7 +40,7 @@ async def forgotten_password(story: Story) -> None:
     http.cookies.clear()
     form = Page(await http.get("/forgot-password")).form
     await submit(http, form, {"username": "forgetful"})
-    await Answering(server.settings, server.database, server.clock).look()
+    await answering(story.server).look()
     (mail,) = [each for each in await mails(server) if each.kind == "reset-password"]
     await http.head(link_in(mail))
     form = Page(await http.get(link_in(mail))).form

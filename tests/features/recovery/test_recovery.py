@@ -9,11 +9,10 @@ from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
 from app.database.engines import Database
-from app.features.mail.model import MailProof
-from app.features.recovery import requests
-from app.features.recovery.answering import Answering
-from app.features.recovery.model import RecoveryRequest
-from app.features.recovery.requests import PURPOSE, USEFUL_FOR
+from app.features.mail import requests
+from app.features.mail.model import MailProof, MailRequest
+from app.features.mail.requests import USEFUL_FOR
+from app.features.recovery.answer import PURPOSE
 from app.identity.addresses import email_columns
 from app.management.authority import operating
 from app.management.users import set_password
@@ -22,6 +21,7 @@ from app.server import Server
 from app.settings import Settings
 from tests.conftest import make_settings
 from tests.features.mail.sent import DEAD, assert_dead_link, link_in, mails
+from tests.features.recovery.tables import answering
 from tests.support.clock import TestClock
 from tests.support.factories import (
     PASSWORD,
@@ -53,7 +53,7 @@ def settings(database_url: str, changes: dict[str, object]) -> Settings:
 
 async def answer(server: Server) -> None:
     """Let a worker look at what was asked for."""
-    await Answering(server.settings, server.database, server.clock).look()
+    await answering(server).look()
 
 
 async def ask(browser: httpx2.AsyncClient, name: str) -> httpx2.Response:
@@ -177,7 +177,7 @@ async def test_whoever_gets_no_mail_sees_the_same_and_makes_the_server_write_the
         monkeypatch.setattr(Database, "transact", seen)
         answers.append((response.status_code, response.text, len(response.headers)))
         async with server.database.read() as connection:
-            count = await connection.scalar(select(func.count()).select_from(RecoveryRequest))
+            count = await connection.scalar(select(func.count()).select_from(MailRequest))
             assert count == 1
             assert await connection.scalar(select(func.count()).select_from(MailProof)) == (
                 0 if asked == "alice" else 1
@@ -195,7 +195,7 @@ async def test_what_was_typed_can_be_read_by_nobody_and_is_gone_once_it_was_look
     assert "my-password-by-mistake" not in await dump(server)
     await answer(server)
     async with server.database.read() as connection:
-        assert await connection.scalar(select(RecoveryRequest.id)) is None
+        assert await connection.scalar(select(MailRequest.id)) is None
 
 
 async def test_a_program_that_opens_links_changes_nothing(
@@ -406,7 +406,7 @@ async def test_requests_that_nobody_answers_are_forgotten_and_bounded(
     answers = {(await ask(http, "alice")).text for _ in range(3)}
     assert len(answers) == 1
     async with server.database.read() as connection:
-        assert await connection.scalar(select(func.count()).select_from(RecoveryRequest)) == 2
+        assert await connection.scalar(select(func.count()).select_from(MailRequest)) == 2
     clock.advance(USEFUL_FOR.total_seconds() + 1)
     await answer(server)
     assert await mails(server) == []

@@ -1,0 +1,95 @@
+"""Asking for an account: what comes of the address that somebody typed at ``/register``."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import Event, FeatureEventType, record
+from app.errors import InvalidError
+from app.features.mail.letter import Letter, Link, account_called
+from app.features.mail.queue import queue_mail
+from app.features.mail.requests import Asked
+from app.features.mail.words import what_happened
+from app.features.registration.links import issue_link, too_many_links
+from app.identity.profile import check_email
+from app.identity.users import find_username_by_email
+from app.settings import Settings
+
+REQUESTED = FeatureEventType("registration.requested")
+
+PURPOSE = "register"
+
+LIFETIME = timedelta(days=1)
+
+
+def require_acceptable(settings: Settings, email: str) -> None:
+    """Raise :class:`InvalidError` unless whoever has this address may register.
+
+    What is said of it is the same whether or not somebody has an account with it.
+    """
+    check_email(email)
+    domain = email.rpartition("@")[2].casefold()
+    if settings.registration_domains and domain not in settings.registration_domains:
+        allowed = ", ".join(settings.registration_domains)
+        raise InvalidError(told=f"only addresses at {allowed} can be registered here")
+
+
+async def answer(
+    connection: AsyncConnection, settings: Settings, asked: Asked, now: datetime
+) -> None:
+    """Send a link to the address; if somebody has an account with it, tell them so instead."""
+    try:
+        require_acceptable(settings, asked.typed)
+    except InvalidError:
+        return  # the settings have changed since
+    if await too_many_links(connection, asked.typed, now):
+        return
+    username = await find_username_by_email(connection, asked.typed)
+    token = await issue_link(
+        connection,
+        email=asked.typed,
+        maker=None,
+        scopes=(),
+        lifetime=LIFETIME,
+        now=now,
+        browser_hash=asked.more.get("browser"),
+        request_key=asked.more.get("request"),
+        good=username is None,
+    )
+    if username is None:
+        letter = _link(settings, token, asked, now)
+    else:
+        letter = _known(settings, username, asked, now)
+    await queue_mail(
+        connection, settings, letter, to=asked.typed, now=now, expires_at=now + LIFETIME
+    )
+    await record(connection, now, Event(type=REQUESTED, origin=asked.origin))
+
+
+def _link(settings: Settings, token: str, asked: Asked, now: datetime) -> Letter:
+    return Letter(
+        kind=PURPOSE,
+        subject=f"Create your account at {settings.service_name}",
+        paragraphs=[
+            f"This address was entered to create an account at {settings.service_name}. If it was "
+            "you, go on. The link is good for one day.",
+        ],
+        link=Link(label="Create your account", url=f"{settings.issuer}/invitation?token={token}"),
+        facts=what_happened(now, asked.origin),
+        closing=["If it was not you, do nothing. There will be no account."],
+    )
+
+
+def _known(settings: Settings, username: str, asked: Asked, now: datetime) -> Letter:
+    return Letter(
+        kind=PURPOSE,
+        subject=f"You already have an account at {settings.service_name}",
+        paragraphs=[
+            f"This address was entered to create an account at {settings.service_name}. It belongs "
+            f"to {account_called(username)} already. If it was you, log in; if you forgot the "
+            "password, you can choose a new one there.",
+        ],
+        link=Link(label="Log in", url=f"{settings.issuer}/login"),
+        facts=what_happened(now, asked.origin),
+        closing=["If it was not you, do nothing. Nobody was told that you have an account."],
+    )

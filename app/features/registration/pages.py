@@ -1,0 +1,188 @@
+"""``/register`` and ``/invitation``: ask for a link, and make an account with one."""
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from fastapi.responses import RedirectResponse
+
+from app.errors import InvalidFieldsError, LoginRefused, NotFoundError, Problem
+from app.features.registration.links import Offer, find_offer
+from app.features.registration.visitors import NewAccount, join, request_link
+from app.identity.definition import validated
+from app.oauth2.redirect_uris import with_parameters
+from app.pages.browser import Browser, CurrentBrowser
+from app.pages.code_flow import RequestKey
+from app.pages.errors import PageError, PageRoute, say_refused, sentence
+from app.pages.rendering import render
+from app.security.opaque import hash_secret
+from app.web.dependencies import CurrentServer
+from app.web.origin import origin_of
+
+ASK = "register"
+MAKE = "invitation"
+"""What the form tokens are for."""
+
+asking = APIRouter(route_class=PageRoute, include_in_schema=False)
+"""Where anybody may register."""
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+"""Where links lead."""
+
+
+@asking.head("/register")
+@asking.get("/register")
+async def ask_for_address(browser: CurrentBrowser, key: RequestKey = "") -> Response:
+    """Ask for an address; a pending request goes on once there is an account."""
+    return _ask(browser, key)
+
+
+@asking.post("/register")
+async def send_link(browser: CurrentBrowser) -> Response:
+    """The same answer whoever has the address, after the same work."""
+    form = await browser.read_form()
+    browser.require_shown(form, ASK)
+    key, email = form.get("request", ""), form.get("email", "").strip()
+    more = {"browser": hash_secret(browser.key), **({"request": key} if key else {})}
+    try:
+        await request_link(
+            browser.server, email, form.get("human", ""), origin_of(browser.request), more
+        )
+    except Problem as refusal:
+        return _ask(browser, key, email=email, error=sentence(refusal.told), status=400)
+    except LoginRefused as refusal:
+        error, status = say_refused(refusal, wrong="")
+        page = _ask(browser, key, email=email, error=error, status=status)
+        page.headers["Retry-After"] = str(refusal.retry_after)
+        return page
+    return _ask(browser, key, email=email, sent=True)
+
+
+def _ask(
+    browser: Browser,
+    key: str,
+    *,
+    email: str = "",
+    error: str = "",
+    status: int = 200,
+    sent: bool = False,
+) -> Response:
+    settings = browser.server.settings
+    page = render(
+        "registration/register.html",
+        settings.service_name,
+        status=status,
+        popup=True,
+        form_token=browser.form_token(ASK),
+        request_key=key,
+        username=browser.session.username if browser.session else "",
+        email=email,
+        domains=settings.registration_domains,
+        error=error,
+        sent=sent,
+        has_mailbox=settings.smtp_server is None,
+    )
+    return browser.remember(page)
+
+
+@router.head("/invitation")
+@router.get("/invitation")
+async def show_invitation(
+    server: CurrentServer, browser: CurrentBrowser, token: Annotated[str, Query()] = ""
+) -> Response:
+    """Ask for a name and a password: a program that scans mail comes no further."""
+    return _offer(browser, token, await _look_up(browser, token), {})
+
+
+@router.post("/invitation")
+async def make_account(server: CurrentServer, browser: CurrentBrowser) -> Response:
+    """Make the account, and log in with it."""
+    form = await browser.read_form()
+    browser.require_shown(form, MAKE)
+    token = form.get("token", "")
+    offer = await _look_up(browser, token)
+    try:
+        wanted = validated(
+            NewAccount,
+            {
+                "token": token,
+                "username": form.get("username", ""),
+                "name": form.get("name", "").strip() or None,
+                "email": form.get("email", "").strip() or None,
+                "password": form.get("new_password", ""),
+            },
+        )
+        account, offer = await join(server, wanted, origin_of(browser.request))
+    except NotFoundError:
+        raise _no_longer_good() from None
+    except InvalidFieldsError as refusal:
+        return _offer(browser, token, offer, form, error=sentence(refusal.line), status=400)
+    except Problem as refusal:
+        return _offer(browser, token, offer, form, error=sentence(refusal.told), status=400)
+    except LoginRefused as refusal:
+        error, status = say_refused(refusal, wrong="")
+        return _offer(browser, token, offer, form, error=error, status=status)
+    _, secret = await browser.log_in(account, None)
+    return browser.set_session(_onward(browser, offer), secret)
+
+
+def _onward(browser: Browser, offer: Offer) -> Response:
+    """To the application, if it waits in this very browser."""
+    issuer = browser.server.settings.issuer
+    if offer.request_key and offer.browser_hash == hash_secret(browser.key):
+        waiting = {"request": offer.request_key}
+        return RedirectResponse(with_parameters(f"{issuer}/login", waiting), 303)
+    return RedirectResponse(f"{issuer}/account", 303)
+
+
+def _offer(
+    browser: Browser,
+    token: str,
+    offer: Offer,
+    form: Mapping[str, str],
+    *,
+    error: str = "",
+    status: int = 200,
+) -> Response:
+    settings = browser.server.settings
+    page = render(
+        "registration/invitation.html",
+        settings.service_name,
+        status=status,
+        popup=True,
+        form_token=browser.form_token(MAKE),
+        token=token,
+        proven_email=offer.email or "",
+        username=form.get("username", ""),
+        name=form.get("name", ""),
+        email=form.get("email", ""),
+        min_length=settings.password_min_length,
+        error=error,
+    )
+    return browser.remember(page)
+
+
+async def _look_up(browser: Browser, token: str) -> Offer:
+    """What a link is good for, in the browser of nobody. Raises :class:`PageError`."""
+    server = browser.server
+    async with server.database.read() as connection:
+        offer = await find_offer(connection, token, server.clock.now())
+    if offer is None:
+        raise _no_longer_good()
+    if browser.session is not None:
+        raise PageError(
+            "You are already logged in",
+            f"You are logged in as {browser.session.username}. To create another account, log out, "
+            "then open the link again.",
+            onward=("Log out", "logout"),
+        )
+    return offer
+
+
+def _no_longer_good() -> PageError:
+    return PageError(
+        "This link is no longer valid",
+        "A link is good for a while and can be used once; a newer mail replaces it. If you have "
+        "made your account with it, log in.",
+        onward=("Log in", "login"),
+    )
