@@ -46,7 +46,7 @@ def _check_username(username: str) -> None:
         )
 
 
-def _check_email(email: str) -> None:
+def check_email(email: str) -> None:
     """Raise :class:`InvalidError` unless this looks like an address; only a mail proves it."""
     local, at, domain = email.rpartition("@")
     blank = any(character.isspace() or not character.isprintable() for character in email)
@@ -77,7 +77,7 @@ def _check_locale(tag: str) -> None:
 Username = Annotated[
     str, Field(min_length=1, max_length=USERNAME_MAX_LENGTH), rule(_check_username)
 ]
-Email = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), rule(_check_email)]
+Email = Annotated[str, Field(max_length=EMAIL_MAX_LENGTH), rule(check_email)]
 Name = Annotated[str, Field(max_length=255), rule(_check_name)]
 Picture = Annotated[str, Field(max_length=2048), rule(_check_picture)]
 Locale = Annotated[

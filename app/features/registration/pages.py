@@ -70,7 +70,7 @@ def _ask(
     settings = browser.server.settings
     page = render(
         "registration/register.html",
-        settings.service_name,
+        settings.look,
         status=status,
         popup=True,
         form_token=browser.form_token(ASK),
@@ -147,7 +147,7 @@ def _offer(
     settings = browser.server.settings
     page = render(
         "registration/invitation.html",
-        settings.service_name,
+        settings.look,
         status=status,
         popup=True,
         form_token=browser.form_token(MAKE),

@@ -56,7 +56,7 @@ def upgrade() -> None:
     op.create_table(
         "invitation_scopes",
         sa.Column("invitation_id", sa.Uuid(), nullable=False),
-        sa.Column("scope", sa.String(length=255), nullable=False),
+        sa.Column("scope", sa.String(length=128), nullable=False),
         sa.ForeignKeyConstraint(
             ["invitation_id"],
             ["invitations.id"],

@@ -7,11 +7,11 @@ from app.features.registration.asking import PURPOSE, answer
 from app.server import Server
 from tests.features.mail.sent import link_in, mails
 from tests.support.flow import Page, submit
-from tests.support.writes import NEW_PASSWORD as PASSWORD
+from tests.support.writes import NEW_PASSWORD
 
 ADAS = "ada@example.com"
 
-TYPED = {"username": "ada", "name": "Ada Lovelace", "new_password": PASSWORD}
+TYPED = {"username": "ada", "name": "Ada Lovelace", "new_password": NEW_PASSWORD}
 
 
 async def answer_all(server: Server) -> None:

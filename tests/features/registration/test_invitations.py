@@ -17,7 +17,7 @@ from app.server import Server
 from app.settings import Settings
 from tests.conftest import make_settings
 from tests.features.mail.sent import assert_dead_link, link_in, mails
-from tests.features.registration.joining import ADAS, PASSWORD, make
+from tests.features.registration.joining import ADAS, make
 from tests.management.conftest import no_dotenv_file as no_dotenv_file
 from tests.management.conftest import shell as shell
 from tests.support.clock import TestClock
@@ -39,6 +39,7 @@ from tests.support.operators import (
 )
 from tests.support.purging import purged
 from tests.support.shell import Shell, assert_line
+from tests.support.writes import NEW_PASSWORD
 
 MANAGER = ("users:read", "users:write", "profile", "email", "items:read")
 
@@ -267,7 +268,7 @@ async def test_what_the_maker_loses_right_before_the_account_is_made_counts(
             await change_user(operator, manager.id, {"scopes": []})
 
     meanwhile(server, lose)
-    typed = {"username": "ada", "new_password": PASSWORD}
+    typed = {"username": "ada", "new_password": NEW_PASSWORD}
     assert_dead(await submit(http, form, typed))
     async with server.database.read() as connection:
         assert await find_account(connection, "ada") is None

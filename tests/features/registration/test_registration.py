@@ -15,7 +15,6 @@ from tests.conftest import make_settings
 from tests.features.mail.sent import assert_dead_link, link_in, mails
 from tests.features.registration.joining import (
     ADAS,
-    PASSWORD,
     TYPED,
     answer_all,
     ask,
@@ -39,6 +38,7 @@ from tests.support.flow import (
 )
 from tests.support.on_sqlite import backend as backend
 from tests.support.operators import assert_invalid, assert_refused, events
+from tests.support.writes import NEW_PASSWORD
 
 TAKEN = "This user name is not available. Choose another one."
 
@@ -207,7 +207,7 @@ async def test_a_name_is_refused_to_who_has_a_link_and_nothing_else_typed_is_los
     assert_says(response, TAKEN)
     assert 'value="ALICE"' in response.text
     assert 'value="Ada Lovelace"' in response.text
-    assert PASSWORD not in response.text
+    assert NEW_PASSWORD not in response.text
     assert (await make(http, link)).status_code == 303
 
 
@@ -362,7 +362,7 @@ async def test_by_invitation_nobody_asks_for_a_link(http: httpx2.AsyncClient) ->
 def test_open_registration_needs_a_mail_server_in_production(database_url: str) -> None:
     with pytest.raises(ValueError, match="LATCHKEY_SMTP_URL is required with"):
         Settings(
-            _env_file=None,  # type: ignore[call-arg]
+            _env_file=None,
             environment="production",
             issuer="https://auth.example.com",
             secret_key="a-secret-of-more-than-thirty-two-characters",
@@ -462,7 +462,7 @@ async def test_an_application_of_ones_own_registers_by_json(
     assert (response.status_code, response.json()) == (202, {})
     await answer_all(server)
     token = (await _link(server)).partition("token=")[2]
-    body = {"token": token, "username": "ada", "password": PASSWORD}
+    body = {"token": token, "username": "ada", "password": NEW_PASSWORD}
     response = await http.post("/invitations/accept", json=body)
     assert response.status_code == 201
     async with server.database.read() as connection:
@@ -481,7 +481,7 @@ async def test_json_is_told_which_field_is_at_fault(
     told = "an e-mail address must have the form name@domain"
     assert_invalid(await http.post("/registrations", json={"email": "ada"}), ("body.email", told))
     token = (await link_for(http, server)).partition("token=")[2]
-    body = {"token": token, "username": "alice", "password": PASSWORD}
+    body = {"token": token, "username": "alice", "password": NEW_PASSWORD}
     assert_refused(await http.post("/invitations/accept", json=body), 409, TAKEN)
     response = await http.post("/invitations/accept", json=body | {"password": "short"})
     assert_problem(response, 422)
