@@ -587,8 +587,10 @@ def test_the_example_file_names_every_setting_and_nothing_else() -> None:
 
 
 def as_written(default: Any) -> str:
-    if default in (None, []):
+    if default is None:
         return ""
+    if isinstance(default, list):
+        return ",".join(default)
     return str(default).lower() if isinstance(default, bool) else str(default)
 
 
