@@ -106,6 +106,7 @@ feature = Feature(
     requires=[mail, verification],
     tables=[Invitation, InvitationScope],
     event_types=[REQUESTED, REGISTERED, CREATED, REVOKED],
+    activity={REGISTERED: "You created this account"},
     routers=_routers,
     login_links=_login_links,
     account=_account,
