@@ -32,6 +32,7 @@ from tests.support.flow import (
     assert_error_answer,
     assert_error_page,
     assert_logged_in,
+    dump,
     is_consent,
     open_browser,
     submit,
@@ -485,3 +486,15 @@ async def test_json_is_told_which_field_is_at_fault(
     assert_refused(await http.post("/invitations/accept", json=body), 409, TAKEN)
     response = await http.post("/invitations/accept", json=body | {"password": "short"})
     assert_problem(response, 422)
+
+
+async def test_neither_a_link_nor_a_password_is_left_anywhere(
+    http: httpx2.AsyncClient, server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = await link_for(http, server)
+    token = link.partition("token=")[2]
+    await make(http, link, username="alice@example.com")  # refused
+    await make(http, link)
+    left = await dump(server) + caplog.text
+    assert "/invitation" in caplog.text
+    assert (token in left, NEW_PASSWORD in left) == (False, False)
