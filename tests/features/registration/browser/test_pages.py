@@ -43,7 +43,7 @@ def make_account(page: Page, link: str, username: str) -> None:
     page.goto(link)
     page.get_by_label("Your name").fill("Ada Lovelace")
     page.get_by_label("User name").fill(username)
-    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_role("button", name="Create the account").click()
     page.get_by_role("heading", name="Your account").wait_for()
 
