@@ -1,5 +1,6 @@
 """Asking for an account: what comes of the address that somebody typed at ``/register``."""
 
+import re
 from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -53,7 +54,7 @@ async def answer(
         lifetime=LIFETIME,
         now=now,
         browser_hash=asked.more.get("browser"),
-        request_key=asked.more.get("request"),
+        request_key=_key(asked.more.get("request", "")),
         good=username is None,
     )
     if username is None:
@@ -64,6 +65,11 @@ async def answer(
         connection, settings, letter, to=asked.typed, now=now, expires_at=now + LIFETIME
     )
     await record(connection, now, Event(type=REQUESTED, origin=asked.origin))
+
+
+def _key(typed: str) -> str | None:
+    """The key of a request, if it has the form of one: it comes from a page."""
+    return typed if re.fullmatch(r"[\w-]{43}", typed, re.ASCII) else None
 
 
 def _link(settings: Settings, token: str, asked: Asked, now: datetime) -> Letter:

@@ -396,6 +396,15 @@ async def test_who_comes_from_an_application_goes_on_to_it_in_the_same_browser(
     assert_code_answer(await flow.allow(response))
 
 
+async def test_a_request_that_is_none_is_forgotten(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    await ask(http, key="x" * 5000)
+    await answer_all(server)
+    response = await make(http, await _link(server))
+    assert response.headers["location"].endswith("/account")
+
+
 async def test_in_another_browser_nobody_goes_on_to_what_waits_in_the_first(
     http: httpx2.AsyncClient, server: Server, app: FastAPI, alice: TestUser
 ) -> None:
