@@ -26,6 +26,7 @@ from app.operations.demo import refuse_demo_data
 from app.operations.housekeeping import keeping_house
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
 from app.pages.environment import judge_templates
+from app.pages.errors import PageRoute
 from app.server import Server
 from app.settings import Settings, SettingsError, load_settings
 from app.telemetry import OFF, MissingExtraError, Telemetry
@@ -140,7 +141,7 @@ def create_app(
         app.include_router(docs.docs_router(settings))
     if settings.development:
         app.include_router(landing.router)
-    learn_classes(app)
+    learn_classes(app, pages=PageRoute)
     if telemetry is None:  # which is told of a route by FastAPI's own search for it
         add_shortcuts(app)
     return app

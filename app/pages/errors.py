@@ -8,14 +8,23 @@ from app.look import Look
 from app.pages.rendering import render
 from app.web.routes import ApiRoute
 
-TITLES = {
-    400: "The request could not be read",
-    408: "The request took too long to arrive",
-    413: "The request is too large",
-    414: "This address is too long",
-    431: "The request headers are too large",
+AGAIN = "Go back and try again. If the problem persists, clear the cookies for this site."
+
+SAID = {
+    400: ("The request could not be read", AGAIN),
+    404: ("There is no page here", "The address may have a mistake in it, or the page is gone."),
+    405: ("This page cannot be used like that", "Go back to where you came from and try again."),
+    408: ("The request took too long to arrive", AGAIN),
+    413: ("The request is too large", AGAIN),
+    414: ("This address is too long", AGAIN),
+    429: ("Too many requests", "Wait a few minutes, then try again."),
+    431: ("The request headers are too large", AGAIN),
+    500: ("Something went wrong on our side", "Try again in a few minutes."),
 }
-"""By the status of what :mod:`app.web.limits` refuses."""
+"""Titles and advice where an error is known by its status alone."""
+
+ACCOUNT = ("Go to your account", "account")
+"""A way on, for whoever has come from nowhere."""
 
 
 REFUSALS = {
@@ -82,11 +91,11 @@ class PageRoute(ApiRoute):
 
     @classmethod
     def http_error(cls, status: int, sentence: str) -> AnsweredError:
-        """A page for the limits that a browser can run into."""
-        if status not in TITLES:
+        """A page for what a browser can run into."""
+        if status not in SAID:
             return super().http_error(status, sentence)
-        advice = "Go back and try again. If the problem persists, clear the cookies for this site."
-        return PageError(TITLES[status], advice, status)
+        title, advice = SAID[status]
+        return PageError(title, advice, status, onward=ACCOUNT if status in (404, 405) else None)
 
     @classmethod
     def outage(cls) -> AnsweredError:

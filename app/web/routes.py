@@ -32,7 +32,10 @@ from app.errors import (
 
 
 class ApiRoute(APIRoute):
-    """RFC 9457: the format of every route without another class, and of paths without a route."""
+    """RFC 9457: the format of every route without another class.
+
+    It is that of paths without a route, too, except where a browser asks for a page.
+    """
 
     opened_by: ClassVar[str] = ""
     """What the routes of the class want that no dependency declares."""
@@ -105,8 +108,12 @@ class AnyOriginOAuth2Route(CrossOriginOAuth2Route):
     """Called by programs in browsers that nobody knows yet."""
 
 
-def learn_classes(app: FastAPI) -> None:
-    """Note the classes of the routes of ``app``, when it has all of them."""
+def learn_classes(app: FastAPI, pages: type[ApiRoute] = ApiRoute) -> None:
+    """Note the classes of the routes of ``app``, when it has all of them.
+
+    ``pages`` is that of paths without a route, where a browser asks for a page.
+    """
+    app.state.class_of_pages = pages
     app.state.route_classes = {
         route.path: type(route.original_route)
         for route in iter_route_contexts(app.routes)
@@ -126,4 +133,13 @@ def class_at(scope: Scope) -> type[ApiRoute]:
     if path in classes:
         return classes[path]
     patterns: Sequence[tuple[re.Pattern[str], type[ApiRoute]]] = state.route_patterns
-    return next((found for pattern, found in patterns if pattern.match(path)), ApiRoute)
+    found = next((found for pattern, found in patterns if pattern.match(path)), None)
+    if found is not None:
+        return found
+    pages: type[ApiRoute] = state.class_of_pages
+    return pages if _asks_for_a_page(scope) else ApiRoute
+
+
+def _asks_for_a_page(scope: Scope) -> bool:
+    """Whether it names HTML: browsers do, and programs take anything or name what they read."""
+    return any(name == b"accept" and b"text/html" in value for name, value in scope["headers"])
