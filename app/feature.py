@@ -17,12 +17,12 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.audit.trail import FeatureEventType, Origin
 from app.clock import Clock
 from app.database.engines import Database
-from app.database.expired import Expired
+from app.database.expired import Expired, Progress
 from app.identity.resources import Resources
 from app.identity.users import Account
 from app.login.admission import Admits
 from app.login.claims import ClaimSource
-from app.login.notices import Notice
+from app.login.notices import Notice, Notify
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
@@ -46,6 +46,13 @@ it wrote anything. Raises :class:`~app.identity.clients.UnknownClientError`."""
 Background = Callable[[Settings, Database, Clock], AbstractAsyncContextManager[None]]
 """What a worker does beside its requests, until the block ends."""
 
+
+WayBack = Callable[[AsyncConnection, uuid.UUID, datetime], Awaitable[str | None]]
+"""The path of a page for the user of that id, if there is one for them: see
+:mod:`app.pages.way_back`."""
+
+Purge = Callable[[Database, Clock, Notify, Progress], Awaitable[Mapping[str, int]]]
+"""Returns how many rows it deleted of each table."""
 
 Export = Callable[[AsyncConnection, uuid.UUID, int], Awaitable[Mapping[str, Any]]]
 """Members for a JSON document about the user of that id, each list of at most so many rows. Without
@@ -138,6 +145,8 @@ class Feature:
     """What is taken where an access token is, if these settings want it to be."""
     notify: Callable[[AsyncConnection, Settings, Notice], Awaitable[None]] | None = None
     """Tell a user what happened to their account, once the transaction has committed."""
+    way_back: WayBack | None = None
+    """Where somebody can go on who is disabled and has typed the right password at ``/login``."""
     login_links: Callable[[Settings], Sequence[LoginLink]] | None = None
     """Links below the form of the login page."""
     account: Callable[[Settings], AccountSection | None] | None = None
@@ -159,6 +168,8 @@ class Feature:
     """Encrypt what is stored under the newest ``LATCHKEY_SECRET_KEY``."""
     expired: Callable[[Settings, datetime], Sequence[Expired]] | None = None
     """What a purge at that time deletes."""
+    purge: Purge | None = None
+    """What else a purge does, where it takes more than deleting rows."""
     background: Background | None = None
     """What goes on beside the requests, in each worker for as long as it serves."""
     resources: Callable[[Database, Clock], Resources] | None = None

@@ -200,6 +200,15 @@ class Server:
             if feature.notify:
                 await feature.notify(connection, self.settings, notice)
 
+    async def find_way_back(self, connection: AsyncConnection, user_id: uuid.UUID) -> str | None:
+        """The path of a page for a user who is disabled, if a feature has one for them."""
+        for feature in self.features:
+            if feature.way_back:
+                path = await feature.way_back(connection, user_id, self.clock.now())
+                if path is not None:
+                    return path
+        return None
+
     async def more_claims(self, subject: Subject) -> MoreClaims:
         """What features tell of ``subject``."""
         return await gather(self._claim_sources, subject)

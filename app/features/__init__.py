@@ -25,6 +25,7 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "recovery": {},
     "export": {},
     "registration": {"invitations": "Invite people, who choose their own passwords."},
+    "deletion": {},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
     "test_logins": {},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},

@@ -31,6 +31,15 @@ NOT_TRIED = "queue full"
 """What came of an attempt, as it is counted; any other outcome is the reason of a failure."""
 
 
+class UserDisabledError(LoginRefused):
+    """The password is right, and its user disabled: to the caller the same as a wrong one."""
+
+    def __init__(self, account: Account) -> None:
+        """``account`` is the user's, who has proven it."""
+        super().__init__("wrong", reason="disabled user")
+        self.account = account
+
+
 @dataclass(frozen=True)
 class LoginContext:
     """Where and how a login is attempted."""
@@ -114,13 +123,13 @@ class Authenticator:
             if account is not None and enabled and matches:
                 attempt.succeed(new_hash)
                 return account
-            reason = "wrong password"
+            refusal = LoginRefused("wrong", reason="wrong password")
             if account is None:
-                reason = "unknown user"
+                refusal = LoginRefused("wrong", reason="unknown user")
             elif matches:
-                reason = "disabled user"
-            attempt.fail(reason)
-            raise LoginRefused("wrong", reason=reason)
+                refusal = UserDisabledError(account)
+            attempt.fail(refusal.reason)
+            raise refusal
 
     @asynccontextmanager
     async def attempt(self, username: str, context: LoginContext) -> AsyncGenerator[LoginAttempt]:

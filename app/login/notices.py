@@ -47,6 +47,14 @@ class EmailChanged(Notice):
     by_user: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
+class AccountEnds(Notice):
+    """The user has had the account deleted: now, or later."""
+
+    ends_at: datetime
+    """When it is deleted; not after ``at`` if that is in this transaction."""
+
+
 Notify = Callable[[AsyncConnection, Notice], Awaitable[None]]
 
 

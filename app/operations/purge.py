@@ -43,6 +43,10 @@ async def purge(
         expired.table: await delete_expired(server.database, expired, progress)
         for expired in _all_expired(server)
     }
+    for feature in server.features:
+        if feature.purge:
+            parts = server.database, server.clock, server.notify, progress
+            deleted |= await feature.purge(*parts)
     if audit_days is not None:
         now = server.clock.now()
         kept_since = now - timedelta(days=audit_days)

@@ -114,7 +114,7 @@ async def withdraw_consent(browser: Browser, _session: Session, form: Form) -> N
     await browser.transact(withdraw)
 
 
-async def _verify_password(browser: Browser, session: Session, form: Form) -> Account:
+async def verify_password(browser: Browser, session: Session, form: Form) -> Account:
     """The user, who has typed the current password. Raises :class:`ActionRefusedError`."""
     context = LoginContext("account", origin_of(browser.request), device=browser.key, known=True)
     password = form.get("current_password", "")
@@ -138,7 +138,7 @@ async def change_password(browser: Browser, session: Session, form: Form) -> Non
     """Change the password, and log out everywhere else. Raises :class:`ActionRefusedError`."""
     server = browser.server
     new = form.get("new_password", "")
-    account = await _verify_password(browser, session, form)
+    account = await verify_password(browser, session, form)
     try:
         server.password_rules.check(new, session.username)
         password_hash = await server.passwords.hash(new)
@@ -172,7 +172,7 @@ async def change_profile(browser: Browser, session: Session, form: Form) -> None
 
 async def change_email(browser: Browser, session: Session, form: Form) -> None:
     """Change the e-mail address, which is then unverified. Raises :class:`ActionRefusedError`."""
-    proven = await _verify_password(browser, session, form)
+    proven = await verify_password(browser, session, form)
     await _change_profile(browser, {"email": form.get("email", "")}, proven)
 
 
@@ -180,7 +180,7 @@ async def _change_profile(
     browser: Browser, changes: Changes, proven: Account | None = None
 ) -> None:
     async def change(connection: AsyncConnection, session: Session) -> None:
-        actor = await _actor(connection, browser, session)
+        actor = await actor_of(connection, browser, session)
         await change_own_profile(actor, changes, proven=proven, notify=browser.server.notify)
 
     try:
@@ -195,7 +195,7 @@ async def _change_profile(
         raise ActionRefusedError(next(iter(faults.values())), faults) from None
 
 
-async def _actor(connection: AsyncConnection, browser: Browser, session: Session) -> Actor:
+async def actor_of(connection: AsyncConnection, browser: Browser, session: Session) -> Actor:
     """The user of a session that goes on through the transaction."""
     user = await users.get_account(connection, session.user_id)
     return Actor(
@@ -225,12 +225,12 @@ async def _act(
     action: AccountAction, browser: Browser, session: Session, form: Form
 ) -> Mapping[str, Any]:
     server = browser.server
-    account = await _verify_password(browser, session, form) if action.takes_password else None
+    account = await verify_password(browser, session, form) if action.takes_password else None
 
     async def act(connection: AsyncConnection, session: Session) -> Mapping[str, Any]:
         if account is not None and not await users.is_still_proven(connection, account):
             raise ActionRefusedError(WRONG)  # by now
-        actor = await _actor(connection, browser, session)
+        actor = await actor_of(connection, browser, session)
         return await action.act(actor, server.settings, form)
 
     try:

@@ -9,13 +9,14 @@ from fastapi.responses import RedirectResponse
 from app.errors import LoginRefused
 from app.identity.clients import RegisteredClient
 from app.identity.profile import USERNAME_MAX_LENGTH, username_key
-from app.login.authentication import LoginContext
+from app.login.authentication import LoginContext, UserDisabledError
 from app.oauth2.next_step import LogIn
 from app.oauth2.redirect_uris import form_targets
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed, proceed_after_login
 from app.pages.errors import PageRoute, say_refused
 from app.pages.rendering import render
+from app.pages.way_back import lead_back
 from app.server import Server
 from app.tokens.authorizations import Pending
 from app.web.dependencies import CurrentServer
@@ -85,6 +86,10 @@ async def log_in(
         )
         logged_in, secret = await browser.log_in(account, context.client_id)
     except LoginRefused as refusal:
+        if isinstance(refusal, UserDisabledError):
+            led_back = await lead_back(browser, refusal.account)
+            if led_back is not None:
+                return led_back
         error, status = say_refused(refusal, wrong=WRONG)
         page = _page(
             browser,

@@ -118,6 +118,9 @@ class Settings(BaseSettings):
         "account",
     ]
 
+    account_deletion: Literal["off", "on"] = "off"
+    account_deletion_grace: Annotated[int, Field(ge=0, le=365)] = 14
+
     client_registration: Literal["off", "token", "open"] = "off"
     client_registration_schemes: CommaSeparated = []
     client_registration_limit: Limit = 10_000

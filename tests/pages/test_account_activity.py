@@ -160,8 +160,7 @@ async def test_a_browser_that_calls_itself_markup_is_text(
         stranger.headers["User-Agent"] = '"><script>alert(1)</script>'
         await enter(stranger, alice, "a guess")
     response = await browser.get("/account")
-    assert "<script>alert" not in response.text
-    assert Page(response).tags["script"] == 1  # our own, about times
+    assert "<script>" not in response.text
 
 
 async def test_a_deleted_application_is_told_by_its_id(

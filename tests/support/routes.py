@@ -11,7 +11,7 @@ NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 FEATURES = (
     *("api_keys", "claims", "client_registration", "groups", "items", "mail", "resources"),
-    *("export", "recovery", "registration", "schemes", "test_logins", "verification"),
+    *("deletion", "export", "recovery", "registration", "schemes", "test_logins", "verification"),
 )
 """The features that come with the project; a fork has others."""
 

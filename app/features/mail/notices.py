@@ -17,7 +17,8 @@ from app.features.mail.model import KnownDevice, SilencedNotice
 from app.features.mail.queue import queue_mail
 from app.features.mail.words import what_happened
 from app.identity.users import get_person
-from app.login.notices import EmailChanged, LoggedIn, Notice, PasswordChanged
+from app.login.notices import AccountEnds, EmailChanged, LoggedIn, Notice, PasswordChanged
+from app.pages.moments import in_words
 from app.security.opaque import hash_secret
 from app.settings import Settings
 
@@ -46,6 +47,8 @@ async def tell(connection: AsyncConnection, settings: Settings, notice: Notice) 
             await _tell_of_password(connection, settings, notice)
         case EmailChanged():
             await _tell_of_address(connection, settings, notice)
+        case AccountEnds():
+            await _tell_of_the_end(connection, settings, notice)
 
 
 async def _is_new(connection: AsyncConnection, login: LoggedIn) -> bool:
@@ -150,6 +153,37 @@ async def _tell_of_address(
             await queue_mail(
                 connection, settings, letter, to=email, now=change.at, user_id=change.user_id
             )
+
+
+async def _tell_of_the_end(
+    connection: AsyncConnection, settings: Settings, end: AccountEnds
+) -> None:
+    account = await _verified(connection, end.user_id)
+    if account is None:
+        return
+    username, email = account
+    name, service = account_called(username), settings.service_name
+    if end.ends_at > end.at:
+        subject = f"Your account at {service} will be deleted"
+        told = f"{_begun(name)} at {service} has been closed, and will be deleted on "
+        told += f"{in_words(end.ends_at)}."
+        closing = [f"To keep it, log in at {settings.issuer}/login before that."]
+    else:
+        subject = f"Your account at {service} was deleted"
+        told = f"{_begun(name)} at {service} was deleted, and all that belonged to it."
+        closing = [f"If it was not you, tell whoever runs {service} at once."]
+    letter = Letter(
+        kind="account-ends",
+        subject=subject,
+        paragraphs=[told],
+        facts=what_happened(end.at, end.origin),
+        closing=closing,
+    )
+    await queue_mail(connection, settings, letter, to=email, now=end.at, user_id=end.user_id)
+
+
+def _begun(text: str) -> str:
+    return text[0].upper() + text[1:]
 
 
 def _account(settings: Settings) -> Link:

@@ -1,14 +1,17 @@
 """What users hear of: new devices, another password, another address."""
 
 from collections.abc import AsyncGenerator
+from datetime import timedelta
 
 import httpx2
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select
 
+from app.audit.trail import NOWHERE
 from app.features.mail.model import KnownDevice
 from app.features.mail.notices import KEPT_FOR, KNOWN_FOR, MOST_IN_AN_HOUR
+from app.login.notices import AccountEnds
 from app.management.authority import operating
 from app.management.users import change_user, set_password
 from app.operations.purge import purge
@@ -332,3 +335,35 @@ async def test_production_without_a_mail_server_notes_no_devices(
         await quiet.notify(connection, notice)
         assert await connection.scalar(select(func.count()).select_from(KnownDevice)) == 0
     await quiet.close()
+
+
+@pytest.mark.parametrize(
+    ("days", "subject", "told"),
+    [
+        pytest.param(
+            14,
+            "Your account at Latchkey will be deleted",
+            "The account alice at Latchkey has been closed, and will be deleted on",
+            id="later",
+        ),
+        pytest.param(
+            0,
+            "Your account at Latchkey was deleted",
+            "The account alice at Latchkey was deleted, and all that belonged to it.",
+            id="at_once",
+        ),
+    ],
+)
+async def test_a_user_hears_of_the_end_of_the_account(
+    server: Server, alice: TestUser, days: int, subject: str, told: str
+) -> None:
+    now = server.clock.now()
+    ends_at = now + timedelta(days=days)
+    notice = AccountEnds(user_id=alice.id, at=now, origin=NOWHERE, ends_at=ends_at)
+    async with server.database.transaction() as connection:
+        await server.notify(connection, notice)
+    (mail,) = await mails(server, ALICES)
+    assert mail.subject == subject
+    assert told in " ".join(mail.text.split())
+    assert ("To keep it, log in at" in mail.text) == bool(days)
+    assert (f"{ends_at:%-d %B %Y, %H:%M} UTC" in mail.text) or not days

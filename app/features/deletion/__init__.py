@@ -1,0 +1,52 @@
+"""Deletion: users delete their own account, and can change their mind for some days."""
+
+import uuid
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.clock import Clock
+from app.feature import AccountSection, Feature
+from app.features.deletion.model import AccountDeletion
+from app.features.deletion.service import KEPT, REQUESTED, WAY_BACK, find_end, purge_accounts
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+
+def _routers(settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
+    from app.features.deletion import keeping, pages  # the command line needs no routes
+
+    # Who closed their account while that was possible can keep it still.
+    return [keeping.router, *([pages.router] if _is_on(settings) else [])]
+
+
+def _account(settings: Settings) -> AccountSection | None:
+    if not _is_on(settings):
+        return None
+    from app.features.deletion.account import SECTION  # the command line needs no pages
+
+    return SECTION
+
+
+def _is_on(settings: Settings) -> bool:
+    return settings.account_deletion == "on"
+
+
+async def _way_back(connection: AsyncConnection, user_id: uuid.UUID, now: datetime) -> str | None:
+    return None if await find_end(connection, user_id, now) is None else WAY_BACK
+
+
+feature = Feature(
+    name="deletion",
+    tables=[AccountDeletion],
+    event_types=[REQUESTED, KEPT],
+    activity={REQUESTED: "Deletion of the account requested", KEPT: "Account kept"},
+    routers=_routers,
+    account=_account,
+    way_back=_way_back,
+    purge=purge_accounts,
+)
