@@ -1,49 +1,38 @@
-"""axe-core looks at what is ours in ``/docs``: nothing in it may keep anybody out."""
+"""axe-core looks at our pages and at what is ours in ``/docs``: nothing may keep anybody out."""
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
-import pytest
-
+from tests.support.axe import load_axe, violations, violations_of_page
 from tests.support.docs_page import Docs, fresh_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
-PACKAGE = "axe_playwright_python"
+    from tests.browser.conftest import Person
 
 OURS = [".lk-bar", ".lk-filter", ".lk-badge", ".lk-table"]
 
-SIGHTS = [(size, scheme) for size in ((1280, 720), (390, 844)) for scheme in ("light", "dark")]
-
-SEEN = ["color-contrast", "target-size"]
-"""The rules that depend on the window. The others are about what is there: they are asked once."""
-
-LOOK = """async ([ours, seen, all]) => {
-    const dialog = document.querySelector("dialog"); // which hides all else
-    const found = dialog ? ["dialog"] : ours.filter((each) => document.querySelector(each));
-    const include = found.map((each) => [each]);
-    const rules = all
-        ? { rules: Object.fromEntries(seen.map((rule) => [rule, { enabled: true }])) }
-        : { runOnly: { type: "rule", values: seen } };
-    const { violations } = await axe.run({ include }, { resultTypes: ["violations"], ...rules });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`);
-}"""
+REQUEST = {
+    "client_id": "demo-web",
+    "response_type": "code",
+    "redirect_uri": "http://127.0.0.1:9000/callback",
+    "scope": "openid profile",
+    "code_challenge": "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+    "code_challenge_method": "S256",
+}
 
 
-def violations(docs: Docs) -> list[str]:
-    """What axe finds in every window."""
-    found: list[str] = []
-    for index, ((width, height), scheme) in enumerate(SIGHTS):
-        docs.page.set_viewport_size({"width": width, "height": height})
-        docs.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-        look = docs.page.evaluate(LOOK, [OURS, SEEN, index == 0])
-        found += [f"{width} {scheme} {each}" for each in look]
-    return found
+def found_in(docs: Docs) -> list[str]:
+    """In the dialog alone where one is open: it hides all else."""
+    if docs.page.locator("dialog").count():
+        return violations(docs.page, ["dialog"])
+    there = [each for each in OURS if docs.page.locator(each).count()]
+    return violations(docs.page, there)
 
 
 def open_dialog(docs: Docs) -> None:
@@ -87,15 +76,60 @@ STEPS: list[Callable[[Docs], None]] = [
 
 
 def test_nothing_of_ours_violates_a_rule_of_axe_in_any_window(browser: Browser, live: str) -> None:
-    pytest.importorskip(PACKAGE, reason="axe is missing: pip install axe-playwright-python")
     with fresh_context(browser) as context:
         docs = Docs(context.new_page(), live)
         docs.load()
-        docs.page.evaluate((files(PACKAGE) / "axe.min.js").read_text())
+        load_axe(docs.page)
         docs.show_group("schemes")
-        found = {"first": violations(docs)}
+        found = {"first": found_in(docs)}
         docs.page.locator('.opblock-tag[data-tag="schemes"]').dispatch_event("click")
         for step in STEPS:
             step(docs)
-            found[step.__name__] = violations(docs)
+            found[step.__name__] = found_in(docs)
     assert found == {"first": [], **{step.__name__: [] for step in STEPS}}
+
+
+def test_no_page_violates_a_rule_of_axe_or_is_too_wide_in_any_window(
+    browser: Browser, live: str, person: Person
+) -> None:
+    found: list[str] = []
+    headings: list[str] = []
+
+    def look(page: Page) -> None:
+        headings.append(page.get_by_role("heading", level=1).inner_text())
+        found.extend(violations_of_page(page))
+
+    def log_in(page: Page, password: str) -> None:
+        page.get_by_label("User name").fill(person.name)
+        page.get_by_label("Password", exact=True).fill(password)
+        page.get_by_role("button", name="Log in", exact=True).click()
+
+    with fresh_context(browser) as context:
+        page = context.new_page()
+        for path in ("/", "/nowhere/at/all", "/authorize"):
+            page.goto(live + path)
+            look(page)
+        page.goto(f"{live}/authorize?{urlencode(REQUEST)}")
+        log_in(page, "not the password of anybody")
+        page.get_by_role("alert").wait_for()
+        look(page)
+        page.reload()
+        page.get_by_role("button", name="Show password", exact=True).click()
+        look(page)
+        log_in(page, person.password)
+        page.get_by_role("button", name="Allow").wait_for()
+        look(page)
+        for path in ("/account", "/logout"):
+            page.goto(live + path)
+            look(page)
+        page.goto(f"{live}/logout")
+        page.get_by_role("button", name="Log out").click()
+        page.get_by_role("heading", name="You have been logged out").wait_for()
+        look(page)
+    assert headings == [
+        *("Running for development", "There is no page here"),
+        "The request must name exactly one application",
+        *("Log in", "Log in", "Allow Demo web application?"),
+        *("Your account", "Log out?", "You have been logged out"),
+    ]
+    assert found == []

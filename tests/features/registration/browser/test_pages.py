@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-import pytest
-
+from tests.support.axe import violations_of_page
 from tests.support.docs_page import fresh_context
 
 if TYPE_CHECKING:
@@ -15,19 +13,12 @@ if TYPE_CHECKING:
 
     from tests.features.mail.post_office import PostOffice
 
-PACKAGE = "axe_playwright_python"
-
 PASSWORD = "a password of one's own"
 
 ADMIN_PASSWORD = "administrator-in-development"
 
 LONGEST = 100
 """Times 100 ms that a mail may take."""
-
-LOOK = """async () => {
-    const { violations } = await axe.run();
-    return violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`);
-}"""
 
 
 def wait_for_link(page: Page, office: PostOffice) -> str:
@@ -88,16 +79,13 @@ def test_an_administrator_invites_somebody_who_makes_an_account(
 def test_no_page_of_it_violates_a_rule_of_axe(
     browser: Browser, live: str, office: PostOffice
 ) -> None:
-    pytest.importorskip(PACKAGE, reason="axe is missing: pip install axe-playwright-python")
     office.forget()
-    axe = (files(PACKAGE) / "axe.min.js").read_text()
     found: list[str] = []
 
     def look(page: Page) -> None:
-        page.evaluate(axe)
-        found.extend(page.evaluate(LOOK))
+        found.extend(violations_of_page(page))
 
-    with fresh_context(browser, size=(390, 844), dark=True) as context:
+    with fresh_context(browser) as context:
         page = context.new_page()
         page.goto(f"{live}/register")
         look(page)
