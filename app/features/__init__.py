@@ -25,11 +25,11 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "recovery": {},
     "export": {},
     "registration": {"invitations": "Invite people, who choose their own passwords."},
-    "deletion": {},
     "schemes": {"users set-digest": "Create or remove a user's HTTP Digest credential."},
     "test_logins": {},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},
     "client_registration": {"registration-tokens": "Manage tokens to register clients with."},
+    "deletion": {},  # last, as its section of the account page
 }
 
 

@@ -1,5 +1,6 @@
 """Users delete their own account, and can change their mind for some days."""
 
+import asyncio
 import re
 
 import httpx2
@@ -169,6 +170,18 @@ async def test_the_last_administrator_cannot_go(http: httpx2.AsyncClient, server
     await assert_logged_in(http, "root")
     await add_user(server, "other", scopes=EVERY_SCOPE)
     assert (await delete(http)).status_code == 200
+
+
+@pytest.mark.parametrize("grace", [0, 14])
+async def test_of_two_last_administrators_who_leave_at_once_one_stays(
+    app: FastAPI, http: httpx2.AsyncClient, server: Server
+) -> None:
+    async with open_browser(app) as other:
+        browsers = {"root": http, "other": other}
+        for name, browser in browsers.items():
+            await enter(browser, await add_user(server, name, scopes=EVERY_SCOPE))
+        responses = await asyncio.gather(*map(delete, browsers.values()))
+        assert sorted(response.status_code for response in responses) == [200, 400]
 
 
 @pytest.mark.parametrize("grace", [0, 14])
