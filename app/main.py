@@ -25,7 +25,6 @@ from app.oidc.discovery import discovery_router
 from app.operations.demo import refuse_demo_data
 from app.operations.housekeeping import keeping_house
 from app.pages import account, assets, authorize, consent, docs, landing, login, logout
-from app.pages.environment import judge_templates
 from app.pages.errors import PageRoute
 from app.server import Server
 from app.settings import Settings, SettingsError, load_settings
@@ -68,7 +67,6 @@ def create_app(
     features = load_features() if features is None else features
     server = Server(settings, clock or Clock(), features)
     telemetry = _telemetry(settings)
-    judge_templates(settings.look.theme)
 
     async def start() -> None:
         await server.start()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.main import create_app
-from app.settings import Settings, SettingsError
+from app.database.migrations import ROOT
+from app.settings import Settings
 from tests.conftest import make_settings
 
 PNG = b"\x89PNG\r\n\x1a\n and then pixels"
@@ -24,12 +24,6 @@ def refusal(folder: Path | str) -> str:
     with pytest.raises(ValidationError) as refused:
         settings_with(folder)
     return str(refused.value.errors()[0]["ctx"]["error"]).removeprefix("LATCHKEY_THEME_DIR ")
-
-
-def refusal_of_templates(folder: Path) -> str:
-    with pytest.raises(SettingsError) as refused:
-        create_app(settings_with(folder))
-    return str(refused.value).removeprefix("LATCHKEY_THEME_DIR ")
 
 
 @pytest.fixture
@@ -150,7 +144,7 @@ def test_a_file_is_what_its_name_says(write: Write, name: str, content: bytes, l
 
 
 def test_a_template_that_does_not_compile_is_named_with_its_line(write: Write) -> None:
-    line = refusal_of_templates(write({"templates/login.html": "one\n{% if %}"}))
+    line = refusal(write({"templates/login.html": "one\n{% if %}"}))
     assert line == (
         "has a template that does not compile: login.html, line 2: Expected an expression, got "
         "'end of statement block'"
@@ -158,22 +152,31 @@ def test_a_template_that_does_not_compile_is_named_with_its_line(write: Write) -
 
 
 def test_a_template_with_a_filter_that_is_not_there_does_not_compile(write: Write) -> None:
-    line = refusal_of_templates(write({"templates/login.html": "{{ username | shout }}"}))
+    line = refusal(write({"templates/login.html": "{{ username | shout }}"}))
     assert line == (
         "has a template that does not compile: login.html, line 1: No filter named 'shout'."
     )
 
 
 def test_a_template_that_is_on_no_page_is_refused(write: Write) -> None:
-    line = refusal_of_templates(write({"templates/log_in.html": ""}))
+    line = refusal(write({"templates/log_in.html": ""}))
     assert line.startswith("has a template that no page has: log_in.html ")
 
 
 def test_a_template_needs_the_others_that_it_names(write: Write) -> None:
     folder = write({"templates/login.html": '{% include "_help.html" %}'})
     line = "has a template that needs one more: login.html needs _help.html"
-    assert refusal_of_templates(folder) == line
-    create_app(settings_with(write({"templates/_help.html": "Call us."})))
+    assert refusal(folder) == line
+    assert settings_with(write({"templates/_help.html": "Call us."})).look.theme.templates
+
+
+def test_our_own_templates_are_a_theme_that_nothing_is_wrong_with(write: Write) -> None:
+    ours = {
+        f"templates/{path.relative_to(folder)}": path.read_bytes()
+        for folder in (ROOT / "app/pages/templates", ROOT / "app/features")
+        for path in folder.rglob("*.html")
+    }
+    assert len(settings_with(write(ours)).look.theme.templates) == len(ours) > 10
 
 
 # Links

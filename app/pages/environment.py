@@ -20,9 +20,7 @@ from jinja2 import (
     PrefixLoader,
     StrictUndefined,
     TemplateNotFound,
-    TemplateSyntaxError,
 )
-from jinja2.meta import find_referenced_templates
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
@@ -31,12 +29,8 @@ from app.log import get_logger
 from app.look import NO_THEME, Look, Theme
 from app.pages.devices import describe_device
 from app.pages.moments import in_words
-from app.settings import SettingsError
 
 log = get_logger(NAME)
-
-PART = "_"
-"""What the name of a theme's template begins with that takes the place of none of ours."""
 
 FROM_MEMORY = "<template>"
 """What Jinja calls the file of a template that has none, as those of a theme."""
@@ -66,30 +60,6 @@ def fill(template: str, look: Look, values: Mapping[str, Any]) -> str:
     return _environment(NO_THEME).get_template(template).render(told)
 
 
-def judge_templates(theme: Theme) -> None:
-    """Raise :class:`SettingsError` for what could only fail when a page is shown."""
-    environment = _environment(theme)
-    for name, source in theme.templates.items():
-        if not name.rpartition("/")[2].startswith(PART) and not _has(NO_THEME, name):
-            raise SettingsError(
-                f"LATCHKEY_THEME_DIR has a template that no page has: {name} (one that others "
-                f"include begins with {PART})"
-            )
-        try:
-            environment.get_template(name)
-            referenced = find_referenced_templates(environment.parse(source))
-        except TemplateSyntaxError as error:
-            raise SettingsError(
-                f"LATCHKEY_THEME_DIR has a template that does not compile: {name}, line "
-                f"{error.lineno}: {error.message}"
-            ) from None
-        for other in referenced:
-            if other is not None and not _has(theme, other):
-                raise SettingsError(
-                    f"LATCHKEY_THEME_DIR has a template that needs one more: {name} needs {other}"
-                )
-
-
 class _Templates(PackageLoader):
     """Those of a package, and nothing else that is in the same folders."""
 
@@ -114,15 +84,6 @@ def _environment(theme: Theme) -> ImmutableSandboxedEnvironment:
     environment.filters["time"] = _time
     environment.filters["device"] = describe_device
     return environment
-
-
-def _has(theme: Theme, name: str) -> bool:
-    environment = _environment(theme)
-    try:
-        environment.get_or_select_template(name)
-    except TemplateNotFound:
-        return False
-    return True
 
 
 def _time(at: datetime) -> Markup:

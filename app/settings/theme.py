@@ -5,9 +5,11 @@ one that is elsewhere.
 """
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 
+from app import NAME
 from app.look import Theme
 
 LARGEST = 256 * 1024
@@ -17,6 +19,14 @@ SHOWN = (".css", ".svg", ".png", ".ico", ".woff2")
 """What is served of it, by the end of its name. All else beside the templates is left alone."""
 
 TEMPLATES = "templates"
+
+ENDINGS = (".html", ".txt")
+
+PART = "_"
+"""What the name of a template begins with that takes the place of none of ours."""
+
+FILTERS = ("device", "time")
+"""Those of our templates, beside Jinja's own: see :mod:`app.pages.environment`."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -32,8 +42,8 @@ def load_theme(folder: str) -> Theme:
         next(root.iterdir(), None)
     except (OSError, RuntimeError) as error:
         raise ThemeError(f"is no folder that can be read: {_reason(error)}") from None
-    files = {path.name: _read(root, path) for path in _visible(root, "*") if path.suffix in SHOWN}
-    for name, content in files.items():
+    shown = {path.name: _read(root, path) for path in _visible(root, "*") if path.suffix in SHOWN}
+    for name, content in shown.items():
         _check_form(name, content)
     templates = {
         path.relative_to(root / TEMPLATES).as_posix(): _decode(
@@ -41,9 +51,11 @@ def load_theme(folder: str) -> Theme:
         )
         for pattern in (f"{TEMPLATES}/*", f"{TEMPLATES}/*/*")
         for path in _visible(root, pattern)
-        if path.suffix in (".html", ".txt")
+        if path.name.endswith(ENDINGS)
     }
-    return Theme(files, templates)
+    if templates:
+        _judge(templates)
+    return Theme(shown, templates)
 
 
 def _visible(root: Path, pattern: str) -> Iterator[Path]:
@@ -89,3 +101,39 @@ def _decode(name: str, content: bytes) -> str:
         return content.decode()
     except UnicodeDecodeError:
         raise ThemeError(f"has a file that is not UTF-8: {name}") from None
+
+
+def _judge(templates: Mapping[str, str]) -> None:
+    """Raise :class:`ThemeError` for what else could only fail when a page is shown."""
+    # Imported only now: most deployments have no templates.
+    from jinja2 import Environment, TemplateSyntaxError
+    from jinja2.meta import find_referenced_templates
+
+    environment = Environment()  # noqa: S701 - it fills in nothing
+    environment.filters.update(dict.fromkeys(FILTERS, str))
+    for name, source in templates.items():
+        if not (_is_ours(name) or name.rpartition("/")[2].startswith(PART)):
+            raise ThemeError(
+                f"has a template that no page has: {name} (one that others include begins with "
+                f"{PART})"
+            )
+        try:
+            environment.compile(source, name)
+            referenced = find_referenced_templates(environment.parse(source))
+        except TemplateSyntaxError as error:
+            raise ThemeError(
+                f"has a template that does not compile: {name}, line {error.lineno}: "
+                f"{error.message}"
+            ) from None
+        for other in referenced:
+            if not (other is None or other in templates or _is_ours(other)):
+                raise ThemeError(f"has a template that needs one more: {name} needs {other}")
+
+
+def _is_ours(name: str) -> bool:
+    """Whether a page or a mail has it, or one of it builds on it as ``latchkey/…``."""
+    parts = name.removeprefix(f"{NAME}/").split("/")
+    if ".." in parts or not name.endswith(ENDINGS):
+        return False
+    folders = (files("app") / "pages" / "templates", files("app") / "features")
+    return any(folder.joinpath(*parts).is_file() for folder in folders)
