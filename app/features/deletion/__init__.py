@@ -1,20 +1,25 @@
 """Deletion: users delete their own account, and can change their mind for some days."""
 
 import uuid
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.feature import AccountSection, Feature
 from app.features.deletion.model import AccountDeletion
 from app.features.deletion.service import KEPT, REQUESTED, WAY_BACK, find_end, purge_accounts
+from app.posture import Finding, Severity
 from app.settings import Settings
 
 if TYPE_CHECKING:
     from fastapi import APIRouter
+
+LATE = timedelta(days=2)
+"""For a purge that runs daily."""
 
 
 def _routers(settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
@@ -40,6 +45,20 @@ async def _way_back(connection: AsyncConnection, user_id: uuid.UUID, now: dateti
     return None if await find_end(connection, user_id, now) is None else WAY_BACK
 
 
+async def _examine(
+    connection: AsyncConnection, _settings: Settings, now: datetime
+) -> AsyncIterator[Finding]:
+    overdue = select(func.count()).where(AccountDeletion.ends_at < now - LATE)
+    if count := await connection.scalar(overdue):
+        yield Finding(
+            Severity.WARNING,
+            "account-deletions",
+            f"Accounts that should have been deleted by now: {count}",
+            "Their users were told when. They are disabled, and deleted by the next purge.",
+            "Run `latchkey purge` daily, or set LATCHKEY_HOUSEKEEPING=true.",
+        )
+
+
 feature = Feature(
     name="deletion",
     tables=[AccountDeletion],
@@ -49,4 +68,5 @@ feature = Feature(
     account=_account,
     way_back=_way_back,
     purge=purge_accounts,
+    examine=_examine,
 )

@@ -7,10 +7,12 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 
+from app.features.deletion import LATE
 from app.features.deletion.service import KEPT, REQUESTED
 from app.identity.users import find_account
 from app.management.authority import operating
 from app.management.users import change_user
+from app.operations.doctor import diagnose
 from app.operations.purge import purge
 from app.server import Server
 from app.settings import Settings
@@ -340,6 +342,19 @@ async def test_an_account_can_be_closed_again(
     assert Page(await delete(browser)).heading == CLOSED
     clock.advance(GRACE.total_seconds())
     assert (await purge(server))["users"] == 1
+
+
+async def test_the_doctor_finds_that_nobody_purges(
+    browser: httpx2.AsyncClient, server: Server, clock: TestClock
+) -> None:
+    await delete(browser)
+    clock.advance((GRACE + LATE).total_seconds())
+    assert "account-deletions" not in {each.check for each in await diagnose(server)}
+    clock.advance(1)
+    (found,) = [each for each in await diagnose(server) if each.check == "account-deletions"]
+    assert found.found == "Accounts that should have been deleted by now: 1"
+    await purge(server)
+    assert "account-deletions" not in {each.check for each in await diagnose(server)}
 
 
 async def test_many_that_are_due_are_deleted_in_short_transactions(
