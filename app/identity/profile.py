@@ -48,9 +48,9 @@ def _check_username(username: str) -> None:
 
 def check_email(email: str) -> None:
     """Raise :class:`InvalidError` unless this looks like an address; only a mail proves it."""
-    local, at, domain = email.rpartition("@")
-    blank = any(character.isspace() or not character.isprintable() for character in email)
-    if not (local and at and domain) or blank or len(email) > EMAIL_MAX_LENGTH:
+    # One address: with a comma it would be two to some mail servers (RFC 5322, section 3.4.1).
+    is_one = re.fullmatch(r"""[^\s@,;:<>()\[\]\\"]+@[^\s@,;:<>()\[\]\\"]+""", email)
+    if not is_one or not email.isprintable() or len(email) > EMAIL_MAX_LENGTH:
         raise InvalidError(told="an e-mail address must have the form name@domain")
 
 

@@ -240,7 +240,9 @@ async def test_ones_own_address_may_be_the_user_name(
 # What is refused
 
 
-@pytest.mark.parametrize("email", ["ada", "ada@", "@example.com", "a b@example.com"])
+@pytest.mark.parametrize(
+    "email", ["ada", "ada@", "@example.com", "a b@example.com", "ada@example.com,eve@example.com"]
+)
 async def test_what_is_no_address_is_refused_with_a_reason(
     http: httpx2.AsyncClient, server: Server, email: str
 ) -> None:
