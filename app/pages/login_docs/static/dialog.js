@@ -66,6 +66,7 @@ function SchemeRow({ scheme, logins, needed, open, onToggle, onDone }) {
         h("span", { className: "lk-name" }, scheme.name),
         h("span", { className: "lk-kind" }, kindName(scheme)),
         h("span", { className: entry ? "lk-state lk-on" : "lk-state" }, stateOf(entry)),
+        !open && h("span", { className: "lk-first" }, h(Sentence, { text: firstSentence(scheme) })),
       ),
     ),
     h(
@@ -81,6 +82,9 @@ function SchemeRow({ scheme, logins, needed, open, onToggle, onDone }) {
 const KINDS = { oauth2: "OAuth 2.0", openIdConnect: "OpenID Connect", bearer: "bearer token" };
 
 const kindName = ({ kind }) => KINDS[kind] || kind;
+
+/** What a row that is closed says; open, it says all. */
+const firstSentence = ({ description }) => (description || "").split(/(?<=\.)\s/)[0];
 
 function stateOf(entry) {
   if (!entry) return "not logged in";

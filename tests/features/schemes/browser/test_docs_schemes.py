@@ -159,6 +159,16 @@ def cookie(shared: Docs) -> Cookie:
     return Cookie(refused, state, used, shared.execute(get), readable)
 
 
+def test_each_closed_row_says_in_a_sentence_what_it_is(shared: Docs) -> None:
+    shared.open_dialog()
+    row = shared.dialog.locator('[data-scheme="HTTPDigest"] h3')
+    assert row.inner_text().splitlines() == [
+        *("HTTPDigest", "digest", "not logged in"),
+        "A Digest password, which is not the login password.",
+    ]
+    shared.close_dialog()
+
+
 def test_a_key_in_the_header_is_recognised(header: Outcome) -> None:
     assert_recognised(header.right["api_key_header"], "APIKeyHeader", KEY_SCOPES)
 
