@@ -90,6 +90,24 @@ async def test_it_logs_a_user_in_with_pkce_after_a_warning(
     assert set(tokens) >= {"access_token", "refresh_token", "id_token"}
 
 
+@pytest.mark.parametrize(
+    "link",
+    ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "https://evil.example/x"],
+)
+async def test_nothing_but_the_name_that_it_told_is_on_a_page_and_that_as_text(
+    http: httpx2.AsyncClient, app: FastAPI, alice: TestUser, link: str
+) -> None:
+    links = dict.fromkeys(("logo_uri", "client_uri", "tos_uri", "policy_uri"), link)
+    made = await registered(http, client_name="<img src=x onerror=alert(1)>", **links)
+    flow = flow_of(app, alice, made["client_id"])
+    login = await flow.follow(await flow.start())
+    for page in (login, await flow.consent_page()):
+        assert "&lt;img src=x onerror=alert(1)&gt;" in page.text
+        assert "<img src=x" not in page.text
+        assert link not in page.text
+        assert "evil.example" not in page.text
+
+
 async def test_what_the_client_wants_beside_that_is_replaced(http: httpx2.AsyncClient) -> None:
     made = await registered(
         http,
