@@ -6,9 +6,12 @@ found below ``latchkey/``, so that a theme's ``page.html`` may begin with
 was given, and nothing that is behind that.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
+from hashlib import sha256
+from importlib.resources import files
 from traceback import extract_tb
 from typing import Any
 
@@ -31,6 +34,8 @@ from app.pages.devices import describe_device
 from app.pages.moments import in_words
 
 log = get_logger(NAME)
+
+_ASSET = re.compile(r"[a-z-]+\.[a-z]+")
 
 FROM_MEMORY = "<template>"
 """What Jinja calls the file of a template that has none, as those of a theme."""
@@ -81,9 +86,22 @@ def _environment(theme: Theme) -> ImmutableSandboxedEnvironment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["asset"] = _asset
     environment.filters["time"] = _time
     environment.filters["device"] = describe_device
     return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    """The path of a file of the pages, another one for each content: none is older than its page.
+
+    Raises :class:`TemplateNotFound` for a name that would lead elsewhere.
+    """
+    if not _ASSET.fullmatch(name):
+        raise TemplateNotFound(name)
+    content = (files("app.pages") / "static" / name).read_bytes()
+    return f"assets/{name}?{sha256(content).hexdigest()[:8]}"
 
 
 def _time(at: datetime) -> Markup:

@@ -1141,7 +1141,7 @@ async def test_the_form_of_an_answer_goes_to_the_client_which_may_redirect_by_it
 async def test_the_form_of_an_answer_is_sent_by_a_script_of_this_server(flow: CodeFlow) -> None:
     response = await flow.start(response_mode="form_post", prompt="none")
     assert Page(response).tags["script"] == 1
-    assert '<script src="assets/form-post.js"></script>' in response.text
+    assert '<script src="assets/form-post.js?' in response.text
     assert (await flow.browser.get("/assets/form-post.js")).status_code == 200
 
 
@@ -1199,7 +1199,7 @@ async def test_a_login_hint_is_written_as_text(flow: CodeFlow) -> None:
     response = await flow.login_page(login_hint=XSS)
     page = Page(response)
     assert page.form.fields["username"] == XSS
-    assert page.tags["script"] == page.tags["img"] == 0
+    assert page.foreign == []
 
 
 async def test_the_name_of_a_client_is_written_as_text(
@@ -1215,7 +1215,7 @@ async def test_the_name_of_a_client_is_written_as_text(
     assert Page(login).all("strong") == [XSS]
     assert Page(consent).heading == f"Allow {XSS}?"
     for response in (login, consent):
-        assert Page(response).tags["script"] == Page(response).tags["img"] == 0
+        assert Page(response).foreign == []
 
 
 async def test_a_redirect_uri_is_written_as_text(
@@ -1323,9 +1323,9 @@ async def test_no_page_of_another_origin_may_read_an_answer_of_the_flow(
 
 
 @pytest.mark.parametrize("see", [see_login, see_consent, see_error], ids=lambda see: see.__name__)
-async def test_no_page_runs_a_script_or_loads_from_another_host(flow: CodeFlow, see: See) -> None:
+async def test_no_page_runs_or_loads_anything_from_elsewhere(flow: CodeFlow, see: See) -> None:
     response = await see(flow)
-    assert Page(response).tags["script"] == 0
+    assert Page(response).foreign == []
     assert "unsafe" not in response.headers["content-security-policy"]
     assert source_names(response, "script-src") == ["'self'"]
     assert source_names(response, "base-uri") == ["'none'"]

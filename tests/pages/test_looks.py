@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import httpx2
@@ -123,6 +124,13 @@ async def test_nothing_else_is_served(
     assert response.status_code == 404
 
 
+async def test_our_own_files_are_asked_for_anew_when_they_have_changed(
+    http: httpx2.AsyncClient,
+) -> None:
+    digest = sha256((ROOT / "app/pages/static/page.css").read_bytes()).hexdigest()[:8]
+    assert f'href="assets/page.css?{digest}"' in (await http.get("/login")).text
+
+
 # Templates of a theme
 
 
@@ -153,6 +161,7 @@ async def test_a_template_that_fails_is_replaced_with_ours(
         '{% include "../../../app/settings/" ~ "model.py" %}',
         '{% include "mail/" ~ "__init__.py" %}',
         '{% extends "login.html" %}',
+        '{{ asset("../../settings/model.py") }}',
     ],
 )
 async def test_a_template_reaches_nothing_but_what_its_page_was_given(

@@ -113,6 +113,8 @@ class Page(HTMLParser):
         assert response.headers["content-type"] == "text/html; charset=utf-8", response.text
         self.forms: list[Form] = []
         self.tags: Counter[str] = Counter()
+        self.foreign: list[str] = []
+        """The scripts and pictures that are none of this server's files."""
         self._texts: list[tuple[str, list[str]]] = []
         self._open: list[tuple[str, list[str]]] = []
         self.feed(response.text)
@@ -121,6 +123,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
         self.tags[tag] += 1
+        if tag in ("script", "img") and not attributes.get("src", "").startswith("assets/"):
+            self.foreign.append(tag)
         if tag == "form":
             self.forms.append(Form(attributes.get("action", ""), attributes["method"]))
         elif tag == "input":
