@@ -243,7 +243,9 @@ async def apply_changes(actor: Actor, before: UserRecord, changes: Changes) -> N
             await _end_everything(connection, before.id, now)
     await connection.execute(update(User).where(User.id == before.id).values(values))
     if difference:
-        await actor.record("user.changed", user_id=before.id, **difference)
+        # Users see what an application has changed for them, and which.
+        client_id = actor.client_id if actor.is_user(before.id) else None
+        await actor.record("user.changed", user_id=before.id, client_id=client_id, **difference)
 
 
 async def _set_email(

@@ -260,7 +260,7 @@ async def test_a_body_of_another_form_is_refused_without_repeating_it(
 
 
 async def test_the_profile_is_changed_without_the_password(
-    http: httpx2.AsyncClient, server: Server, alice: TestUser, own: Tokens
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient, own: Tokens
 ) -> None:
     changes = {"name": "Alice Liddell", "picture": "https://example.com/a.jpg", "locale": "en-GB"}
     response = await send(http, "PATCH", "/users/me", own, changes)
@@ -271,6 +271,7 @@ async def test_the_profile_is_changed_without_the_password(
     assert seen.json()["email"] == "alice@example.com"
     (event,) = await events(server, event_type="user.changed")
     assert (event.actor, event.user_id) == (str(alice.id), str(alice.id))
+    assert event.client_id == shop.client_id
     assert event.details == dict.fromkeys(changes, "changed")
 
 
