@@ -245,10 +245,13 @@ async def unlock(deployment: Deployment, username: Username) -> Record:
     return {"id": user.id, "username": user.username, "unlocked": unlocked}
 
 
-@command(cli, "disable")
-async def disable(deployment: Deployment, username: Username) -> Record:
+@server_command(cli, "disable")
+async def disable(server: "Server", username: Username) -> Record:
     """Disable a user: every credential of theirs stops working at once."""
-    return await _change(deployment, username, {"disabled": True})
+    async with operating(server.database, server.clock) as operator:
+        user = await get_user_by_name(operator.connection, username)
+        changes = {"disabled": True}
+        return _plain(await change_user(operator, user.id, changes, notify=server.notify))
 
 
 @command(cli, "enable")

@@ -48,6 +48,11 @@ class EmailChanged(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Disabled(Notice):
+    """Somebody else has disabled the account, which may have been disabled before."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountEnds(Notice):
     """The user has had the account deleted: now, or later."""
 

@@ -32,7 +32,7 @@ from app.identity.users import (
     require_free,
     set_user_scopes,
 )
-from app.login.notices import EmailChanged, Notify, notify_nobody
+from app.login.notices import Disabled, EmailChanged, Notify, notify_nobody
 from app.management.authority import Actor
 from app.management.versions import ANY_VERSION, Versions
 from app.models import BrowserSession, Login, User, UserScope
@@ -199,6 +199,8 @@ async def change_user(
     await apply_changes(actor, before, changes)
     await require_administered(actor.connection, _administered_by(before))
     changed = await get_user(actor.connection, user_id)
+    if changes.get("disabled") and not actor.is_user(user_id):  # also one who was disabled before
+        await notify(actor.connection, Disabled(user_id=user_id, at=actor.now, origin=NOWHERE))
     if changed.email != before.email:
         notice = EmailChanged(
             user_id=user_id,

@@ -23,7 +23,7 @@ from app.login.notices import PasswordChanged
 from app.management.authority import Actor
 from app.management.own_profile import change_own_profile
 from app.pages.browser import Browser
-from app.pages.errors import say_refused, sentence
+from app.pages.errors import faults_in_words, say_refused, sentence
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
 from app.tokens import consents
@@ -188,10 +188,7 @@ async def _change_profile(
     except LoginRefused as refusal:
         raise _refused(refusal) from None
     except InvalidFieldsError as refusal:
-        faults = {
-            name: sentence(reason.replace("String should", "It should", 1))
-            for name, reason in refusal.faults.items()
-        }
+        faults = faults_in_words(refusal)
         raise ActionRefusedError(next(iter(faults.values())), faults) from None
 
 

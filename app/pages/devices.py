@@ -26,7 +26,8 @@ SYSTEMS = (
     ("Linux", "Linux"),
 )
 
-_PROGRAM = re.compile(r"(?!Mozilla/)([A-Za-z][\w.+-]{1,40})/\d")
+_PROGRAM = re.compile(r"(?!Mozilla/)([A-Za-z][\w+-]{1,40})/\d", re.ASCII)
+"""A name without a dot: mail programs make a link of what looks like a host."""
 
 
 def describe_device(user_agent: str | None) -> str:

@@ -1,8 +1,10 @@
 """The page that says what went wrong, and what to do next."""
 
+from collections.abc import Mapping
+
 from starlette.responses import Response
 
-from app.errors import RETRY_AFTER, AnsweredError, LoginRefused
+from app.errors import RETRY_AFTER, AnsweredError, InvalidFieldsError, LoginRefused
 from app.log import REQUEST_ID
 from app.look import Look
 from app.pages.rendering import render
@@ -36,6 +38,14 @@ REFUSALS = {
 def sentence(text: str) -> str:
     """What a line of the command line says, as a page says it."""
     return text[0].upper() + text[1:].removesuffix(".") + "."
+
+
+def faults_in_words(refusal: InvalidFieldsError) -> Mapping[str, str]:
+    """What is wrong with each field of a form, as a page says it."""
+    return {
+        name: sentence(reason.replace("String should", "It should", 1))
+        for name, reason in refusal.faults.items()
+    }
 
 
 def say_refused(refusal: LoginRefused, *, wrong: str) -> tuple[str, int]:

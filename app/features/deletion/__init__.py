@@ -11,7 +11,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import Clock
 from app.feature import AccountSection, Feature
 from app.features.deletion.model import AccountDeletion
-from app.features.deletion.service import KEPT, REQUESTED, WAY_BACK, find_end, purge_accounts
+from app.features.deletion.service import (
+    KEPT,
+    REQUESTED,
+    WAY_BACK,
+    find_end,
+    forget_request,
+    purge_accounts,
+)
+from app.login.notices import Disabled, Notice
 from app.posture import Finding, Severity
 from app.settings import Settings
 
@@ -41,6 +49,11 @@ def _is_on(settings: Settings) -> bool:
     return settings.account_deletion == "on"
 
 
+async def _notify(connection: AsyncConnection, _settings: Settings, notice: Notice) -> None:
+    if isinstance(notice, Disabled):
+        await forget_request(connection, notice.user_id)
+
+
 async def _way_back(connection: AsyncConnection, user_id: uuid.UUID, now: datetime) -> str | None:
     return None if await find_end(connection, user_id, now) is None else WAY_BACK
 
@@ -66,6 +79,7 @@ feature = Feature(
     activity={REQUESTED: "Deletion of the account requested", KEPT: "Account kept"},
     routers=_routers,
     account=_account,
+    notify=_notify,
     way_back=_way_back,
     purge=purge_accounts,
     examine=_examine,

@@ -49,7 +49,7 @@ async def close_account(actor: Actor, grace: timedelta, notify: Notify) -> datet
         await delete_user(actor, user_id)
         return ends_at
     closed = await change_user(actor, user_id, {"disabled": True})
-    await _forget(connection, user_id)
+    await forget_request(connection, user_id)
     row = {"user_id": user_id, "disabled_at": closed.disabled_at, "ends_at": ends_at}
     await connection.execute(insert(AccountDeletion).values(row))
     await actor.record(REQUESTED, user_id=user_id, ends_at=ends_at.isoformat())
@@ -70,7 +70,7 @@ async def keep_account(actor: Actor) -> None:
     if await find_end(actor.connection, user_id, actor.now) is None:
         raise NotFoundError(told="There is no account to keep.")
     await change_user(actor, user_id, {"disabled": False})
-    await _forget(actor.connection, user_id)
+    await forget_request(actor.connection, user_id)
     await actor.record(KEPT, user_id=user_id)
 
 
@@ -96,7 +96,7 @@ async def _delete(operator: Actor, user_id: uuid.UUID, notify: Notify) -> bool:
     connection, now = operator.connection, operator.now
     ends_at = await connection.scalar(_PENDING.where(AccountDeletion.user_id == user_id))
     if ends_at is None:
-        await _forget(connection, user_id)
+        await forget_request(connection, user_id)
         return False
     notice = AccountEnds(user_id=user_id, at=now, origin=NOWHERE, ends_at=ends_at)
     await notify(connection, notice)
@@ -104,5 +104,6 @@ async def _delete(operator: Actor, user_id: uuid.UUID, notify: Notify) -> bool:
     return True
 
 
-async def _forget(connection: AsyncConnection, user_id: uuid.UUID) -> None:
+async def forget_request(connection: AsyncConnection, user_id: uuid.UUID) -> None:
+    """Let the account not be deleted, nor its user keep it: somebody else decides from now on."""
     await connection.execute(delete(AccountDeletion).where(AccountDeletion.user_id == user_id))

@@ -14,7 +14,7 @@ from app.feature import AccountSection, Feature, LoginLink
 from app.features.mail import feature as mail
 from app.features.registration.accounts import REGISTERED
 from app.features.registration.asking import PURPOSE, REQUESTED, answer
-from app.features.registration.model import Invitation, InvitationScope
+from app.features.registration.model import Invitation
 from app.features.registration.service import CREATED, REVOKED
 from app.features.verification import feature as verification
 from app.identity.scopes import BUILT_IN, SPEAK_OF_A_USER, list_scopes
@@ -72,7 +72,11 @@ def _commands() -> Mapping[str, "Typer"]:
 
 
 def _expired(_settings: Settings, now: datetime) -> Sequence[Expired]:
-    return [Expired(Invitation.id, Invitation.expires_at, now - KEPT_FOR)]
+    asked_for = Invitation.made_by.is_(None) & Invitation.user_id.is_(None)
+    return [
+        Expired(Invitation.id, Invitation.expires_at, now, also=asked_for),
+        Expired(Invitation.id, Invitation.expires_at, now - KEPT_FOR),
+    ]
 
 
 async def _examine(
@@ -104,14 +108,13 @@ async def _examine(
 feature = Feature(
     name="registration",
     requires=[mail, verification],
-    tables=[Invitation, InvitationScope],
+    tables=[Invitation],
     event_types=[REQUESTED, REGISTERED, CREATED, REVOKED],
     activity={REGISTERED: "You created this account"},
     routers=_routers,
     login_links=_login_links,
     account=_account,
     commands=_commands,
-    scope_holders={"invitations": InvitationScope.scope},
     background=_background,
     expired=_expired,
     examine=_examine,

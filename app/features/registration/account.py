@@ -1,7 +1,7 @@
 """The section of the account page in which those who manage users invite others."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from app.errors import ForbiddenError, InvalidError
 from app.feature import AccountAction, AccountSection
 from app.features.registration.links import NEEDED
 from app.features.registration.service import (
+    InvitationRecord,
     create_invitation,
     list_invitations,
     revoke_invitation,
@@ -20,17 +21,19 @@ from app.management.authority import Actor
 from app.settings import Settings
 
 SHOWN = 20
-"""The newest invitations on the page; the API has them all."""
+"""The newest open invitations on the page; the API has them all."""
 
 
 async def _load(
     connection: AsyncConnection, _settings: Settings, user_id: uuid.UUID, now: datetime
 ) -> Mapping[str, Any]:
     may_invite = NEEDED in await find_enabled_scopes(connection, user_id)
-    invitations = await list_invitations(connection, now, limit=SHOWN) if may_invite else []
+    invitations: Sequence[InvitationRecord] = []
+    if may_invite:
+        invitations = await list_invitations(connection, now, limit=SHOWN, only_open=True)
     return {
         "may_invite": may_invite,
-        "invitations": [each for each in invitations if each.state == "open"],
+        "invitations": invitations,
         "invitation_url": None,
     }
 

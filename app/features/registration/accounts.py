@@ -12,12 +12,8 @@ from app.errors import ConflictError, InvalidError, NotFoundError
 from app.features.registration.links import Offer, use_link
 from app.features.registration.model import Invitation
 from app.features.verification.service import send_verification
-from app.identity.addresses import (
-    email_columns,
-    email_key,
-    require_not_verified_elsewhere,
-)
-from app.identity.profile import NewUser
+from app.identity.addresses import email_columns, require_not_verified_elsewhere
+from app.identity.profile import NewUser, username_key
 from app.identity.scopes import list_scopes
 from app.identity.users import create_user, require_free
 from app.models import User
@@ -72,10 +68,15 @@ async def make_account(
     offer = await use_link(connection, token, now)
     if offer is None:
         raise NotFoundError(told=DEAD)
-    if "@" in wanted.username and not _is_same(wanted.username, offer.email):
-        raise InvalidError(
-            told="a user name with an @ must be your own e-mail address", field="username"
-        )
+    if offer.email is not None and wanted.email is not None:
+        raise InvalidError(told="this link says which address it is", field="email")
+    _require_own_name(wanted.username, offer.email)
+    user_id = uuid.uuid4()
+    if offer.email is not None:  # first: who is told that is not told of names
+        try:
+            await require_not_verified_elsewhere(connection, offer.email, user_id)
+        except ConflictError:
+            raise AddressTakenError from None
     known = await list_scopes(connection)
     scopes = settings.registration_scopes if offer.maker is None else offer.scopes
     user = NewUser(
@@ -86,14 +87,12 @@ async def make_account(
     )
     try:
         await require_free(connection, user.username)
-        user_id = await create_user(connection, user, password_hash=wanted.password_hash, now=now)
+        await create_user(
+            connection, user, password_hash=wanted.password_hash, now=now, user_id=user_id
+        )
     except ConflictError:
         raise NameTakenError from None
     if offer.email is not None:
-        try:
-            await require_not_verified_elsewhere(connection, offer.email, user_id)
-        except ConflictError:
-            raise AddressTakenError from None
         verified = email_columns(offer.email, verified=True)
         await connection.execute(update(User).where(User.id == user_id).values(verified))
     else:
@@ -115,6 +114,13 @@ async def make_account(
     return user_id, offer
 
 
-def _is_same(username: str, email: str | None) -> bool:
-    """Whether a user name is the address that is proven: no other address may be taken for one."""
-    return email is not None and email_key(username) == email_key(email)
+def _require_own_name(username: str, proven: str | None) -> None:
+    """Nobody's address is taken for a user name but one's own, as the server compares names.
+
+    Raises :class:`InvalidError`.
+    """
+    key = username_key(username)
+    if "@" not in key or (proven is not None and key == username_key(proven)):
+        return
+    told = "a user name with an @ must be the address that this link was sent to"
+    raise InvalidError(told=told, field="username")

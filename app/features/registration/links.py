@@ -9,11 +9,12 @@ from typing import Literal
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.features.registration.model import Invitation, InvitationScope
+from app.features.registration.model import Invitation
 from app.identity.addresses import email_key
 from app.identity.clients import find_client, hold_client
 from app.identity.users import find_enabled_scopes, hold_user
 from app.management.authority import Actor
+from app.models import Client, Scope
 from app.security.opaque import generate_secret, hash_secret
 
 WINDOW = timedelta(hours=1)
@@ -45,15 +46,21 @@ class Maker:
         elif self.kind == "client":
             await hold_client(connection, self.subject)
 
-    async def may_give(self, connection: AsyncConnection, scopes: Collection[str]) -> bool:
-        """Whether they may still give away what the invitation gives."""
+    async def may_give(
+        self, connection: AsyncConnection, scopes: Collection[str], since: datetime
+    ) -> bool:
+        """Whether they may still give away what an invitation of that time gives."""
         if self.kind == "operator":
             return True
         if self.kind == "user":
             has = await find_enabled_scopes(connection, uuid.UUID(self.subject))
         else:
             client = await find_client(connection, self.subject)
-            has = client.scopes if client is not None and client.enabled else frozenset()
+            made = await connection.scalar(
+                select(Client.created_at).where(Client.client_id == self.subject)
+            )
+            same = client is not None and client.enabled and made is not None and made <= since
+            has = client.scopes if client is not None and same else frozenset()
         return has.issuperset({NEEDED, *scopes})
 
 
@@ -69,6 +76,7 @@ class Offer:
     scopes: frozenset[str]
     browser_hash: str | None
     request_key: str | None
+    created_at: datetime
 
 
 async def too_many_links(connection: AsyncConnection, email: str, now: datetime) -> bool:
@@ -102,25 +110,23 @@ async def issue_link(
             Invitation.made_by.is_(None),
             Invitation.ended_at.is_(None),
         )
-        await connection.execute(older.values(ended_at=now))
+        await connection.execute(older.values(ended_at=now, email=None))
     await connection.execute(
         insert(Invitation).values(
             id=invitation_id,
             token_hash=hash_secret(token),
-            email=email,
+            email=email if good else None,
             email_hash=None if email is None else _hash(email),
             made_by=None if maker is None else maker.subject,
             maker=None if maker is None else maker.kind,
             browser_hash=browser_hash,
             request_key=request_key,
+            scopes=" ".join(sorted(scopes)),
             created_at=now,
             expires_at=now + lifetime,
             ended_at=None if good else now,
         )
     )
-    if scopes:
-        rows = [{"invitation_id": invitation_id, "scope": scope} for scope in sorted(scopes)]
-        await connection.execute(insert(InvitationScope), rows)
     return token
 
 
@@ -137,14 +143,15 @@ async def find_offer(connection: AsyncConnection, token: str, now: datetime) -> 
         Invitation.made_by,
         Invitation.browser_hash,
         Invitation.request_key,
+        Invitation.scopes,
+        Invitation.created_at,
     ).where(Invitation.token_hash == hash_secret(token), _is_good(now))
     row = (await connection.execute(found)).one_or_none()
     if row is None:
         return None
-    given = select(InvitationScope.scope).where(InvitationScope.invitation_id == row.id)
-    scopes = frozenset(await connection.scalars(given))
     maker = None if row.maker is None else Maker(row.maker, row.made_by)
-    if maker is not None and not await maker.may_give(connection, scopes):
+    scopes = await _existing(connection, row.scopes.split())
+    if maker is not None and not await maker.may_give(connection, scopes, row.created_at):
         return None
     return Offer(
         id=row.id,
@@ -153,7 +160,14 @@ async def find_offer(connection: AsyncConnection, token: str, now: datetime) -> 
         scopes=scopes,
         browser_hash=row.browser_hash,
         request_key=row.request_key,
+        created_at=row.created_at,
     )
+
+
+async def _existing(connection: AsyncConnection, scopes: Collection[str]) -> frozenset[str]:
+    """Those that nobody has deleted since."""
+    known = select(Scope.name).where(Scope.name.in_(scopes))
+    return frozenset(await connection.scalars(known))
 
 
 def _is_good(now: datetime) -> ColumnElement[bool]:
@@ -170,6 +184,7 @@ async def use_link(connection: AsyncConnection, token: str, now: datetime) -> Of
     used = update(Invitation).where(Invitation.id == found.id, _is_good(now))
     if (await connection.execute(used.values(ended_at=now))).rowcount == 0:
         return None  # somebody else was first
-    if found.maker is not None and not await found.maker.may_give(connection, found.scopes):
+    maker, scopes = found.maker, found.scopes
+    if maker is not None and not await maker.may_give(connection, scopes, found.created_at):
         return None  # not any more, now that they stay as they are
     return found

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base
@@ -31,22 +31,13 @@ class Invitation(Base):
     """Of the browser in which it was asked for: there alone the request goes on."""
     request_key: Mapped[str | None] = mapped_column(String(64))
     """Of the authorization request that was waiting in that browser."""
+    scopes: Mapped[str] = mapped_column(Text)
+    """What whoever uses it gets, if it still exists and the maker still has it."""
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
     """When it was used or revoked, or a newer one took its place."""
     user_id: Mapped[uuid.UUID | None] = mapped_column(
-        ForeignKey("users.id", ondelete="SET NULL"), index=True
+        ForeignKey("users.id", ondelete="CASCADE"), index=True
     )
     """Who made an account with it."""
-
-
-class InvitationScope(Base):
-    """What whoever uses an invitation gets, if its maker still has it."""
-
-    __tablename__ = "invitation_scopes"
-
-    invitation_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("invitations.id", ondelete="CASCADE"), primary_key=True
-    )
-    scope: Mapped[str] = mapped_column(ForeignKey("scopes.name"), primary_key=True, index=True)

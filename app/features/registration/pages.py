@@ -13,7 +13,7 @@ from app.identity.definition import validated
 from app.oauth2.redirect_uris import with_parameters
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.code_flow import RequestKey
-from app.pages.errors import PageError, PageRoute, say_refused, sentence
+from app.pages.errors import PageError, PageRoute, faults_in_words, say_refused, sentence
 from app.pages.rendering import render
 from app.security.opaque import hash_secret
 from app.web.dependencies import CurrentServer
@@ -22,6 +22,15 @@ from app.web.origin import origin_of
 ASK = "register"
 MAKE = "invitation"
 """What the form tokens are for."""
+
+LABELS = {
+    "username": "User name",
+    "name": "Your name",
+    "email": "E-mail address",
+    "password": "Password",
+    "token": "Link",
+}
+"""What the form calls its fields."""
 
 asking = APIRouter(route_class=PageRoute, include_in_schema=False)
 """Where anybody may register."""
@@ -106,7 +115,7 @@ async def make_account(server: CurrentServer, browser: CurrentBrowser) -> Respon
             NewAccount,
             {
                 "token": token,
-                "username": form.get("username", ""),
+                "username": form.get("username", "").strip(),
                 "name": form.get("name", "").strip() or None,
                 "email": form.get("email", "").strip() or None,
                 "password": form.get("new_password", ""),
@@ -116,12 +125,15 @@ async def make_account(server: CurrentServer, browser: CurrentBrowser) -> Respon
     except NotFoundError:
         raise _no_longer_good() from None
     except InvalidFieldsError as refusal:
-        return _offer(browser, token, offer, form, error=sentence(refusal.line), status=400)
+        told = " ".join(f"{LABELS[name]}: {why}" for name, why in faults_in_words(refusal).items())
+        return _offer(browser, token, offer, form, error=told, status=400)
     except Problem as refusal:
         return _offer(browser, token, offer, form, error=sentence(refusal.told), status=400)
     except LoginRefused as refusal:
         error, status = say_refused(refusal, wrong="")
-        return _offer(browser, token, offer, form, error=error, status=status)
+        page = _offer(browser, token, offer, form, error=error, status=status)
+        page.headers["Retry-After"] = str(refusal.retry_after)
+        return page
     _, secret = await browser.log_in(account, None)
     return browser.set_session(_onward(browser, offer), secret)
 

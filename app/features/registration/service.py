@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import BaseModel
-from sqlalchemy import Row, Select, func, select, type_coerce, update
+from sqlalchemy import Row, Select, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.audit.trail import FeatureEventType
 from app.database.paging import Place, newest_first
@@ -15,11 +16,10 @@ from app.errors import ConflictError, InvalidError, NotFoundError
 from app.features.mail.letter import Letter, Link
 from app.features.mail.queue import mail_is_on, queue_mail
 from app.features.registration.links import Maker, issue_link, too_many_links
-from app.features.registration.model import Invitation, InvitationScope
+from app.features.registration.model import Invitation
 from app.identity.profile import check_email
 from app.identity.scopes import require_known
 from app.management.authority import Actor
-from app.models.base import ScopeSet
 from app.settings import Settings
 
 CREATED = FeatureEventType("invitation.created")
@@ -44,27 +44,19 @@ class InvitationRecord(BaseModel):
     """Who accepted it."""
 
 
+_COLUMNS: Sequence[InstrumentedAttribute[Any]] = (
+    *(Invitation.id, Invitation.email, Invitation.scopes, Invitation.made_by),
+    *(Invitation.created_at, Invitation.expires_at, Invitation.ended_at, Invitation.user_id),
+)
+
+
 def _select() -> Select[Any]:
-    scopes = (
-        select(type_coerce(func.aggregate_strings(InvitationScope.scope, " "), ScopeSet))
-        .where(InvitationScope.invitation_id == Invitation.id)
-        .scalar_subquery()
-    )
-    return select(
-        Invitation.id,
-        Invitation.email,
-        scopes.label("scopes"),
-        Invitation.made_by,
-        Invitation.created_at,
-        Invitation.expires_at,
-        Invitation.ended_at,
-        Invitation.user_id,
-    ).where(Invitation.made_by.is_not(None))
+    return select(*_COLUMNS).where(Invitation.made_by.is_not(None))
 
 
 def _record(row: Row[Any], now: datetime) -> InvitationRecord:
     values = {name: row._mapping[name] for name in row._mapping if name != "ended_at"}
-    values |= {"scopes": sorted(row.scopes), "state": _state(row, now)}
+    values |= {"scopes": row.scopes.split(), "state": _state(row, now)}
     return InvitationRecord.model_construct(**values)
 
 
@@ -152,12 +144,18 @@ async def get_invitation(
 
 
 async def list_invitations(
-    connection: AsyncConnection, now: datetime, *, limit: int, before: Place | None = None
+    connection: AsyncConnection,
+    now: datetime,
+    *,
+    limit: int,
+    before: Place | None = None,
+    only_open: bool = False,
 ) -> Sequence[InvitationRecord]:
     """At most ``limit`` invitations, newest first, behind the place ``before``."""
-    query = newest_first(
-        _select(), Invitation.created_at, Invitation.id, limit=limit, before=before
-    )
+    query = _select()
+    if only_open:
+        query = query.where(Invitation.ended_at.is_(None), Invitation.expires_at > now)
+    query = newest_first(query, Invitation.created_at, Invitation.id, limit=limit, before=before)
     return [_record(row, now) for row in await connection.execute(query)]
 
 

@@ -11,7 +11,6 @@ from app.errors import InvalidError, NotFoundError
 from app.features.mail.requests import Asked, note_request
 from app.features.registration.accounts import (
     DEAD,
-    NameTakenError,
     Wanted,
     make_account,
 )
@@ -60,7 +59,7 @@ async def request_link(
 async def join(server: Server, wanted: NewAccount, origin: Origin) -> tuple[Account, Offer]:
     """Make the account. Raises a :class:`~app.errors.Problem`, or :class:`LoginRefused`.
 
-    Each name that is not available counts against the link: it is no list of who is here.
+    Each try counts against the link: it is no list of who is here.
     """
     settings = server.settings
     async with server.database.read() as connection:
@@ -85,14 +84,13 @@ async def join(server: Server, wanted: NewAccount, origin: Origin) -> tuple[Acco
         )
         return await get_account(connection, user_id), offer
 
-    try:
-        return await server.database.transact(make)
-    except NameTakenError:
-        await _count_name(server, found)
-        raise
+    await _count_try(server, found)
+    return await server.database.transact(make)
 
 
-async def _count_name(server: Server, offer: Offer) -> None:
+async def _count_try(server: Server, offer: Offer) -> None:
+    """Whatever comes of it: past the limit nobody learns whether a name is free."""
+
     async def count(connection: AsyncConnection) -> None:
         what, limit = f"invitation {offer.id}", server.settings.login_max_failures
         await count_try(connection, server.settings, what, limit, server.clock.now())

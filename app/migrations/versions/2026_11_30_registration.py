@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("maker", sa.String(length=8), nullable=True),
         sa.Column("browser_hash", sa.String(length=64), nullable=True),
         sa.Column("request_key", sa.String(length=64), nullable=True),
+        sa.Column("scopes", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
@@ -42,7 +43,7 @@ def upgrade() -> None:
             ["user_id"],
             ["users.id"],
             name=op.f("fk_invitations_user_id_users"),
-            ondelete="SET NULL",
+            ondelete="CASCADE",
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
         sa.UniqueConstraint("token_hash", name=op.f("uq_invitations_token_hash")),
@@ -53,26 +54,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_invitations_expires_at"), "invitations", ["expires_at"])
     op.create_index(op.f("ix_invitations_user_id"), "invitations", ["user_id"])
-    op.create_table(
-        "invitation_scopes",
-        sa.Column("invitation_id", sa.Uuid(), nullable=False),
-        sa.Column("scope", sa.String(length=128), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["invitation_id"],
-            ["invitations.id"],
-            name=op.f("fk_invitation_scopes_invitation_id_invitations"),
-            ondelete="CASCADE",
-        ),
-        sa.ForeignKeyConstraint(
-            ["scope"], ["scopes.name"], name=op.f("fk_invitation_scopes_scope_scopes")
-        ),
-        sa.PrimaryKeyConstraint("invitation_id", "scope", name=op.f("pk_invitation_scopes")),
-    )
-    op.create_index(op.f("ix_invitation_scopes_scope"), "invitation_scopes", ["scope"])
 
 
 def downgrade() -> None:
-    op.drop_table("invitation_scopes")
     op.drop_table("invitations")
     op.drop_table("mail_requests")
     op.create_table(

@@ -261,6 +261,16 @@ async def test_a_user_who_was_disabled_by_somebody_else_is_offered_nothing(
     assert (response.status_code, Page(response).alert) == (400, WRONG_LOGIN)
 
 
+async def test_who_an_administrator_disables_within_the_grace_is_offered_nothing(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, clock: TestClock
+) -> None:
+    await close(server, alice)
+    clock.advance(60)
+    async with operating(server.database, server.clock) as operator:
+        await change_user(operator, alice.id, {"disabled": True}, notify=server.notify)
+    assert (await enter(http, alice)).status_code == 400
+
+
 async def test_the_offer_is_good_in_the_browser_alone_in_which_the_password_was_typed(
     browser: httpx2.AsyncClient, app: FastAPI, alice: TestUser
 ) -> None:

@@ -10,7 +10,8 @@ from fastapi import FastAPI
 from app.features.registration.service import create_invitation, revoke_invitation
 from app.identity.users import find_account, get_person
 from app.management.authority import operating
-from app.management.clients import change_client
+from app.management.clients import change_client, delete_client
+from app.management.scopes import delete_scope
 from app.management.users import change_user, delete_user
 from app.operations.doctor import Severity, diagnose
 from app.server import Server
@@ -21,7 +22,7 @@ from tests.features.registration.joining import ADAS, make
 from tests.management.conftest import no_dotenv_file as no_dotenv_file
 from tests.management.conftest import shell as shell
 from tests.support.clock import TestClock
-from tests.support.factories import TestUser, add_client, add_user
+from tests.support.factories import TestUser, add_client, add_scope, add_user
 from tests.support.flow import Page, open_browser, submit
 from tests.support.meanwhile import Meanwhile
 from tests.support.on_sqlite import backend as backend
@@ -251,6 +252,36 @@ async def test_an_invitation_of_a_user_who_is_gone_is_worth_nothing(
         else:
             await delete_user(operator, manager.id)
     assert_dead(await http.get(path_of(invitation)))
+
+
+async def test_a_client_that_has_the_id_of_another_one_takes_no_invitations_over(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock
+) -> None:
+    scopes = ("users:write", "items:read")
+    by_itself = ("client_credentials",)
+    client = await add_client(server, "provisioner", grant_types=by_itself, scopes=scopes)
+    invitation = await invite(http, await token_of_client(server, client, *scopes))
+    async with operating(server.database, server.clock) as operator:
+        await delete_client(operator, "provisioner")
+    clock.advance(1)
+    await add_client(server, "provisioner", grant_types=by_itself, scopes=scopes)
+    assert_dead(await http.get(path_of(invitation)))
+
+
+async def test_a_scope_that_is_deleted_is_given_to_nobody_and_held_by_no_invitation(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    await add_scope(server, "reports", "Read reports")
+    async with operating(server.database, server.clock) as operator:
+        scopes = ["profile", "reports"]
+        _, url = await create_invitation(operator, server.settings, scopes=scopes)
+        holders = server.scope_holders
+        await delete_scope(operator, "reports", built_in=(), holders=holders)
+    await make(http, path_of({"url": url}))
+    async with server.database.read() as connection:
+        account = await find_account(connection, "ada")
+    assert account is not None
+    assert account.scopes == {"profile"}
 
 
 async def test_what_the_maker_loses_right_before_the_account_is_made_counts(

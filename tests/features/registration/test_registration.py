@@ -5,10 +5,13 @@ import asyncio
 import httpx2
 import pytest
 from fastapi import FastAPI
+from sqlalchemy import select
 
 from app.features.registration import human, visitors
+from app.features.registration.model import Invitation
 from app.identity.users import find_account, get_person
-from app.management.users import get_user_by_name
+from app.management.authority import operating
+from app.management.users import delete_user, get_user_by_name
 from app.server import Server
 from app.settings import Settings
 from tests.conftest import make_settings
@@ -39,6 +42,7 @@ from tests.support.flow import (
 )
 from tests.support.on_sqlite import backend as backend
 from tests.support.operators import assert_invalid, assert_refused, events
+from tests.support.purging import purged
 from tests.support.writes import NEW_PASSWORD
 
 TAKEN = "This user name is not available. Choose another one."
@@ -221,14 +225,29 @@ async def test_a_link_is_no_list_of_user_names(
         assert_says(await make(http, link, username="alice"), TAKEN)
     wait = "Too many failed attempts. Wait a few minutes, then try again."
     assert_says(await make(http, link, username="alice"), wait, 429)
+    assert_says(response := await make(http, link, username="free"), wait, 429)
+    assert response.headers["retry-after"] == "300"
 
 
-@pytest.mark.parametrize("username", ["alice@example.com", "ada@elsewhere.example"])
+async def test_a_link_to_an_address_with_an_account_tells_nothing_of_names(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    link = await link_for(http, server)
+    await add_user(server, "other", email=ADAS)
+    told = "An account with this e-mail address exists. Log in to it."
+    for name in ("alice", "free"):
+        assert_says(await make(http, link, username=name), told)
+
+
+@pytest.mark.parametrize(
+    "username", ["alice@example.com", "ada@elsewhere.example", "alice\uff20example.com"]
+)
 async def test_nobody_takes_an_address_that_is_not_theirs_for_a_user_name(
     http: httpx2.AsyncClient, server: Server, username: str
 ) -> None:
     response = await make(http, await link_for(http, server), username=username)
-    assert_says(response, "A user name with an @ must be your own e-mail address.")
+    told = "A user name with an @ must be the address that this link was sent to."
+    assert_says(response, told)
 
 
 async def test_ones_own_address_may_be_the_user_name(
@@ -509,3 +528,20 @@ async def test_neither_a_link_nor_a_password_is_left_anywhere(
     left = await dump(server) + caplog.text
     assert "/invitation" in caplog.text
     assert (token in left, NEW_PASSWORD in left) == (False, False)
+
+
+async def test_an_address_is_forgotten_with_the_account_and_when_nothing_comes_of_it(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock
+) -> None:
+    await link_for(http, server)
+    await make(http, await link_for(http, server))
+    await ask(http, "eve@example.com")
+    await answer_all(server)
+    async with operating(server.database, server.clock) as operator:
+        ada = await get_user_by_name(operator.connection, "ada")
+        await delete_user(operator, ada.id)
+    clock.advance(24 * 3600 + 1)
+    await purged(server)
+    async with server.database.read() as connection:
+        emails = await connection.scalars(select(Invitation.email))
+        assert [email for email in emails if email] == []
