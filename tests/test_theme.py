@@ -163,6 +163,11 @@ def test_a_template_that_is_on_no_page_is_refused(write: Write) -> None:
     assert line.startswith("has a template that no page has: log_in.html ")
 
 
+def test_a_template_that_builds_on_itself_is_told_the_name_of_ours(write: Write) -> None:
+    line = refusal(write({"templates/login.html": '{% extends "login.html" %}'}))
+    assert line == "has a template that builds on itself: login.html (ours is latchkey/login.html)"
+
+
 def test_a_template_needs_the_others_that_it_names(write: Write) -> None:
     folder = write({"templates/login.html": '{% include "_help.html" %}'})
     line = "has a template that needs one more: login.html needs _help.html"

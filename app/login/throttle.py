@@ -312,3 +312,22 @@ async def count_try(
     lockout = timedelta(seconds=settings.login_lockout_seconds)
     require_no_wait(time_left(*counts[key], limit, lockout, now))
     await add_failure(connection, [key], now)
+
+
+async def take_turn(
+    connection: AsyncConnection, what: str, limit: int, window: timedelta, now: datetime
+) -> None:
+    """Take one of ``limit`` turns in ``window``, at something that is no failure.
+
+    A turn comes back after each ``window / limit``, so whoever keeps to the rate never waits. A
+    limit of 0 is none. Raises :class:`~app.errors.LoginRefused`.
+    """
+    if not limit:
+        return
+    key, pause = hash_secret(what), window / limit
+    count, last = (await hold_counts(connection, [key], now))[key]
+    taken = max(0, count - (now - last) // pause)
+    if taken >= limit:
+        require_no_wait(pause - (now - last) % pause)
+    taking = update(FailedLogins).where(FailedLogins.key_hash == key)
+    await connection.execute(taking.values(count=taken + 1, last_failed_at=now))

@@ -126,6 +126,10 @@ def _judge(templates: Mapping[str, str]) -> None:
                 f"{error.message}"
             ) from None
         for other in referenced:
+            if other == name:
+                raise ThemeError(
+                    f"has a template that builds on itself: {name} (ours is {NAME}/{name})"
+                )
             if not (other is None or other in templates or _is_ours(other)):
                 raise ThemeError(f"has a template that needs one more: {name} needs {other}")
 

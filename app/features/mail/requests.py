@@ -20,7 +20,7 @@ from app.audit.trail import Origin, network_of
 from app.features.mail.model import MailRequest
 from app.identity.profile import EMAIL_MAX_LENGTH
 from app.log import get_logger
-from app.login.throttle import count_try
+from app.login.throttle import take_turn
 from app.security.encryption import Encryption
 from app.settings import Settings
 
@@ -28,6 +28,9 @@ log = get_logger(NAME)
 
 USEFUL_FOR = timedelta(hours=1)
 """A request that no worker has seen until then is forgotten."""
+
+WINDOW = timedelta(hours=1)
+"""In which a network may ask for as many mails as it may fail logins in a row."""
 
 MOST_WAITING = 10_000
 
@@ -58,14 +61,14 @@ async def note_request(
 ) -> None:
     """Note that somebody asks for the mail of that purpose.
 
-    Every request counts against the network that it came from, as failed logins do. Raises
+    Every request counts against the network that it came from. Raises
     :class:`~app.errors.LoginRefused` past the limit.
     """
     what, limit = (
         f"{purpose} {network_of(asked.origin.address)}",
         settings.login_max_failures_per_address,
     )
-    await count_try(connection, settings, what, limit, now)
+    await take_turn(connection, what, limit, WINDOW, now)
     if len(asked.typed) > EMAIL_MAX_LENGTH:
         asked = Asked(typed="", origin=asked.origin)  # which is nobody's
     waiting = select(MailRequest.id).offset(MOST_WAITING - 1).limit(1)
