@@ -160,7 +160,7 @@ async def test_a_template_that_fails_is_replaced_with_ours(
         "{% for each in range(10000000) %}.{% endfor %}",
         '{% include "../../../app/settings/" ~ "model.py" %}',
         '{% include "mail/" ~ "__init__.py" %}',
-        '{% extends "login.html" %}',
+        '{% set itself = "login.html" %}{% extends itself %}',
         '{{ asset("../../settings/model.py") }}',
     ],
 )

@@ -4,6 +4,8 @@ from app.features.mail.proofs import Proof
 from app.pages.browser import Browser
 from app.pages.errors import PageError
 
+TOO_MANY = "Too many links were asked for from where you are. Wait a while, then try again."
+
 
 def require_proof(browser: Browser, proof: Proof | None, no_longer_good: PageError) -> Proof:
     """A proof that is good, in the browser of nobody else. Raises :class:`PageError`."""

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import LoginRefused
-from app.features.mail.links import require_proof
+from app.features.mail.links import TOO_MANY, require_proof
 from app.features.mail.proofs import Proof, find_proof, use_token
 from app.features.mail.requests import Asked, note_request
 from app.features.recovery.answer import PURPOSE
@@ -51,8 +51,7 @@ async def ask_for_link(server: CurrentServer, browser: CurrentBrowser) -> Respon
     try:
         await server.database.transact(note)
     except LoginRefused as refusal:
-        error, status = say_refused(refusal, wrong="")
-        page = _ask(browser, key, error=error, status=status)
+        page = _ask(browser, key, error=TOO_MANY, status=429)
         page.headers["Retry-After"] = str(refusal.retry_after)
         return page
     return _ask(browser, key, sent=True)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from app.errors import InvalidFieldsError, LoginRefused, NotFoundError, Problem
+from app.features.mail.links import TOO_MANY
 from app.features.registration.links import Offer, find_offer
 from app.features.registration.visitors import NewAccount, join, request_link
 from app.identity.definition import validated
@@ -60,8 +61,7 @@ async def send_link(browser: CurrentBrowser) -> Response:
     except Problem as refusal:
         return _ask(browser, key, email=email, error=sentence(refusal.told), status=400)
     except LoginRefused as refusal:
-        error, status = say_refused(refusal, wrong="")
-        page = _ask(browser, key, email=email, error=error, status=status)
+        page = _ask(browser, key, email=email, error=TOO_MANY, status=429)
         page.headers["Retry-After"] = str(refusal.retry_after)
         return page
     return _ask(browser, key, email=email, sent=True)

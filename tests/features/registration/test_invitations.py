@@ -381,6 +381,16 @@ async def test_who_manages_users_invites_at_the_account_page(
         assert_dead(await other.get(link_in(mail)))
 
 
+async def test_an_address_that_is_none_stays_in_the_form_with_the_reason(
+    http: httpx2.AsyncClient, manager: TestUser
+) -> None:
+    page = await log_in(http, manager)
+    response = await submit(http, page.form_with(action="invite"), {"email": "ada"})
+    page = Page(response)
+    assert (response.status_code, page.form_with(action="invite").fields["email"]) == (400, "ada")
+    assert page.alert == "An e-mail address must have the form name@domain."
+
+
 async def test_a_link_is_shown_at_the_account_page_this_once(
     http: httpx2.AsyncClient, app: FastAPI, manager: TestUser
 ) -> None:
