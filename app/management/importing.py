@@ -17,6 +17,7 @@ from app.identity.profile import NewUser, username_key
 from app.identity.registration import Registration, add_client
 from app.identity.scopes import list_scopes
 from app.identity.users import hold_user
+from app.management.administration import find_administered, require_administered
 from app.management.authority import Actor
 from app.management.clients import (
     change_client,
@@ -37,10 +38,8 @@ from app.management.scopes import create_scope, describe_scope
 from app.management.users import (
     Revoke,
     apply_changes,
-    find_administered,
     get_user,
     register_user,
-    require_administered,
     set_password,
 )
 from app.models import Client, ClientSecret, User

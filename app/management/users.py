@@ -19,7 +19,7 @@ from sqlalchemy import (
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import NOWHERE
-from app.errors import ConflictError, ForbiddenError, NotFoundError
+from app.errors import ForbiddenError, NotFoundError
 from app.identity.addresses import email_columns, require_not_verified_elsewhere
 from app.identity.definition import STRICT, Changes, partial, validated
 from app.identity.profile import NewUser, Profile, StoredProfile, Username, username_key
@@ -33,13 +33,11 @@ from app.identity.users import (
     set_user_scopes,
 )
 from app.login.notices import Disabled, EmailChanged, Notify, notify_nobody
+from app.management.administration import ADMINISTRATION, require_administered
 from app.management.authority import Actor
 from app.management.versions import ANY_VERSION, Versions
 from app.models import BrowserSession, Login, User, UserScope
 from app.models.base import ScopeSet, generate_stamp
-
-ADMINISTRATION = ("users:write", "clients:write", "scopes:write")
-"""The scopes of which none is taken away from the last user who can log in and has it."""
 
 Revoke = Callable[[AsyncConnection, uuid.UUID, datetime], Awaitable[Mapping[str, Any]]]
 """End what else a user has at that time; what it returns is for the audit trail."""
@@ -320,30 +318,6 @@ async def _end_everything(connection: AsyncConnection, user_id: uuid.UUID, now: 
             .where(table.user_id == user_id, table.ended_at.is_(None))
             .values(ended_at=now)
         )
-
-
-async def find_administered(connection: AsyncConnection) -> frozenset[str]:
-    """Those of :data:`ADMINISTRATION` that an enabled user with a password has."""
-    held = (
-        select(UserScope.scope)
-        .join(User, User.id == UserScope.user_id)
-        .where(
-            UserScope.scope.in_(ADMINISTRATION),
-            User.disabled_at.is_(None),
-            User.password_hash.is_not(None),
-        )
-        .distinct()
-    )
-    return frozenset(await connection.scalars(held))
-
-
-async def require_administered(connection: AsyncConnection, before: Collection[str]) -> None:
-    """Raise :class:`ConflictError` if nobody has one of the scopes that somebody had ``before``.
-
-    Whoever manages does so one after the other: else two of them could go at once.
-    """
-    if before and not (await find_administered(connection)).issuperset(before):
-        raise ConflictError(told="This is the last administrator: create another one first.")
 
 
 def _administered_by(user: UserRecord) -> frozenset[str]:

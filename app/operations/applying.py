@@ -17,13 +17,13 @@ from pydantic import BaseModel, Field, ValidationError
 
 from app.errors import InvalidError
 from app.identity.definition import STRICT
+from app.management.administration import find_administered, require_administered
 from app.management.authority import Actor, operating
 from app.management.declared.clients import Clients
 from app.management.declared.kind import FOLDER, Kind, Record
 from app.management.declared.scopes import Scopes
 from app.management.declared.users import Users
 from app.management.documents import Once, naming
-from app.management.users import find_administered, require_administered
 from app.server import Server
 
 Verb = Literal["created", "changed", "deleted"]

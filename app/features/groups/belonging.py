@@ -16,12 +16,11 @@ from app.features.groups.service import (
     get_group,
 )
 from app.identity.users import hold_user
+from app.management.administration import find_administered, require_administered
 from app.management.authority import Actor
 from app.management.clients import get_client
 from app.management.users import (
-    find_administered,
     get_user,
-    require_administered,
     scopes_of,
 )
 from app.models import Client, Login, User

@@ -25,12 +25,9 @@ from app.features.groups.model import Group, GroupClient, GroupMember, GroupScop
 from app.identity.definition import STRICT, Changes, partial, rule, validated
 from app.identity.names import has_unseen
 from app.identity.scopes import require_known
+from app.management.administration import find_administered, require_administered
 from app.management.authority import Actor
 from app.management.scopes import MANAGEMENT
-from app.management.users import (
-    find_administered,
-    require_administered,
-)
 from app.management.versions import ANY_VERSION, Versions
 from app.models import User
 from app.models.base import ScopeSet

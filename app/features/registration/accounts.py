@@ -1,71 +1,53 @@
 """Making an account with a link."""
 
 import uuid
-from dataclasses import dataclass, field
+from collections.abc import Collection
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, FeatureEventType, Origin, record
 from app.errors import ConflictError, InvalidError, NotFoundError
-from app.features.registration.links import Offer, use_link
+from app.features.registration.links import Offer, existing, use_link
 from app.features.registration.model import Invitation
 from app.features.verification.service import send_verification
 from app.identity.addresses import email_columns, require_not_verified_elsewhere
 from app.identity.profile import NewUser, username_key
-from app.identity.scopes import list_scopes
 from app.identity.users import create_user, require_free
 from app.models import User
 from app.settings import Settings
+
+if TYPE_CHECKING:
+    # With it come the routes' types, which the command line needs not.
+    from app.features.registration.visitors import NewAccount
 
 REGISTERED = FeatureEventType("user.registered")
 
 DEAD = "This link is no longer valid."
 
+NAME_TAKEN = "This user name is not available. Choose another one."
 
-class NameTakenError(ConflictError):
-    """Somebody has the user name, or something may not be one."""
-
-    def __init__(self) -> None:
-        """It is told to those alone who have a link."""
-        super().__init__(told="This user name is not available. Choose another one.")
-
-
-class AddressTakenError(ConflictError):
-    """Another account has the address, as who reads its mail may know."""
-
-    def __init__(self) -> None:
-        """As a page and as JSON."""
-        super().__init__(told="An account with this e-mail address exists. Log in to it.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """The account that somebody wants."""
-
-    username: str
-    name: str | None
-    email: str | None
-    """Where the link says nothing of an address."""
-    password_hash: str = field(repr=False)
+ADDRESS_TAKEN = "An account with this e-mail address exists. Log in to it."
+"""As who has proven that the address is theirs may know."""
 
 
 async def make_account(
     connection: AsyncConnection,
     settings: Settings,
-    token: str,
-    wanted: Wanted,
+    wanted: "NewAccount",
+    password_hash: str,
     origin: Origin,
     now: datetime,
 ) -> tuple[uuid.UUID, Offer]:
     """Add a user, who has what the link says, and use it up.
 
     An address that the link was sent to is verified by it; any other one gets a mail of its own.
-    Raises :class:`NotFoundError` if the link is not good, :class:`NameTakenError`,
-    :class:`AddressTakenError`, or :class:`InvalidError`.
+    Raises :class:`NotFoundError` if the link is not good, :class:`ConflictError` if the name or the
+    address has an account, or :class:`InvalidError`.
     """
-    offer = await use_link(connection, token, now)
+    offer = await use_link(connection, wanted.token, now)
     if offer is None:
         raise NotFoundError(told=DEAD)
     if offer.email is not None and wanted.email is not None:
@@ -76,22 +58,21 @@ async def make_account(
         try:
             await require_not_verified_elsewhere(connection, offer.email, user_id)
         except ConflictError:
-            raise AddressTakenError from None
-    known = await list_scopes(connection)
-    scopes = settings.registration_scopes if offer.maker is None else offer.scopes
+            raise ConflictError(told=ADDRESS_TAKEN) from None
+    scopes: Collection[str] = offer.scopes
+    if offer.maker is None:
+        scopes = await existing(connection, settings.registration_scopes)
     user = NewUser(
         username=wanted.username,
         name=wanted.name,
         email=offer.email or wanted.email,
-        scopes=sorted(scope for scope in scopes if scope in known),
+        scopes=sorted(scopes),
     )
     try:
         await require_free(connection, user.username)
-        await create_user(
-            connection, user, password_hash=wanted.password_hash, now=now, user_id=user_id
-        )
+        await create_user(connection, user, password_hash=password_hash, now=now, user_id=user_id)
     except ConflictError:
-        raise NameTakenError from None
+        raise ConflictError(told=NAME_TAKEN) from None
     if offer.email is not None:
         verified = email_columns(offer.email, verified=True)
         await connection.execute(update(User).where(User.id == user_id).values(verified))

@@ -150,7 +150,7 @@ async def find_offer(connection: AsyncConnection, token: str, now: datetime) -> 
     if row is None:
         return None
     maker = None if row.maker is None else Maker(row.maker, row.made_by)
-    scopes = await _existing(connection, row.scopes.split())
+    scopes = await existing(connection, row.scopes.split())
     if maker is not None and not await maker.may_give(connection, scopes, row.created_at):
         return None
     return Offer(
@@ -164,7 +164,7 @@ async def find_offer(connection: AsyncConnection, token: str, now: datetime) -> 
     )
 
 
-async def _existing(connection: AsyncConnection, scopes: Collection[str]) -> frozenset[str]:
+async def existing(connection: AsyncConnection, scopes: Collection[str]) -> frozenset[str]:
     """Those that nobody has deleted since."""
     known = select(Scope.name).where(Scope.name.in_(scopes))
     return frozenset(await connection.scalars(known))

@@ -11,7 +11,6 @@ from app.errors import InvalidError, NotFoundError
 from app.features.mail.requests import Asked, note_request
 from app.features.registration.accounts import (
     DEAD,
-    Wanted,
     make_account,
 )
 from app.features.registration.asking import PURPOSE, require_acceptable
@@ -72,13 +71,8 @@ async def join(server: Server, wanted: NewAccount, origin: Origin) -> tuple[Acco
         user_id, offer = await make_account(
             connection,
             settings,
-            wanted.token,
-            Wanted(
-                username=wanted.username,
-                name=wanted.name,
-                email=wanted.email,
-                password_hash=password_hash,
-            ),
+            wanted,
+            password_hash,
             origin,
             server.clock.now(),
         )

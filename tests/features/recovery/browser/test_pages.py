@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from tests.features.mail.delivered import wait_for_link
 from tests.support.axe import violations_of_page
 from tests.support.docs_page import fresh_context
 
@@ -12,18 +12,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from tests.features.mail.post_office import PostOffice
-
-LONGEST = 100
-"""Times 100 ms that a mail may take."""
-
-
-def wait_for_link(page: Page, office: PostOffice) -> str:
-    for _ in range(LONGEST):
-        for mail in office.delivered:  # other mails tell of what was changed
-            if link := re.search(r"^http\S+/reset-password\S+$", mail.text, re.MULTILINE):
-                return link[0]
-        page.wait_for_timeout(100)
-    raise AssertionError("no mail with a link has come")
 
 
 def test_without_javascript_a_password_is_forgotten_and_replaced_in_another_browser(
@@ -37,7 +25,7 @@ def test_without_javascript_a_password_is_forgotten_and_replaced_in_another_brow
         page.get_by_label("User name or e-mail address").fill("alice")
         page.get_by_role("button", name="Send the link").click()
         page.get_by_role("heading", name="Check your mail").wait_for()
-        link = wait_for_link(page, office)
+        link = wait_for_link(page, office, "/reset-password")
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         page.goto(link)
@@ -67,7 +55,7 @@ def test_no_page_of_it_violates_a_rule_of_axe(
         page.get_by_role("button", name="Send the link").click()
         page.get_by_role("heading", name="Check your mail").wait_for()
         look(page)
-        page.goto(wait_for_link(page, office))
+        page.goto(wait_for_link(page, office, "/reset-password"))
         look(page)
         page.get_by_label("New password").fill("alice has a third password")
         page.get_by_role("button", name="Change password").click()

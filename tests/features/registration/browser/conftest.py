@@ -4,27 +4,19 @@ from collections.abc import Generator
 
 import pytest
 
-from tests.features.mail.post_office import PostOffice, post_office
+from tests.features.mail.delivered import mail_through, office
+from tests.features.mail.post_office import PostOffice
 from tests.support.browsers import browser, chromium
 from tests.support.databases import Backend
 from tests.support.live_server import serving
 
-__all__ = ["browser", "chromium"]
-
-
-@pytest.fixture(scope="package")
-def office() -> Generator[PostOffice]:
-    with post_office() as office:
-        yield office
+__all__ = ["browser", "chromium", "office"]
 
 
 @pytest.fixture(scope="package")
 def live(chromium: str, sqlite: Backend, office: PostOffice) -> Generator[str]:
     """With the demo data, in which admin manages users."""
-    settings = {
-        "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{office.port}",
-        "LATCHKEY_MAIL_FROM": "no-reply@example.com",
-        "LATCHKEY_REGISTRATION": "open",
-    }
-    with serving(sqlite.seeded(), settings) as base:
+    with serving(
+        sqlite.seeded(), {**mail_through(office), "LATCHKEY_REGISTRATION": "open"}
+    ) as base:
         yield base

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from tests.features.mail.delivered import wait_for_link
 from tests.support.axe import violations_of_page
 from tests.support.docs_page import fresh_context
 
@@ -16,18 +16,6 @@ if TYPE_CHECKING:
 PASSWORD = "a password of one's own"
 
 ADMIN_PASSWORD = "administrator-in-development"
-
-LONGEST = 100
-"""Times 100 ms that a mail may take."""
-
-
-def wait_for_link(page: Page, office: PostOffice) -> str:
-    for _ in range(LONGEST):
-        for mail in office.delivered:
-            if link := re.search(r"^http\S+/invitation\S+$", mail.text, re.MULTILINE):
-                return link[0]
-        page.wait_for_timeout(100)
-    raise AssertionError("no mail with a link has come")
 
 
 def make_account(page: Page, link: str, username: str) -> None:
@@ -50,7 +38,7 @@ def test_without_javascript_somebody_registers_and_goes_on_in_another_browser(
         page.get_by_label("E-mail address").fill("ada@example.com")
         page.get_by_role("button", name="Send the link").click()
         page.get_by_role("heading", name="Check your mail").wait_for()
-        link = wait_for_link(page, office)
+        link = wait_for_link(page, office, "/invitation")
     with browser.new_context(java_script_enabled=False) as context:
         page = context.new_page()
         make_account(page, link, "ada")
@@ -71,7 +59,7 @@ def test_an_administrator_invites_somebody_who_makes_an_account(
         section.get_by_label("E-mail address").fill("grace@example.com")
         section.get_by_role("button", name="Invite").click()
         page.get_by_text("The invitation is on its way.").wait_for()
-        link = wait_for_link(page, office)
+        link = wait_for_link(page, office, "/invitation")
     with browser.new_context() as context:
         make_account(context.new_page(), link, "grace")
 
@@ -93,6 +81,6 @@ def test_no_page_of_it_violates_a_rule_of_axe(
         page.get_by_role("button", name="Send the link").click()
         page.get_by_role("heading", name="Check your mail").wait_for()
         look(page)
-        page.goto(wait_for_link(page, office))
+        page.goto(wait_for_link(page, office, "/invitation"))
         look(page)
     assert found == []
