@@ -1,6 +1,7 @@
 """``/keep-account``: where a login leads during the days of grace."""
 
 import uuid
+from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
@@ -49,8 +50,10 @@ async def keep(server: CurrentServer, browser: CurrentBrowser) -> Response:
 
     async def enable(connection: AsyncConnection) -> Account:
         await lock(connection, MANAGEMENT_LOCK)
-        account = await _find(browser, connection, form.get("user", ""), form.get("proof", ""))
-        await hold_user(connection, account.id)
+        user = form.get("user", "")
+        with suppress(ValueError):
+            await hold_user(connection, uuid.UUID(user))  # before anything is judged by them
+        account = await _find(browser, connection, user, form.get("proof", ""))
         actor = Actor(
             connection=connection,
             clock=server.clock,
