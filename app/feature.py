@@ -23,6 +23,7 @@ from app.identity.users import Account
 from app.login.admission import Admits
 from app.login.claims import ClaimSource
 from app.login.notices import Notice, Notify
+from app.login.second_step import Factor, SecondStepPolicy
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
@@ -137,6 +138,12 @@ class Feature:
     """Addresses of scripts, relative to ``/docs``, that add something to the page there."""
     admits: Admits | None = None
     """Whether a user may log in at a client; nobody may at whom one feature refuses."""
+    factors: Callable[[Settings], Sequence[Factor]] | None = None
+    """What users can show beside their password."""
+    second_step: Callable[[Settings], SecondStepPolicy | None] | None = None
+    """Who has to show more than a password, and how they are asked: one feature says."""
+    grants: Callable[[Settings], Sequence[Any]] | None = None
+    """More grants of ``POST /token``: each is an ``app.oauth2.grant.Grant``, which stands above."""
     export: Export | None = None
     """What it has of a user, for whoever takes their data away."""
     claims: Callable[[Database, Clock], ClaimSource] | None = None

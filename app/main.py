@@ -17,6 +17,7 @@ from app.feature import Feature
 from app.features import load_features
 from app.log import log_config
 from app.oauth2 import introspection, jwks, revocation
+from app.oauth2.grants import supported_grants
 from app.oauth2.metadata import metadata_router
 from app.oauth2.protected_resource import protected_resource_router
 from app.oauth2.token import token_router
@@ -113,16 +114,18 @@ def create_app(
     add_error_handlers(app, settings.realm, settings.look, metadata_url(settings.issuer))
 
     # The ones that are called most come first: a request tries the routers in turn.
-    app.include_router(token_router(settings))
+    of_features = server.published_by_features
+    added = [each.grants(settings) for each in features if each.grants]
+    grants = supported_grants(settings, [grant for some in added for grant in some])
+    app.include_router(token_router(settings, grants))
     app.include_router(me.router)
     app.include_router(revocation.router)
     app.include_router(introspection.router)
-    app.include_router(metadata_router(settings, server.published_by_features))
+    app.include_router(metadata_router(settings, grants, of_features))
     app.include_router(protected_resource_router(settings))
     app.include_router(jwks.router)
     app.include_router(userinfo.router)
-    of_features = server.published_by_features
-    app.include_router(discovery_router(settings, of_features, server.prompts))
+    app.include_router(discovery_router(settings, grants, of_features, server.prompts))
     for page in (authorize, login, consent, logout, account, assets):
         app.include_router(page.router)
     if settings.look.theme.files:

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -27,6 +28,8 @@ from app.login.claims import MoreClaims, Subject, gather
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
 from app.login.notices import Notice, PasswordChanged
+from app.login.second_step import Factor, Proving, SecondStep, SecondStepPolicy
+from app.login.strength import Level, acrs_up_to, level_of
 from app.login.throttle import LoginThrottle
 from app.login.user_keys import KeyKind
 from app.management.users import Revoke
@@ -151,10 +154,62 @@ class Server:
     @property
     def published_by_features(self) -> Mapping[str, Any]:
         """What features add to the metadata of this server."""
-        members: dict[str, Any] = {}
+        members: dict[str, Any] = {"acr_values_supported": self.acr_values}
         for each in self.features:
             members |= each.metadata(self.settings) if each.metadata else {}
         return members
+
+    @cached_property
+    def factors(self) -> Sequence[Factor]:
+        """What users can show beside their password."""
+        return [
+            factor
+            for each in self.features
+            if each.factors
+            for factor in each.factors(self.settings)
+        ]
+
+    @cached_property
+    def acr_values(self) -> Sequence[str]:
+        """The levels of a login that can be reached here."""
+        asking = self._second_step is not None
+        best = max((each.level for each in self.factors), default=Level.ANY)
+        return acrs_up_to(best if asking else Level.ANY)
+
+    @cached_property
+    def _second_step(self) -> SecondStepPolicy | None:
+        policies = [each.second_step(self.settings) for each in self.features if each.second_step]
+        return next((policy for policy in policies if policy is not None), None)
+
+    async def level_for(self, connection: AsyncConnection, proving: Proving) -> Level:
+        """The least level that the login has to reach, beside what its client asks for."""
+        policy = self._second_step
+        if policy is None:
+            return Level.ANY
+        return await policy.level(connection, self.settings, self.factors, proving)
+
+    async def has_factor(self, connection: AsyncConnection, user_id: uuid.UUID) -> bool:
+        """Whether the user has something to show beside the password."""
+        for factor in self.factors:
+            if not factor.fallback and await factor.has(connection, user_id):
+                return True
+        return False
+
+    async def find_second_step(
+        self, connection: AsyncConnection, proving: Proving
+    ) -> SecondStep | None:
+        """What the user still has to show; None if they are logged in with what they did.
+
+        The transaction holds the user. What it writes has to be committed.
+        """
+        policy = self._second_step
+        if policy is None:
+            return None
+        level = max(proving.level, await self.level_for(connection, proving))
+        if level_of(proving.amr) >= level:
+            return None
+        asked = replace(proving, level=level)
+        return await policy.begin(connection, self.settings, self.factors, asked, self.clock.now())
 
     @property
     def signing_algorithms(self) -> frozenset[Algorithm]:

@@ -1,5 +1,6 @@
 """Errors of the protocol endpoints (RFC 6749, section 5.2)."""
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from app.errors.answered import RETRY_AFTER, AnsweredError
@@ -53,6 +54,24 @@ class InvalidGrantError(OAuth2Error):
 
     error = "invalid_grant"
     description = "The user name or the password is wrong."
+
+
+class MfaRequiredError(OAuth2Error):
+    """The password was right, and is not enough: an extension code (section 8.5)."""
+
+    error = "mfa_required"
+    description = "A second factor is required."
+
+    def __init__(self, *, told: str, token: str, methods: Sequence[str]) -> None:
+        """``token`` goes on with one of ``methods``; without any there is none."""
+        super().__init__(told=told, reason="a second factor is required")
+        self.token = token
+        self.methods = methods
+
+    def content(self) -> dict[str, Any]:
+        """With what the client goes on with."""
+        going_on = {"mfa_token": self.token} if self.token else {}
+        return {**super().content(), **going_on, "mfa_methods": list(self.methods)}
 
 
 class AccessDeniedError(OAuth2Error):

@@ -1,6 +1,7 @@
 """Browser sessions: who is logged in at this server's own pages."""
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from app.database.paging import Place, newest_first
 from app.errors import NotFoundError
 from app.identity.users import hold_user, holding
 from app.login.logins import end_logins_outside
+from app.login.strength import PASSWORD_ALONE
 from app.models import AuthorizationCode, BrowserSession, Login, User
 from app.security.opaque import generate_secret, hash_secret
 
@@ -26,6 +28,10 @@ class Session:
     email: str | None
     authenticated_at: datetime
     origin: Origin
+    security_stamp: str = ""
+    """Of the user."""
+    amr: Sequence[str] = PASSWORD_ALONE
+    """With what, by the names of RFC 8176."""
 
 
 async def start_session(
@@ -35,8 +41,12 @@ async def start_session(
     origin: Origin,
     now: datetime,
     expires_at: datetime,
+    amr: Sequence[str] = PASSWORD_ALONE,
 ) -> str:
-    """Start a session; return the secret for its cookie, which is always a new one."""
+    """Start a session of who logged in with ``amr``.
+
+    Returns the secret for its cookie, which is always a new one.
+    """
     secret = generate_secret()
     agent = origin.user_agent
     await connection.execute(
@@ -44,6 +54,7 @@ async def start_session(
             secret_hash=hash_secret(secret),
             user_id=user_id,
             created_at=now,
+            amr=list(amr),
             expires_at=expires_at,
             address=origin.address,
             user_agent=agent[:USER_AGENT_MAX_LENGTH] if agent else None,
@@ -91,9 +102,11 @@ async def _find(
                 User.id.label("user_id"),
                 User.username,
                 User.email,
+                User.security_stamp,
                 BrowserSession.created_at,
                 BrowserSession.address,
                 BrowserSession.user_agent,
+                BrowserSession.amr,
             )
             .join(User, User.id == BrowserSession.user_id)
             .where(which, _goes_on(now), User.disabled_at.is_(None))
@@ -108,6 +121,8 @@ async def _find(
         row.email,
         row.created_at,
         Origin(row.address, row.user_agent),
+        row.security_stamp,
+        tuple(row.amr),
     )
 
 

@@ -16,6 +16,7 @@ from app.errors import InvalidClientError, InvalidGrantError, NotFoundError
 from app.identity.clients import RegisteredClient, find_client
 from app.identity.profile import Person
 from app.identity.users import PROFILE, SCOPES_OF_USER, hold_user, holding, profile_of
+from app.login.strength import PASSWORD_ALONE
 from app.models import Client, Login, RefreshToken, User
 
 
@@ -104,14 +105,15 @@ async def start_login(
     expires_at: datetime,
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
+    amr: Sequence[str] = PASSWORD_ALONE,
     resources: Sequence[str] = (),
     id_token_claims: Sequence[str] = (),
 ) -> uuid.UUID:
     """Record a login and return its id, the ``sid`` of its tokens.
 
-    ``session_id`` and ``auth_time`` are those of the browser session that it came through, and
-    ``resources`` what its tokens are for, if that is not as usual; ``id_token_claims`` are what
-    its client asked to be told by name.
+    ``session_id`` and ``auth_time`` are those of the browser session that it came through, ``amr``
+    the methods of RFC 8176 with which the user logged in, and ``resources`` what its tokens are
+    for, if that is not as usual; ``id_token_claims`` are what its client asked to be told by name.
     """
     login_id = uuid.uuid4()
     agent = origin.user_agent
@@ -123,6 +125,7 @@ async def start_login(
             "client_id": client_id,
             "session_id": session_id,
             "auth_time": auth_time,
+            "amr": list(amr),
             "resources": list(resources),
             "scope": scope,
             "id_token_claims": list(id_token_claims) or None,

@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import Index, String
+from sqlalchemy import JSON, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, UserId
@@ -19,7 +19,9 @@ class BrowserSession(Base):
     secret_hash: Mapped[str] = mapped_column(String(64), unique=True)
     user_id: Mapped[UserId]
     created_at: Mapped[datetime]
-    """When the password was typed: the ``auth_time`` of what is issued through this session."""
+    """When the user logged in: the ``auth_time`` of what is issued through this session."""
+    amr: Mapped[list[str]] = mapped_column(JSON, default=["pwd"], server_default='["pwd"]')
+    """With what, by the names of RFC 8176."""
     expires_at: Mapped[datetime] = mapped_column(index=True)
     ended_at: Mapped[datetime | None]
     address: Mapped[str | None] = mapped_column(String(64))

@@ -26,7 +26,9 @@ class Login(Base):
     )
     """The browser session that it came through; None for the password grant."""
     auth_time: Mapped[datetime | None]
-    """When that session's user typed the password: what an ID token says."""
+    """When that session's user logged in: what an ID token says."""
+    amr: Mapped[list[str]] = mapped_column(JSON, default=["pwd"], server_default='["pwd"]')
+    """With what the user logged in, by the names of RFC 8176."""
     scope: Mapped[str] = mapped_column(Text)
     """What was granted at the start; a refresh can never exceed it."""
     resources: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")

@@ -13,6 +13,7 @@ from app.audit.trail import Origin
 from app.errors import InvalidScopeError, InvalidTargetError
 from app.identity.clients import RegisteredClient, UnknownClientError
 from app.identity.scopes import SCOPE_TOKEN
+from app.login.strength import Level, least_of
 from app.oauth2.claims_parameter import MalformedClaimsError, read_claims_parameter
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
 from app.oauth2.resource import find_targets
@@ -129,9 +130,12 @@ async def read_authorization_request(
         claims = read_claims_parameter(parameters.get("claims"))
     except MalformedClaimsError as malformed:
         raise refuse("invalid_request", str(malformed)) from None
-    if claims.needs_acr and "openid" in scopes:
-        # OpenID Connect Core Error Code unmet_authentication_requirements 1.0, section 3.
-        raise refuse("unmet_authentication_requirements", "This server promises no acr.")
+    level = least_of(parameters.get("acr_values", "").split(), server.acr_values)
+    if claims.acr and "openid" in scopes:
+        level = least_of(claims.acr, server.acr_values)
+        if level is None:
+            # OpenID Connect Core Error Code unmet_authentication_requirements 1.0, section 3.
+            raise refuse("unmet_authentication_requirements", "This server promises no such acr.")
     hint = await server.id_tokens.read_hint(parameters.get("id_token_hint", ""))
     request = AuthorizationRequest(
         client_id=client.client_id,
@@ -144,6 +148,7 @@ async def read_authorization_request(
         response_mode=mode,
         prompt=prompt,
         max_age=None if max_age is None else int(max_age),
+        level=level or Level.ANY,
         login_hint=parameters.get("login_hint", ""),
         resources=resources,
         hinted_user=claims.subject or (hint[0] if hint else None),

@@ -22,8 +22,8 @@ class RequestedClaims:
     """Claims by name."""
     subject: str | None = None
     """The only user who may be logged in, if one is named (sections 3.1.2.2 and 5.5.1)."""
-    needs_acr: bool = False
-    """Whether only certain kinds of login will do (section 5.5.1.1). None has a name here."""
+    acr: tuple[str, ...] = ()
+    """The values of ``acr`` of which any will do, if only certain ones do (section 5.5.1.1)."""
 
 
 def read_claims_parameter(text: str | None) -> RequestedClaims:
@@ -47,16 +47,18 @@ def read_claims_parameter(text: str | None) -> RequestedClaims:
     return RequestedClaims(
         tuple(sorted(name for name in in_id_token if "\x00" not in name)),
         subjects[0] if subjects else None,
-        _is_essential_with_values(in_id_token.get("acr")),
+        _essential_values(in_id_token.get("acr")),
     )
 
 
-def _is_essential_with_values(wanted: Mapping[str, Any] | None) -> bool:
-    """Whether a claim must have one of certain values. What is written in another way asks less."""
+def _essential_values(wanted: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The values of which a claim must have one. What is written in another way asks less."""
     if wanted is None or wanted.get("essential") is not True:
-        return False
-    values = wanted.get("values")
-    return isinstance(wanted.get("value"), str) or (isinstance(values, list) and bool(values))
+        return ()
+    value, values = wanted.get("value"), wanted.get("values")
+    if isinstance(value, str):
+        return (value,)
+    return tuple(map(str, values)) if isinstance(values, list) else ()
 
 
 def _members(requested: Mapping[str, Any], place: str) -> Mapping[str, Mapping[str, Any] | None]:

@@ -1,7 +1,7 @@
 """What a grant is: a name, the parameters it reads, and the exchange of a request for tokens."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from app.login.admission import Admits, admit_everybody
 from app.login.authentication import Authenticator
 from app.login.claims import MoreClaims, Subject, tell_nothing_more
 from app.login.notices import Notify, notify_nobody
+from app.login.second_step import Factor, FindSecondStep, ask_for_nothing
 from app.oauth2.resource import Targets, find_targets
 from app.settings import Settings
 from app.tokens.access_tokens import AccessTokens
@@ -44,6 +45,10 @@ class TokenRequest:
     metrics: "Metrics | None" = None
     find_more_claims: Callable[[Subject], Awaitable[MoreClaims]] = tell_nothing_more
     """What features tell of a user, or of the client for itself."""
+    find_second_step: FindSecondStep = ask_for_nothing
+    """What a user has to show beside the password."""
+    factors: Sequence[Factor] = ()
+    """What users can show beside it."""
     admits: Admits = admit_everybody
     """Whether the client is open to a user."""
     notify: Notify = notify_nobody
@@ -75,3 +80,11 @@ class Grant:
     """The JSON schemas of its form's fields, for OpenAPI."""
     exchange: Callable[[TokenRequest], Awaitable[dict[str, Any]]]
     """The answer of RFC 6749, section 5.1. Raises an :class:`~app.errors.OAuth2Error`."""
+    goes_with: str = ""
+    """The grant that it goes on with: whoever may use that one may use this one, and no client is
+    registered for this one."""
+
+    @property
+    def permitted_as(self) -> str:
+        """What a client has among its ``grant_types`` to use it."""
+        return self.goes_with or self.grant_type

@@ -117,6 +117,7 @@ async def _access_token(server: Server, token: str, caller: RegisteredClient) ->
         "aud": audience[0] if len(audience) == 1 else list(audience),
         "iss": server.settings.issuer,
         "jti": access_token.token_id,
+        **access_token.authentication,
     }
 
 

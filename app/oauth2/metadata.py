@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 
 from app.identity.registration import SECRET_METHODS
 from app.oauth2.authorization_request import RESPONSE_MODES
-from app.oauth2.grants import supported_grants
 from app.oauth2.published import Published, serve_published
 from app.settings import Settings
 from app.web.dependencies import server_of
@@ -21,7 +20,9 @@ MAX_AGE = 60
 """Seconds. A scope that is added shows soon."""
 
 
-def metadata_router(settings: Settings, of_features: Mapping[str, Any]) -> APIRouter:
+def metadata_router(
+    settings: Settings, grants: Collection[str], of_features: Mapping[str, Any]
+) -> APIRouter:
     """The document at its well-known address.
 
     For an issuer with a path the address is the well-known one with that path behind it
@@ -29,7 +30,7 @@ def metadata_router(settings: Settings, of_features: Mapping[str, Any]) -> APIRo
     """
     router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
 
-    published = Published(partial(describe, settings, of_features), MAX_AGE)
+    published = Published(partial(describe, settings, grants, of_features), MAX_AGE)
 
     async def metadata(request: Request) -> Response:
         """What this server can do, for client libraries (RFC 8414)."""
@@ -49,7 +50,10 @@ def metadata_router(settings: Settings, of_features: Mapping[str, Any]) -> APIRo
 
 
 def describe(
-    settings: Settings, of_features: Mapping[str, Any], scopes: Collection[str]
+    settings: Settings,
+    grants: Collection[str],
+    of_features: Mapping[str, Any],
+    scopes: Collection[str],
 ) -> dict[str, Any]:
     """The members of RFC 8414, section 2. One without elements is left out (section 3.2)."""
     issuer = settings.issuer
@@ -62,7 +66,7 @@ def describe(
         "authorization_response_iss_parameter_supported": True,
         "token_endpoint": f"{issuer}/token",
         "token_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],
-        "grant_types_supported": list(supported_grants(settings)),
+        "grant_types_supported": list(grants),
         "scopes_supported": list(scopes),
         "revocation_endpoint": f"{issuer}/revoke",
         "revocation_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from app.errors import AccessDeniedError
 from app.identity.clients import RegisteredClient
 from app.login.browser_sessions import Session
+from app.login.strength import Level, level_of
 from app.oauth2.redirect_uris import is_remembering_safe
 from app.tokens.authorizations import Pending
 
@@ -22,6 +23,13 @@ logs in has to read the consent page."""
 @dataclass(frozen=True)
 class LogIn:
     """The user has to type their password."""
+
+
+@dataclass(frozen=True)
+class StepUp:
+    """The user is logged in, and has to show more than they did."""
+
+    session: Session
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,7 @@ class IssueCode:
     """The user allowed them just now, and not at some time before."""
 
 
-Step = LogIn | AskConsent | ShutOut | Refuse | IssueCode
+Step = LogIn | StepUp | AskConsent | ShutOut | Refuse | IssueCode
 
 
 @dataclass(frozen=True)
@@ -76,12 +84,16 @@ def next_step(
     decision: Decision | None = None,
     *,
     admitted: bool = True,
+    level: Level = Level.ANY,
+    has_factor: bool = False,
 ) -> Step:
     """The next step of ``pending`` for the user of ``session``, who is ``admitted`` or is not.
 
     ``user_scopes`` are what that user has, and ``remembered`` what they have allowed to ``client``
-    before. Those of the requested scopes are granted that the user has and the client still may
-    have, and after a ``decision`` only if they were shown.
+    before. The login has to reach ``level``, beside the one that the request asks for; who
+    ``has_factor`` can show it, and anybody else types the password before they get one. Those of
+    the requested scopes are granted that the user has and the client still may have, and after a
+    ``decision`` only if they were shown.
     """
     request = pending.request
     silent = "none" in request.prompt
@@ -89,6 +101,10 @@ def next_step(
         return Refuse("login_required", "The user must log in.") if silent else LogIn()
     if _is_another_user(session, pending):
         return Refuse("login_required", "A different user is logged in.")
+    if level_of(session.amr) < max(level, request.level):
+        if silent:
+            return Refuse("login_required", "The user must show more.")
+        return StepUp(session) if has_factor else LogIn()
     if not admitted:
         shown = silent or decision is not None
         return Refuse("access_denied", AccessDeniedError.description) if shown else ShutOut()

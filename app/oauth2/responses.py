@@ -46,9 +46,18 @@ class OAuth2ErrorResponse(BaseModel):
     error_description: str
 
 
-def _error(description: str, *headers: str) -> dict[str, Any]:
+class TokenErrorResponse(OAuth2ErrorResponse):
+    """The same, with what a client goes on with if the error is `mfa_required`."""
+
+    mfa_token: str | None = Field(default=None, description="Good for five minutes.")
+    mfa_methods: list[str] | None = Field(default=None, examples=[["otp", "recovery_code"]])
+
+
+def _error(
+    description: str, *headers: str, model: type[OAuth2ErrorResponse] = OAuth2ErrorResponse
+) -> dict[str, Any]:
     return {
-        "model": OAuth2ErrorResponse,
+        "model": model,
         "description": description,
         "headers": {name: {"schema": {"type": "string"}} for name in headers},
     }
@@ -71,6 +80,7 @@ PROTOCOL_ERRORS: dict[int | str, dict[str, Any]] = {
 TOKEN_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"model": TokenResponse, "description": "Tokens."},
     **PROTOCOL_ERRORS,
+    400: _error("The request was refused; `error` says why.", model=TokenErrorResponse),
 }
 
 

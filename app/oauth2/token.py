@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from app.errors import InvalidRequestError, UnauthorizedClientError, UnsupportedGrantTypeError
 from app.oauth2.client_auth import authenticate_client
 from app.oauth2.grant import Grant, TokenRequest
-from app.oauth2.grants import supported_grants
 from app.oauth2.responses import NO_STORE
 from app.oauth2.token_form import describe_token_endpoint
 from app.server import Server
@@ -23,10 +22,9 @@ from app.web.origin import origin_of
 from app.web.routes import CrossOriginOAuth2Route
 
 
-def token_router(settings: Settings) -> APIRouter:
-    """``POST /token``, with every grant that is supported."""
+def token_router(settings: Settings, grants: Mapping[str, Grant]) -> APIRouter:
+    """``POST /token``, with ``grants`` by their ``grant_type``."""
     router = APIRouter(tags=["oauth2"], route_class=CrossOriginOAuth2Route)
-    grants = supported_grants(settings)
 
     @router.post("/token", **describe_token_endpoint(settings, grants.values()))
     async def token(request: Request) -> Response:
@@ -49,7 +47,7 @@ async def answer_token_request(
     form = await read_form(request)
     grant = _choose(grants, form, strict)
     client = await authenticate_client(request, form, server)
-    if grant.grant_type not in client.grant_types:
+    if grant.permitted_as not in client.grant_types:
         raise UnauthorizedClientError(reason=f"{grant.grant_type} for {client.client_id}")
     token_request = TokenRequest(
         grant_type=grant.grant_type,
@@ -66,6 +64,8 @@ async def answer_token_request(
         metrics=server.metrics,
         resources=server.resources,
         find_more_claims=server.more_claims,
+        find_second_step=server.find_second_step,
+        factors=server.factors,
         admits=server.admits,
         notify=server.notify,
     )

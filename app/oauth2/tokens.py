@@ -15,6 +15,7 @@ from app.identity.clients import keep_for_a_while
 from app.identity.profile import Person, permitted_claims
 from app.login.claims import MoreClaims
 from app.login.logins import require_parties, start_login
+from app.login.strength import PASSWORD_ALONE, Level, acr_of, level_of
 from app.oauth2.grant import TokenRequest
 from app.oauth2.responses import token_response
 from app.security.jwt import PrivateKey
@@ -26,6 +27,7 @@ class NewLogin:
     """A login that was just recorded, and its first refresh token if its client may refresh."""
 
     id: uuid.UUID
+    amr: Sequence[str]
     expires_at: datetime
     refresh_token: str | None = field(repr=False)
 
@@ -39,6 +41,7 @@ async def begin_login(
     security_stamp: str | None = None,
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
+    amr: Sequence[str] = PASSWORD_ALONE,
     id_token_claims: Sequence[str] = (),
     ends_by: datetime | None = None,
     resources: Sequence[str] = (),
@@ -47,8 +50,9 @@ async def begin_login(
     """Record that a user logged in through the request's client, as both are now.
 
     ``security_stamp`` is that under which the password was checked, and ``ends_by`` when the login
-    ends at the latest, however long its client may refresh. Its tokens will be for ``resources``.
-    The events that it comes ``after`` are recorded with its own. Raises as
+    ends at the latest, however long its client may refresh. ``amr`` are the methods of RFC 8176
+    with which the user logged in, and its tokens will be for ``resources``. The events that it
+    comes ``after`` are recorded with its own. Raises as
     :func:`~app.login.logins.require_parties` does, :class:`AccessDeniedError` if the client is not
     open to the user, or :class:`InvalidTargetError`.
     """
@@ -76,6 +80,7 @@ async def begin_login(
         expires_at=expires_at,
         session_id=session_id,
         auth_time=auth_time,
+        amr=amr,
         resources=resources,
         id_token_claims=id_token_claims,
     )
@@ -98,7 +103,7 @@ async def begin_login(
         },
     )
     await record(connection, now, *after, event)
-    return NewLogin(login_id, expires_at, refresh_token)
+    return NewLogin(login_id, amr, expires_at, refresh_token)
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,7 @@ def user_tokens(
     scope: str,
     refresh_token: str | None,
     auth_time: datetime | None = None,
+    amr: Sequence[str] = PASSWORD_ALONE,
     nonce: str | None = None,
     audience: str | list[str] | None = None,
     more: MoreClaims,
@@ -141,7 +147,8 @@ def user_tokens(
     """The answer for a login that is committed, whose tokens tell ``more`` than the protocol.
 
     With an ID token if ``openid`` was granted and the user logged in with a browser, at
-    ``auth_time``; ``about_user`` are the claims of :func:`claims_of_id_token` in it. No access
+    ``auth_time``; ``about_user`` are the claims of :func:`claims_of_id_token` in it. It tells the
+    ``amr`` of the login, and so does an access token if that is more than a password. No access
     token outlives its login. Its ``audience`` is ``LATCHKEY_AUDIENCE`` unless another is given.
     """
     client = request.client
@@ -157,6 +164,7 @@ def user_tokens(
         lifetime=lifetime,
         audience=audience,
         more=more.access_token,
+        authentication=_authentication(amr, auth_time),
     )
     answer = token_response(access_token, scope, lifetime)
     if refresh_token is not None:
@@ -169,11 +177,21 @@ def user_tokens(
             login_id=login_id,
             access_token=access_token,
             auth_time=auth_time,
+            acr=acr_of(amr),
+            amr=amr,
             nonce=nonce,
             lifetime=lifetimes.id_token,
             about_user={**more.id_token, **(about_user or {})},
         )
     return answer
+
+
+def _authentication(amr: Sequence[str], auth_time: datetime | None) -> Mapping[str, Any]:
+    """What an access token says of the login (RFC 9068, section 2.2.1), if there is much to say."""
+    if level_of(amr) == Level.ANY:
+        return {}
+    when = {} if auth_time is None else {"auth_time": int(auth_time.timestamp())}
+    return {"acr": acr_of(amr), "amr": list(amr), **when}
 
 
 def claims_of_id_token(

@@ -20,7 +20,10 @@ WELL_KNOWN = "/.well-known/openid-configuration"
 
 
 def discovery_router(
-    settings: Settings, of_features: Mapping[str, Any], prompts: Collection[str]
+    settings: Settings,
+    grants: Collection[str],
+    of_features: Mapping[str, Any],
+    prompts: Collection[str],
 ) -> APIRouter:
     """The document at its well-known address.
 
@@ -30,7 +33,7 @@ def discovery_router(
     router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
     path = urlsplit(settings.issuer).path
 
-    published = Published(partial(configuration, settings, of_features, prompts), MAX_AGE)
+    published = Published(partial(configuration, settings, grants, of_features, prompts), MAX_AGE)
 
     async def openid_configuration(request: Request) -> Response:
         """What this OpenID Connect provider can do, for client libraries."""
@@ -51,6 +54,7 @@ def discovery_router(
 
 def configuration(
     settings: Settings,
+    grants: Collection[str],
     of_features: Mapping[str, Any],
     prompts: Collection[str],
     scopes: Collection[str],
@@ -58,12 +62,22 @@ def configuration(
     """The members of section 3, beside those of RFC 8414. Features may add ``prompts``."""
     issuer = settings.issuer
     return {
-        **describe(settings, of_features, scopes),
+        **describe(settings, grants, of_features, scopes),
         "userinfo_endpoint": f"{issuer}/userinfo",
         "end_session_endpoint": f"{issuer}/logout",
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
-        "claims_supported": ["iss", "aud", "exp", "iat", "auth_time", "nonce", *CLAIMS],
+        "claims_supported": [
+            "iss",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "acr",
+            "amr",
+            "nonce",
+            *CLAIMS,
+        ],
         "prompt_values_supported": [*PROMPTS, *prompts],
         "claims_parameter_supported": True,
         "request_parameter_supported": False,

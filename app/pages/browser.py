@@ -1,7 +1,7 @@
 """The browser behind a request: its cookies, its session, the forms that it sends."""
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Annotated, Any, TypeVar
@@ -23,6 +23,8 @@ from app.login.browser_sessions import (
     start_session,
 )
 from app.login.notices import LoggedIn
+from app.login.second_step import Prove, Proving, SecondStep, by_password
+from app.login.strength import PASSWORD_ALONE, Level
 from app.pages.errors import PageError
 from app.security.opaque import generate_secret
 from app.server import Server
@@ -38,6 +40,20 @@ BROWSER_COOKIE_LIFETIME = 400 * 24 * 3600
 
 class LoggedOutError(Exception):
     """The session is over, if there was one. Nothing was written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What somebody logs in for."""
+
+    client_id: str | None = None
+    """None for the pages of this server itself."""
+    scopes: Sequence[str] = ()
+    resources: Sequence[str] = ()
+    level: Level = Level.ANY
+
+
+ANYTHING = Wanted()
 
 
 @dataclass(frozen=True)
@@ -127,14 +143,19 @@ class Browser:
             **more,
         )
 
-    async def log_in(self, account: Account, client_id: str | None) -> tuple["Browser", str]:
+    async def log_in(
+        self, account: Account, wanted: Wanted = ANYTHING, prove: Prove = by_password
+    ) -> "LoggedInBrowser | SecondStep":
         """Start a session under a new cookie, replacing the previous one.
 
-        Raises :class:`LoginRefused` if the password that was checked is no longer theirs.
+        The password of ``account`` was right; ``prove`` judges what else was shown. If more has to
+        be shown for what is ``wanted``, nothing starts, and that is returned. Raises
+        :class:`LoginRefused` if the password that was checked is no longer theirs, and what
+        ``prove`` does.
         """
         lifetime = timedelta(seconds=self.server.settings.session_ttl)
 
-        async def begin(connection: AsyncConnection) -> tuple[Session | None, str]:
+        async def begin(connection: AsyncConnection) -> tuple[Session | None, str] | SecondStep:
             now = self.server.clock.now()
             users = {account.id} if self.session is None else {account.id, self.session.user_id}
             for user_id in sorted(users):  # one order, or two who change places are a deadlock
@@ -143,12 +164,18 @@ class Browser:
                 raise LoginRefused(
                     "wrong", reason="disabled or given another password in the meantime"
                 )
+            amr = await prove(connection)
+            proving = self.proving(account.id, account.security_stamp, amr, wanted)
+            step = await self.server.find_second_step(connection, proving)
+            if step is not None:
+                return step
             secret = await start_session(
                 connection,
                 user_id=account.id,
                 origin=origin_of(self.request),
                 now=now,
                 expires_at=now + lifetime,
+                amr=amr,
             )
             session = await find_session(connection, secret, now)
             if self.session is not None and session is not None:
@@ -161,23 +188,42 @@ class Browser:
                 type="login.succeeded",
                 actor=str(account.id),
                 user_id=account.id,
-                client_id=client_id,
+                client_id=wanted.client_id,
                 origin=origin_of(self.request),
-                details={"door": "login"},
+                details={"door": "login", **({} if amr == PASSWORD_ALONE else {"amr": list(amr)})},
             )
             await record(connection, now, succeeded)
             notice = LoggedIn(
                 user_id=account.id,
                 at=now,
                 origin=succeeded.origin,
-                client_id=client_id,
+                client_id=wanted.client_id,
                 device=self.key,
             )
             await self.server.notify(connection, notice)
             return session, secret
 
-        session, secret = await self.server.database.transact(begin)
-        return replace(self, session=session), secret
+        begun = await self.server.database.transact(begin)
+        if isinstance(begun, SecondStep):
+            return begun
+        session, secret = begun
+        return LoggedInBrowser(replace(self, session=session), secret)
+
+    def proving(
+        self, user_id: uuid.UUID, security_stamp: str, amr: Sequence[str], wanted: Wanted
+    ) -> Proving:
+        """What the user has proven in this browser, and what for."""
+        return Proving(
+            user_id=user_id,
+            security_stamp=security_stamp,
+            amr=amr,
+            client_id=wanted.client_id,
+            scopes=wanted.scopes,
+            resources=wanted.resources,
+            level=wanted.level,
+            origin=origin_of(self.request),
+            browser=self.key,
+        )
 
     def remember(self, response: Response) -> Response:
         """Give the browser the cookie that forms are bound to, if it has none."""
@@ -205,6 +251,15 @@ class Browser:
         response.set_cookie(
             name, value, max_age, httponly=True, secure=_is_https(self.server), samesite="lax"
         )
+
+
+@dataclass(frozen=True)
+class LoggedInBrowser:
+    """A browser whose session has just begun."""
+
+    browser: Browser
+    secret: str
+    """For its cookie."""
 
 
 def _bound(purpose: str, session_id: uuid.UUID | None) -> str:

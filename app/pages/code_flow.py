@@ -17,6 +17,8 @@ from app.audit.trail import record
 from app.identity.clients import RegisteredClient, is_unchanged
 from app.identity.users import find_enabled_scopes
 from app.login.browser_sessions import Session, replace_session
+from app.login.second_step import Proving
+from app.login.strength import Level, level_of
 from app.oauth2.next_step import (
     AskConsent,
     Decision,
@@ -25,10 +27,11 @@ from app.oauth2.next_step import (
     Refuse,
     ShutOut,
     Step,
+    StepUp,
     next_step,
 )
 from app.oauth2.redirect_uris import form_targets, is_remembering_safe, may_redirect_to
-from app.pages.browser import Browser, LoggedOutError
+from app.pages.browser import Browser, LoggedOutError, Wanted
 from app.pages.errors import PageError
 from app.pages.rendering import redirect, render
 from app.server import Server
@@ -117,17 +120,46 @@ async def _decide(
 ) -> Step:
     user_scopes: Collection[str] = ()
     remembered: Collection[str] = ()
-    admitted = True
+    admitted, level, has_factor = True, Level.ANY, False
     if session is not None:
         admitted = await browser.server.admits(connection, session.user_id, client.client_id)
+        level = await browser.server.level_for(connection, _proving(browser, session, pending))
+        if level_of(session.amr) < max(level, pending.request.level):
+            has_factor = await browser.server.has_factor(connection, session.user_id)
         user_scopes = await find_enabled_scopes(connection, session.user_id)
         remembered = await remembered_scopes(
             connection, session.user_id, client.client_id, pending.request.resources
         )
     now = browser.server.clock.now()
     return next_step(
-        pending, session, user_scopes, remembered, client, now, decision, admitted=admitted
+        pending,
+        session,
+        user_scopes,
+        remembered,
+        client,
+        now,
+        decision,
+        admitted=admitted,
+        level=level,
+        has_factor=has_factor,
     )
+
+
+def wanted_by(pending: Pending | None) -> Wanted:
+    """What somebody logs in for who comes with that request, or with none."""
+    if pending is None:
+        return Wanted()
+    request = pending.request
+    return Wanted(
+        client_id=request.client_id,
+        scopes=request.scopes,
+        resources=request.resources,
+        level=Level(request.level),
+    )
+
+
+def _proving(browser: Browser, session: Session, pending: Pending) -> Proving:
+    return browser.proving(session.user_id, session.security_stamp, session.amr, wanted_by(pending))
 
 
 async def _perform(
@@ -141,6 +173,11 @@ async def _perform(
     match step:
         case LogIn():
             return await send_to("login", connection, server, browser.request, pending, client)
+        case StepUp():
+            proving = _proving(browser, step.session, pending)
+            more = await server.find_second_step(connection, proving)
+            page = more.page if more else "login"
+            return await send_to(page, connection, server, browser.request, pending, client)
         case AskConsent() | ShutOut():
             return await send_to("consent", connection, server, browser.request, pending, client)
         case Refuse():

@@ -10,12 +10,20 @@ from app.errors import LoginRefused
 from app.identity.clients import RegisteredClient
 from app.identity.profile import USERNAME_MAX_LENGTH, username_key
 from app.login.authentication import LoginContext, UserDisabledError
+from app.login.second_step import SecondStep
 from app.oauth2.next_step import LogIn
 from app.oauth2.redirect_uris import form_targets
-from app.pages.browser import Browser, CurrentBrowser
-from app.pages.code_flow import RequestKey, load_pending, look_ahead, proceed, proceed_after_login
+from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser
+from app.pages.code_flow import (
+    RequestKey,
+    load_pending,
+    look_ahead,
+    proceed,
+    proceed_after_login,
+    wanted_by,
+)
 from app.pages.errors import PageRoute, say_refused
-from app.pages.rendering import render
+from app.pages.rendering import redirect, render
 from app.pages.way_back import lead_back
 from app.server import Server
 from app.tokens.authorizations import Pending
@@ -56,7 +64,7 @@ async def login_page(
     """
     if not key:
         if browser.session is not None:
-            return _onward(server, next_page)
+            return onward_to(server, next_page)
         return _page(browser, None, None, next_page=next_page)
     pending, client = await load_pending(server, key)
     step = await look_ahead(browser, pending, client)
@@ -79,12 +87,12 @@ async def log_in(
     if not shown:
         return await _go_on(browser, pending, client, username, next_page)
     try:
-        client_id = client.client_id if client else None
-        context = LoginContext("login", origin_of(browser.request), client_id, browser.key)
+        wanted = wanted_by(pending)
+        context = LoginContext("login", origin_of(browser.request), wanted.client_id, browser.key)
         account = await server.authenticator.authenticate(
             username, form.get("password", ""), context
         )
-        logged_in, secret = await browser.log_in(account, context.client_id)
+        begun = await browser.log_in(account, wanted)
     except LoginRefused as refusal:
         if isinstance(refusal, UserDisabledError):
             led_back = await lead_back(browser, refusal.account)
@@ -103,14 +111,30 @@ async def log_in(
         if refusal.why == "wait":
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page
+    return await go_on(browser, begun, pending, client, next_page)
+
+
+async def go_on(
+    browser: Browser,
+    begun: LoggedInBrowser | SecondStep,
+    pending: Pending | None,
+    client: RegisteredClient | None,
+    next_page: str,
+) -> Response:
+    """The answer to what :meth:`Browser.log_in` has begun for a request, or for a page."""
+    if isinstance(begun, SecondStep):
+        onward = {"request": str(pending.key)} if pending else {}
+        onward |= {"next": next_page} if next_page in ASKING else {}
+        return redirect(f"{browser.server.settings.issuer}/{begun.page}", onward)
     if pending is None or client is None:
-        response = _onward(server, next_page)
+        response = onward_to(browser.server, next_page)
     else:
-        response = await proceed_after_login(logged_in, pending, client)
-    return browser.set_session(response, secret)
+        response = await proceed_after_login(begun.browser, pending, client)
+    return browser.set_session(response, begun.secret)
 
 
-def _onward(server: Server, next_page: str) -> Response:
+def onward_to(server: Server, next_page: str) -> Response:
+    """To the page that asked for the login, or to the account."""
     page = next_page if next_page in ASKING else "account"
     return RedirectResponse(f"{server.settings.issuer}/{page}", 303)
 
@@ -137,7 +161,7 @@ async def _go_on(
     if not possible or username_key(username) != username_key(session.username):
         return again(error=SWITCH_ACCOUNT.format(session.username))
     if pending is None or client is None:
-        return _onward(browser.server, next_page)
+        return onward_to(browser.server, next_page)
     return await proceed_after_login(browser, pending, client)
 
 

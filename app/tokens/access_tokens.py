@@ -4,7 +4,7 @@ import hashlib
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from app.clock import Clock
@@ -23,6 +23,8 @@ REQUIRED_CLAIMS = ("iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope
 CLOCK_SKEW = 60
 """Seconds by which the clock of the worker that issued a token may be ahead of this one: of ``iat``
 and, if there is one, of ``nbf`` (RFC 7519, section 4.1.5)."""
+
+AUTHENTICATION = ("acr", "amr", "auth_time")
 
 KEPT = 4096
 """Tokens whose signature a worker remembers to have checked."""
@@ -47,6 +49,8 @@ class AccessToken:
     good_from: float
     expires_at: float
     """Seconds since 1970; numbers of any kind (RFC 7519, section 2)."""
+    authentication: Mapping[str, Any] = field(default_factory=dict)
+    """``acr``, ``amr`` and ``auth_time``, those that it has (RFC 9068, section 2.2.1)."""
 
     def is_current_for(self, client: RegisteredClient) -> bool:
         """Whether it is a user's, or one that ``client`` got for itself and still has.
@@ -88,16 +92,18 @@ class AccessTokens:
         lifetime: int,
         audience: str | list[str] | None = None,
         more: Mapping[str, Any] | None = None,
+        authentication: Mapping[str, Any] | None = None,
     ) -> str:
         """An access token (RFC 9068, section 2.2), with ``sid`` when a user logged in.
 
         ``lifetime`` is in seconds. ``audience`` is this server's own unless it is given. The
         ``jti`` of a token that a client gets for itself begins with the client's stamp. ``more``
-        are claims beside those of the protocol.
+        are claims beside those of the protocol, and ``authentication`` those about the login.
         """
         issued_at = int(self._clock.now().timestamp())
         claims: dict[str, Any] = {
             **(more or {}),
+            **(authentication or {}),
             "iss": self._settings.issuer,
             "sub": subject,
             "aud": audience or self._settings.audience,
@@ -177,6 +183,7 @@ def _read(verified: jwt.Verified) -> AccessToken:
             issued_at=claims["iat"],
             good_from=max(claims["iat"], claims.get("nbf", 0)),
             expires_at=claims["exp"],
+            authentication={name: claims[name] for name in AUTHENTICATION if name in claims},
         )
     except (TypeError, ValueError, AttributeError):
         raise InvalidTokenError("a claim has another type") from None

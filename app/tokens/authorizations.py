@@ -43,6 +43,8 @@ class AuthorizationRequest:
     response_mode: str = "query"
     prompt: list[str] = field(default_factory=list)
     max_age: int | None = None
+    level: int = 1
+    """The least ``Level`` of a login that will do: see ``app/login/strength.py``."""
     resources: list[str] = field(default_factory=list)
     """What the tokens are to be for (RFC 8707, section 2.1)."""
     login_hint: str = ""
@@ -233,6 +235,7 @@ class Code:
     expires_at: datetime
     resources: list[str]
     auth_time: datetime
+    amr: tuple[str, ...]
     session_expires_at: datetime
     session_ended: bool
 
@@ -283,13 +286,17 @@ async def consume_code(
     session = (
         await connection.execute(
             select(
-                BrowserSession.created_at, BrowserSession.expires_at, BrowserSession.ended_at
+                BrowserSession.created_at,
+                BrowserSession.amr,
+                BrowserSession.expires_at,
+                BrowserSession.ended_at,
             ).where(BrowserSession.id == row.session_id)
         )
     ).one()
     return Code(
         **row._mapping,
         auth_time=session.created_at,
+        amr=tuple(session.amr),
         session_expires_at=session.expires_at,
         session_ended=session.ended_at is not None,
     )

@@ -27,7 +27,9 @@ class Family:
     resources: tuple[str, ...]
     """What its tokens can be for; empty if the login named nothing."""
     auth_time: datetime | None
-    """When the password was typed, for the ID tokens of the code flow; else None."""
+    """When the user logged in, for the ID tokens of the code flow; else None."""
+    amr: tuple[str, ...]
+    """With what, by the names of RFC 8176."""
     id_token_claims: list[str] | None
     """What the client asked to have in them by name."""
     expires_at: datetime
@@ -66,6 +68,7 @@ FAMILY = select(
     .label("permitted"),
     Login.resources,
     Login.auth_time,
+    Login.amr,
     Login.id_token_claims,
     Login.expires_at,
     LOGIN_IS_ALIVE.label("alive"),
@@ -82,6 +85,7 @@ def family_of(row: Row[Any]) -> Family:
         permitted=row.permitted,
         resources=tuple(row.resources),
         auth_time=row.auth_time,
+        amr=tuple(row.amr),
         id_token_claims=row.id_token_claims,
         expires_at=row.expires_at,
         alive=bool(row.alive),

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -58,6 +58,8 @@ class IdTokens:
         login_id: uuid.UUID,
         access_token: str,
         auth_time: datetime,
+        acr: str,
+        amr: Sequence[str],
         nonce: str | None,
         lifetime: int,
         about_user: Mapping[str, Any] | None = None,
@@ -76,6 +78,8 @@ class IdTokens:
             "exp": issued_at + lifetime,
             "iat": issued_at,
             "auth_time": int(auth_time.timestamp()),
+            "acr": acr,
+            "amr": list(amr),
             "at_hash": _half_hash(access_token, key.alg),
             "sid": str(login_id),
         }

@@ -22,6 +22,7 @@ from tests.support.assertions import assert_oauth2_error
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, add_client, add_scope, log_in
 from tests.support.lifecycle import act_for_itself, add_refreshing, add_service, refresh
+from tests.support.metadata import of_the_core
 from tests.support.on_sqlite import backend as backend
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
@@ -49,8 +50,7 @@ async def scopes(server: Server) -> list[str]:
 async def read(http: httpx2.AsyncClient, path: str = WELL_KNOWN) -> dict[str, Any]:
     response = await http.get(path)
     assert response.status_code == 200, response.text
-    document: dict[str, Any] = response.json()
-    return document
+    return of_the_core(response.json())
 
 
 def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
@@ -77,6 +77,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
         "introspection_endpoint": f"{issuer}/introspect",
         "introspection_endpoint_auth_methods_supported": with_secret,
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "acr_values_supported": ["urn:latchkey:acr:any"],
     }
 
 

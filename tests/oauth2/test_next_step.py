@@ -10,6 +10,7 @@ import pytest
 from app.audit.trail import Origin
 from app.identity.clients import RegisteredClient
 from app.login.browser_sessions import Session
+from app.login.strength import Level
 from app.oauth2.next_step import (
     TIME_TO_CONSENT,
     AskConsent,
@@ -18,6 +19,7 @@ from app.oauth2.next_step import (
     LogIn,
     Refuse,
     Step,
+    StepUp,
     next_step,
 )
 from app.tokens.authorizations import AuthorizationRequest, Pending
@@ -61,6 +63,7 @@ DENY = Decision(allowed=False, shown=BOTH)
 
 MUST_LOG_IN = Refuse("login_required", "The user must log in.")
 ANOTHER_USER = Refuse("login_required", "A different user is logged in.")
+MUST_SHOW_MORE = Refuse("login_required", "The user must show more.")
 MUST_CONSENT = Refuse("consent_required", "The user must consent.")
 NOTHING_LEFT = Refuse("access_denied", "None of the scopes can be granted.")
 SAID_NO = Refuse("access_denied", "The user denied the request.", by_user=True)
@@ -71,6 +74,7 @@ def logged_in(ago: timedelta) -> Session:
 
 
 JUST_NOW = logged_in(timedelta(0))
+WITH_CODE = replace(HOUR_OLD, amr=("pwd", "otp", "mfa"))
 
 
 def granted(*scopes: str, by_user: bool, session: Session = HOUR_OLD) -> IssueCode:
@@ -85,11 +89,24 @@ def step(
     decision: Decision | None = None,
     public: bool = False,
     client_scopes: list[str] = BOTH,
+    level: Level = Level.ANY,
+    asked_level: Level = Level.ANY,
+    has_factor: bool = True,
     **request: Any,
 ) -> Step:
     client = replace(CLIENT, is_public=public, scopes=frozenset(client_scopes))
-    pending = Pending(replace(REQUEST, **request), NOW - timedelta(minutes=5))
-    return next_step(pending, session, user_scopes, remembered, client, NOW, decision)
+    pending = Pending(replace(REQUEST, level=asked_level, **request), NOW - timedelta(minutes=5))
+    return next_step(
+        pending,
+        session,
+        user_scopes,
+        remembered,
+        client,
+        NOW,
+        decision,
+        level=level,
+        has_factor=has_factor,
+    )
 
 
 @pytest.mark.parametrize(
@@ -124,6 +141,19 @@ def step(
         ({"hinted_user": "bob", "prompt": ["none"]}, MUST_LOG_IN),
         ({"hinted_user": "bob", "session": JUST_NOW}, ANOTHER_USER),
         ({"hinted_user": "bob", "session": JUST_NOW, "decision": DENY}, ANOTHER_USER),
+        # Whose login is too weak
+        ({"level": Level.FACTOR}, StepUp(HOUR_OLD)),
+        ({"asked_level": Level.FACTOR}, StepUp(HOUR_OLD)),
+        ({"level": Level.FACTOR, "decision": ALLOW}, StepUp(HOUR_OLD)),
+        ({"level": Level.FACTOR, "has_factor": False}, LogIn()),
+        ({"level": Level.FACTOR, "prompt": ["none"]}, MUST_SHOW_MORE),
+        ({"level": Level.FACTOR, "max_age": 3599}, LogIn()),
+        ({"level": Level.FACTOR, "hinted_user": "bob", "session": JUST_NOW}, ANOTHER_USER),
+        (
+            {"level": Level.FACTOR, "session": WITH_CODE},
+            granted(*BOTH, by_user=False, session=WITH_CODE),
+        ),
+        ({"level": Level.PASSKEY, "session": WITH_CODE}, StepUp(WITH_CODE)),
         # What can be granted
         ({"user_scopes": ["email"]}, granted("email", by_user=False)),
         ({"client_scopes": ["profile"]}, granted("profile", by_user=False)),

@@ -13,6 +13,7 @@ from tests.support.clock import TestClock
 from tests.support.factories import add_scope, bearer
 from tests.support.flow import CodeFlow, Page, add_web_client, read_answer
 from tests.support.lifecycle import introspected, refreshed, revoked
+from tests.support.metadata import of_the_core
 
 # What is tested here does not depend on the kind of database.
 pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
@@ -28,14 +29,13 @@ async def scopes(server: Server) -> list[str]:
         return list(await list_scopes(connection))
 
 
-ID_TOKEN_CLAIMS = ["iss", "aud", "exp", "iat", "auth_time", "nonce"]
+ID_TOKEN_CLAIMS = ["iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce"]
 
 
 async def read(http: httpx2.AsyncClient, path: str = WELL_KNOWN) -> dict[str, Any]:
     response = await http.get(path)
     assert response.status_code == 200, response.text
-    document: dict[str, Any] = response.json()
-    return document
+    return of_the_core(response.json())
 
 
 def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
@@ -59,6 +59,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
             "client_credentials",
             "authorization_code",
         ],
+        "acr_values_supported": ["urn:latchkey:acr:any"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "token_endpoint_auth_methods_supported": [*with_secret, "none"],

@@ -80,6 +80,8 @@ async def test_an_id_token_has_these_claims_and_no_others(flow: CodeFlow, clock:
         "exp": now + 900,
         "iat": now,
         "auth_time": logged_in_at,
+        "acr": "urn:latchkey:acr:any",
+        "amr": ["pwd"],
         "nonce": NONCE,
         "at_hash": claims["at_hash"],
         "sid": str(login_of(tokens)),
@@ -237,7 +239,7 @@ async def test_a_refresh_brings_a_new_id_token_for_the_same_login(
     clock.advance(600)
     tokens = await refreshed(flow.browser, flow.client, tokens["refresh_token"])
     second = await validate(flow.browser, tokens["id_token"], "shop", "RS256")
-    kept = {name: first[name] for name in ("iss", "sub", "aud", "auth_time", "sid")}
+    kept = {name: first[name] for name in ("iss", "sub", "aud", "auth_time", "acr", "amr", "sid")}
     assert second == kept | {
         "iat": first["iat"] + 600,
         "exp": first["exp"] + 600,

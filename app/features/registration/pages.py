@@ -4,18 +4,17 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import RedirectResponse
 
 from app.errors import InvalidFieldsError, LoginRefused, NotFoundError, Problem
 from app.features.mail.links import TOO_MANY
 from app.features.registration.links import Offer, find_offer
 from app.features.registration.visitors import NewAccount, join, request_link
 from app.identity.definition import validated
-from app.oauth2.redirect_uris import with_parameters
+from app.login.second_step import SecondStep
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.code_flow import RequestKey
 from app.pages.errors import PageError, PageRoute, faults_in_words, say_refused, sentence
-from app.pages.rendering import render
+from app.pages.rendering import redirect, render
 from app.security.opaque import hash_secret
 from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of
@@ -134,17 +133,24 @@ async def make_account(server: CurrentServer, browser: CurrentBrowser) -> Respon
         page = _offer(browser, token, offer, form, error=error, status=status)
         page.headers["Retry-After"] = str(refusal.retry_after)
         return page
-    _, secret = await browser.log_in(account, None)
-    return browser.set_session(_onward(browser, offer), secret)
+    begun = await browser.log_in(account)
+    if isinstance(begun, SecondStep):
+        return redirect(f"{server.settings.issuer}/{begun.page}", _waiting(browser, offer))
+    return browser.set_session(_onward(browser, offer), begun.secret)
 
 
 def _onward(browser: Browser, offer: Offer) -> Response:
     """To the application, if it waits in this very browser."""
-    issuer = browser.server.settings.issuer
+    waiting = _waiting(browser, offer)
+    return redirect(
+        f"{browser.server.settings.issuer}/{'login' if waiting else 'account'}", waiting
+    )
+
+
+def _waiting(browser: Browser, offer: Offer) -> Mapping[str, str]:
     if offer.request_key and offer.browser_hash == hash_secret(browser.key):
-        waiting = {"request": offer.request_key}
-        return RedirectResponse(with_parameters(f"{issuer}/login", waiting), 303)
-    return RedirectResponse(f"{issuer}/account", 303)
+        return {"request": offer.request_key}
+    return {}
 
 
 def _offer(

@@ -17,6 +17,7 @@ from app.errors import InsufficientScopeError, InvalidTokenError
 from app.features.schemes.answer import TAG, SchemeAnswer, answer_for
 from app.features.schemes.dropin.openid_connect import Claims, OpenIdConnectBearer
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
+from app.oauth2.grants import supported_grants
 from app.oauth2.published import Published
 from app.oauth2.responses import demo_hint
 from app.oidc.discovery import configuration
@@ -97,7 +98,7 @@ def _configuration_for_docs(settings: Settings, scopes: Collection[str]) -> dict
     Its endpoints are relative, as those of the other schemes in OpenAPI are: so a login works
     where the page is, be it the issuer's address or, in development, localhost.
     """
-    document = configuration(settings, {}, (), scopes)
+    document = configuration(settings, supported_grants(settings), {}, (), scopes)
     relative = {
         name: document[name].removeprefix(f"{document['issuer']}/")
         for name in ("authorization_endpoint", "token_endpoint")

@@ -1,6 +1,6 @@
 """The grants of ``POST /token``, one file each. To add one, write its file and list it here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -22,10 +22,13 @@ FILES: Mapping[str, str] = {
 offer_grants(FILES)
 
 
-def supported_grants(settings: Settings) -> Mapping[str, "Grant"]:
-    """The grants of this deployment by their ``grant_type``.
+def supported_grants(
+    settings: Settings, of_features: "Sequence[Grant]" = ()
+) -> Mapping[str, "Grant"]:
+    """The grants of this deployment by their ``grant_type``, with those ``of_features``.
 
-    OAuth 2.1 has no password grant, so the posture ``oauth21`` has none either.
+    OAuth 2.1 has no password grant, so the posture ``oauth21`` has none either, and
+    nothing that goes with it.
     """
     files = {name: import_module(f"{__name__}.{file}") for name, file in FILES.items()}
     grants: dict[str, Grant] = {name: file.GRANT for name, file in files.items()}
@@ -33,4 +36,5 @@ def supported_grants(settings: Settings) -> Mapping[str, "Grant"]:
         del grants["password"]
     elif not settings.strict_password_form:
         grants["password"] = files["password"].LAX  # FastAPI's other form
-    return grants
+    with_others = [each for each in of_features if each.goes_with in grants]
+    return grants | {each.grant_type: each for each in with_others}

@@ -5,26 +5,17 @@ clients that cannot open a browser; a client gets it only if it was registered f
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI
 from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFormStrict
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.audit.trail import Event, record
-from app.errors import (
-    AccessDeniedError,
-    InvalidGrantError,
-    InvalidRequestError,
-    InvalidScopeError,
-)
-from app.identity.users import find_enabled_scopes
+from app.errors import InvalidRequestError, InvalidScopeError
 from app.login.authentication import LoginContext
-from app.login.notices import LoggedIn
+from app.oauth2.direct_login import DirectLogin, log_in_directly, note_failure
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import granted_scope, requested_scopes
-from app.oauth2.tokens import NewLogin, begin_login, find_signing_keys, user_tokens
+from app.oauth2.tokens import find_signing_keys
 
 
 def password_grant(form_class: type[OAuth2PasswordRequestForm]) -> Grant:
@@ -84,71 +75,20 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     keys = await find_signing_keys(request)
     context = LoginContext("token", request.origin, request.client.client_id)
     account = await request.authenticator.authenticate(form.username, form.password, context)
-    succeeded = Event(
-        type="login.succeeded",
-        actor=str(account.id),
-        user_id=account.id,
-        client_id=request.client.client_id,
-        origin=request.origin,
-        details={"door": context.door},
-    )
-
-    async def note_failure(reason: str) -> None:
-        details = {"door": context.door, "reason": reason}
-        failed = replace(succeeded, type="login.failed", actor=None, details=details)
-        await request.database.transact(
-            lambda connection: record(connection, request.clock.now(), failed)
-        )
-
     try:
         scope = granted_scope(requested, account.scopes)
     except InvalidScopeError:
-        await note_failure("no scope to grant")
+        await note_failure(request, account.id, context.door, "no scope to grant")
         raise
-
-    async def begin(connection: AsyncConnection) -> NewLogin:
-        login = await begin_login(
-            connection,
-            request,
-            account.id,
-            scope,
-            security_stamp=account.security_stamp,
-            resources=resources,
-            after=[succeeded],
-        )
-        # A user who lost a scope while the password was checked gets what is left next time.
-        left = await find_enabled_scopes(connection, account.id)
-        if not left.issuperset(scope.split()):
-            raise InvalidGrantError(
-                told="The user's permissions have just changed. Log in again.",
-                reason="the user lost a scope in the meantime",
-            )
-        notice = LoggedIn(
-            user_id=account.id,
-            at=request.clock.now(),
-            origin=request.origin,
-            client_id=request.client.client_id,
-        )
-        await request.notify(connection, notice)
-        return login
-
-    try:
-        login = await request.database.transact(begin)
-    except AccessDeniedError as refusal:
-        await note_failure(refusal.reason)
-        raise
-    more = await request.more_claims(account.id, scope)
-    return user_tokens(
-        request,
-        keys,
+    login = DirectLogin(
         user_id=account.id,
-        login_id=login.id,
-        login_expires_at=login.expires_at,
+        security_stamp=account.security_stamp,
+        door=context.door,
         scope=scope,
-        refresh_token=login.refresh_token,
-        audience=target.audience,
-        more=more,
+        resources=resources,
+        target=target,
     )
+    return await log_in_directly(request, keys, login)
 
 
 GRANT = password_grant(OAuth2PasswordRequestFormStrict)

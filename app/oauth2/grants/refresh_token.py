@@ -73,6 +73,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         scope=scope,
         refresh_token=successor,
         auth_time=family.auth_time,
+        amr=family.amr,
         audience=target.audience,
         more=more,
         about_user=claims_of_id_token(request, family.person, scope, family.id_token_claims or ()),

@@ -1,0 +1,124 @@
+"""What a user has to show after the right password: the seam for features that ask for more.
+
+The core asks for a password alone. A feature asks for more, by ``second_step`` of
+:class:`~app.feature.Feature`, of what it and others bring as ``factors``.
+"""
+
+import uuid
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.audit.trail import NOWHERE, Origin
+from app.login.notices import Notify
+from app.login.strength import PASSWORD_ALONE, Level
+from app.settings import Settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proving:
+    """A user who is logging in, held by the transaction: what is proven so far, and what for."""
+
+    user_id: uuid.UUID
+    security_stamp: str
+    """Of the user, whose password was right under it."""
+    amr: Sequence[str]
+    """The methods of RFC 8176 that were shown."""
+    client_id: str | None
+    """None for the pages of this server itself."""
+    scopes: Collection[str] = ()
+    """What the login is to be granted, if it is known."""
+    resources: Sequence[str] = ()
+    level: Level = Level.ANY
+    """The least that the client asks for."""
+    origin: Origin = NOWHERE
+    browser: str | None = field(default=None, repr=False)
+    """The secret by which a browser is recognised; None where there is none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondStep:
+    """What a user still has to show before they are logged in."""
+
+    page: str
+    """The path of the page that asks a browser for it."""
+    methods: Sequence[str] = ()
+    """With what it can be shown elsewhere; none if it takes a browser."""
+    token: str = field(default="", repr=False)
+    """With which it is shown elsewhere: a secret, empty without methods."""
+    told: str
+    """What a program is told, in a sentence."""
+
+
+Prove = Callable[[AsyncConnection], Awaitable[Sequence[str]]]
+"""Judges in the transaction of the login, which holds the user; returns the ``amr``."""
+
+
+async def by_password(_connection: AsyncConnection) -> Sequence[str]:
+    """The password was right, and nothing else was shown."""
+    return PASSWORD_ALONE
+
+
+FindSecondStep = Callable[[AsyncConnection, Proving], Awaitable[SecondStep | None]]
+
+
+async def ask_for_nothing(_connection: AsyncConnection, _proving: Proving) -> None:
+    """What is so without a feature that asks for more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """What came in place of a password, to be judged in the transaction of the login."""
+
+    connection: AsyncConnection = field(repr=False)
+    settings: Settings = field(repr=False)
+    user_id: uuid.UUID
+    """Held by the transaction."""
+    fields: Mapping[str, str] = field(repr=False)
+    """Of the form."""
+    origin: Origin
+    now: datetime
+    notify: Notify = field(repr=False)
+    browser: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Factor:
+    """Something that users can show beside their password."""
+
+    method: str
+    """Its name in ``mfa_methods``, and of the field of a form in which it is shown."""
+    level: Level
+    """What a login reaches with it."""
+    elsewhere: bool
+    """Whether a program without a browser can pass it on."""
+    template: str
+    """The part of the page that asks for it, below ``app/features``."""
+    has: Callable[[AsyncConnection, uuid.UUID], Awaitable[bool]]
+    """Whether the user of that id has it, and could show it."""
+    prove: Callable[[Shown], Awaitable[Sequence[str] | None]]
+    """The methods of RFC 8176 that it adds to ``amr``; None if what was shown is wrong. It is then
+    not to be shown again where it counts once."""
+    reset: Callable[[AsyncConnection, uuid.UUID], Awaitable[bool]]
+    """Take it from the user of that id; False if they do not have it."""
+    load: (
+        Callable[[AsyncConnection, Settings, uuid.UUID, str], Awaitable[Mapping[str, object]]]
+        | None
+    ) = None
+    """What ``template`` shows to the user of that id, in the browser of that secret."""
+    fallback: bool = False
+    """Whether it only stands in for a lost one: nobody has to show it because they have it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondStepPolicy:
+    """Who has to show more, and how they are asked."""
+
+    level: Callable[[AsyncConnection, Settings, Sequence[Factor], Proving], Awaitable[Level]]
+    """The least level that a login has to reach."""
+    begin: Callable[
+        [AsyncConnection, Settings, Sequence[Factor], Proving, datetime], Awaitable[SecondStep]
+    ]
+    """Ask for what the login lacks."""
