@@ -24,6 +24,7 @@ from app.login.admission import Admits
 from app.login.claims import ClaimSource
 from app.login.notices import Notice, Notify
 from app.login.second_step import Factor, SecondStepPolicy
+from app.login.stand_ins import StandInKind
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
@@ -150,6 +151,8 @@ class Feature:
     """What it tells of users and clients in tokens and at ``/userinfo``."""
     bearer_keys: Callable[[Settings], KeyKind | None] | None = None
     """What is taken where an access token is, if these settings want it to be."""
+    stand_in: StandInKind | None = None
+    """What is taken at ``/token`` where a password is, from one client alone."""
     notify: Callable[[AsyncConnection, Settings, Notice], Awaitable[None]] | None = None
     """Tell a user what happened to their account, once the transaction has committed."""
     way_back: WayBack | None = None

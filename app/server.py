@@ -94,6 +94,7 @@ class Server:
             clock,
             self.metrics,
             by_email=settings.login_by_email,
+            stand_ins=[each.stand_in for each in features if each.stand_in],
         )
         self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)

@@ -16,25 +16,26 @@ from pydantic import (
 )
 
 from app.api.paging import Limit
-from app.api.passwords import PasswordToSet, hash_new_password
+from app.api.passwords import (
+    PASSWORD_RESPONSES,
+    PasswordToSet,
+    hash_new_password,
+    verify_current_password,
+)
 from app.audit.trail import record
 from app.errors import LoginRefused
 from app.identity import users
 from app.identity.definition import broken
 from app.identity.profile import ChangedProfile, PermittedProfile, permitted_profile
-from app.identity.users import Account
 from app.login import browser_sessions as sessions
 from app.login import logins
-from app.login.authentication import LoginContext
 from app.login.notices import PasswordChanged
 from app.management.own_profile import change_own_profile
 from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_later
-from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
-from app.server import Server
+from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user
 from app.web.cursors import ROW_CURSOR, page, row_place_at, row_place_of
 from app.web.dependencies import CurrentServer, Reading
-from app.web.origin import origin_of
-from app.web.problems import TOO_MANY_ATTEMPTS, problem, with_body
+from app.web.problems import problem, with_body
 
 router = APIRouter(prefix="/users/me", tags=["account"], responses=BEARER_RESPONSES)
 
@@ -42,13 +43,6 @@ Reader = Annotated[CurrentUser, Security(current_user, scopes=["profile"])]
 AccountOwner = Annotated[CurrentUser, Security(current_user, scopes=["account"])]
 ActingOwner = Annotated[ActingUser, Security(acting_user, scopes=["account"])]
 ActingOwnerLater = Annotated[UserLater, Security(acting_user_later, scopes=["account"])]
-
-
-PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
-    **with_body(BEARER_RESPONSES),
-    **forbidden("the current password is wrong"),
-    **TOO_MANY_ATTEMPTS,
-}
 
 
 class Me(PermittedProfile):
@@ -126,7 +120,7 @@ async def update_me(
     """Change the profile; an e-mail address takes the current password, and is then unverified."""
     proven = None
     if "email" in changes.model_fields_set and changes.current_password is not None:
-        proven = await _verify_password(server, user, changes.current_password, request)
+        proven = await verify_current_password(server, user, changes.current_password, request)
     given = changes.model_dump(exclude_unset=True, exclude={"current_password"})
     async with acting() as actor:
         profile = await change_own_profile(actor, given, proven=proven, notify=server.notify)
@@ -150,7 +144,7 @@ async def change_password(
     change: PasswordChange,
 ) -> None:
     """Change the password. Every other login of the user ends."""
-    account = await _verify_password(server, user, change.current_password, request)
+    account = await verify_current_password(server, user, change.current_password, request)
     password_hash = await hash_new_password(server, change.new_password, user.username)
     async with acting() as actor:
         connection, now = actor.connection, actor.now
@@ -220,18 +214,6 @@ async def end_session(actor: ActingOwner, request: Request, session_id: uuid.UUI
     await logins.end_own_login(actor.connection, actor.user.id, session_id, actor.now)
     ended = actor.user.event("session.ended", request, session=str(session_id))
     await record(actor.connection, actor.now, ended)
-
-
-async def _verify_password(
-    server: Server, user: CurrentUser, password: SecretStr, request: Request
-) -> Account:
-    context = LoginContext("account", origin_of(request), user.client_id, known=True)
-    account = await server.authenticator.authenticate(
-        user.username, password.get_secret_value(), context
-    )
-    if account.id != user.id:  # the name was given to somebody else meanwhile
-        raise LoginRefused("wrong", reason="another user")
-    return account
 
 
 def _me(user: CurrentUser, *, unverified: bool) -> Me:

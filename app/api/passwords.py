@@ -1,12 +1,24 @@
-"""A new password that comes over the JSON API."""
+"""Passwords that come over the JSON API: the current one, and a new one."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
+from fastapi import Request
 from pydantic import Field, SecretStr
 
-from app.errors import InvalidError
+from app.errors import InvalidError, LoginRefused
+from app.identity.users import Account
+from app.login.authentication import LoginContext
+from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, forbidden
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
+from app.web.origin import origin_of
+from app.web.problems import TOO_MANY_ATTEMPTS, with_body
+
+PASSWORD_RESPONSES: dict[int | str, dict[str, Any]] = {
+    **with_body(BEARER_RESPONSES),
+    **forbidden("the current password is wrong"),
+    **TOO_MANY_ATTEMPTS,
+}
 
 PasswordToSet = Annotated[
     SecretStr,
@@ -15,6 +27,19 @@ PasswordToSet = Annotated[
         "otherwise; not the user name or a common password. An error says which rule was broken."
     ),
 ]
+
+
+async def verify_current_password(
+    server: Server, user: CurrentUser, password: SecretStr, request: Request
+) -> Account:
+    """The user, who has sent the current password. Raises :class:`LoginRefused`."""
+    context = LoginContext("account", origin_of(request), user.client_id, known=True)
+    account = await server.authenticator.authenticate(
+        user.username, password.get_secret_value(), context
+    )
+    if account.id != user.id:  # the name was given to somebody else meanwhile
+        raise LoginRefused("wrong", reason="another user")
+    return account
 
 
 async def hash_new_password(server: Server, password: SecretStr, username: str) -> str:

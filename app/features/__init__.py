@@ -18,6 +18,7 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     # or a verb behind a noun of the core.
     "items": {},
     "api_keys": {"api-keys": "Create, list and revoke API keys."},
+    "app_passwords": {"app-passwords": "List and revoke app passwords."},
     "claims": {"claims": "Declare claims, and say what they tell of whom."},
     "groups": {"groups": "Create and change groups, and what belongs to them."},
     "mail": {},

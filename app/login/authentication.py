@@ -1,6 +1,6 @@
 """Checking a user's name and password: the one place for every way to log in."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from app.identity.users import (
     replace_password_hash,
 )
 from app.login.password_kinds import PasswordKinds
+from app.login.stand_ins import StandIn, StandInKind
 from app.login.throttle import Attempt, LoginThrottle, attempt_of
 from app.login.uninterrupted import Uninterrupted
 from app.security.passwords import PasswordHasher
@@ -54,6 +55,21 @@ class LoginContext:
     """Whether the user is logged in and confirms it: then the name is theirs, and no address."""
 
 
+@dataclass(frozen=True)
+class Proof:
+    """Whose credentials were right."""
+
+    account: Account
+    stand_in: StandIn | None
+    """What was typed in place of the password, if it was."""
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What a login that begins with it can have."""
+        own = self.account.scopes
+        return own if self.stand_in is None else own & self.stand_in.scopes
+
+
 @dataclass
 class LoginAttempt:
     """An attempt to log in as a user. It counts as failed unless it succeeds."""
@@ -85,11 +101,14 @@ class Authenticator:
         metrics: "Metrics | None" = None,
         *,
         by_email: bool = False,
+        stand_ins: Sequence[StandInKind] = (),
     ) -> None:
         """Nothing is read yet. ``metrics`` count every attempt once, by door and outcome.
 
-        With ``by_email`` a verified address is taken where a user name is.
+        With ``by_email`` a verified address is taken where a user name is. ``stand_ins`` are taken
+        by :meth:`authenticate_at_client` alone.
         """
+        self._stand_ins = stand_ins
         self._by_email = by_email
         self._database = database
         self._throttle = throttle
@@ -109,12 +128,36 @@ class Authenticator:
         costs nothing, and neither does an attempt that comes too soon. Once started, an attempt is
         finished, even if this is cancelled. Raises :class:`LoginRefused`.
         """
-        return await self.uninterrupted.run(self._authenticate(username, password, context))
+        proof = await self.uninterrupted.run(self._authenticate(username, password, context))
+        return proof.account
 
-    async def _authenticate(self, username: str, password: str, context: LoginContext) -> Account:
-        async with self.attempt(username, context) as attempt:
+    async def authenticate_at_client(
+        self, username: str, password: str, context: LoginContext
+    ) -> Proof:
+        """Like :meth:`authenticate`; also takes what stands in for the password at the client.
+
+        Raises :class:`LoginRefused`, for a stand-in that is not good as for a wrong password.
+        """
+        kind = next((each for each in self._stand_ins if each.has_form(password)), None)
+        return await self.uninterrupted.run(self._authenticate(username, password, context, kind))
+
+    async def _authenticate(
+        self,
+        username: str,
+        password: str,
+        context: LoginContext,
+        kind: StandInKind | None = None,
+    ) -> Proof:
+        async with self.attempt(username, context, stand_in=password if kind else None) as attempt:
             account = attempt.account
             enabled = account is not None and account.enabled
+            found: StandIn | str = "wrong password"
+            if kind is not None:
+                found = await self._find_stand_in(kind, password, attempt)
+            if account is not None and enabled and isinstance(found, StandIn):
+                attempt.succeed()
+                return Proof(account, found)
+            # One that is not good costs what any other failure does.
             stored = account.password_hash if account else None
             kinds = await self._kinds.in_use()
             matches, new_hash = await self._passwords.verify(
@@ -122,20 +165,32 @@ class Authenticator:
             )
             if account is not None and enabled and matches:
                 attempt.succeed(new_hash)
-                return account
-            refusal = LoginRefused("wrong", reason="wrong password")
+                return Proof(account, None)
             if account is None:
                 refusal = LoginRefused("wrong", reason="unknown user")
-            elif matches:
+            elif matches or isinstance(found, StandIn):
                 refusal = UserDisabledError(account)
+            else:
+                refusal = LoginRefused("wrong", reason=found)
             attempt.fail(refusal.reason)
             raise refusal
 
+    async def _find_stand_in(
+        self, kind: StandInKind, secret: str, attempt: LoginAttempt
+    ) -> StandIn | str:
+        user_id = attempt.account.id if attempt.account else None
+        client_id = attempt.context.client_id or ""
+        async with self._database.read() as connection:
+            return await kind.find(connection, secret, user_id, client_id, self._clock.now())
+
     @asynccontextmanager
-    async def attempt(self, username: str, context: LoginContext) -> AsyncGenerator[LoginAttempt]:
+    async def attempt(
+        self, username: str, context: LoginContext, *, stand_in: str | None = None
+    ) -> AsyncGenerator[LoginAttempt]:
         """Start an attempt, and record its outcome when the block ends.
 
         An attempt that neither succeeds nor fails is uncounted: its credentials were not checked.
+        ``stand_in`` is what was typed, where it may stand in for the password.
         Raises :class:`LoginRefused` for an impossible name, and while too many attempts have
         failed.
         """
@@ -151,7 +206,7 @@ class Authenticator:
         if len(username) > USERNAME_MAX_LENGTH:
             self._count(context, "impossible name")
             raise LoginRefused("wrong", reason="the name is too long")
-        counted = attempt_of(username, context.origin.address, context.device)
+        counted = attempt_of(username, context.origin.address, context.device, stand_in=stand_in)
         with self._throttle.under_way(counted):
             try:
                 async with self._database.read() as connection:

@@ -48,6 +48,15 @@ class EmailChanged(Notice):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CredentialAdded(Notice):
+    """Something more that opens the account, or a part of it, which the user has added."""
+
+    what: str
+    """Its kind, as a sentence begins with it: ``An app password``. Nothing that the user typed: a
+    mail must not carry a stranger's words."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Disabled(Notice):
     """Somebody else has disabled the account, which may have been disabled before."""
 

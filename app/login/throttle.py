@@ -5,6 +5,9 @@ exist are counted like those that do. An attempt is counted before the password 
 taken back when it was right, so that no burst of guesses gets past the limit. A place from which
 the account has logged in lately, which is an address or a browser, has a count of its own, so that
 a stranger cannot lock a user out. Past the limit each further failure doubles the wait.
+
+What stands in for a password is such a place of its own, wherever it is sent from. It proves less
+than the password does: it clears no count but its own, and makes no other place a known one.
 """
 
 from collections.abc import Collection, Generator, Mapping
@@ -47,9 +50,9 @@ class Attempt:
     account: str
     address: str
     place: str
-    """The account at this address."""
+    """The account at this address; empty for a stand-in."""
     device: str
-    """The account in this browser, or in none."""
+    """The account in this browser, or with this stand-in; empty for neither."""
     key: str
     """What the account's failures are counted under, at such an attempt."""
     known: bool = False
@@ -64,23 +67,39 @@ class Attempt:
     """What was counted before it."""
 
     @property
+    def clears(self) -> bool:
+        """A success clears the count under its key."""
+        return bool(self.place) or self.known
+
+    @property
     def leaves_no_trace(self) -> bool:
         """A success has nothing to write."""
         return self.spotless and self.counted_at is None
 
 
-def attempt_of(username: str, address: str | None, device: str | None = None) -> Attempt:
+def attempt_of(
+    username: str,
+    address: str | None,
+    device: str | None = None,
+    *,
+    stand_in: str | None = None,
+) -> Attempt:
     """An attempt of which nothing is known yet.
 
-    ``device`` is the secret value of a cookie that only one browser has.
+    ``device`` is the secret value of a cookie that only one browser has, and ``stand_in`` what was
+    typed in place of the password.
     """
     name, network = username_key(username), network_of(address)
     account = hash_secret(f"account {name}")
+    place = hash_secret(f"origin {network} {name}")
+    at_device = hash_secret(f"device {device} {name}") if device else ""
+    if stand_in is not None:
+        place, at_device = "", hash_secret(f"stand-in {stand_in} {name}")
     return Attempt(
         account=account,
         address=hash_secret(f"address {network}"),
-        place=hash_secret(f"origin {network} {name}"),
-        device=hash_secret(f"device {device} {name}") if device else "",
+        place=place,
+        device=at_device,
         key=account,
     )
 
@@ -207,7 +226,7 @@ class LoginThrottle:
         if self._is_off:
             return
         for key in sorted((attempt.key, attempt.address)):  # one order, no deadlock
-            if key == attempt.key:
+            if key == attempt.key and attempt.clears:
                 await connection.execute(delete(FailedLogins).where(FailedLogins.key_hash == key))
             else:
                 await _withdraw(connection, attempt, key)

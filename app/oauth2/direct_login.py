@@ -13,6 +13,7 @@ from app.identity.users import find_enabled_scopes
 from app.login.logins import require_parties
 from app.login.notices import LoggedIn
 from app.login.second_step import Prove, Proving, SecondStep, by_password
+from app.login.stand_ins import StandIn
 from app.login.strength import PASSWORD_ALONE
 from app.oauth2.grant import TokenRequest
 from app.oauth2.resource import Target
@@ -32,6 +33,8 @@ class DirectLogin:
     resources: Sequence[str]
     target: Target
     """The same for the access token."""
+    stand_in: StandIn | None = None
+    """What was typed in place of the password. Who can only send that is asked for nothing more."""
 
 
 async def log_in_directly(
@@ -57,9 +60,11 @@ async def log_in_directly(
             resources=login.resources,
             origin=request.origin,
         )
-        step = await request.find_second_step(connection, proving)
-        if step is not None:
-            return step
+        stand_in = login.stand_in
+        if stand_in is None:
+            step = await request.find_second_step(connection, proving)
+            if step is not None:
+                return step
         new = await begin_login(
             connection,
             request,
@@ -67,9 +72,12 @@ async def log_in_directly(
             login.scope,
             security_stamp=login.security_stamp,
             amr=amr,
+            ends_by=None if stand_in is None else stand_in.expires_at,
             resources=login.resources,
-            after=[succeeded(request, login.user_id, login.door, amr)],
+            after=[succeeded(request, login, amr)],
         )
+        if stand_in is not None:
+            await stand_in.begin(connection, new.id, now)
         # A user who lost a scope while the password was checked gets what is left next time.
         left = await find_enabled_scopes(connection, login.user_id)
         if not left.issuperset(login.scope.split()):
@@ -103,16 +111,17 @@ async def log_in_directly(
     )
 
 
-def succeeded(request: TokenRequest, user_id: uuid.UUID, door: str, amr: Collection[str]) -> Event:
+def succeeded(request: TokenRequest, login: DirectLogin, amr: Collection[str]) -> Event:
     """The event of a login; it tells the methods if there was more than a password."""
     more = {} if amr == PASSWORD_ALONE else {"amr": list(amr)}
+    of_stand_in = {} if login.stand_in is None else login.stand_in.details
     return Event(
         type="login.succeeded",
-        actor=str(user_id),
-        user_id=user_id,
+        actor=str(login.user_id),
+        user_id=login.user_id,
         client_id=request.client.client_id,
         origin=request.origin,
-        details={"door": door, **more},
+        details={"door": login.door, **of_stand_in, **more},
     )
 
 

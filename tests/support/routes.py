@@ -10,8 +10,9 @@ NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
 FEATURES = (
-    *("api_keys", "claims", "client_registration", "groups", "items", "mail", "resources"),
-    *("deletion", "export", "recovery", "registration", "schemes", "test_logins", "verification"),
+    *("api_keys", "app_passwords", "claims", "client_registration", "groups", "items", "mail"),
+    *("deletion", "export", "recovery", "registration", "resources", "schemes", "test_logins"),
+    "verification",
 )
 """The features that come with the project; a fork has others."""
 

@@ -16,13 +16,13 @@ from app.features.api_keys.service import (
     CREATED,
     REVOKED,
     create_api_key,
-    lifetime_of_key,
     list_api_keys,
     use_api_key,
 )
 from app.identity.users import Account
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
+from app.management.lifetimes import lifetime_of
 from app.posture import Finding, Severity
 from app.security.opaque import hash_secret
 from app.settings import Settings
@@ -98,7 +98,7 @@ async def _give_to_alice(operator: Actor, settings: Settings, alice: Account) ->
         permitted=alice.scopes,
         name="demo",
         scopes=[scope for scope in ("items:read", "items:write") if scope in alice.scopes],
-        lifetime=lifetime_of_key(None, settings.api_key_ttl),
+        lifetime=lifetime_of(None, settings.api_key_ttl),
         key=DEMO_API_KEY,
     )
 

@@ -1,6 +1,5 @@
 """The section of the account page in which people make, name and revoke their own keys."""
 
-import re
 import uuid
 from collections.abc import Mapping
 from datetime import datetime
@@ -13,20 +12,17 @@ from app.feature import AccountAction, AccountSection
 from app.features.api_keys.service import (
     NAME_MAX_LENGTH,
     create_api_key,
-    lifetime_of_key,
     list_api_keys,
     revoke_api_key,
 )
 from app.identity.scopes import list_scopes
 from app.identity.users import get_account
 from app.management.authority import Actor
+from app.management.lifetimes import USUAL_DAYS, lifetime_in_days, most_days
 from app.settings import Settings
 
 SHOWN = 100
 """Good keys on the page; a program that makes more has the API to look at them."""
-
-DAY = 24 * 3600
-USUAL_DAYS = 90
 
 NOT_FOR_KEYS = ("openid", "offline_access")
 """What means something in a login alone."""
@@ -45,22 +41,14 @@ async def _load(
         "key_id": uuid.uuid4(),
         "key_name_length": NAME_MAX_LENGTH,
         "key_scopes": [(scope, described[scope]) for scope in sorted(scopes)],
-        "most_days": _most_days(settings),
-        "usual_days": min(USUAL_DAYS, _most_days(settings)),
+        "most_days": most_days(settings.api_key_ttl),
+        "usual_days": min(USUAL_DAYS, most_days(settings.api_key_ttl)),
         "new_key": None,
     }
 
 
-def _most_days(settings: Settings) -> int:
-    """A key that is to last for a day ends earlier where none may last so long."""
-    return max(1, settings.api_key_ttl // DAY)
-
-
 async def _create(actor: Actor, settings: Settings, form: Mapping[str, str]) -> Mapping[str, Any]:
     owner = await get_account(actor.connection, uuid.UUID(actor.subject))
-    days, most = form.get("days", ""), _most_days(settings)
-    if not re.fullmatch(r"[0-9]{1,4}", days) or not 1 <= int(days) <= most:
-        raise InvalidError(told=f"a key is good for 1 to {most} days")
     fields = [name for name in form if name.startswith(_FIELD_OF_SCOPE)]
     _, key = await create_api_key(
         actor,
@@ -68,7 +56,7 @@ async def _create(actor: Actor, settings: Settings, form: Mapping[str, str]) -> 
         permitted=owner.scopes,
         name=form.get("name", ""),
         scopes=[name.removeprefix(_FIELD_OF_SCOPE) for name in fields],
-        lifetime=lifetime_of_key(min(int(days) * DAY, settings.api_key_ttl), settings.api_key_ttl),
+        lifetime=lifetime_in_days(form.get("days", ""), settings.api_key_ttl),
         key_id=_uuid(form.get("key", "")),
     )
     return {"new_key": key}

@@ -12,12 +12,12 @@ from app.cli.command import Deployment, Noted, Record, command
 from app.errors import NotFoundError
 from app.features.api_keys.service import (
     create_api_key,
-    lifetime_of_key,
     list_api_keys,
     revoke_api_key,
 )
 from app.identity.users import Account, find_account
 from app.management.authority import operating
+from app.management.lifetimes import lifetime_of
 from app.settings import TEN_YEARS
 
 cli = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys.")
@@ -53,7 +53,7 @@ async def create(
             permitted=owner.scopes,
             name=name,
             scopes=scope or (),
-            lifetime=lifetime_of_key(expires_in, deployment.settings.api_key_ttl),
+            lifetime=lifetime_of(expires_in, deployment.settings.api_key_ttl),
         )
     return Noted({**_plain(asdict(record)), "key": key}, "The key is shown only once.")
 

@@ -11,6 +11,7 @@ from app.api.paging import Limit, NextCursor
 from app.errors import ForbiddenError
 from app.features.api_keys import service
 from app.identity import users
+from app.management.lifetimes import lifetime_of
 from app.oauth2.acting import ActingUser, acting_user
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, current_user, forbidden
 from app.settings import TEN_YEARS
@@ -90,7 +91,7 @@ async def create_api_key(
         permitted=actor.user.scopes,
         name=wanted.name,
         scopes=wanted.scopes,
-        lifetime=service.lifetime_of_key(wanted.expires_in, server.settings.api_key_ttl),
+        lifetime=lifetime_of(wanted.expires_in, server.settings.api_key_ttl),
     )
     response.headers["Location"] = f"{server.settings.issuer}/api-keys/{record.id}"
     shown = ApiKeyOut.model_validate(record)

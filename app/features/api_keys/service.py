@@ -139,18 +139,6 @@ class KeyRecord:
     revoked_at: datetime | None
 
 
-def lifetime_of_key(asked: int | None, longest: int) -> timedelta:
-    """The lifetime of a key that is to last ``asked`` seconds; the longest one allowed if None.
-
-    Raises :class:`InvalidError` for more than ``longest``.
-    """
-    if asked is not None and asked > longest:
-        raise InvalidError(
-            told=f"an API key is good for at most {longest} seconds", field="expires_in"
-        )
-    return timedelta(seconds=longest if asked is None else asked)
-
-
 async def create_api_key(
     actor: Actor,
     *,

@@ -1,4 +1,4 @@
-"""What users are told of their accounts: new devices, another password, another address.
+"""What users are told of their accounts: new devices, new credentials, another password or address.
 
 Only a verified address is told: any other may be somebody else's. A new one that is not verified
 yet gets the mail that asks to confirm it, which says the same.
@@ -17,7 +17,14 @@ from app.features.mail.model import KnownDevice, SilencedNotice
 from app.features.mail.queue import queue_mail
 from app.features.mail.words import what_happened
 from app.identity.users import get_person
-from app.login.notices import AccountEnds, EmailChanged, LoggedIn, Notice, PasswordChanged
+from app.login.notices import (
+    AccountEnds,
+    CredentialAdded,
+    EmailChanged,
+    LoggedIn,
+    Notice,
+    PasswordChanged,
+)
 from app.pages.moments import in_words
 from app.security.opaque import hash_secret
 from app.settings import Settings
@@ -47,6 +54,8 @@ async def tell(connection: AsyncConnection, settings: Settings, notice: Notice) 
             await _tell_of_password(connection, settings, notice)
         case EmailChanged():
             await _tell_of_address(connection, settings, notice)
+        case CredentialAdded():
+            await _tell_of_credential(connection, settings, notice)
         case AccountEnds():
             await _tell_of_the_end(connection, settings, notice)
 
@@ -126,6 +135,30 @@ async def _tell_of_password(
         closing=_if_it_was_not_you(settings),
     )
     await queue_mail(connection, settings, letter, to=email, now=change.at, user_id=change.user_id)
+
+
+async def _tell_of_credential(
+    connection: AsyncConnection, settings: Settings, added: CredentialAdded
+) -> None:
+    account = await _verified(connection, added.user_id)
+    if account is None:
+        return
+    username, email = account
+    letter = Letter(
+        kind="credential-added",
+        subject=f"{added.what} was added to your account at {settings.service_name}",
+        paragraphs=[
+            f"{added.what} was added to {account_called(username)} at {settings.service_name}."
+        ],
+        facts=what_happened(added.at, added.origin),
+        link=_account(settings),
+        closing=[
+            "If it was you, there is nothing to do.",
+            "If it was not you, remove it at your account page, and change your password there "
+            "now.",
+        ],
+    )
+    await queue_mail(connection, settings, letter, to=email, now=added.at, user_id=added.user_id)
 
 
 async def _tell_of_address(

@@ -64,7 +64,7 @@ def form_properties(form_class: type[OAuth2PasswordRequestForm]) -> Mapping[str,
 
 
 async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> dict[str, Any]:
-    """Tokens for a user's name and password.
+    """Tokens for a user's name and password, or what stands in for it at the client.
 
     Unknown, disabled and passwordless users get the same answer as a wrong password, after the
     same time. Raises an :class:`~app.errors.OAuth2Error` or :class:`~app.errors.LoginRefused`.
@@ -74,9 +74,12 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     requested = target.narrow(requested_scopes(request.form.get("scope", ""), request.client))
     keys = await find_signing_keys(request)
     context = LoginContext("token", request.origin, request.client.client_id)
-    account = await request.authenticator.authenticate(form.username, form.password, context)
+    proof = await request.authenticator.authenticate_at_client(
+        form.username, form.password, context
+    )
+    account = proof.account
     try:
-        scope = granted_scope(requested, account.scopes)
+        scope = granted_scope(requested, proof.scopes)
     except InvalidScopeError:
         await note_failure(request, account.id, context.door, "no scope to grant")
         raise
@@ -87,6 +90,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         scope=scope,
         resources=resources,
         target=target,
+        stand_in=proof.stand_in,
     )
     return await log_in_directly(request, keys, login)
 

@@ -3,9 +3,10 @@
 import uuid
 from dataclasses import dataclass
 
-from app.features.api_keys.service import create_api_key, lifetime_of_key, revoke_api_key
+from app.features.api_keys.service import create_api_key, revoke_api_key
 from app.identity.users import get_account
 from app.management.authority import operating
+from app.management.lifetimes import lifetime_of
 from app.server import Server
 from tests.support.factories import TestUser
 
@@ -30,7 +31,7 @@ async def give_key(
             permitted=owner.scopes,
             name="test",
             scopes=scopes,
-            lifetime=lifetime_of_key(expires_in, server.settings.api_key_ttl),
+            lifetime=lifetime_of(expires_in, server.settings.api_key_ttl),
         )
     return TestKey(record.id, key)
 

@@ -103,9 +103,9 @@ async def test_a_form_that_is_sent_twice_makes_one_key(
     [
         ({"current_password": "wrong"}, "The current password is wrong."),
         ({"name": "   "}, "An API key has a name of 1 to 100 characters."),
-        ({"days": "366"}, "A key is good for 1 to 365 days."),
-        ({"days": "0"}, "A key is good for 1 to 365 days."),
-        ({"days": "soon"}, "A key is good for 1 to 365 days."),
+        ({"days": "366"}, "It can last for 1 to 365 days."),
+        ({"days": "0"}, "It can last for 1 to 365 days."),
+        ({"days": "soon"}, "It can last for 1 to 365 days."),
         ({"scope users:write": "on"}, "The owner does not have the scope."),
         ({"key": "another"}, "There is no such API key."),
     ],

@@ -168,7 +168,7 @@ async def test_a_key_that_is_to_last_longer_than_any_may_is_refused(
 ) -> None:
     wanted = {"name": "backup", "scopes": [], "expires_in": ONE_YEAR + 1}
     response = await http.post("/api-keys", json=wanted, headers=as_alice)
-    reason = "an API key is good for at most 31536000 seconds"
+    reason = "it can last for at most 31536000 seconds"
     assert assert_problem(response, 422)["errors"] == [
         {"field": "body.expires_in", "reason": reason}
     ]

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from app.audit.trail import NOWHERE
 from app.features.mail.model import KnownDevice
 from app.features.mail.notices import KEPT_FOR, KNOWN_FOR, MOST_IN_AN_HOUR
-from app.login.notices import AccountEnds
+from app.login.notices import AccountEnds, CredentialAdded
 from app.management.authority import operating
 from app.management.users import change_user, set_password
 from app.operations.purge import purge
@@ -367,3 +367,30 @@ async def test_a_user_hears_of_the_end_of_the_account(
     assert told in " ".join(mail.text.split())
     assert ("To keep it, log in at" in mail.text) == bool(days)
     assert (f"{ends_at:%-d %B %Y, %H:%M} UTC" in mail.text) or not days
+
+
+# Another credential
+
+
+async def test_another_credential_is_told_with_what_to_do(server: Server, alice: TestUser) -> None:
+    now = server.clock.now()
+    notice = CredentialAdded(user_id=alice.id, at=now, origin=NOWHERE, what="An app password")
+    async with server.database.transaction() as connection:
+        await server.notify(connection, notice)
+    (mail,) = await mails(server, ALICES)
+    assert (mail.kind, mail.subject) == (
+        "credential-added",
+        "An app password was added to your account at Latchkey",
+    )
+    assert f"When: {now:%-d %B %Y, %H:%M} UTC" in mail.text
+    assert "If it was not you, remove it at your account page" in mail.text
+
+
+async def test_another_credential_is_not_told_to_an_unverified_address(server: Server) -> None:
+    bob = await add_user(server, "bob", email_verified=False)
+    notice = CredentialAdded(
+        user_id=bob.id, at=server.clock.now(), origin=NOWHERE, what="An app password"
+    )
+    async with server.database.transaction() as connection:
+        await server.notify(connection, notice)
+    assert await mails(server) == []
