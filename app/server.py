@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
@@ -16,6 +16,7 @@ from app.audit.batch import AuditBatch
 from app.audit.trail import NOWHERE, Origin
 from app.clock import Clock
 from app.database.engines import Database
+from app.database.recent import Recent
 from app.database.schema import schema_state
 from app.feature import AccountSection, Feature, LoginLink
 from app.identity.clients import Clients
@@ -101,6 +102,9 @@ class Server:
         self.clients = Clients(self.database, clock)
         self.client_throttle = ClientThrottle(settings, self.database, clock)
         self.scopes = Scopes(self.database, clock)
+        self._levels_of_scopes: Recent[str, Mapping[str, Level]] = Recent(
+            self._load_levels_of_scopes, clock
+        )
         kinds = [each.bearer_keys(settings) for each in features if each.bearer_keys]
         self._key_kinds = [kind for kind in kinds if kind is not None]
         sources = [each.claims for each in features if each.claims]
@@ -189,12 +193,35 @@ class Server:
             return Level.ANY
         return await policy.level(connection, self.settings, self.factors, proving)
 
+    async def level_of_scopes(self, scopes: Collection[str]) -> Level:
+        """The least level that opens the routes of this server that want these scopes."""
+        if self._second_step is None or not scopes:
+            return Level.ANY
+        levels = await self._levels_of_scopes.get("all")
+        return max((levels.get(scope, Level.ANY) for scope in scopes), default=Level.ANY)
+
+    async def _load_levels_of_scopes(self, _key: str) -> Mapping[str, Level]:
+        if self._second_step is None:
+            return {}
+        async with self.database.read() as connection:
+            return await self._second_step.levels_of_scopes(connection)
+
     async def has_factor(self, connection: AsyncConnection, user_id: uuid.UUID) -> bool:
         """Whether the user has something to show beside the password."""
         for factor in self.factors:
             if not factor.fallback and await factor.has(connection, user_id):
                 return True
         return False
+
+    async def shows_enough(self, user_id: uuid.UUID, amr: Sequence[str]) -> bool:
+        """Whether a login with ``amr`` is as strong as one of the user has to be now.
+
+        It may be from before they had a second factor: then it changes nothing that opens their
+        account.
+        """
+        proving = Proving(user_id=user_id, security_stamp="", amr=amr, client_id=None)
+        async with self.database.read() as connection:
+            return level_of(amr) >= await self.level_for(connection, proving)
 
     async def find_second_step(
         self, connection: AsyncConnection, proving: Proving

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from fastapi import Request
 from pydantic import Field, SecretStr
 
-from app.errors import InvalidError, LoginRefused
+from app.errors import InsufficientUserAuthenticationError, InvalidError, LoginRefused
 from app.identity.users import Account
 from app.login.authentication import LoginContext
+from app.login.strength import ACR, Level
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, forbidden
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
@@ -32,13 +33,21 @@ PasswordToSet = Annotated[
 async def verify_current_password(
     server: Server, user: CurrentUser, password: SecretStr, request: Request
 ) -> Account:
-    """The user, who has sent the current password. Raises :class:`LoginRefused`."""
+    """The user, who has sent the current password.
+
+    Raises :class:`LoginRefused`, or :class:`InsufficientUserAuthenticationError` if they have to
+    show more than that at a login, and did not at theirs.
+    """
     context = LoginContext("account", origin_of(request), user.client_id, known=True)
     account = await server.authenticator.authenticate(
         user.username, password.get_secret_value(), context
     )
     if account.id != user.id:  # the name was given to somebody else meanwhile
         raise LoginRefused("wrong", reason="another user")
+    if not await server.shows_enough(user.id, user.amr):
+        raise InsufficientUserAuthenticationError(
+            ACR[Level.FACTOR], reason="a login from before the second factor"
+        )
     return account
 
 

@@ -36,6 +36,7 @@ from app.errors.answered import RETRY_AFTER, AnsweredError, LoginRefused
 from app.errors.bearer import (
     BearerError,
     InsufficientScopeError,
+    InsufficientUserAuthenticationError,
     InvalidTokenError,
     MalformedRequestError,
     MissingTokenError,
@@ -78,6 +79,7 @@ __all__ = [
     "ConflictError",
     "ForbiddenError",
     "InsufficientScopeError",
+    "InsufficientUserAuthenticationError",
     "InvalidClientError",
     "InvalidError",
     "InvalidFieldsError",

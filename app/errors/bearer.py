@@ -77,6 +77,22 @@ class InsufficientScopeError(BearerError):
         return {**super().parameters(), **needed}
 
 
+class InsufficientUserAuthenticationError(BearerError):
+    """The login behind the token is too weak (RFC 9470, section 3)."""
+
+    error = "insufficient_user_authentication"
+    description = "This takes a login with a second factor."
+
+    def __init__(self, acr: str, *, reason: str = "") -> None:
+        """``acr`` is what a login has to reach."""
+        super().__init__(reason=reason)
+        self.acr = acr
+
+    def parameters(self) -> dict[str, str]:
+        """With what to ask for at ``/authorize``."""
+        return {**super().parameters(), "acr_values": self.acr}
+
+
 class NotAUserError(InsufficientScopeError):
     """The token is valid, but belongs to a client where a user is needed."""
 

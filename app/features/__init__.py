@@ -22,6 +22,10 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "claims": {"claims": "Declare claims, and say what they tell of whom."},
     "groups": {"groups": "Create and change groups, and what belongs to them."},
     "mail": {},
+    "mfa": {
+        "mfa": "Say who has to have a second factor.",
+        "users reset-mfa": "Remove a user's second factor, for whoever has lost it.",
+    },
     "verification": {},
     "recovery": {},
     "export": {},

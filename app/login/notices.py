@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -67,6 +68,14 @@ class AccountEnds(Notice):
 
     ends_at: datetime
     """When it is deleted; not after ``at`` if that is in this transaction."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FactorChanged(Notice):
+    """Something happened to what the user shows beside the password."""
+
+    what: Literal["added", "removed", "reset", "recovery_code_used", "recovery_codes_replaced"]
+    """Reset is by somebody else, who took away all there was."""
 
 
 Notify = Callable[[AsyncConnection, Notice], Awaitable[None]]

@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import NOWHERE, Origin
+from app.clock import Clock
 from app.login.notices import Notify
 from app.login.strength import PASSWORD_ALONE, Level
 from app.settings import Settings
@@ -31,6 +32,8 @@ class Proving:
     scopes: Collection[str] = ()
     """What the login is to be granted, if it is known."""
     resources: Sequence[str] = ()
+    requested: str = ""
+    """The parameter ``scope`` as it came, of which ``scopes`` is what the user has."""
     level: Level = Level.ANY
     """The least that the client asks for."""
     origin: Origin = NOWHERE
@@ -78,8 +81,9 @@ class Shown:
     """Held by the transaction."""
     fields: Mapping[str, str] = field(repr=False)
     """Of the form."""
+    client_id: str | None
     origin: Origin
-    now: datetime
+    clock: Clock = field(repr=False)
     notify: Notify = field(repr=False)
     browser: str | None = field(default=None, repr=False)
 
@@ -122,3 +126,5 @@ class SecondStepPolicy:
         [AsyncConnection, Settings, Sequence[Factor], Proving, datetime], Awaitable[SecondStep]
     ]
     """Ask for what the login lacks."""
+    levels_of_scopes: Callable[[AsyncConnection], Awaitable[Mapping[str, Level]]]
+    """The scopes that this server's own routes open to strong logins alone."""

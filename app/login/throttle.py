@@ -333,6 +333,11 @@ async def count_try(
     await add_failure(connection, [key], now)
 
 
+async def forget_tries(connection: AsyncConnection, what: str) -> None:
+    """Clear what :func:`count_try` has counted of ``what``: a try succeeded."""
+    await connection.execute(delete(FailedLogins).where(FailedLogins.key_hash == hash_secret(what)))
+
+
 async def take_turn(
     connection: AsyncConnection, what: str, limit: int, window: timedelta, now: datetime
 ) -> None:

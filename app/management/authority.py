@@ -10,7 +10,7 @@ they lack. The scope that a route asks for says what an actor may do; this says 
 """
 
 import uuid
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +30,7 @@ from app.audit.trail import (
 from app.clock import Clock
 from app.database.engines import Database, lock
 from app.errors import ForbiddenError
+from app.login.notices import Notify, notify_nobody
 
 MANAGEMENT_LOCK = "management"
 """Held by whoever manages users, clients or scopes: one after the other."""
@@ -51,6 +52,10 @@ class Actor:
     client_id: str | None = None
     """The client through which a user acts."""
     origin: Origin = NOWHERE
+    amr: Sequence[str] = ()
+    """With what a user logged in who acts, by the names of RFC 8176; empty for anybody else."""
+    notify: Notify = field(default=notify_nobody, repr=False)
+    """What tells users of what is done."""
 
     @property
     def now(self) -> datetime:
@@ -98,8 +103,12 @@ class Actor:
 
 
 @asynccontextmanager
-async def operating(database: Database, clock: Clock) -> AsyncGenerator[Actor]:
+async def operating(
+    database: Database, clock: Clock, notify: Notify = notify_nobody
+) -> AsyncGenerator[Actor]:
     """A transaction of the operator, who is whoever has the shell and the settings."""
     async with database.transaction() as connection:
         await lock(connection, MANAGEMENT_LOCK)
-        yield Actor(connection=connection, clock=clock, subject=OPERATOR, scopes=None)
+        yield Actor(
+            connection=connection, clock=clock, subject=OPERATOR, scopes=None, notify=notify
+        )

@@ -29,6 +29,7 @@ from app.management.authority import MANAGEMENT_LOCK, Actor
 from app.oauth2.bearer import (
     Credential,
     CurrentUser,
+    amr_of,
     current_user,
     user_of,
     user_of_key,
@@ -71,6 +72,8 @@ async def act_as_user(
         scopes=user.all_scopes,
         client_id=user.client_id,
         origin=origin,
+        amr=amr_of(token),
+        notify=server.notify,
         user=user,
     )
 
@@ -119,6 +122,7 @@ async def act_as_manager(
         scopes=client.scopes,
         client_id=token.client_id,
         origin=origin,
+        notify=server.notify,
     )
 
 

@@ -18,6 +18,7 @@ from starlette.requests import HTTPConnection
 from app.audit.trail import Event, EventType
 from app.errors import (
     InsufficientScopeError,
+    InsufficientUserAuthenticationError,
     InvalidTokenError,
     MalformedRequestError,
     MissingTokenError,
@@ -25,6 +26,7 @@ from app.errors import (
 )
 from app.identity.profile import Person
 from app.login.logins import LiveUser
+from app.login.strength import ACR, PASSWORD_ALONE, level_of
 from app.login.user_keys import UserKey
 from app.security import jwt
 from app.server import Server
@@ -94,6 +96,14 @@ Credential = AccessToken | UserKey
 """What a bearer token turns out to be."""
 
 
+def amr_of(credential: Credential) -> Sequence[str]:
+    """With what its user logged in, by the names of RFC 8176; nothing for a key."""
+    if isinstance(credential, UserKey) or credential.login_id is None:
+        return ()
+    amr: Sequence[str] = credential.authentication.get("amr", PASSWORD_ALONE)
+    return amr
+
+
 async def verify(server: Server, token: str) -> Credential:
     """The claims of an access token that is good and whose client is enabled, or a good key.
 
@@ -122,8 +132,23 @@ async def verify_access_token(server: Server, token: str) -> AccessToken:
     return access_token
 
 
-async def _verified_token(request: HTTPConnection, _scopes: Sequence[str]) -> Credential:
-    return await verify(server_of(request), bearer_token(request))
+async def _verified_token(request: HTTPConnection, scopes: Sequence[str]) -> Credential:
+    server = server_of(request)
+    credential = await verify(server, bearer_token(request))
+    await _require_level(server, credential, scopes)
+    return credential
+
+
+async def _require_level(server: Server, credential: Credential, scopes: Sequence[str]) -> None:
+    """Raise :class:`InsufficientUserAuthenticationError` if a scope takes more than was shown.
+
+    A client that acts for itself shows nothing, and what lacks a scope is told that first.
+    """
+    if isinstance(credential, AccessToken) and credential.login_id is None:
+        return
+    level = await server.level_of_scopes(scopes)
+    if level_of(amr_of(credential)) < level and credential.scopes.issuperset(scopes):
+        raise InsufficientUserAuthenticationError(ACR[level], reason="the login is too weak")
 
 
 verified_token = Guard(_verified_token)
@@ -131,7 +156,8 @@ verified_token = Guard(_verified_token)
 :class:`AccessToken`; or the :class:`UserKey` that came in its place. Whoever asks for it looks at
 the scopes.
 
-Raises :class:`InvalidTokenError`.
+Raises :class:`InvalidTokenError`, or :class:`InsufficientUserAuthenticationError` where one of the
+route's scopes takes a second factor and the login had none.
 """
 
 
@@ -146,6 +172,8 @@ class CurrentUser(Person):
     """What the token permits and the user still has."""
     all_scopes: frozenset[str]
     """What the user has, whether or not this token permits it."""
+    amr: Sequence[str] = ()
+    """With what they logged in, by the names of RFC 8176; nothing for a key."""
 
     def event(self, event_type: EventType, request: HTTPConnection, **details: Any) -> Event:
         """An event of the audit trail that this user brought about."""
@@ -169,8 +197,9 @@ current_user = Guard(_current_user)
 With ``LATCHKEY_API_KEYS_AS_BEARER`` an API key is as good as an access token of its scopes. A login
 that was ended, a key that was revoked, a user who was disabled and a scope that was taken from them
 stop at once.
-Raises :class:`InvalidTokenError`, :class:`InsufficientScopeError`, or :class:`NotAUserError` for
-the token of a client that acts for itself.
+Raises :class:`InvalidTokenError`, :class:`InsufficientUserAuthenticationError`,
+:class:`InsufficientScopeError`, or :class:`NotAUserError` for the token of a client that acts for
+itself.
 """
 
 
@@ -205,6 +234,7 @@ def user_of(token: AccessToken, user: LiveUser | None, scopes: Sequence[str]) ->
         client_id=token.client_id,
         scopes=token.scopes & user.scopes,
         all_scopes=user.scopes,
+        amr=amr_of(token),
     )
 
 
@@ -247,7 +277,10 @@ def _error(description: str) -> dict[str, Any]:
 BEARER_RESPONSES: dict[int | str, dict[str, Any]] = {
     **PROBLEM_RESPONSES,
     400: _error("More than one token was sent (`invalid_request`)."),
-    401: _error("The access token is missing, or invalid (`invalid_token`)."),
+    401: _error(
+        "The access token is missing, or invalid (`invalid_token`), or its login too weak "
+        "(`insufficient_user_authentication`)."
+    ),
     403: _error("The token lacks a scope, or is not a user's (`insufficient_scope`)."),
 }
 """What every route behind :data:`current_user` can answer, for its ``responses``."""

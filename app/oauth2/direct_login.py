@@ -30,6 +30,8 @@ class DirectLogin:
     door: str
     """As audit events and metrics name it."""
     scope: str
+    requested: str
+    """The parameter ``scope`` of the first request."""
     resources: Sequence[str]
     target: Target
     """The same for the access token."""
@@ -58,6 +60,7 @@ async def log_in_directly(
             client_id=client_id,
             scopes=login.scope.split(),
             resources=login.resources,
+            requested=login.requested,
             origin=request.origin,
         )
         stand_in = login.stand_in

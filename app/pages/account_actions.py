@@ -33,6 +33,8 @@ Form = Mapping[str, str]
 
 WRONG = "The current password is wrong."
 
+TOO_WEAK = "Log out and log in again with your second factor before you change this."
+
 PROFILE = [name for name in Profile.model_fields if name != "email"]
 """The fields of its form: the address has a form of its own, which takes the password."""
 
@@ -115,7 +117,10 @@ async def withdraw_consent(browser: Browser, _session: Session, form: Form) -> N
 
 
 async def verify_password(browser: Browser, session: Session, form: Form) -> Account:
-    """The user, who has typed the current password. Raises :class:`ActionRefusedError`."""
+    """The user, who has typed the current password. Raises :class:`ActionRefusedError`.
+
+    Also if they have to show more than that at a login, and did not at theirs.
+    """
     context = LoginContext("account", origin_of(browser.request), device=browser.key, known=True)
     password = form.get("current_password", "")
     try:
@@ -126,6 +131,8 @@ async def verify_password(browser: Browser, session: Session, form: Form) -> Acc
             raise LoginRefused("wrong", reason="another user")
     except LoginRefused as refusal:
         raise _refused(refusal) from None
+    if not await browser.server.shows_enough(session.user_id, session.amr):
+        raise ActionRefusedError(TOO_WEAK)
     return account
 
 
@@ -201,6 +208,8 @@ async def actor_of(connection: AsyncConnection, browser: Browser, session: Sessi
         subject=str(user.id),
         scopes=user.scopes,
         origin=origin_of(browser.request),
+        amr=session.amr,
+        notify=browser.server.notify,
     )
 
 

@@ -119,6 +119,8 @@ class Settings(BaseSettings):
         "account",
     ]
 
+    mfa: Literal["off", "optional", "required"] = "optional"
+
     account_deletion: Literal["off", "on"] = "off"
     account_deletion_grace: Annotated[int, Field(ge=0, le=365)] = 14
 

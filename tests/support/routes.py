@@ -12,7 +12,7 @@ NOBODYS = "00000000-0000-4000-8000-000000000000"
 FEATURES = (
     *("api_keys", "app_passwords", "claims", "client_registration", "groups", "items", "mail"),
     *("deletion", "export", "recovery", "registration", "resources", "schemes", "test_logins"),
-    "verification",
+    *("mfa", "verification"),
 )
 """The features that come with the project; a fork has others."""
 

@@ -30,6 +30,7 @@ SECRET_FIELDS = frozenset(
         *("password", "current_password", "new_password", "client_secret", "api_key", "key"),
         *("access_token", "refresh_token", "id_token", "token", "id_token_hint"),
         *("code", "code_verifier", "form_token", "request"),
+        *("mfa_token", "recovery_code", "secret"),
     }
 )
 """The names of parameters and members that hold secrets, in both directions."""
@@ -147,8 +148,10 @@ def watched(http: httpx2.AsyncClient, app: FastAPI, watch: Watch) -> None:
         await response.aread()
         request = response.request
         if response.status_code >= 400:
-            # A form that is shown again holds what its browser has sent already, as do links there.
-            body = re.sub(r'<input type="hidden"[^>]*>|\?request=[^"]*', "", response.text)
+            # A form that is shown again holds what its browser has sent already, as do links there;
+            # and what goes on with a login is told in the error that asks for more.
+            theirs = r'<input type="hidden"[^>]*>|\?request=[^"]*|"mfa_token":"[^"]*"'
+            body = re.sub(theirs, "", response.text)
             watch.errors.append(f"{response.headers}\n{body}")
         else:
             watch.reached |= {

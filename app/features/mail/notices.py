@@ -21,6 +21,7 @@ from app.login.notices import (
     AccountEnds,
     CredentialAdded,
     EmailChanged,
+    FactorChanged,
     LoggedIn,
     Notice,
     PasswordChanged,
@@ -56,6 +57,8 @@ async def tell(connection: AsyncConnection, settings: Settings, notice: Notice) 
             await _tell_of_address(connection, settings, notice)
         case CredentialAdded():
             await _tell_of_credential(connection, settings, notice)
+        case FactorChanged():
+            await _tell_of_factor(connection, settings, notice)
         case AccountEnds():
             await _tell_of_the_end(connection, settings, notice)
 
@@ -159,6 +162,34 @@ async def _tell_of_credential(
         ],
     )
     await queue_mail(connection, settings, letter, to=email, now=added.at, user_id=added.user_id)
+
+
+_OF_FACTORS = {
+    "added": "A second factor was set up for",
+    "removed": "The second factor was removed from",
+    "reset": "An administrator removed the second factor from",
+    "recovery_code_used": "Someone used a recovery code to log in to",
+    "recovery_codes_replaced": "The recovery codes were replaced for",
+}
+
+
+async def _tell_of_factor(
+    connection: AsyncConnection, settings: Settings, change: FactorChanged
+) -> None:
+    account = await _verified(connection, change.user_id)
+    if account is None:
+        return
+    username, email = account
+    letter = Letter(
+        kind="second-factor",
+        subject=f"Your second factor at {settings.service_name}",
+        paragraphs=[
+            f"{_OF_FACTORS[change.what]} {account_called(username)} at {settings.service_name}."
+        ],
+        facts=what_happened(change.at, change.origin),
+        closing=_if_it_was_not_you(settings),
+    )
+    await queue_mail(connection, settings, letter, to=email, now=change.at, user_id=change.user_id)
 
 
 async def _tell_of_address(

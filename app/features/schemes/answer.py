@@ -11,6 +11,7 @@ from app.audit.trail import Event, Origin
 from app.errors import LoginRefused
 from app.identity.users import Account
 from app.login.authentication import LoginContext
+from app.login.strength import PASSWORD_ALONE
 from app.login.user_keys import UserKey
 from app.oauth2.bearer import CurrentUser
 from app.server import Server
@@ -55,7 +56,10 @@ API_KEY_RESPONSES = challenge_responses('APIKey realm="latchkey"')
 async def check_password(
     server: Server, credentials: HTTPBasicCredentials, origin: Origin
 ) -> Account | None:
-    """The user with that name and login password, or None."""
+    """The user with that name and login password, or None.
+
+    Nobody is who has to show more than a password: Basic cannot ask for it.
+    """
     context = LoginContext("basic", origin)
     try:
         account = await server.authenticator.authenticate(
@@ -65,6 +69,15 @@ async def check_password(
         if refusal.why == "wrong":
             return None
         raise
+    if not await server.shows_enough(account.id, PASSWORD_ALONE):
+        refused = Event(
+            type="login.failed",
+            user_id=account.id,
+            origin=origin,
+            details={"door": context.door, "reason": "second factor"},
+        )
+        server.audit_batch.add(refused, server.clock.now())
+        return None
     note_login(server, account.id, context)
     return account
 

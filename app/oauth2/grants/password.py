@@ -88,6 +88,7 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         security_stamp=account.security_stamp,
         door=context.door,
         scope=scope,
+        requested=request.form.get("scope", ""),
         resources=resources,
         target=target,
         stand_in=proof.stand_in,

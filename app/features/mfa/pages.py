@@ -1,0 +1,283 @@
+"""``/second-factor``: the page between the password and the login, and where one is set up."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.errors import InvalidError, LoginRefused
+from app.features.mfa import challenges, totp
+from app.features.mfa.challenges import Challenge
+from app.features.mfa.policy import PAGE, usable_factors
+from app.features.mfa.qr import draw
+from app.features.mfa.service import confirm_enrolment, describe_secret
+from app.features.mfa.showing import WRONG, Showing, note_failure
+from app.identity.clients import RegisteredClient
+from app.identity.users import Account, get_account
+from app.login.second_step import Factor, SecondStep
+from app.management.authority import Actor
+from app.oauth2.redirect_uris import form_targets
+from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser, Wanted
+from app.pages.code_flow import RequestKey, load_pending
+from app.pages.errors import PageError, PageRoute, say_refused, sentence
+from app.pages.login import ASKING, NextPage, go_on, onward_to
+from app.pages.rendering import redirect, render
+from app.server import Server
+from app.tokens.authorizations import Pending
+from app.web.dependencies import CurrentServer
+from app.web.origin import origin_of
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+
+DOOR = "login"
+
+WRONG_CODE = "The code is wrong, or was used before."
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A login that waits in this browser."""
+
+    challenge: Challenge
+    account: Account
+    factors: Sequence[Factor]
+    """With which it goes on; none if one has to be set up."""
+    secret: str | None = field(repr=False)
+    """What is set up then."""
+    loaded: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Onward:
+    """What comes after the login."""
+
+    pending: Pending | None
+    client: RegisteredClient | None
+    next_page: str
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """The same for the address of a page."""
+        key = {"request": str(self.pending.key)} if self.pending else {}
+        return key | ({"next": self.next_page} if self.next_page in ASKING else {})
+
+
+@router.head(f"/{PAGE}")
+@router.get(f"/{PAGE}")
+async def ask(
+    server: CurrentServer, browser: CurrentBrowser, key: RequestKey = "", next_page: NextPage = ""
+) -> Response:
+    """Ask for a factor, or show what to set one up with."""
+    onward = await _read_onward(server, key, next_page)
+    waiting = await _find(browser)
+    if waiting is None:
+        return redirect(f"{server.settings.issuer}/login", onward.parameters)
+    return _page(browser, waiting, onward)
+
+
+@router.post(f"/{PAGE}")
+async def show(
+    server: CurrentServer,
+    browser: CurrentBrowser,
+    next_page: Annotated[str, Query(alias="next")] = "",
+) -> Response:
+    """Judge what was shown, and go on."""
+    form = await browser.read_form()
+    onward = await _read_onward(server, form.get("request", ""), next_page)
+    waiting = await _find(browser)
+    if waiting is None:
+        raise _over(onward)
+    browser.require_shown(form, _purpose(waiting.challenge))
+    try:
+        counted = await server.database.transact(
+            lambda connection: challenges.count_try_at(
+                connection,
+                server.settings,
+                challenges.of_browser(browser.key),
+                server.clock.now(),
+            )
+        )
+        if counted is None or counted.id != waiting.challenge.id:
+            raise _over(onward)
+        if not waiting.factors:
+            return await _set_up(browser, waiting, onward, form)
+        begun = await _log_in(browser, waiting, onward, form)
+    except InvalidError as refusal:  # of a code that sets up an app
+        return await _again(browser, onward, sentence(refusal.told), 400)
+    except LoginRefused as refusal:
+        return await _refused(browser, waiting, onward, refusal)
+    _count(server, "succeeded")
+    return await go_on(browser, begun, onward.pending, onward.client, next_page)
+
+
+async def _log_in(
+    browser: Browser, waiting: _Waiting, onward: _Onward, form: Mapping[str, str]
+) -> LoggedInBrowser | SecondStep:
+    shown = [factor for factor in waiting.factors if form.get(factor.method)]
+    if not shown:
+        raise LoginRefused("wrong", reason=WRONG)
+    server = browser.server
+    showing = Showing(
+        challenge=waiting.challenge,
+        factor=shown[0],
+        fields=form,
+        settings=server.settings,
+        clock=server.clock,
+        notify=server.notify,
+        origin=origin_of(browser.request),
+        browser=browser.key,
+    )
+    return await browser.log_in(waiting.account, _wanted(waiting.challenge), showing.prove)
+
+
+async def _set_up(
+    browser: Browser, waiting: _Waiting, onward: _Onward, form: Mapping[str, str]
+) -> Response:
+    """Let the app count, log in, and show the recovery codes: they are seen this once."""
+    server = browser.server
+    codes: list[str] = []
+
+    async def prove(connection: AsyncConnection) -> Sequence[str]:
+        await challenges.use_up(connection, waiting.challenge)
+        actor = Actor(
+            connection=connection,
+            clock=server.clock,
+            subject=str(waiting.account.id),
+            scopes=waiting.account.scopes,
+            origin=origin_of(browser.request),
+            notify=server.notify,
+        )
+        codes[:] = await confirm_enrolment(actor, server.settings, form.get("otp", ""))
+        return (*waiting.challenge.amr, "otp", "mfa")
+
+    begun = await browser.log_in(waiting.account, _wanted(waiting.challenge), prove)
+    if isinstance(begun, SecondStep):
+        return await go_on(browser, begun, onward.pending, onward.client, onward.next_page)
+    page = render(
+        "mfa/enrolled.html",
+        server.settings.look,
+        popup=True,
+        recovery_codes=codes,
+        onward=_address_after(server, onward),
+    )
+    return browser.set_session(page, begun.secret)
+
+
+def _address_after(server: Server, onward: _Onward) -> str:
+    """Where a link leads on to: a request that waits is answered from the login page."""
+    if onward.pending is None:
+        return onward_to(server, onward.next_page).headers["location"]
+    return redirect(f"{server.settings.issuer}/login", onward.parameters).headers["location"]
+
+
+async def _refused(
+    browser: Browser, waiting: _Waiting, onward: _Onward, refusal: LoginRefused
+) -> Response:
+    server = browser.server
+    if refusal.reason == WRONG:
+        origin = origin_of(browser.request)
+        await note_failure(server.database, server.clock, waiting.challenge, origin, DOOR)
+    _count(server, "throttled" if refusal.why == "wait" else refusal.reason)
+    error, status = say_refused(refusal, wrong=WRONG_CODE)
+    page = await _again(browser, onward, error, status)
+    if refusal.why == "wait":
+        page.headers["Retry-After"] = str(refusal.retry_after)
+    return page
+
+
+async def _again(browser: Browser, onward: _Onward, error: str, status: int) -> Response:
+    """The page once more, if the login is good for another try."""
+    waiting = await _find(browser)
+    if waiting is None:
+        raise _over(onward)
+    return _page(browser, waiting, onward, error=error, status=status)
+
+
+async def _find(browser: Browser) -> _Waiting | None:
+    server = browser.server
+    async with server.database.read() as connection:
+        now = server.clock.now()
+        challenge = await challenges.find(connection, challenges.of_browser(browser.key), now)
+        if challenge is None:
+            return None
+        account = replace(
+            await get_account(connection, challenge.user_id),
+            security_stamp=challenge.security_stamp,  # under which the password was right
+        )
+        proving = browser.proving(
+            account.id, account.security_stamp, challenge.amr, _wanted(challenge)
+        )
+        factors = await usable_factors(connection, server.factors, proving)
+        loaded: dict[str, Any] = {}
+        for factor in factors:
+            if factor.load:
+                loaded |= await factor.load(connection, server.settings, account.id, browser.key)
+        secret = None
+        if not factors:
+            secret = await totp.waiting_secret(connection, server.settings, account.id, now)
+        if not factors and secret is None:
+            return None
+    return _Waiting(challenge, account, factors, secret, loaded)
+
+
+async def _read_onward(server: Server, key: str, next_page: str) -> _Onward:
+    if not key:
+        return _Onward(None, None, next_page)
+    pending, client = await load_pending(server, key, or_answered=True)
+    return _Onward(pending, client, next_page)
+
+
+def _wanted(challenge: Challenge) -> Wanted:
+    return Wanted(
+        client_id=challenge.client_id,
+        scopes=challenge.scope.split(),
+        resources=challenge.resources,
+        level=challenge.level,
+    )
+
+
+def _page(
+    browser: Browser, waiting: _Waiting, onward: _Onward, *, error: str = "", status: int = 200
+) -> Response:
+    settings = browser.server.settings
+    pending, client = onward.pending, onward.client
+    new = None
+    if waiting.secret is not None:
+        new = describe_secret(settings, waiting.account.username, waiting.secret)
+    page = render(
+        "mfa/enrol.html" if new else "mfa/second_factor.html",
+        settings.look,
+        status=status,
+        popup=True,
+        form_targets=form_targets(pending.request.redirect_uri) if pending else (),
+        form_token=browser.form_token(_purpose(waiting.challenge)),
+        request_key=pending.key if pending else "",
+        has_next=onward.next_page in ASKING,
+        username=waiting.account.username,
+        client_name=client.name if client else "",
+        error=error,
+        parts=[factor.template for factor in waiting.factors],
+        new_secret=new.secret if new else "",
+        qr_code=draw(new.uri, "QR code for an authenticator app") if new else "",
+        **waiting.loaded,
+    )
+    return browser.remember(page)
+
+
+def _purpose(challenge: Challenge) -> str:
+    return f"second factor {challenge.id}"
+
+
+def _over(onward: _Onward) -> PageError:
+    return PageError(
+        "This login has expired",
+        "Log in again. After five wrong codes, or five minutes, it begins anew.",
+        onward=("Log in", redirect("login", onward.parameters).headers["location"]),
+    )
+
+
+def _count(server: Server, outcome: str) -> None:
+    if server.metrics is not None:
+        server.metrics.login("mfa", outcome)

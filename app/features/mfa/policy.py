@@ -1,0 +1,112 @@
+"""Who has to show more than a password, and how they are asked.
+
+A ladder: any login, two factors, a passkey. Of all that is required of a login the strictest holds:
+of its user, of its client, of a scope that it is granted, and of everybody by ``LATCHKEY_MFA``. And
+whoever has a second factor is asked for it.
+"""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.features.mfa.challenges import begin_for_client, begin_in_browser
+from app.features.mfa.model import MfaRequirement
+from app.features.mfa.totp import start
+from app.login.second_step import Factor, Proving, SecondStep, SecondStepPolicy
+from app.login.strength import Level, level_of
+from app.settings import Settings
+
+PAGE = "second-factor"
+
+
+async def level_for(
+    connection: AsyncConnection, settings: Settings, factors: Sequence[Factor], proving: Proving
+) -> Level:
+    """The least level that a login has to reach."""
+    required = await _required(connection, proving)
+    if required > Level.FACTOR or level_of(proving.amr) >= Level.FACTOR:
+        return required
+    if settings.mfa == "required" or await _has_one(connection, factors, proving.user_id):
+        return max(required, Level.FACTOR)
+    return required
+
+
+async def _required(connection: AsyncConnection, proving: Proving) -> Level:
+    level = await connection.scalar(
+        select(func.max(MfaRequirement.level)).where(
+            or_(
+                MfaRequirement.user_id == proving.user_id,
+                MfaRequirement.client_id == proving.client_id,
+                MfaRequirement.scope.in_(sorted(proving.scopes)),
+            )
+        )
+    )
+    return Level(level or Level.ANY)
+
+
+async def _has_one(
+    connection: AsyncConnection, factors: Sequence[Factor], user_id: uuid.UUID
+) -> bool:
+    for factor in factors:
+        if not factor.fallback and await factor.has(connection, user_id):
+            return True
+    return False
+
+
+async def levels_of_scopes(connection: AsyncConnection) -> Mapping[str, Level]:
+    """The scopes that take more than a password."""
+    rows = await connection.execute(
+        select(MfaRequirement.scope, MfaRequirement.level).where(MfaRequirement.scope.is_not(None))
+    )
+    return {str(row.scope): Level(row.level) for row in rows}
+
+
+async def begin(
+    connection: AsyncConnection,
+    settings: Settings,
+    factors: Sequence[Factor],
+    proving: Proving,
+    now: datetime,
+) -> SecondStep:
+    """Ask for a factor that the user has; lead whoever has none to where they get one."""
+    usable = await usable_factors(connection, factors, proving)
+    if proving.browser is not None:
+        if not usable:
+            await start(connection, settings, proving.user_id, now)
+        await begin_in_browser(connection, proving.browser, proving, now, enrols=not usable)
+        return SecondStep(page=PAGE, told="")
+    methods = [factor.method for factor in usable if factor.elsewhere]
+    if not usable:
+        told = f"This account needs a second factor. Set one up at {settings.issuer}/account."
+    elif not methods:
+        told = "The second factor of this account takes a browser. Log in with one."
+    else:
+        token = await begin_for_client(connection, proving, now)
+        told = "A second factor is required."
+        return SecondStep(page=PAGE, methods=methods, token=token, told=told)
+    return SecondStep(page=PAGE, told=told)
+
+
+async def usable_factors(
+    connection: AsyncConnection, factors: Sequence[Factor], proving: Proving
+) -> Sequence[Factor]:
+    """Those of the user's factors with which a login goes on to the level that is asked for.
+
+    Where none reaches it, those of the step before: whoever has another one shows it before they
+    get one that does.
+    """
+    has = [each for each in factors if await each.has(connection, proving.user_id)]
+    if all(each.fallback for each in has):
+        return []
+    reached = level_of(proving.amr)
+    return _reaching(proving.level, has) or [each for each in has if each.level > reached]
+
+
+def _reaching(level: Level, factors: Collection[Factor]) -> Sequence[Factor]:
+    return [factor for factor in factors if factor.level >= level]
+
+
+POLICY = SecondStepPolicy(level=level_for, begin=begin, levels_of_scopes=levels_of_scopes)
