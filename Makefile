@@ -3,7 +3,7 @@
 HOST ?= 127.0.0.1
 PORT ?= 8000
 ARGS ?=
-OUT ?= openapi.json
+OUT ?=
 
 PYTHON ?= $(shell for name in python3.14 python3.13 python3.12 python3.11 python3; do \
 	command -v $$name >/dev/null 2>&1 && \
@@ -14,7 +14,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := uv
 
-.PHONY: help run test coverage check subtract format bench bench-long profile migration wheel lock openapi clean
+.PHONY: help run test coverage check audit subtract format bench bench-long profile migration \
+	openapi sbom wheel lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -30,8 +31,9 @@ test coverage: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## Run all tests, on SQLite and PostgreSQL (ARGS="-k token" for some)
 	@$(PY) -m pytest -n auto --dist loadfile $(ARGS)
 
-coverage: $(VENV)/.dev ## The same with branch coverage shown (slower by half)
-	@$(PY) -m pytest -n auto --dist loadfile --cov --cov-report=term $(ARGS)
+coverage: $(VENV)/.dev ## The same with branch coverage, of which there has to be enough (slower by half)
+	@$(PY) -m pytest -n auto --dist loadfile --cov --cov-report=term --cov-report=json $(ARGS)
+	@$(PY) -m scripts.branch_coverage
 
 check: $(VENV)/.dev ## Lint, format, types, import layers, migrations match models
 	@$(VENV)/bin/ruff check .
@@ -39,6 +41,9 @@ check: $(VENV)/.dev ## Lint, format, types, import layers, migrations match mode
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(PY) -m scripts.check_migrations
+
+audit: $(VENV)/.tools ## Look the locked dependencies up among known vulnerabilities, as PyPI tells them
+	@$(VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
 subtract: $(VENV)/.dev ## Delete features from copies, so that every two are apart and gone: the rest stays whole
 	@$(PY) -m scripts.subtract_features $(ARGS)
@@ -64,8 +69,12 @@ migration: $(VENV)/.dev ## Write a migration from the models: make migration MES
 	@rm -f .migration.db
 	@$(VENV)/bin/ruff format -q app/migrations
 
-openapi: $(VENV)/.dev ## Write the OpenAPI document to OUT, openapi.json unless it is set
-	@$(PY) -m scripts.openapi $(OUT)
+openapi: $(VENV)/.dev ## Write the OpenAPI document to docs/openapi.json, or to OUT
+	@$(PY) -m scripts.openapi $(or $(OUT),docs/openapi.json)
+
+sbom: $(VENV)/.tools ## Write what a deployment consists of to sbom.cdx.json, or to OUT (CycloneDX)
+	@PYTHONWARNINGS=ignore $(VENV)/bin/cyclonedx-py requirements requirements.lock --pyproject pyproject.toml \
+		--mc-type application --output-reproducible -o $(or $(OUT),sbom.cdx.json)
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
 	@$(PY) -m hatchling build -t wheel -d dist
@@ -77,9 +86,13 @@ lock: ## Renew the lock files from pyproject.toml (needs uv)
 	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-strip-extras --no-emit-index-url \
 		--python-version 3.11 --custom-compile-command "make lock" \
 		--group build --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-strip-extras --no-emit-index-url \
+		--python-version 3.11 --custom-compile-command "make lock" \
+		--group tools -c requirements-dev.lock -o requirements-tools.lock
 
 clean: ## Remove the virtual environment and the caches, not the database
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage \
+		coverage.json build site
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Latchkey needs Python 3.11 or newer."; exit 1; }
@@ -99,4 +112,9 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing the locked development dependencies"
 	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(PY) -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.tools: requirements-tools.lock | $(VENV)/.dev
+	@echo "Installing the locked tools of documents and releases"
+	@$(PY) -m pip install -q --disable-pip-version-check --require-hashes -r requirements-tools.lock
 	@touch $@

@@ -2,16 +2,13 @@
 
 import json
 import re
-import sys
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
-from anyio import run_process
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.encoders import jsonable_encoder
@@ -19,7 +16,6 @@ from fastapi.openapi.models import OpenAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from fastapi.security.base import SecurityBase
 
-from app.database.migrations import ROOT
 from app.features import load_features
 from app.identity.scopes import list_scopes
 from app.main import create_app
@@ -740,15 +736,3 @@ async def test_without_that_client_the_page_is_told_nothing(
     page = (await production.get("/docs")).text
     assert 'data-client-id=""' in page
     assert 'data-scopes=""' in page
-
-
-# Without a server
-
-
-async def test_the_document_can_be_written_to_a_file(tmp_path: Path, document: Document) -> None:
-    file = tmp_path / "openapi.json"
-    await run_process([sys.executable, "-m", "scripts.openapi", str(file)], cwd=ROOT)
-    written = json.loads(file.read_text())
-    assert written["info"] == document["info"]
-    assert written["paths"].keys() >= document["paths"].keys()
-    assert all("items:read" in scopes for scopes in shown_scopes(written))
