@@ -184,14 +184,45 @@ function OAuthForm({ scheme, form, logins, needed, onDone }) {
   const [scopes, setScopes] = React.useState(() => ticked(form, config, needed, asClient));
   const [share, setShare] = React.useState(true);
   const [differs, tell] = React.useState(null);
-  const login = async () => {
+  const [step, setStep] = React.useState(null); // the mfa_token, once a second factor is asked for
+  const [code, setCode] = React.useState("");
+  const logIn = async () => {
     const given = { username, password, client, scopes, share };
-    const made = await logins[form.form](scheme, form, given);
+    if (step) return logins.secondFactor(scheme, form, { ...given, token: step, who: username, shown: shownAs(code) });
+    try {
+      return await logins[form.form](scheme, form, given);
+    } catch (error) {
+      const token = error.error === "mfa_required" && error.exchange.body.mfa_token;
+      if (!token) throw error;
+      setCode("");
+      setStep(token);
+      return null;
+    }
+  };
+  const login = async () => {
+    const made = await logIn();
+    if (!made) return false;
     const missing = scopes.filter((scope) => !made.granted.includes(scope));
     tell(missing.length ? { missing, granted: made.granted } : null);
     return missing.length ? false : undefined;
   };
   const label = form.form === "code" ? "Log in in a popup" : "Log in";
+  if (step && !differs) {
+    const again = h("button", { type: "button", onClick: () => setStep(null) }, "Start again");
+    return h(
+      LoginForm,
+      { work: login, onDone, label: "Continue", after: again },
+      h(Field, {
+        key: "code", // another one than that of the name, which would not get the focus
+        label: "Code from your authenticator app, or a recovery code",
+        autoComplete: "one-time-code",
+        autoFocus: true,
+        value: code,
+        onChange: setCode,
+        required: true,
+      }),
+    );
+  }
   return h(
     LoginForm,
     {
@@ -212,6 +243,9 @@ function OAuthForm({ scheme, form, logins, needed, onDone }) {
     asClient && h(ClientFields, { client, onChange: setClient, open: true }),
   );
 }
+
+/** A code of an app is of digits, and a recovery code of more. */
+const shownAs = (code) => (/^[\d\s]+$/.test(code) ? { otp: code } : { recovery_code: code });
 
 /** What is ticked at first: what the operation needs, or what the client gets by default. */
 function ticked({ scopes }, config, needed, asClient) {

@@ -116,6 +116,16 @@ export class Logins {
     return this.take(scheme, exchange, { tokenUrl, client, asked: scopes, share, who: username });
   }
 
+  /**
+   * Go on after `mfa_required`, with what the user shows: a member of its `mfa_methods` (an
+   * extension of this server, docs/second-factor.md). Throws a {@link Refusal}.
+   */
+  async secondFactor(scheme, { tokenUrl }, { token, shown, who, scopes, client, share }) {
+    const form = { grant_type: "urn:latchkey:params:oauth:grant-type:mfa", mfa_token: token, ...shown };
+    const exchange = await post(tokenUrl, form, client);
+    return this.take(scheme, exchange, { tokenUrl, client, asked: scopes, share, who });
+  }
+
   /** Log in as the client itself (RFC 6749, section 4.4). Throws a {@link Refusal}. */
   async client(scheme, { tokenUrl }, { scopes, client, share }) {
     const form = { grant_type: "client_credentials" };

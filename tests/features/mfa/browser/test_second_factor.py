@@ -1,0 +1,104 @@
+"""Somebody sets up an app, logs in with it, loses it, and logs in to ``/docs``."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pyotp
+
+from tests.support.docs_page import PASSWORD, Docs, Watch, fresh_context
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CODE = "Code from your authenticator app"
+
+
+class App:
+    """An authenticator app, whose owner waits for the next code rather than type one twice."""
+
+    def __init__(self, secret: str) -> None:
+        self._totp = pyotp.TOTP(secret.replace(" ", ""))
+        self._last = 0
+
+    def code(self) -> str:
+        """The next code, which is good already if it is the one after the present one."""
+        self._last = max(self._last + 1, int(time.time()) // 30 - 1)
+        return self._totp.generate_otp(self._last)
+
+
+def see(page: Page, heading: str) -> None:
+    page.get_by_role("heading", level=1, name=heading, exact=True).wait_for()
+
+
+def press(page: Page, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def type_password(page: Page, live: str) -> None:
+    page.goto(f"{live}/login")
+    page.get_by_label("User name", exact=True).fill("alice")
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    press(page, "Log in")
+
+
+def set_up(page: Page, live: str) -> tuple[App, list[str]]:
+    """At the account page; returns the app and the recovery codes."""
+    type_password(page, live)
+    see(page, "Your account")
+    section = page.locator("section", has=page.locator("#second-factor"))
+    section.get_by_label("Confirm with your password").fill(PASSWORD)
+    section.get_by_role("button", name="Set up an authenticator app").click()
+    drawn = page.locator("svg.qr").bounding_box()
+    assert drawn is not None
+    assert drawn["width"] == drawn["height"] > 150
+    app = App(page.locator("p", has_text="Or type this key").locator("code").inner_text())
+    page.get_by_label("Code that the app shows").fill(app.code())
+    press(page, "Confirm")
+    page.locator(".codes li").first.wait_for()
+    return app, page.locator(".codes li").all_inner_texts()
+
+
+def test_an_app_is_set_up_used_and_lost(browser: Browser, live: str) -> None:
+    with fresh_context(browser) as context:
+        page = context.new_page()
+        watch = Watch(page)
+        app, codes = set_up(page, live)
+        assert len(codes) == 10
+        page.goto(f"{live}/logout")
+        press(page, "Log out")
+        # With the app
+        type_password(page, live)
+        see(page, "One more step")
+        assert page.evaluate("document.activeElement.name") == "otp"
+        page.get_by_label(CODE).fill(app.code())
+        press(page, "Continue")
+        see(page, "Your account")
+    assert watch.complaints == []
+    # Without scripts, and without the app
+    with fresh_context(browser, javascript=False) as context:
+        page = context.new_page()
+        type_password(page, live)
+        see(page, "One more step")
+        page.get_by_text("Use a recovery code", exact=True).click()
+        page.get_by_label("Recovery code", exact=True).fill(codes[0])
+        page.get_by_label("Recovery code", exact=True).press("Enter")
+        see(page, "Your account")
+        assert "9 left" in page.locator("main").inner_text()
+    # At /docs
+    with fresh_context(browser) as context:
+        docs = Docs(context.new_page(), live)
+        docs.load()
+        row = docs.open_dialog()
+        docs.type_login(row, "alice", PASSWORD)
+        field = row.get_by_label("Code from your authenticator app, or a recovery code")
+        field.wait_for()
+        assert docs.page.evaluate("document.activeElement.autocomplete") == "one-time-code"
+        field.fill("nothing-like-a-code")
+        field.press("Enter")
+        row.get_by_text("or the code is wrong").wait_for()
+        field.fill(codes[1])
+        field.press("Enter")
+        docs.dialog.wait_for(state="detached")
+        assert docs.execute("account-get_me").body["username"] == "alice"
