@@ -148,6 +148,7 @@ def test_development_is_unsafe_and_so_is_all_that_comes_with_it(doctor: Doctor) 
         ({"password_hash_time": "1"}, {"password-hash-cost": "unsafe"}),
         ({"password_hash_memory_kib": "12288", "password_hash_time": "3"}, {}),
         ({"password_min_length": "14"}, {"password-min-length": "warning"}),
+        ({"password_min_length": "8", "mfa": "required"}, {}),
         ({"login_max_failures": "0"}, {"login-max-failures": "unsafe"}),
         ({"login_max_failures": "100"}, {}),
         ({"login_max_failures": "101"}, {"login-max-failures": "warning"}),

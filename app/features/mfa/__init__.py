@@ -1,10 +1,11 @@
 """A second factor: codes of an authenticator app and recovery codes, at every login."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
@@ -24,6 +25,7 @@ from app.features.mfa.service import (
 )
 from app.features.mfa.totp import TIME_TO_CONFIRM, confirmed_since, renew_totp_secrets
 from app.login.second_step import Factor, SecondStepPolicy
+from app.posture import Finding, Severity
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -81,6 +83,31 @@ def _expired(_settings: Settings, now: datetime) -> Sequence[Expired]:
     ]
 
 
+async def _examine(
+    connection: AsyncConnection, settings: Settings, _now: datetime
+) -> AsyncIterator[Finding]:
+    confirmed = select(func.count()).where(TotpSecret.confirmed_at.is_not(None))
+    users = await connection.scalar(confirmed) or 0
+    required = await connection.scalar(select(func.count()).select_from(MfaRequirement)) or 0
+    if not _is_on(settings) and (users or required):
+        yield Finding(
+            Severity.WARNING,
+            "mfa-off",
+            f"LATCHKEY_MFA is off, with {users} second factors and {required} requirements",
+            "Nobody is asked for a second factor, whether they have one or have to have one.",
+            "Set it to optional or required.",
+        )
+    elif users:
+        yield Finding(
+            Severity.NOTE,
+            "mfa-beside",
+            f"{users} users have a second factor",
+            "API keys, app passwords and Digest credentials of theirs go on without it.",
+            "Revoke those that are not needed; a scope that `latchkey mfa require` names is closed "
+            "to them here (docs/second-factor.md).",
+        )
+
+
 async def _export(
     connection: AsyncConnection, user_id: uuid.UUID, _limit: int
 ) -> Mapping[str, Any]:
@@ -111,4 +138,5 @@ feature = Feature(
     account=_account,
     renew=renew_totp_secrets,
     expired=_expired,
+    examine=_examine,
 )

@@ -181,13 +181,15 @@ def _passwords(settings: Settings) -> Iterator[Finding]:
             "Set LATCHKEY_PASSWORD_HASH_MEMORY_KIB=19456 and LATCHKEY_PASSWORD_HASH_TIME=2; each "
             "password is rehashed at its next login.",
         )
-    if settings.password_min_length < RECOMMENDED_LENGTH:
+    # With a second factor eight characters are enough, which is the least that can be set.
+    if settings.password_min_length < RECOMMENDED_LENGTH and settings.mfa != "required":
         yield Finding(
             Severity.WARNING,
             "password-min-length",
             f"LATCHKEY_PASSWORD_MIN_LENGTH is {settings.password_min_length}",
-            "The password is the only factor here (NIST SP 800-63B-4, section 3.1.1.2).",
-            f"Set {RECOMMENDED_LENGTH} unless something in front asks for a second factor.",
+            "The password may be the only factor (NIST SP 800-63B-4, section 3.1.1.2).",
+            f"Set {RECOMMENDED_LENGTH}, or LATCHKEY_MFA=required, unless something in front asks "
+            "for a second factor.",
         )
     if not settings.login_max_failures:
         yield Finding(

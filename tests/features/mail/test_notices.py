@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from datetime import timedelta
+from typing import Any
 
 import httpx2
 import pytest
@@ -11,7 +12,7 @@ from sqlalchemy import func, select
 from app.audit.trail import NOWHERE
 from app.features.mail.model import KnownDevice
 from app.features.mail.notices import KEPT_FOR, KNOWN_FOR, MOST_IN_AN_HOUR
-from app.login.notices import AccountEnds, CredentialAdded
+from app.login.notices import AccountEnds, CredentialAdded, FactorChanged
 from app.management.authority import operating
 from app.management.users import change_user, set_password
 from app.operations.purge import purge
@@ -394,3 +395,25 @@ async def test_another_credential_is_not_told_to_an_unverified_address(server: S
     async with server.database.transaction() as connection:
         await server.notify(connection, notice)
     assert await mails(server) == []
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("added", "A second factor was set up for"),
+        ("removed", "The second factor was removed from"),
+        ("reset", "An administrator removed the second factor from"),
+        ("recovery_code_used", "Someone used a recovery code to log in to"),
+        ("recovery_codes_replaced", "The recovery codes were replaced for"),
+    ],
+)
+async def test_what_happens_to_the_second_factor_is_told(
+    server: Server, alice: TestUser, what: Any, told: str
+) -> None:
+    notice = FactorChanged(user_id=alice.id, at=server.clock.now(), origin=NOWHERE, what=what)
+    async with server.database.transaction() as connection:
+        await server.notify(connection, notice)
+    (mail,) = await mails(server, ALICES)
+    assert (mail.kind, mail.subject) == ("second-factor", "Your second factor at Latchkey")
+    assert " ".join(mail.text.split()).startswith(told)
+    assert "If it was not you, someone else may be using your account." in mail.text

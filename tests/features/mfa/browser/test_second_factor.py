@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-import pyotp
-
+from tests.features.mfa.apps import App
 from tests.support.docs_page import PASSWORD, Docs, Watch, fresh_context
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 CODE = "Code from your authenticator app"
-
-
-class App:
-    """An authenticator app, whose owner waits for the next code rather than type one twice."""
-
-    def __init__(self, secret: str) -> None:
-        self._totp = pyotp.TOTP(secret.replace(" ", ""))
-        self._last = 0
-
-    def code(self) -> str:
-        """The next code, which is good already if it is the one after the present one."""
-        self._last = max(self._last + 1, int(time.time()) // 30 - 1)
-        return self._totp.generate_otp(self._last)
 
 
 def see(page: Page, heading: str) -> None:
