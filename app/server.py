@@ -29,7 +29,14 @@ from app.login.claims import MoreClaims, Subject, gather
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
 from app.login.notices import Notice, PasswordChanged
-from app.login.second_step import Factor, Proving, SecondStep, SecondStepPolicy
+from app.login.second_step import (
+    Divide,
+    Factor,
+    Proving,
+    SecondStep,
+    SecondStepPolicy,
+    append_nothing,
+)
 from app.login.strength import Level, acrs_up_to, level_of
 from app.login.throttle import LoginThrottle
 from app.login.user_keys import KeyKind
@@ -186,6 +193,14 @@ class Server:
         policies = [each.second_step(self.settings) for each in self.features if each.second_step]
         return next((policy for policy in policies if policy is not None), None)
 
+    @cached_property
+    def divide(self) -> Divide:
+        """What old software sends behind the password, where a feature expects that."""
+        policy = self._second_step
+        if policy is None:
+            return append_nothing
+        return policy.divide(self.database, self.settings, self.clock, self.notify)
+
     async def level_for(self, connection: AsyncConnection, proving: Proving) -> Level:
         """The least level that the login has to reach, beside what its client asks for."""
         policy = self._second_step
@@ -222,6 +237,16 @@ class Server:
         proving = Proving(user_id=user_id, security_stamp="", amr=amr, client_id=None)
         async with self.database.read() as connection:
             return level_of(amr) >= await self.level_for(connection, proving)
+
+    async def lacks_factor(self, user_id: uuid.UUID, amr: Sequence[str]) -> bool:
+        """Whether a user who logged in with ``amr`` has to have a factor, and has none.
+
+        They were logged in before it was required, and log in again before anything else.
+        """
+        if await self.shows_enough(user_id, amr):
+            return False
+        async with self.database.read() as connection:
+            return not await self.has_factor(connection, user_id)
 
     async def find_second_step(
         self, connection: AsyncConnection, proving: Proving

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import NOWHERE, Origin
 from app.clock import Clock
+from app.database.engines import Database
 from app.login.notices import Notify
 from app.login.strength import PASSWORD_ALONE, Level
 from app.settings import Settings
@@ -117,6 +118,31 @@ class Factor:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Appended:
+    """What was typed behind a password, to be judged once the password is known to be right."""
+
+    password: str = field(repr=False)
+    """What is left of what was typed."""
+    show: Callable[[uuid.UUID], Awaitable[Prove]] = field(repr=False)
+    """Count the try of the user of that id; then it is judged in the transaction of the login.
+
+    Raises :class:`~app.errors.LoginRefused`, and so does what it returns.
+    """
+
+
+Divide = Callable[[str, str, str, Origin], Awaitable[Appended | None]]
+"""What was typed behind the password, by whoever has that name, at the client of that id, from
+there; None where nothing is expected. Takes the client, the name and what was typed."""
+
+
+async def append_nothing(
+    _client_id: str, _username: str, _typed: str, _origin: Origin
+) -> Appended | None:
+    """What is so without a feature that expects anything."""
+    return None
+
+
+@dataclass(frozen=True, kw_only=True)
 class SecondStepPolicy:
     """Who has to show more, and how they are asked."""
 
@@ -126,5 +152,7 @@ class SecondStepPolicy:
         [AsyncConnection, Settings, Sequence[Factor], Proving, datetime], Awaitable[SecondStep]
     ]
     """Ask for what the login lacks."""
+    divide: Callable[[Database, Settings, Clock, Notify], Divide]
+    """How a code is taken that old software sends behind the password."""
     levels_of_scopes: Callable[[AsyncConnection], Awaitable[Mapping[str, Level]]]
     """The scopes that this server's own routes open to strong logins alone."""

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
-from app.errors import AccessDeniedError, InvalidGrantError, MfaRequiredError
+from app.errors import AccessDeniedError, InvalidGrantError, LoginRefused, MfaRequiredError
 from app.identity.users import find_enabled_scopes
 from app.login.logins import require_parties
 from app.login.notices import LoggedIn
@@ -94,7 +94,7 @@ async def log_in_directly(
 
     try:
         begun = await request.database.transact(begin)
-    except AccessDeniedError as refusal:
+    except (AccessDeniedError, LoginRefused) as refusal:
         await note_failure(request, login.user_id, login.door, refusal.reason)
         raise
     if isinstance(begun, SecondStep):

@@ -15,7 +15,13 @@ from app.login.admission import Admits, admit_everybody
 from app.login.authentication import Authenticator
 from app.login.claims import MoreClaims, Subject, tell_nothing_more
 from app.login.notices import Notify, notify_nobody
-from app.login.second_step import Factor, FindSecondStep, ask_for_nothing
+from app.login.second_step import (
+    Divide,
+    Factor,
+    FindSecondStep,
+    append_nothing,
+    ask_for_nothing,
+)
 from app.oauth2.resource import Targets, find_targets
 from app.settings import Settings
 from app.tokens.access_tokens import AccessTokens
@@ -47,6 +53,8 @@ class TokenRequest:
     """What features tell of a user, or of the client for itself."""
     find_second_step: FindSecondStep = ask_for_nothing
     """What a user has to show beside the password."""
+    divide: Divide = append_nothing
+    """What was typed behind the password, where that is expected."""
     factors: Sequence[Factor] = ()
     """What users can show beside it."""
     admits: Admits = admit_everybody

@@ -65,6 +65,7 @@ async def answer_token_request(
         resources=server.resources,
         find_more_claims=server.more_claims,
         find_second_step=server.find_second_step,
+        divide=server.divide,
         factors=server.factors,
         admits=server.admits,
         notify=server.notify,

@@ -63,7 +63,8 @@ async def login_page(
     ``switch`` is for whoever is logged in and wants to be somebody else.
     """
     if not key:
-        if browser.session is not None:
+        session = browser.session
+        if session is not None and not await server.lacks_factor(session.user_id, session.amr):
             return onward_to(server, next_page)
         return _page(browser, None, None, next_page=next_page)
     pending, client = await load_pending(server, key)

@@ -12,7 +12,13 @@ from app.clock import Clock
 from app.database.expired import Expired
 from app.feature import AccountSection, Feature
 from app.features.mfa.factors import OTP, RECOVERY_CODE
-from app.features.mfa.model import MfaChallenge, MfaRequirement, RecoveryCode, TotpSecret
+from app.features.mfa.model import (
+    AppendingClient,
+    MfaChallenge,
+    MfaRequirement,
+    RecoveryCode,
+    TotpSecret,
+)
 from app.features.mfa.policy import POLICY
 from app.features.mfa.recovery_codes import count_left
 from app.features.mfa.requirements import REQUIRED, WAIVED
@@ -118,7 +124,7 @@ async def _export(
 
 feature = Feature(
     name="mfa",
-    tables=[TotpSecret, RecoveryCode, MfaChallenge, MfaRequirement],
+    tables=[TotpSecret, RecoveryCode, MfaChallenge, MfaRequirement, AppendingClient],
     event_types=[ADDED, REMOVED, RESET, CODES_REPLACED, CODE_USED, REQUIRED, WAIVED],
     activity={
         ADDED: "Authenticator app set up",

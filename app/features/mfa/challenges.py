@@ -130,9 +130,20 @@ async def count_try_at(
     )
     challenge = _challenge((await connection.execute(counted)).one_or_none())
     if challenge is not None:
-        limit = settings.login_max_failures
-        await count_try(connection, settings, _tries_of(challenge.user_id), limit, now)
+        await count_try_of(connection, settings, challenge.user_id, now)
     return challenge
+
+
+async def count_try_of(
+    connection: AsyncConnection, settings: Settings, user_id: uuid.UUID, now: datetime
+) -> None:
+    """Count a try of the user before it is looked at. Raises :class:`LoginRefused`."""
+    await count_try(connection, settings, _tries_of(user_id), settings.login_max_failures, now)
+
+
+async def forget_tries_of(connection: AsyncConnection, user_id: uuid.UUID) -> None:
+    """The user has shown what is right."""
+    await forget_tries(connection, _tries_of(user_id))
 
 
 async def use_up(connection: AsyncConnection, challenge: Challenge) -> None:
@@ -147,7 +158,7 @@ async def use_up(connection: AsyncConnection, challenge: Challenge) -> None:
     )
     if used.one_or_none() is None:
         raise LoginRefused("wrong", reason="the challenge was used in the meantime")
-    await forget_tries(connection, _tries_of(challenge.user_id))
+    await forget_tries_of(connection, challenge.user_id)
 
 
 def _is_good(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

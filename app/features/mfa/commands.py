@@ -8,7 +8,14 @@ import typer
 
 from app.cli.command import Deployment, Record, command, server_command
 from app.errors import InvalidError, NotFoundError
-from app.features.mfa.requirements import Requirement, list_requirements, require_level, waive
+from app.features.mfa.requirements import (
+    Requirement,
+    append_codes,
+    list_appending,
+    list_requirements,
+    require_level,
+    waive,
+)
 from app.features.mfa.service import reset_factors
 from app.identity.users import find_account
 from app.login.strength import level_called
@@ -64,6 +71,23 @@ async def show(deployment: Deployment) -> Sequence[Record]:
     """List what is required of whom, beside LATCHKEY_MFA."""
     async with deployment.database.read() as connection:
         return [asdict(each) for each in await list_requirements(connection)]
+
+
+@command(requirements, "append-codes")
+async def append(
+    deployment: Deployment,
+    client_id: Annotated[str | None, typer.Argument(help="Lists such clients if left out.")] = None,
+    stop: Annotated[bool, typer.Option("--stop", help="No longer.")] = False,
+) -> Sequence[Record]:
+    """Take the code of an app behind the password, from a client that can send no other.
+
+    Its users with an app then have to type it there. Better is an app password.
+    """
+    if client_id is not None:
+        async with operating(deployment.database, deployment.clock) as operator:
+            await append_codes(operator, client_id, appended=not stop)
+    async with deployment.database.read() as connection:
+        return [{"client_id": each} for each in await list_appending(connection)]
 
 
 @server_command(users, "reset-mfa")

@@ -14,7 +14,7 @@ from app.errors import (
 )
 from app.features.mfa import challenges
 from app.features.mfa.challenges import Challenge
-from app.features.mfa.showing import WRONG, Showing, note_failure
+from app.features.mfa.showing import Showing
 from app.login.second_step import Factor
 from app.oauth2.direct_login import DirectLogin, log_in_directly
 from app.oauth2.grant import Grant, TokenRequest
@@ -73,8 +73,6 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     try:
         answer = await log_in_directly(request, keys, login, showing.prove)
     except LoginRefused as refusal:
-        if refusal.reason == WRONG:
-            await note_failure(request.database, request.clock, challenge, request.origin, DOOR)
         _count(request, refusal.reason)
         raise InvalidGrantError(reason=refusal.reason, told=REFUSED) from None
     _count(request, "succeeded")

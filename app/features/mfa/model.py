@@ -66,6 +66,16 @@ class MfaChallenge(Base):
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class AppendingClient(Base):
+    """A client whose users type the code of their app behind the password."""
+
+    __tablename__ = "mfa_appending_clients"
+
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True
+    )
+
+
 class MfaRequirement(Base):
     """Who has to show more than a password, or for what: one of the three columns says."""
 

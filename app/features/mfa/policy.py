@@ -12,6 +12,7 @@ from datetime import datetime
 from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.features.mfa.appended import dividing
 from app.features.mfa.challenges import begin_for_client, begin_in_browser
 from app.features.mfa.model import MfaRequirement
 from app.features.mfa.totp import start
@@ -109,4 +110,6 @@ def _reaching(level: Level, factors: Collection[Factor]) -> Sequence[Factor]:
     return [factor for factor in factors if factor.level >= level]
 
 
-POLICY = SecondStepPolicy(level=level_for, begin=begin, levels_of_scopes=levels_of_scopes)
+POLICY = SecondStepPolicy(
+    level=level_for, begin=begin, divide=dividing, levels_of_scopes=levels_of_scopes
+)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.audit.trail import FeatureEventType
 from app.database.engines import insert_unless
 from app.errors import NotFoundError
-from app.features.mfa.model import MfaRequirement
+from app.features.mfa.model import AppendingClient, MfaRequirement
 from app.identity.clients import find_client
 from app.identity.scopes import require_known
 from app.identity.users import find_account, hold_user
@@ -92,6 +92,28 @@ async def waive(actor: Actor, requirement: Requirement) -> None:
         client_id=requirement.client,
         **({"scope": requirement.scope} if requirement.scope else {}),
     )
+
+
+async def append_codes(actor: Actor, client_id: str, *, appended: bool) -> None:
+    """Say whether users type the code behind the password at a client that can send no other.
+
+    Raises :class:`NotFoundError`.
+    """
+    if await find_client(actor.connection, client_id) is None:
+        raise NotFoundError(told=f"there is no client {client_id!r}")
+    if appended:
+        added = insert_unless(actor.connection, AppendingClient).values(client_id=client_id)
+        await actor.connection.execute(added.on_conflict_do_nothing())
+    else:
+        this = AppendingClient.client_id == client_id
+        await actor.connection.execute(delete(AppendingClient).where(this))
+    await actor.record("client.changed", client_id=client_id, mfa_codes_appended=appended)
+
+
+async def list_appending(connection: AsyncConnection) -> Sequence[str]:
+    """The ids of those clients."""
+    query = select(AppendingClient.client_id).order_by(AppendingClient.client_id)
+    return (await connection.scalars(query)).all()
 
 
 async def _named(

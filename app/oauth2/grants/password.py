@@ -12,6 +12,7 @@ from fastapi.security import OAuth2PasswordRequestForm, OAuth2PasswordRequestFor
 
 from app.errors import InvalidRequestError, InvalidScopeError
 from app.login.authentication import LoginContext
+from app.login.second_step import by_password
 from app.oauth2.direct_login import DirectLogin, log_in_directly, note_failure
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.scope import granted_scope, requested_scopes
@@ -74,8 +75,10 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
     requested = target.narrow(requested_scopes(request.form.get("scope", ""), request.client))
     keys = await find_signing_keys(request)
     context = LoginContext("token", request.origin, request.client.client_id)
+    client_id = request.client.client_id
+    appended = await request.divide(client_id, form.username, form.password, request.origin)
     proof = await request.authenticator.authenticate_at_client(
-        form.username, form.password, context
+        form.username, appended.password if appended else form.password, context
     )
     account = proof.account
     try:
@@ -93,7 +96,8 @@ async def exchange(request: TokenRequest, form: OAuth2PasswordRequestForm) -> di
         target=target,
         stand_in=proof.stand_in,
     )
-    return await log_in_directly(request, keys, login)
+    prove = await appended.show(account.id) if appended else by_password
+    return await log_in_directly(request, keys, login, prove)
 
 
 GRANT = password_grant(OAuth2PasswordRequestFormStrict)

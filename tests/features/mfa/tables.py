@@ -2,7 +2,10 @@
 
 import uuid
 
+from app.management.authority import Actor
+from app.management.clients import delete_client
 from app.pages.errors import PageRoute
+from app.server import Server
 from tests.features.mfa.phones import Phone, challenge, go_on
 from tests.support.clock import TestClock
 from tests.support.commands import NO_BOB, Case, delete_bob
@@ -61,9 +64,15 @@ SECRET_TABLES = {
     "mfa_challenges": "hashes",
 }
 
+
+async def delete_shop(operator: Actor, server: Server) -> None:
+    await delete_client(operator, "shop")
+
+
 COMMANDS = {
     "mfa require": Case("--user bob", delete_bob, NO_BOB),
     "mfa waive": Case("--user bob", delete_bob, NO_BOB),
+    "mfa append-codes": Case("shop", delete_shop, "there is no client 'shop'"),
     "users reset-mfa": Case("bob", delete_bob, NO_BOB),
 }
 

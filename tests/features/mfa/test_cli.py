@@ -71,3 +71,11 @@ def test_a_lost_factor_is_reset(latchkey: Shell) -> None:
     first, _ = latchkey.events(event_type="mfa.reset")
     assert (first.actor, first.details) == ("operator", {"methods": ["otp", "recovery_code"]})
     assert_line(latchkey("users", "reset-mfa", "nobody"), "there is no user 'nobody'")
+
+
+def test_a_client_takes_codes_behind_the_password_until_it_is_stopped(latchkey: Shell) -> None:
+    latchkey.ask(add_ada)
+    assert latchkey.json("mfa", "append-codes", "console") == [{"client_id": "console"}]
+    assert latchkey.json("mfa", "append-codes") == [{"client_id": "console"}]
+    assert latchkey.json("mfa", "append-codes", "console", "--stop") == []
+    assert_line(latchkey("mfa", "append-codes", "none"), "there is no client 'none'")

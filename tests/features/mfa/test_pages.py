@@ -346,3 +346,18 @@ async def test_what_is_required_for_one_scope_is_not_for_another(
     await flow.code(scope="items:read")
     page = Page(await flow.follow(await flow.start(scope="items:read items:write")))
     assert page.heading == "Log in"  # who has no factor types the password before they get one
+
+
+async def test_whoever_was_logged_in_before_it_was_required_logs_in_again(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    form = Page(await http.get("/login")).form
+    await submit(http, form, {"username": alice.username, "password": alice.password})
+    await assert_logged_in(http)
+    form = Page(await http.get("/account")).form_with(action="password")
+    async with server.database.transaction() as connection:
+        await connection.execute(insert(MfaRequirement).values(level=2, user_id=alice.id))
+    await assert_logged_out(http)
+    response = await submit(http, form)
+    assert response.headers["location"] == f"{ISSUER}/login"
+    assert (await type_password(http, alice)).heading == "Set up a second factor"
