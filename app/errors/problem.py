@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 from app.errors.answered import RETRY_AFTER, AnsweredError
+from app.message import Message
 
 
 class Problem(AnsweredError):
@@ -86,6 +87,12 @@ _NAME = re.compile(r"[A-Za-z_]{1,40}")
 _REASONS = {"uuid_parsing": "Input should be a valid UUID"}
 """Instead of those that would show a character of the input."""
 
+_ON_PAGES = {
+    "string_too_long": Message("it should have at most {max_length} characters"),
+    "string_too_short": Message("it should have at least {min_length} characters"),
+}
+"""What pages say instead of what pydantic does: people know no strings."""
+
 
 class InvalidFieldsError(Problem):
     """Values break rules: each is told with its field and the reason, and none is repeated."""
@@ -101,7 +108,7 @@ class InvalidFieldsError(Problem):
     @property
     def faults(self) -> Mapping[str, str]:
         """The reason by the field, for a form: the first of each."""
-        return {_place(each): _reason(each) for each in reversed(self._errors)}
+        return {_place(each): _fault(each) for each in reversed(self._errors)}
 
     @property
     def line(self) -> str:
@@ -123,6 +130,14 @@ def _place(error: Mapping[str, Any]) -> str:
     place = [str(part) for part in error["loc"]]
     unnamed = error["type"] == "extra_forbidden" and not _NAME.fullmatch(place[-1])
     return ".".join(place[:-1] if unnamed else place)
+
+
+def _fault(error: Mapping[str, Any]) -> str:
+    if error["type"] == BROKEN_RULE:
+        return str(error["ctx"]["told"])
+    if error["type"] in _ON_PAGES:
+        return Message(_ON_PAGES[error["type"]], **error["ctx"])
+    return _reason(error)
 
 
 def _reason(error: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import lock
 from app.errors import ConflictError
+from app.message import Message
 from app.models import User
 from app.security.opaque import hash_secret
 
@@ -44,4 +45,4 @@ async def require_not_verified_elsewhere(
     await lock(connection, f"address {hash_secret(key)}")
     elsewhere = exists().where(User.email_key == key, User.email_verified, User.id != user_id)
     if await connection.scalar(select(elsewhere)):
-        raise ConflictError(told="another user has this e-mail address verified")
+        raise ConflictError(told=Message("another user has this e-mail address verified"))

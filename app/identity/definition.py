@@ -28,7 +28,7 @@ def rule(check: Callable[[Value], None]) -> AfterValidator:
         try:
             check(value)
         except InvalidError as refusal:
-            raise PydanticCustomError(BROKEN_RULE, refusal.told) from None
+            raise _told(refusal.told) from None
         return value
 
     return AfterValidator(validate)
@@ -36,8 +36,12 @@ def rule(check: Callable[[Value], None]) -> AfterValidator:
 
 def broken(field: str, sentence: str) -> InitErrorDetails:
     """What a validator of a whole model reports of one of its fields."""
-    error = PydanticCustomError(BROKEN_RULE, sentence)
-    return InitErrorDetails(type=error, loc=(field,), input=None)
+    return InitErrorDetails(type=_told(sentence), loc=(field,), input=None)
+
+
+def _told(sentence: str) -> PydanticCustomError:
+    """Pydantic makes a plain string of what it is told, so a page finds the message beside it."""
+    return PydanticCustomError(BROKEN_RULE, "{told}", {"told": sentence})
 
 
 def validated(model: type[Model], values: Mapping[str, Any]) -> Model:

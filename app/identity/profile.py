@@ -20,9 +20,12 @@ from app.errors import InvalidError
 from app.identity.definition import STRICT, partial, rule
 from app.identity.names import has_unseen
 from app.identity.scopes import SPEAK_OF_A_USER
+from app.message import Message
 
 USERNAME_MAX_LENGTH = 128
 EMAIL_MAX_LENGTH = 320
+
+_BAD_LENGTH = Message("a user name must have 1 to {most} characters", most=USERNAME_MAX_LENGTH)
 
 _LANGUAGE_TAG = r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*"
 
@@ -33,16 +36,18 @@ def username_key(username: str) -> str:
     Raises :class:`InvalidError` for more characters than a name has: normalising takes time.
     """
     if len(username) > USERNAME_MAX_LENGTH:
-        raise InvalidError(told=f"a user name must have 1 to {USERNAME_MAX_LENGTH} characters")
+        raise InvalidError(told=_BAD_LENGTH)
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
 
 
 def _check_username(username: str) -> None:
     if len(username_key(username)) > 1024:
-        raise InvalidError(told=f"a user name must have 1 to {USERNAME_MAX_LENGTH} characters")
+        raise InvalidError(told=_BAD_LENGTH)
     if username != username.strip() or has_unseen(username):
         raise InvalidError(
-            told="a user name cannot contain control characters, or start or end with a space"
+            told=Message(
+                "a user name cannot contain control characters, or start or end with a space"
+            )
         )
 
 
@@ -51,12 +56,14 @@ def check_email(email: str) -> None:
     # One address: with a comma it would be two to some mail servers (RFC 5322, section 3.4.1).
     is_one = re.fullmatch(r"""[^\s@,;:<>()\[\]\\"]+@[^\s@,;:<>()\[\]\\"]+""", email)
     if not is_one or not email.isprintable() or len(email) > EMAIL_MAX_LENGTH:
-        raise InvalidError(told="an e-mail address must have the form name@domain")
+        raise InvalidError(told=Message("an e-mail address must have the form name@domain"))
 
 
 def _check_name(name: str) -> None:
     if not name.strip() or has_unseen(name):
-        raise InvalidError(told="a name must be visible and cannot contain control characters")
+        raise InvalidError(
+            told=Message("a name must be visible and cannot contain control characters")
+        )
 
 
 def _check_picture(url: str) -> None:
@@ -66,12 +73,12 @@ def _check_picture(url: str) -> None:
     except ValueError:
         host = None
     if not host or parts.scheme not in ("https", "http") or re.search(r"[^\x21-\x7e]", url):
-        raise InvalidError(told="a picture must be the URL of an image")
+        raise InvalidError(told=Message("a picture must be the URL of an image"))
 
 
 def _check_locale(tag: str) -> None:
     if not re.fullmatch(_LANGUAGE_TAG, tag):
-        raise InvalidError(told="a locale must be a language tag, such as en-GB")
+        raise InvalidError(told=Message("a locale must be a language tag, such as en-GB"))
 
 
 Username = Annotated[

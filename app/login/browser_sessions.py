@@ -32,6 +32,8 @@ class Session:
     """Of the user."""
     amr: Sequence[str] = PASSWORD_ALONE
     """With what, by the names of RFC 8176."""
+    locale: str | None = None
+    """The language that the user has chosen."""
 
 
 async def start_session(
@@ -103,6 +105,7 @@ async def _find(
                 User.username,
                 User.email,
                 User.security_stamp,
+                User.locale,
                 BrowserSession.created_at,
                 BrowserSession.address,
                 BrowserSession.user_agent,
@@ -123,6 +126,7 @@ async def _find(
         Origin(row.address, row.user_agent),
         row.security_stamp,
         tuple(row.amr),
+        row.locale,
     )
 
 

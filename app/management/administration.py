@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError
+from app.message import Message
 from app.models import User, UserScope
 
 ADMINISTRATION = ("users:write", "clients:write", "scopes:write")
@@ -33,4 +34,6 @@ async def require_administered(connection: AsyncConnection, before: Collection[s
     Whoever manages does so one after the other: else two of them could go at once.
     """
     if before and not (await find_administered(connection)).issuperset(before):
-        raise ConflictError(told="This is the last administrator: create another one first.")
+        raise ConflictError(
+            told=Message("This is the last administrator: create another one first.")
+        )

@@ -31,6 +31,7 @@ from app.clock import Clock
 from app.database.engines import Database, lock
 from app.errors import ForbiddenError
 from app.login.notices import Notify, notify_nobody
+from app.message import Message
 
 MANAGEMENT_LOCK = "management"
 """Held by whoever manages users, clients or scopes: one after the other."""
@@ -66,13 +67,15 @@ class Actor:
         """Raise :class:`ForbiddenError` unless the actor has all of ``scopes``."""
         if self.scopes is not None and not self.scopes.issuperset(scopes):
             raise ForbiddenError(
-                told="You can only manage users and clients whose scopes you have yourself."
+                told=Message(
+                    "You can only manage users and clients whose scopes you have yourself."
+                )
             )
 
     def require_to_grant(self, scopes: Collection[str]) -> None:
         """Raise :class:`ForbiddenError` unless the actor may give ``scopes`` away."""
         if self.scopes is not None and not self.scopes.issuperset(scopes):
-            raise ForbiddenError(told="You can only grant scopes that you have yourself.")
+            raise ForbiddenError(told=Message("You can only grant scopes that you have yourself."))
 
     def grantable(self, scopes: Collection[str]) -> list[str]:
         """Those of ``scopes`` that the actor may give away."""

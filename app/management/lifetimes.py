@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 from app.errors import InvalidError
+from app.message import Message
 
 USUAL_DAYS = 90
 """What a form proposes, if it may be so many."""
@@ -17,7 +18,10 @@ def lifetime_of(asked: int | None, longest: int) -> timedelta:
     Raises :class:`InvalidError` for more than ``longest``.
     """
     if asked is not None and asked > longest:
-        raise InvalidError(told=f"it can last for at most {longest} seconds", field="expires_in")
+        raise InvalidError(
+            told=Message("it can last for at most {longest} seconds", longest=longest),
+            field="expires_in",
+        )
     return timedelta(seconds=longest if asked is None else asked)
 
 
@@ -30,5 +34,5 @@ def lifetime_in_days(days: str, longest: int) -> timedelta:
     """The lifetime that was typed into a form. Raises :class:`InvalidError`."""
     most = most_days(longest)
     if not re.fullmatch(r"[0-9]{1,4}", days) or not 1 <= int(days) <= most:
-        raise InvalidError(told=f"it can last for 1 to {most} days")
+        raise InvalidError(told=Message("it can last for 1 to {most} days", most=most))
     return timedelta(seconds=min(int(days) * _DAY, longest))

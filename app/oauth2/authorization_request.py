@@ -13,7 +13,9 @@ from app.audit.trail import Origin
 from app.errors import InvalidScopeError, InvalidTargetError
 from app.identity.clients import RegisteredClient, UnknownClientError
 from app.identity.scopes import SCOPE_TOKEN
+from app.languages.reader import best_of
 from app.login.strength import Level, least_of
+from app.message import Message
 from app.oauth2.claims_parameter import MalformedClaimsError, read_claims_parameter
 from app.oauth2.redirect_uris import may_redirect_to, registered_uris
 from app.oauth2.resource import find_targets
@@ -150,6 +152,7 @@ async def read_authorization_request(
         max_age=None if max_age is None else int(max_age),
         level=level or Level.ANY,
         login_hint=parameters.get("login_hint", ""),
+        language=best_of(parameters.get("ui_locales", "").split()) or "",
         resources=resources,
         hinted_user=claims.subject or (hint[0] if hint else None),
         id_token_claims=list(claims.in_id_token),
@@ -163,7 +166,7 @@ async def _client(
     parameters: Mapping[str, str], counts: Counter[str], server: Server, origin: Origin
 ) -> RegisteredClient:
     if counts["client_id"] != 1:
-        raise UnsafeRequestError("The request must name exactly one application")
+        raise UnsafeRequestError(Message("The request must name exactly one application"))
     client_id = parameters["client_id"]
     if "\x00" not in client_id:
         try:
@@ -172,7 +175,7 @@ async def _client(
             raise UnsafeRequestError(str(error)) from None
     client = None if "\x00" in client_id else await server.clients.find(client_id)
     if client is None:
-        raise UnsafeRequestError("The application is unknown or disabled")
+        raise UnsafeRequestError(Message("The application is unknown or disabled"))
     return client
 
 
@@ -181,14 +184,16 @@ def _redirect_uri(
 ) -> tuple[str, bool]:
     """The redirect URI, and whether the request had it (RFC 6749, section 3.1.2.3)."""
     if counts["redirect_uri"] > 1:
-        raise UnsafeRequestError("The request names more than one address to return to")
+        raise UnsafeRequestError(Message("The request names more than one address to return to"))
     registered = registered_uris(client, server.settings)
     if "redirect_uri" not in parameters:
         if len(registered) != 1:
-            raise UnsafeRequestError("The request does not name an address to return to")
+            raise UnsafeRequestError(Message("The request does not name an address to return to"))
         return registered[0], False
     if not may_redirect_to(client, parameters["redirect_uri"], server.settings):
-        raise UnsafeRequestError("The address to return to is not registered for this application")
+        raise UnsafeRequestError(
+            Message("The address to return to is not registered for this application")
+        )
     return parameters["redirect_uri"], True
 
 

@@ -14,6 +14,7 @@ from app.login import browser_sessions as sessions
 from app.login.browser_sessions import LiveSession, Session
 from app.login.logins import LiveLogin
 from app.login.signed_in import list_signed_in
+from app.message import Message
 from app.oauth2.redirect_uris import with_parameters
 from app.pages.account_actions import ActionRefusedError, action_for
 from app.pages.activity import list_activity, words_of
@@ -33,14 +34,16 @@ SHOWN = 50
 """Browsers on a page, and applications with logins."""
 
 NOTICES = {
-    "password": "Your password has been changed. You have been logged out everywhere else.",
-    "profile": "Your profile has been saved.",
-    "email": "Your e-mail address has been changed.",
-    "session": "The application has been logged out.",
-    "sessions": "The application has been logged out everywhere.",
-    "browser": "That browser has been logged out.",
-    "elsewhere": "You have been logged out everywhere else.",
-    "application": "The application no longer has access to your account.",
+    "password": Message(
+        "Your password has been changed. You have been logged out everywhere else."
+    ),
+    "profile": Message("Your profile has been saved."),
+    "email": Message("Your e-mail address has been changed."),
+    "session": Message("The application has been logged out."),
+    "sessions": Message("The application has been logged out everywhere."),
+    "browser": Message("That browser has been logged out."),
+    "elsewhere": Message("You have been logged out everywhere else."),
+    "application": Message("The application no longer has access to your account."),
 }
 
 
@@ -109,7 +112,7 @@ async def _lacks_factor(session: Session, server: Server) -> bool:
 
 
 def _notices(server: Server) -> Mapping[str, str]:
-    notices = dict(NOTICES)
+    notices: dict[str, str] = dict(NOTICES)
     for section in server.account_sections:
         notices |= {name: action.notice for name, action in section.actions.items()}
     return notices

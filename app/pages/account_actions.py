@@ -22,6 +22,7 @@ from app.login.logins import end_logins_at, end_own_login
 from app.login.notices import PasswordChanged
 from app.management.authority import Actor
 from app.management.own_profile import change_own_profile
+from app.message import Message
 from app.pages.browser import Browser
 from app.pages.errors import faults_in_words, say_refused, sentence
 from app.security.passwords import UnacceptablePasswordError
@@ -31,7 +32,7 @@ from app.web.origin import origin_of
 
 Form = Mapping[str, str]
 
-WRONG = "The current password is wrong."
+WRONG = Message("The current password is wrong.")
 
 TOO_WEAK = "Log out and log in again with your second factor before you change this."
 

@@ -18,27 +18,28 @@ from app.audit.trail import (
 )
 from app.feature import Feature
 from app.identity.clients import find_client_names
+from app.message import Message
 from app.web.cursors import EVENT_CURSOR, event_place_at, page, place_of
 
 SHOWN = 10
 
 WORDS: Mapping[EventType, str] = {
-    "code.reused": "Login ended, because its code was used twice",
-    "consent.denied": "Access refused",
-    "consent.granted": "Access allowed",
-    "consent.withdrawn": "Access removed",
-    "email.changed": "E-mail address changed",
-    "login.failed": "Failed login",
-    "login.locked": "Too many failed logins: the next ones had to wait",
-    "login.succeeded": "Logged in",
-    "login.unlocked": "Failed logins forgiven",
-    "password.changed": "Password changed",
-    "session.ended": "Logged out",
-    "token.reused": "Login ended, because somebody may have a copy of it",
-    "token.revoked": "Logged out",
-    "user.changed": "Account changed",
-    "user.created": "Account created",
-    "user.password_reset": "Password reset",
+    "code.reused": Message("Login ended, because its code was used twice"),
+    "consent.denied": Message("Access refused"),
+    "consent.granted": Message("Access allowed"),
+    "consent.withdrawn": Message("Access removed"),
+    "email.changed": Message("E-mail address changed"),
+    "login.failed": Message("Failed login"),
+    "login.locked": Message("Too many failed logins: the next ones had to wait"),
+    "login.succeeded": Message("Logged in"),
+    "login.unlocked": Message("Failed logins forgiven"),
+    "password.changed": Message("Password changed"),
+    "session.ended": Message("Logged out"),
+    "token.reused": Message("Login ended, because somebody may have a copy of it"),
+    "token.revoked": Message("Logged out"),
+    "user.changed": Message("Account changed"),
+    "user.created": Message("Account created"),
+    "user.password_reset": Message("Password reset"),
 }
 """Those of the core that are about a user. What an application does by itself all the time, such as
 refreshing its tokens, is not there."""

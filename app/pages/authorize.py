@@ -8,7 +8,9 @@ from app import NAME
 from app.database.engines import OUTAGES, is_outage
 from app.errors import InvalidRequestError
 from app.identity.clients import RegisteredClient
+from app.languages.reader import reader
 from app.log import get_logger
+from app.message import Message
 from app.oauth2.authorization_request import (
     AuthorizationError,
     UnsafeRequestError,
@@ -80,12 +82,13 @@ async def _receive(request: Request, server: Server) -> tuple[Pending, Registere
         else:
             pairs = parse_pairs(request.scope["query_string"])
     except InvalidRequestError as error:
-        raise PageError("The request could not be read", START_AGAIN) from error
+        raise PageError(Message("The request could not be read"), START_AGAIN) from error
+    reader().ui_locales = dict(pairs).get("ui_locales", "")
     try:
         asked, client = await read_authorization_request(pairs, server, origin_of(request))
     except UnsafeRequestError as error:
         raise PageError(
-            str(error), "Try again, or contact the developer of this application."
+            str(error), Message("Try again, or contact the developer of this application.")
         ) from error
     except AuthorizationError as error:
         parameters = {"error": error.error, "error_description": error.description}

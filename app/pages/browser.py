@@ -13,6 +13,7 @@ from app import NAME
 from app.audit.trail import Event, EventType, FeatureEventType, record
 from app.errors import InvalidRequestError, LoginRefused
 from app.identity.users import Account, hold_user, is_still_proven
+from app.languages.reader import reader
 from app.login.browser_sessions import (
     Session,
     end_session,
@@ -25,6 +26,7 @@ from app.login.browser_sessions import (
 from app.login.notices import LoggedIn
 from app.login.second_step import Prove, Proving, SecondStep, by_password
 from app.login.strength import PASSWORD_ALONE, Level
+from app.message import Message
 from app.pages.errors import PageError
 from app.security.opaque import generate_secret
 from app.server import Server
@@ -80,7 +82,9 @@ class Browser:
         try:
             return await read_form(self.request)
         except InvalidRequestError:
-            raise PageError("This form could not be read", "Go back and try again.") from None
+            raise PageError(
+                Message("This form could not be read"), Message("Go back and try again.")
+            ) from None
 
     def was_shown(self, form: Mapping[str, str], purpose: str) -> bool:
         """Whether this server showed ``form`` to this browser, for its session as it is now."""
@@ -108,9 +112,11 @@ class Browser:
         """Raise :class:`PageError` unless the form may change something."""
         if not self.was_shown(form, purpose):
             raise PageError(
-                "This form is no longer valid",
-                "You may have logged in or out in another tab, or your browser may be blocking "
-                "cookies. Go back to the application and start again.",
+                Message("This form is no longer valid"),
+                Message(
+                    "You may have logged in or out in another tab, or your browser may be blocking "
+                    "cookies. Go back to the application and start again."
+                ),
             )
 
     async def transact(
@@ -290,6 +296,8 @@ async def _current_browser(request: Request, server: CurrentServer) -> Browser:
     if secret:
         async with server.database.read() as connection:
             session = await find_session(connection, secret, server.clock.now())
+    if session is not None:
+        reader().locale = session.locale
     return Browser(server, request, key or generate_secret(), not key, session)
 
 

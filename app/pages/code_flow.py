@@ -16,9 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import record
 from app.identity.clients import RegisteredClient, is_unchanged
 from app.identity.users import find_enabled_scopes
+from app.languages.reader import reader
 from app.login.browser_sessions import Session, replace_session
 from app.login.second_step import Proving
 from app.login.strength import Level, level_of
+from app.message import Message
 from app.oauth2.next_step import (
     AskConsent,
     Decision,
@@ -50,8 +52,8 @@ from app.web.origin import origin_of
 RequestKey = Annotated[str, Query(alias="request")]
 """The key of a stored request, in the address of a page."""
 
-CHANGED = "The application changed while you were logging in"
-START_AGAIN = "Go back to the application and log in again from there."
+CHANGED = Message("The application changed while you were logging in")
+START_AGAIN = Message("Go back to the application and log in again from there.")
 
 
 class FinishedError(PageError):
@@ -60,9 +62,9 @@ class FinishedError(PageError):
     def __init__(self) -> None:
         """The page leads to the account, where people see what they are logged in to."""
         super().__init__(
-            "This login has expired or is already complete",
+            Message("This login has expired or is already complete"),
             START_AGAIN,
-            onward=("See where you are logged in", "account"),
+            onward=(Message("See where you are logged in"), "account"),
         )
 
 
@@ -79,10 +81,19 @@ async def load_pending(
     client = await server.clients.find(pending.request.client_id) if pending else None
     if pending is None or client is None:
         raise FinishedError
+    reader().ui_locales = pending.request.language
     registered = may_redirect_to(client, pending.request.redirect_uri, server.settings)
     if not registered or "authorization_code" not in client.grant_types:
         raise PageError(CHANGED, START_AGAIN)
     return pending, client
+
+
+async def read_like(server: Server, key: str) -> None:
+    """Let a page beside the flow be in the language that the request of ``key`` asks for."""
+    if key:
+        async with server.database.read() as connection:
+            pending = await find_pending(connection, key, server.clock.now())
+        reader().ui_locales = pending.request.language if pending else ""
 
 
 async def look_ahead(browser: Browser, pending: Pending, client: RegisteredClient) -> Step:

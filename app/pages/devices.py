@@ -2,6 +2,8 @@
 
 import re
 
+from app.message import Message
+
 BROWSERS = (
     # Most of them claim to be others too: the one that is meant comes first.
     ("Edg", "Edge"),
@@ -17,8 +19,8 @@ BROWSERS = (
 )
 
 SYSTEMS = (
-    ("iPhone", "an iPhone"),
-    ("iPad", "an iPad"),
+    ("iPhone", Message("an iPhone")),
+    ("iPad", Message("an iPad")),
     ("Android", "Android"),
     ("CrOS", "ChromeOS"),
     ("Windows", "Windows"),
@@ -37,5 +39,7 @@ def describe_device(user_agent: str | None) -> str:
     system = next((name for sign, name in SYSTEMS if sign in agent), None)
     if browser is None:
         program = _PROGRAM.match(agent)
-        browser = program[1] if program else "Unknown device"
-    return f"{browser} on {system}" if system else browser
+        browser = program[1] if program else Message("Unknown device")
+    if system is None:
+        return browser
+    return Message("{browser} on {system}", browser=browser, system=system)

@@ -4,6 +4,9 @@ A theme's template takes the place of ours of the same name, and can build on it
 found below ``latchkey/``, so that a theme's ``page.html`` may begin with
 ``{% extends "latchkey/page.html" %}``. All of them run in a sandbox. It lets them read what a page
 was given, and nothing that is behind that.
+
+What stands between ``{% trans %}`` and ``{% endtrans %}``, and every
+:class:`~app.message.Message` and time, is said in the language of whoever reads the page.
 """
 
 import re
@@ -23,15 +26,18 @@ from jinja2 import (
     PrefixLoader,
     StrictUndefined,
     TemplateNotFound,
+    pass_context,
 )
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from app import NAME
+from app.languages.catalogues import direction, gettext, in_words, ngettext, told, translated
+from app.languages.reader import reader
 from app.log import get_logger
 from app.look import NO_THEME, Look, Theme
 from app.pages.devices import describe_device
-from app.pages.moments import in_words
 
 log = get_logger(NAME)
 
@@ -46,10 +52,10 @@ def fill(template: str, look: Look, values: Mapping[str, Any]) -> str:
 
     Where the theme's fails, ours is shown and the log says so: a theme must lock nobody out.
     """
-    told = {**values, **look.values()}
+    given = {**values, **look.values(), "language": reader().language, "direction": direction()}
     if look.theme.templates:
         try:
-            return _environment(look.theme).get_template(template).render(told)
+            return _environment(look.theme).get_template(template).render(given)
         except Exception as error:
             # Its text may repeat what was put into the page.
             log.error(
@@ -62,7 +68,7 @@ def fill(template: str, look: Look, values: Mapping[str, Any]) -> str:
                     if frame.filename == FROM_MEMORY
                 ],
             )
-    return _environment(NO_THEME).get_template(template).render(told)
+    return _environment(NO_THEME).get_template(template).render(given)
 
 
 class _Templates(PackageLoader):
@@ -85,11 +91,35 @@ def _environment(theme: Theme) -> ImmutableSandboxedEnvironment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+        finalize=told,
     )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.newstyle_gettext = True  # type: ignore[attr-defined]
+    environment.globals |= {"_": _said, "gettext": _said, "ngettext": _said_of_a_number}
     environment.globals["asset"] = _asset
     environment.filters["time"] = _time
+    environment.filters["translated"] = translated
     environment.filters["device"] = describe_device
     return environment
+
+
+@pass_context
+def _said(context: Context, sentence: str, /, **values: object) -> str:
+    return _filled(context, gettext(sentence), values)
+
+
+@pass_context
+def _said_of_a_number(
+    context: Context, one: str, many: str, number: int, /, **values: object
+) -> str:
+    return _filled(context, ngettext(one, many, number), values)
+
+
+def _filled(context: Context, said: str, values: Mapping[str, object]) -> str:
+    """A sentence of a catalogue is markup, which its values are not."""
+    template = Markup(said) if context.eval_ctx.autoescape else said  # noqa: S704 - ours
+    return template % {name: told(value) for name, value in values.items()}
 
 
 @cache

@@ -5,47 +5,54 @@ from collections.abc import Mapping
 from starlette.responses import Response
 
 from app.errors import RETRY_AFTER, AnsweredError, InvalidFieldsError, LoginRefused
+from app.languages.catalogues import translated
 from app.log import REQUEST_ID
 from app.look import Look
+from app.message import Message
 from app.pages.rendering import render
 from app.web.routes import ApiRoute
 
-AGAIN = "Go back and try again. If the problem persists, clear the cookies for this site."
+AGAIN = Message("Go back and try again. If the problem persists, clear the cookies for this site.")
 
 SAID = {
-    400: ("The request could not be read", AGAIN),
-    404: ("There is no page here", "The address may have a mistake in it, or the page is gone."),
-    405: ("This page cannot be used like that", "Go back to where you came from and try again."),
-    408: ("The request took too long to arrive", AGAIN),
-    413: ("The request is too large", AGAIN),
-    414: ("This address is too long", AGAIN),
-    429: ("Too many requests", "Wait a few minutes, then try again."),
-    431: ("The request headers are too large", AGAIN),
-    500: ("Something went wrong on our side", "Try again in a few minutes."),
+    400: (Message("The request could not be read"), AGAIN),
+    404: (
+        Message("There is no page here"),
+        Message("The address may have a mistake in it, or the page is gone."),
+    ),
+    405: (
+        Message("This page cannot be used like that"),
+        Message("Go back to where you came from and try again."),
+    ),
+    408: (Message("The request took too long to arrive"), AGAIN),
+    413: (Message("The request is too large"), AGAIN),
+    414: (Message("This address is too long"), AGAIN),
+    429: (Message("Too many requests"), Message("Wait a few minutes, then try again.")),
+    431: (Message("The request headers are too large"), AGAIN),
+    500: (Message("Something went wrong on our side"), Message("Try again in a few minutes.")),
 }
 """Titles and advice where an error is known by its status alone."""
 
-ACCOUNT = ("Go to your account", "account")
+ACCOUNT = (Message("Go to your account"), "account")
 """A way on, for whoever has come from nowhere."""
 
 
 REFUSALS = {
-    "wait": ("Too many failed attempts. Wait a few minutes, then try again.", 429),
-    "busy": ("We're busy right now. Try again in a few seconds.", 503),
+    "wait": (Message("Too many failed attempts. Wait a few minutes, then try again."), 429),
+    "busy": (Message("We're busy right now. Try again in a few seconds."), 503),
 }
 
 
 def sentence(text: str) -> str:
-    """What a line of the command line says, as a page says it."""
-    return text[0].upper() + text[1:].removesuffix(".") + "."
+    """What a line of the command line says, as a page says it: whole, in its reader's language."""
+    said = translated(text)
+    end = "" if said.endswith((".", "\N{IDEOGRAPHIC FULL STOP}")) else "."
+    return said[0].upper() + said[1:] + end
 
 
 def faults_in_words(refusal: InvalidFieldsError) -> Mapping[str, str]:
     """What is wrong with each field of a form, as a page says it."""
-    return {
-        name: sentence(reason.replace("String should", "It should", 1))
-        for name, reason in refusal.faults.items()
-    }
+    return {name: sentence(reason) for name, reason in refusal.faults.items()}
 
 
 def say_refused(refusal: LoginRefused, *, wrong: str) -> tuple[str, int]:
@@ -111,8 +118,8 @@ class PageRoute(ApiRoute):
     def outage(cls) -> AnsweredError:
         """A page that says so."""
         return PageError(
-            "The service is temporarily unavailable",
-            "Wait a moment, then reload this page.",
+            Message("The service is temporarily unavailable"),
+            Message("Wait a moment, then reload this page."),
             503,
             retry_after=RETRY_AFTER,
         )

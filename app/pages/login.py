@@ -11,6 +11,7 @@ from app.identity.clients import RegisteredClient
 from app.identity.profile import USERNAME_MAX_LENGTH, username_key
 from app.login.authentication import LoginContext, UserDisabledError
 from app.login.second_step import SecondStep
+from app.message import Message
 from app.oauth2.next_step import LogIn
 from app.oauth2.redirect_uris import form_targets
 from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser
@@ -34,13 +35,12 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PURPOSE = "login"
 
-WRONG = "The user name or the password is wrong."
+WRONG = Message("The user name or the password is wrong.")
 
-OVERTAKEN = (
+OVERTAKEN = Message(
     "You may have logged in or out in another tab, or your browser may be blocking cookies. "
     "Log in again here."
 )
-SWITCH_ACCOUNT = "You are already logged in as {} in another tab. Log in here to switch accounts."
 
 NextPage = Annotated[str, Query(alias="next")]
 """The name of the page that asked for the login, in the address of this one."""
@@ -160,10 +160,17 @@ async def _go_on(
         return again(error=OVERTAKEN)
     possible = len(username) <= USERNAME_MAX_LENGTH
     if not possible or username_key(username) != username_key(session.username):
-        return again(error=SWITCH_ACCOUNT.format(session.username))
+        return again(error=_switch_account(session.username))
     if pending is None or client is None:
         return onward_to(browser.server, next_page)
     return await proceed_after_login(browser, pending, client)
+
+
+def _switch_account(username: str) -> Message:
+    return Message(
+        "You are already logged in as {username} in another tab. Log in here to switch accounts.",
+        username=username,
+    )
 
 
 def _page(

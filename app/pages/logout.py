@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
 from app.errors import InvalidRequestError
+from app.languages.reader import reader
 from app.login.browser_sessions import Session, end_session
+from app.message import Message
 from app.oauth2.redirect_uris import form_targets
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageError, PageRoute
@@ -22,7 +24,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PURPOSE = "logout"
 
-PASSED_ON = ("post_logout_redirect_uri", "state", "client_id", "id_token_hint")
+PASSED_ON = ("post_logout_redirect_uri", "state", "client_id", "id_token_hint", "ui_locales")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ async def logout_page(request: Request, server: CurrentServer, browser: CurrentB
         parameters = dict(parse_pairs(request.scope["query_string"]))
     except InvalidRequestError:
         parameters = {}
+    reader().ui_locales = parameters.get("ui_locales", "")
     wanted = await _read(server, parameters)
     if browser.session is None:
         return _done(server, wanted)
@@ -73,11 +76,14 @@ async def log_out(request: Request, server: CurrentServer, browser: CurrentBrows
     try:
         pairs = dict(await read_pairs(request))
     except InvalidRequestError:
-        raise PageError("This form could not be read", "Go back and try again.") from None
+        raise PageError(
+            Message("This form could not be read"), Message("Go back and try again.")
+        ) from None
     if "form_token" not in pairs:
         parameters = {name: pairs[name] for name in PASSED_ON if name in pairs}
         return redirect(f"{server.settings.issuer}/logout", parameters)
     form = await browser.read_form()
+    reader().ui_locales = form.get("ui_locales", "")
     if browser.session is not None:
         browser.require_shown(form, PURPOSE)
     return await _end(server, browser, await _read(server, form))

@@ -5,6 +5,7 @@ from typing import Any
 
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from app.languages.reader import reader
 from app.look import Look
 from app.oauth2.redirect_uris import with_parameters
 from app.pages.environment import fill
@@ -34,7 +35,12 @@ def render(
     lead: Chromium holds ``form-action`` against every one of them.
     """
     policy = " ".join([POLICY, *form_targets])
-    headers = {"Content-Security-Policy": policy, **(POPUP_HEADERS if popup else {})}
+    headers = {
+        "Content-Security-Policy": policy,
+        "Content-Language": reader().language,
+        "Vary": "Accept-Language",
+        **(POPUP_HEADERS if popup else {}),
+    }
     return HTMLResponse(fill(template, look, values), status, headers)
 
 

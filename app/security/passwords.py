@@ -20,6 +20,7 @@ from typing import TypeVar, TypeVarTuple, Unpack
 from passlib.context import CryptContext
 
 from app.errors import LoginRefused
+from app.message import Message
 from app.security.imported_hashes import translated, wordpress_bcrypt
 from app.security.peppers import Pepper, split_mark
 
@@ -95,22 +96,30 @@ class PasswordRules:
         """
         if len(password) < self.min_length:
             raise UnacceptablePasswordError(
-                f"a password must have at least {self.min_length} characters"
+                Message("a password must have at least {least} characters", least=self.min_length)
             )
         if len(password) > MAX_LENGTH or len(_normalise(password)) > _HASHED_MAX_LENGTH:
-            raise UnacceptablePasswordError(f"a password can have at most {MAX_LENGTH} characters")
+            raise UnacceptablePasswordError(
+                Message("a password can have at most {most} characters", most=MAX_LENGTH)
+            )
         if "\x00" in password:
-            raise UnacceptablePasswordError("a password cannot contain the NUL character")
+            raise UnacceptablePasswordError(Message("a password cannot contain the NUL character"))
         if any("\ud800" <= character <= "\udfff" for character in password):
-            raise UnacceptablePasswordError("a password can contain only valid Unicode characters")
+            raise UnacceptablePasswordError(
+                Message("a password can contain only valid Unicode characters")
+            )
         compared = _comparable(password)
         if compared == _comparable(username):
-            raise UnacceptablePasswordError("a password must differ from the user name")
+            raise UnacceptablePasswordError(Message("a password must differ from the user name"))
         if compared == _comparable(self.service_name):
-            raise UnacceptablePasswordError("a password must differ from the name of the service")
+            raise UnacceptablePasswordError(
+                Message("a password must differ from the name of the service")
+            )
         if compared in _common_passwords():
             raise UnacceptablePasswordError(
-                "this password is one of the most common: choose another, such as several words"
+                Message(
+                    "this password is one of the most common: choose another, such as several words"
+                )
             )
 
 

@@ -25,7 +25,7 @@ ENDINGS = (".html", ".txt")
 PART = "_"
 """What the name of a template begins with that takes the place of none of ours."""
 
-FILTERS = ("device", "time")
+FILTERS = ("device", "time", "translated")
 """Those of our templates, beside Jinja's own: see :mod:`app.pages.environment`."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -109,7 +109,7 @@ def _judge(templates: Mapping[str, str]) -> None:
     from jinja2 import Environment, TemplateSyntaxError
     from jinja2.meta import find_referenced_templates
 
-    environment = Environment()  # noqa: S701 - it fills in nothing
+    environment = Environment(extensions=["jinja2.ext.i18n"])  # noqa: S701 - it fills in nothing
     environment.filters.update(dict.fromkeys(FILTERS, str))
     for name, source in templates.items():
         if not (_is_ours(name) or name.rpartition("/")[2].startswith(PART)):

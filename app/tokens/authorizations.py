@@ -48,6 +48,8 @@ class AuthorizationRequest:
     resources: list[str] = field(default_factory=list)
     """What the tokens are to be for (RFC 8707, section 2.1)."""
     login_hint: str = ""
+    language: str = ""
+    """Of those in ``ui_locales``, the first that there are pages in."""
     hinted_user: str | None = None
     """The ``sub`` of a valid ``id_token_hint``, or that the parameter ``claims`` names."""
     id_token_claims: list[str] = field(default_factory=list)

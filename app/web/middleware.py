@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import NAME
 from app.errors import AnsweredError
+from app.languages.reader import begin_reading
 from app.log import ACCESS_LOG, REQUEST_ID, TRACE_ID, get_logger
 from app.look import Look
 from app.server import Server
@@ -69,6 +70,7 @@ class RequestEnvelope:
             return
         request_id = f"{_random_bits(64):016x}"
         token = REQUEST_ID.set(request_id)
+        begin_reading(scope["headers"])
         TRACE_ID.set(trace_id_of(scope))
         started = time.perf_counter()
         status = 0

@@ -23,6 +23,7 @@ from app.identity.users import Account
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.lifetimes import lifetime_of
+from app.message import Message
 from app.posture import Finding, Severity
 from app.security.opaque import hash_secret
 from app.settings import Settings
@@ -119,7 +120,7 @@ feature = Feature(
     tables=[ApiKey, ApiKeyScope],
     scopes=["api-keys:read", "api-keys:write"],
     event_types=[CREATED, REVOKED],
-    activity={CREATED: "API key created", REVOKED: "API key revoked"},
+    activity={CREATED: Message("API key created"), REVOKED: Message("API key revoked")},
     routers=_routers,
     bearer_keys=_bearer_keys,
     account=_account,

@@ -19,6 +19,7 @@ from app.identity.scopes import list_scopes
 from app.identity.users import get_account
 from app.management.authority import Actor
 from app.management.lifetimes import USUAL_DAYS, lifetime_in_days, most_days
+from app.message import Message
 from app.settings import Settings
 
 SHOWN = 100
@@ -71,7 +72,7 @@ def _uuid(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError:
-        raise InvalidError(told="there is no such API key") from None
+        raise InvalidError(told=Message("there is no such API key")) from None
 
 
 SECTION = AccountSection(
@@ -79,6 +80,8 @@ SECTION = AccountSection(
     load=_load,
     actions={
         "api-key": AccountAction(act=_create, takes_password=True),
-        "revoke-api-key": AccountAction(act=_revoke, notice="The API key has been revoked."),
+        "revoke-api-key": AccountAction(
+            act=_revoke, notice=Message("The API key has been revoked.")
+        ),
     },
 )

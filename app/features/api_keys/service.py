@@ -34,6 +34,7 @@ from app.identity.users import PROFILE, SCOPES_OF_USER, Account, holding, profil
 from app.login.logins import LiveUser
 from app.login.user_keys import UserKey
 from app.management.authority import Actor
+from app.message import Message
 from app.models import User
 from app.models.base import UtcDateTime
 from app.security.opaque import hash_secret
@@ -159,14 +160,16 @@ async def create_api_key(
     """
     connection, now = actor.connection, actor.now
     if not 1 <= len(name.strip()) <= NAME_MAX_LENGTH:
-        raise InvalidError(told=f"an API key has a name of 1 to {NAME_MAX_LENGTH} characters")
+        raise InvalidError(
+            told=Message("an API key has a name of 1 to {most} characters", most=NAME_MAX_LENGTH)
+        )
     if has_unseen(name):
-        raise InvalidError(told="an API key has no control characters in its name")
+        raise InvalidError(told=Message("an API key has no control characters in its name"))
     names = await require_known(connection, scopes)
     for scope in names:
         if scope not in owner.scopes:
             raise ScopeRefusedError(
-                told="the owner does not have the scope",
+                told=Message("the owner does not have the scope"),
                 line=f"the owner does not have the scope {scope!r}",
             )
         if scope not in permitted:
@@ -275,7 +278,7 @@ async def get_api_key(
     """One key of a user. Raises :class:`NotFoundError`."""
     found = await _select(connection, ApiKey.owner_id == owner_id, ApiKey.id == key_id)
     if not found:
-        raise NotFoundError(told="There is no such API key.")
+        raise NotFoundError(told=Message("There is no such API key."))
     return found[0]
 
 
@@ -299,5 +302,5 @@ async def revoke_api_key(actor: Actor, owner_id: uuid.UUID | None, key_id: uuid.
     )
     owner = revoked.one_or_none()
     if owner is None:
-        raise NotFoundError(told="There is no such API key.")
+        raise NotFoundError(told=Message("There is no such API key."))
     await actor.record(REVOKED, user_id=owner.owner_id, client_id=actor.client_id, key=str(key_id))

@@ -20,6 +20,7 @@ from app.features.app_passwords.service import (
     list_app_passwords,
     revoke_all,
 )
+from app.message import Message
 from app.models import Client
 from app.posture import Finding, LegacyFeature, Severity, permits
 from app.settings import Settings
@@ -98,7 +99,7 @@ feature = Feature(
     name="app_passwords",
     tables=[AppPassword, AppPasswordScope, AppPasswordLogin],
     event_types=[CREATED, REVOKED],
-    activity={CREATED: "App password created", REVOKED: "App password revoked"},
+    activity={CREATED: Message("App password created"), REVOKED: Message("App password revoked")},
     stand_in=KIND,
     routers=_routers,
     account=_account,

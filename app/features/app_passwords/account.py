@@ -16,6 +16,7 @@ from app.features.app_passwords.service import (
     revoke_app_password,
 )
 from app.management.authority import Actor
+from app.message import Message
 from app.settings import Settings
 
 
@@ -31,7 +32,7 @@ async def _revoke(actor: Actor, _settings: Settings, form: Mapping[str, str]) ->
     try:
         password_id = uuid.UUID(form.get("app_password", ""))
     except ValueError:
-        raise NotFoundError(told="There is no such app password.") from None
+        raise NotFoundError(told=Message("There is no such app password.")) from None
     await revoke_app_password(actor, uuid.UUID(actor.subject), password_id)
     return {}
 
@@ -41,7 +42,7 @@ SECTION = AccountSection(
     load=_load,
     actions={
         "revoke-app-password": AccountAction(
-            act=_revoke, notice="The app password has been revoked."
+            act=_revoke, notice=Message("The app password has been revoked.")
         )
     },
 )

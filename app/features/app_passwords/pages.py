@@ -19,6 +19,7 @@ from app.identity.clients import RegisteredClient
 from app.identity.users import get_account, is_still_proven
 from app.login.browser_sessions import Session
 from app.management.lifetimes import USUAL_DAYS, lifetime_in_days, most_days
+from app.message import Message
 from app.pages.account_actions import WRONG, ActionRefusedError, actor_of, verify_password
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageRoute, sentence
@@ -115,7 +116,7 @@ def _uuid(text: str) -> uuid.UUID:
     try:
         return uuid.UUID(text)
     except ValueError:
-        raise InvalidError(told="there is no such app password") from None
+        raise InvalidError(told=Message("there is no such app password")) from None
 
 
 async def _form(

@@ -31,6 +31,7 @@ from app.login.admission import Admits
 from app.login.notices import CredentialAdded, Notify
 from app.login.stand_ins import StandIn, StandInKind
 from app.management.authority import Actor
+from app.message import Message
 from app.models import Client, Login, User
 from app.security.checksummed import ChecksummedForm
 from app.security.opaque import hash_secret
@@ -129,7 +130,7 @@ async def get_client(
     client = await _find_open(connection, admits, user_id, client_id)
     if client is None:
         raise InvalidError(
-            told="there is no such application that takes app passwords", field="client_id"
+            told=Message("there is no such application that takes app passwords"), field="client_id"
         )
     return client
 
@@ -183,17 +184,23 @@ async def create_app_password(
     connection, now = actor.connection, actor.now
     name = name.strip()
     if not 1 <= len(name) <= NAME_MAX_LENGTH:
-        raise InvalidError(told=f"an app password has a name of 1 to {NAME_MAX_LENGTH} characters")
+        raise InvalidError(
+            told=Message(
+                "an app password has a name of 1 to {most} characters", most=NAME_MAX_LENGTH
+            )
+        )
     if has_unseen(name):
-        raise InvalidError(told="an app password has no control characters in its name")
+        raise InvalidError(told=Message("an app password has no control characters in its name"))
     names = sorted(await require_known(connection, scopes))
     if not names:
-        raise InvalidError(told="an app password has at least one scope", field="scopes")
-    _require(names, user.scopes, "the user does not have the scope")
-    _require(names, client.scopes, "the application may not ask for the scope")
+        raise InvalidError(told=Message("an app password has at least one scope"), field="scopes")
+    _require(names, user.scopes, Message("the user does not have the scope"))
+    _require(names, client.scopes, Message("the application may not ask for the scope"))
     _require(names, permitted, "the access token does not have the scope")
     if len(await list_app_passwords(connection, user.id, good_at=now)) >= MOST:
-        raise ConflictError(told=f"you have {MOST} app passwords: revoke one first")
+        raise ConflictError(
+            told=Message("you have {most} app passwords: revoke one first", most=MOST)
+        )
     secret = FORM.generate()
     record = AppPasswordRecord(
         id=password_id or uuid.uuid4(),
@@ -231,7 +238,9 @@ async def create_app_password(
     )
     await notify(
         connection,
-        CredentialAdded(user_id=user.id, at=now, origin=actor.origin, what="An app password"),
+        CredentialAdded(
+            user_id=user.id, at=now, origin=actor.origin, what=Message("An app password")
+        ),
     )
     return record, secret
 
@@ -296,7 +305,7 @@ async def revoke_app_password(
         found = found.where(AppPassword.user_id == user_id)
     row = (await connection.execute(found)).one_or_none()
     if row is None:
-        raise NotFoundError(told="There is no such app password.")
+        raise NotFoundError(told=Message("There is no such app password."))
     await _delete(connection, AppPassword.id == password_id, actor.now)
     await actor.record(
         REVOKED,

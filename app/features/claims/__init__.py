@@ -13,6 +13,7 @@ from app.features.claims.declared import Claims
 from app.features.claims.model import ClientClaim, DeclaredClaim, UserClaim
 from app.features.claims.service import EVENT_TYPES, SET
 from app.features.claims.source import DeclaredClaims
+from app.message import Message
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ feature = Feature(
     tables=[DeclaredClaim, UserClaim, ClientClaim],
     management_scopes=["claims:read", "claims:write"],
     event_types=EVENT_TYPES,
-    activity={SET: "What applications are told about you changed"},
+    activity={SET: Message("What applications are told about you changed")},
     routers=_routers,
     export=_export,
     commands=_commands,

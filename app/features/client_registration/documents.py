@@ -36,6 +36,7 @@ from app.identity.clients import UnknownClientError, web_origin
 from app.identity.resources import Resources
 from app.log import get_logger
 from app.login.throttle import add_failure, hold_counts, require_no_wait, time_left
+from app.message import Message
 from app.models import Client
 from app.security.opaque import hash_secret
 from app.settings import Settings
@@ -119,12 +120,18 @@ class MetadataDocuments:
             log.info("cannot read the document of a client", reason=str(error))
             if known is not None and known.fresh_until + STILL_GOOD > now:
                 return False
-            raise UnknownClientError("The application's description cannot be read") from None
+            raise UnknownClientError(
+                Message("The application's description cannot be read")
+            ) from None
         except (RefusedDocumentError, OAuth2Error) as error:
             log.info("the document of a client is refused", reason=str(error))
-            raise UnknownClientError("The application's description is not accepted") from None
+            raise UnknownClientError(
+                Message("The application's description is not accepted")
+            ) from None
         except LoginRefused:
-            raise UnknownClientError("Too many applications came from your network") from None
+            raise UnknownClientError(
+                Message("Too many applications came from your network")
+            ) from None
         return True
 
     async def _introduce(self, client_id: str, origin: Origin) -> None:

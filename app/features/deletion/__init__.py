@@ -20,6 +20,7 @@ from app.features.deletion.service import (
     purge_accounts,
 )
 from app.login.notices import Disabled, Notice
+from app.message import Message
 from app.posture import Finding, Severity
 from app.settings import Settings
 
@@ -76,7 +77,10 @@ feature = Feature(
     name="deletion",
     tables=[AccountDeletion],
     event_types=[REQUESTED, KEPT],
-    activity={REQUESTED: "Deletion of the account requested", KEPT: "Account kept"},
+    activity={
+        REQUESTED: Message("Deletion of the account requested"),
+        KEPT: Message("Account kept"),
+    },
     routers=_routers,
     account=_account,
     notify=_notify,

@@ -13,6 +13,7 @@ from app.errors import NotFoundError
 from app.features.deletion.service import WAY_BACK, find_end, keep_account
 from app.identity.users import Account, get_account, hold_user
 from app.management.authority import MANAGEMENT_LOCK, Actor
+from app.message import Message
 from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import render
@@ -84,9 +85,9 @@ async def _find(browser: Browser, connection: AsyncConnection, user: str, proof:
 
 def _too_late() -> PageError:
     return PageError(
-        "There is no account to keep",
-        "It may have been deleted by now, or kept already. Log in to see.",
-        onward=("Log in", "login"),
+        Message("There is no account to keep"),
+        Message("It may have been deleted by now, or kept already. Log in to see."),
+        onward=(Message("Log in"), "login"),
     )
 
 

@@ -20,6 +20,7 @@ from app.features.deletion.model import AccountDeletion
 from app.login.notices import AccountEnds, Notify
 from app.management.authority import Actor, operating
 from app.management.users import change_user, delete_user
+from app.message import Message
 from app.models import User
 
 REQUESTED = FeatureEventType("account.deletion_requested")
@@ -68,7 +69,7 @@ async def keep_account(actor: Actor) -> None:
     """Enable the user who acts again. Raises :class:`NotFoundError` if it is too late."""
     user_id = uuid.UUID(actor.subject)
     if await find_end(actor.connection, user_id, actor.now) is None:
-        raise NotFoundError(told="There is no account to keep.")
+        raise NotFoundError(told=Message("There is no account to keep."))
     await change_user(actor, user_id, {"disabled": False})
     await forget_request(actor.connection, user_id)
     await actor.record(KEPT, user_id=user_id)

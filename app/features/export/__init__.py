@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from app.clock import Clock
 from app.feature import AccountSection, Feature
 from app.features.export.document import EXPORTED
+from app.message import Message
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def _account(_settings: Settings) -> AccountSection:
 feature = Feature(
     name="export",
     event_types=[EXPORTED],
-    activity={EXPORTED: "Data of the account downloaded"},
+    activity={EXPORTED: Message("Data of the account downloaded")},
     routers=_routers,
     account=_account,
 )

@@ -13,6 +13,7 @@ from app.features.groups.declared import Groups
 from app.features.groups.membership import VIA, admits, find_groups
 from app.features.groups.model import Group, GroupClient, GroupMember, GroupScope
 from app.features.groups.service import CLAIM_SCOPE, EVENT_TYPES, MEMBER_ADDED, MEMBER_REMOVED
+from app.message import Message
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ feature = Feature(
     tables=[Group, GroupMember, GroupScope, GroupClient],
     management_scopes=[CLAIM_SCOPE, "groups:read", "groups:write"],
     event_types=EVENT_TYPES,
-    activity={MEMBER_ADDED: "Added to a group", MEMBER_REMOVED: "Removed from a group"},
+    activity={
+        MEMBER_ADDED: Message("Added to a group"),
+        MEMBER_REMOVED: Message("Removed from a group"),
+    },
     routers=_routers,
     export=_export,
     commands=_commands,

@@ -18,6 +18,7 @@ from app.features.mail.notices import KEPT_FOR, is_silenced, tell
 from app.features.mail.queue import FAILED, SENT, mail_is_on, renew_mails
 from app.features.mail.requests import USEFUL_FOR
 from app.login.notices import Notice
+from app.message import Message
 from app.posture import Finding, Severity
 from app.settings import Settings
 
@@ -109,7 +110,7 @@ feature = Feature(
     name="mail",
     tables=[Mail, MailRequest, MailProof, KnownDevice, SilencedNotice],
     event_types=[SENT, FAILED],
-    activity={SENT: "", FAILED: "A mail to you could not be delivered"},
+    activity={SENT: "", FAILED: Message("A mail to you could not be delivered")},
     routers=_routers,
     background=_background,
     notify=_notify,

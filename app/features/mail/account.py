@@ -13,6 +13,7 @@ from app.feature import AccountAction, AccountSection
 from app.features.mail.model import SilencedNotice
 from app.features.mail.notices import is_silenced
 from app.management.authority import Actor
+from app.message import Message
 from app.settings import Settings
 
 
@@ -36,5 +37,5 @@ async def _choose(actor: Actor, _settings: Settings, form: Mapping[str, str]) ->
 SECTION = AccountSection(
     template="mail/account.html",
     load=_load,
-    actions={"notices": AccountAction(act=_choose, notice="Your choice has been saved.")},
+    actions={"notices": AccountAction(act=_choose, notice=Message("Your choice has been saved."))},
 )

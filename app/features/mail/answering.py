@@ -12,6 +12,7 @@ from app.database.engines import OUTAGES, Database
 from app.features.mail.model import MailRequest
 from app.features.mail.requests import USEFUL_FOR, Asked
 from app.features.mail.sending import LOOK, PAUSE
+from app.languages.reader import read_by
 from app.log import get_logger
 from app.security.encryption import Encryption, UndecryptableError
 from app.settings import Settings
@@ -71,4 +72,5 @@ class Answering:
             asked = Asked.unsealed(row.sealed, self._encryption)
         except UndecryptableError:
             return  # it was encrypted under a secret that is gone: they ask again
-        await self._answer(connection, self._settings, asked, now)
+        with read_by(asked.language):
+            await self._answer(connection, self._settings, asked, now)

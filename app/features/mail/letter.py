@@ -1,10 +1,14 @@
-"""What a mail says, and how it looks: the same sentences as text and as HTML."""
+"""What a mail says, and how it looks: the same sentences as text and as HTML.
+
+They are messages, which become sentences in the language of whoever gets the mail.
+"""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from app.look import Look
+from app.message import Message
 
 NAME_MAX_LENGTH = 64
 """Characters of a user name that a mail says."""
@@ -14,7 +18,7 @@ NAME_MAX_LENGTH = 64
 class Link:
     """A button in the HTML, and an address of its own line in the text."""
 
-    label: str
+    label: Message
     url: str = field(repr=False)
 
 
@@ -24,43 +28,43 @@ class Letter:
 
     kind: str
     """What it is about, as the audit trail names it."""
-    subject: str
-    paragraphs: Sequence[str]
+    subject: Message
+    paragraphs: Sequence[Message]
     link: Link | None = None
     code: str = field(default="", repr=False)
     """What is to be typed, instead of following the link."""
-    code_hint: str = ""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    code_hint: Message | None = None
+    facts: Mapping[Message, object] = field(default_factory=dict)
     """Such as when and where something happened."""
-    closing: Sequence[str] = ()
+    closing: Sequence[Message] = ()
     """What to do, or not to do."""
 
-    def text(self, look: Look) -> str:
-        """The letter for programs that show no HTML."""
-        return _fill("mail/letter.txt", look, self)
+    def written(self, look: Look) -> Mapping[str, str]:
+        """``subject``, ``text`` and ``html``, in the language and the look of the pages.
 
-    def html(self, look: Look) -> str:
-        """The letter in the look of the pages; nothing in it is loaded from anywhere."""
-        return _fill("mail/letter.html", look, self)
+        Nothing in the HTML is loaded from anywhere; the text is for programs that show none.
+        """
+        # Imported only now: most commands write no letter.
+        from app.languages.catalogues import translated
+        from app.pages.environment import fill
 
-
-def _fill(template: str, look: Look, letter: Letter) -> str:
-    # Imported only now: most commands write no letter.
-    from app.pages.environment import fill
-
-    return fill(template, look, {"letter": letter})
+        return {
+            "subject": translated(self.subject),
+            "text": fill("mail/letter.txt", look, {"letter": self}),
+            "html": fill("mail/letter.html", look, {"letter": self}),
+        }
 
 
 _NAME = re.compile(r"(?!www\.)[\w@+'-]+(\.[\w@+'-]+)*|[\w @+'-]+", re.IGNORECASE)
 """One word, which may have dots, or several without: no sentence with an address to follow."""
 
 
-def account_called(username: str) -> str:
-    """An account by its name, in a sentence that may reach somebody who never made it.
+def account_fact(username: str) -> Mapping[Message, object]:
+    """Which account a mail is about, for its facts: it may reach somebody who never made it.
 
     Anybody can choose a name, and mail programs make links of what looks like one: a name that
     could advertise something is left out.
     """
     if len(username) <= NAME_MAX_LENGTH and _NAME.fullmatch(username):
-        return f"the account {username}"
-    return "an account"
+        return {Message("Account"): username}
+    return {}

@@ -1,10 +1,13 @@
 """The pages that links in mails lead to."""
 
 from app.features.mail.proofs import Proof
+from app.message import Message
 from app.pages.browser import Browser
 from app.pages.errors import PageError
 
-TOO_MANY = "Too many links were asked for from where you are. Wait a while, then try again."
+TOO_MANY = Message(
+    "Too many links were asked for from where you are. Wait a while, then try again."
+)
 
 
 def require_proof(browser: Browser, proof: Proof | None, no_longer_good: PageError) -> Proof:
@@ -14,8 +17,11 @@ def require_proof(browser: Browser, proof: Proof | None, no_longer_good: PageErr
     session = browser.session
     if session is not None and session.user_id != proof.user_id:
         raise PageError(
-            "This link is for another account",
-            f"You are logged in as {session.username}. Log out, then open the link again.",
-            onward=("Log out", "logout"),
+            Message("This link is for another account"),
+            Message(
+                "You are logged in as {username}. Log out, then open the link again.",
+                username=session.username,
+            ),
+            onward=(Message("Log out"), "logout"),
         )
     return proof

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import network_of
 from app.database.engines import insert_unless
-from app.features.mail.letter import Letter, Link, account_called
+from app.features.mail.letter import Letter, Link, account_fact
 from app.features.mail.model import KnownDevice, SilencedNotice
 from app.features.mail.queue import queue_mail
 from app.features.mail.words import what_happened
@@ -26,7 +26,7 @@ from app.login.notices import (
     Notice,
     PasswordChanged,
 )
-from app.pages.moments import in_words
+from app.message import Message
 from app.security.opaque import hash_secret
 from app.settings import Settings
 
@@ -101,19 +101,27 @@ async def _tell_of_login(connection: AsyncConnection, settings: Settings, login:
     if account is None:
         return
     username, email = account
+    service = settings.service_name
     letter = Letter(
         kind="new-login",
-        subject=f"New login at {settings.service_name}",
+        subject=Message("New login at {service}", service=service),
         paragraphs=[
-            f"Someone logged in to {account_called(username)} at {settings.service_name} with a "
-            "browser or application that has not been used with it before."
+            Message(
+                "Someone logged in to your account at {service} with a browser or application that "
+                "has not been used with it before.",
+                service=service,
+            )
         ],
-        facts=what_happened(login.at, login.origin),
+        facts={**account_fact(username), **what_happened(login.at, login.origin)},
         link=_account(settings),
         closing=[
-            "If it was you, there is nothing to do. You can turn these mails off at your account "
-            "page.",
-            "If it was not you, change your password there now: that logs out everyone else.",
+            Message(
+                "If it was you, there is nothing to do. You can turn these mails off at your "
+                "account page."
+            ),
+            Message(
+                "If it was not you, change your password there now: that logs out everyone else."
+            ),
         ],
     )
     await queue_mail(connection, settings, letter, to=email, now=login.at, user_id=login.user_id)
@@ -126,16 +134,16 @@ async def _tell_of_password(
     if account is None:
         return
     username, email = account
-    by = "" if change.by_user else " by an administrator"
+    service = settings.service_name
     letter = Letter(
         kind="password-changed",
-        subject=f"Your password at {settings.service_name} was changed",
+        subject=Message("Your password at {service} was changed", service=service),
         paragraphs=[
-            f"The password of {account_called(username)} at {settings.service_name} was "
-            f"changed{by}."
+            Message("The password of your account at {service} was changed.", service=service),
+            *_by(change.by_user),
         ],
-        facts=what_happened(change.at, change.origin),
-        closing=_if_it_was_not_you(settings),
+        facts={**account_fact(username), **what_happened(change.at, change.origin)},
+        closing=_what_to_do(settings, change.by_user),
     )
     await queue_mail(connection, settings, letter, to=email, now=change.at, user_id=change.user_id)
 
@@ -147,18 +155,19 @@ async def _tell_of_credential(
     if account is None:
         return
     username, email = account
+    values = {"credential": added.what, "service": settings.service_name}
     letter = Letter(
         kind="credential-added",
-        subject=f"{added.what} was added to your account at {settings.service_name}",
-        paragraphs=[
-            f"{added.what} was added to {account_called(username)} at {settings.service_name}."
-        ],
-        facts=what_happened(added.at, added.origin),
+        subject=Message("{credential} was added to your account at {service}", **values),
+        paragraphs=[Message("{credential} was added to your account at {service}.", **values)],
+        facts={**account_fact(username), **what_happened(added.at, added.origin)},
         link=_account(settings),
         closing=[
-            "If it was you, there is nothing to do.",
-            "If it was not you, remove it at your account page, and change your password there "
-            "now.",
+            Message("If it was you, there is nothing to do."),
+            Message(
+                "If it was not you, remove it at your account page, and change your password there "
+                "now."
+            ),
         ],
     )
     await queue_mail(connection, settings, letter, to=email, now=added.at, user_id=added.user_id)
@@ -199,18 +208,27 @@ async def _tell_of_address(
     profile = person.profile
     told = [change.previous] if change.was_verified else []
     told += [profile.email] if profile.email_verified else []
-    what = "was changed" if profile.email else "was removed"
-    by = "" if change.by_user else " by an administrator"
+    service = settings.service_name
+    if profile.email:
+        subject = Message("Your e-mail address at {service} was changed", service=service)
+        what = Message(
+            "The e-mail address of your account at {service} was changed.", service=service
+        )
+    else:
+        subject = Message("Your e-mail address at {service} was removed", service=service)
+        what = Message(
+            "The e-mail address of your account at {service} was removed.", service=service
+        )
     letter = Letter(
         kind="email-changed",
-        subject=f"Your e-mail address at {settings.service_name} {what}",
+        subject=subject,
         paragraphs=[
-            f"The e-mail address of {account_called(person.username)} at "
-            f"{settings.service_name} {what}{by}. Mail about the account no longer goes to the one "
-            "that it had before."
+            what,
+            *_by(change.by_user),
+            Message("Mail about the account no longer goes to the one that it had before."),
         ],
-        facts=what_happened(change.at, change.origin),
-        closing=_if_it_was_not_you(settings),
+        facts={**account_fact(person.username), **what_happened(change.at, change.origin)},
+        closing=_what_to_do(settings, change.by_user),
     )
     for email in told:
         if email is not None:
@@ -226,39 +244,58 @@ async def _tell_of_the_end(
     if account is None:
         return
     username, email = account
-    name, service = account_called(username), settings.service_name
+    service = settings.service_name
     if end.ends_at > end.at:
-        subject = f"Your account at {service} will be deleted"
-        told = f"{_begun(name)} at {service} has been closed, and will be deleted on "
-        told += f"{in_words(end.ends_at)}."
-        closing = [f"To keep it, log in at {settings.issuer}/login before that."]
+        subject = Message("Your account at {service} will be deleted", service=service)
+        told = Message(
+            "Your account at {service} has been closed, and will be deleted on {when}.",
+            service=service,
+            when=end.ends_at,
+        )
+        login = f"{settings.issuer}/login"
+        closing = Message("To keep it, log in at {address} before that.", address=login)
     else:
-        subject = f"Your account at {service} was deleted"
-        told = f"{_begun(name)} at {service} was deleted, and all that belonged to it."
-        closing = [f"If it was not you, tell whoever runs {service} at once."]
+        subject = Message("Your account at {service} was deleted", service=service)
+        told = Message(
+            "Your account at {service} was deleted, and all that belonged to it.", service=service
+        )
+        closing = Message(
+            "If it was not you, tell whoever runs {service} at once.", service=service
+        )
     letter = Letter(
         kind="account-ends",
         subject=subject,
         paragraphs=[told],
-        facts=what_happened(end.at, end.origin),
-        closing=closing,
+        facts={**account_fact(username), **what_happened(end.at, end.origin)},
+        closing=[closing],
     )
     await queue_mail(connection, settings, letter, to=email, now=end.at, user_id=end.user_id)
 
 
-def _begun(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
 def _account(settings: Settings) -> Link:
-    return Link(label="Go to your account", url=f"{settings.issuer}/account")
+    return Link(label=Message("Go to your account"), url=f"{settings.issuer}/account")
 
 
-def _if_it_was_not_you(settings: Settings) -> list[str]:
+def _by(user: bool) -> list[Message]:
+    return [] if user else [Message("An administrator has done this.")]
+
+
+def _what_to_do(settings: Settings, by_user: bool) -> list[Message]:
+    login, service = f"{settings.issuer}/login", settings.service_name
+    if not by_user:
+        return [
+            Message(
+                "If you did not expect this, ask whoever runs {service} about it.", service=service
+            )
+        ]
     return [
-        "If it was you, there is nothing to do.",
-        "If it was not you, someone else may be using your account. Try to log in at "
-        f"{settings.issuer}/login, and tell whoever runs {settings.service_name} at once.",
+        Message("If it was you, there is nothing to do."),
+        Message(
+            "If it was not you, someone else may be using your account. Try to log in at "
+            "{address}, and tell whoever runs {service} at once.",
+            address=login,
+            service=service,
+        ),
     ]
 
 

@@ -20,7 +20,9 @@ from app.audit.trail import Event, FeatureEventType, record
 from app.database.engines import Database
 from app.features.mail.letter import Letter
 from app.features.mail.model import Mail
+from app.languages.reader import read_by
 from app.log import get_logger
+from app.models import User
 from app.security.encryption import Encryption, UndecryptableError
 from app.settings import Settings
 
@@ -77,7 +79,9 @@ async def queue_mail(
     """Send ``letter`` once the transaction has committed; False if it will not be.
 
     That is where :func:`mail_is_on` is not, or too many mails wait. ``expires_at`` is when what it
-    says is over, two days from ``now`` at the latest. No login and no change fails for it.
+    says is over, two days from ``now`` at the latest. It is in the language that the user of
+    ``user_id`` has chosen, else in that of the request under way. No login and no change fails for
+    it.
     """
     if not mail_is_on(settings):
         return False
@@ -85,12 +89,11 @@ async def queue_mail(
     if await connection.scalar(waiting):
         log.error("mail is not sent: too many wait", kind=letter.kind)
         return False
-    content = {
-        "recipient": to,
-        "subject": letter.subject,
-        "text": letter.text(settings.look),
-        "html": letter.html(settings.look),
-    }
+    locale = None
+    if user_id is not None:
+        locale = await connection.scalar(select(User.locale).where(User.id == user_id))
+    with read_by(locale):
+        content = {"recipient": to, **letter.written(settings.look)}
     latest = now + USEFUL_FOR
     await connection.execute(
         insert(Mail).values(

@@ -9,7 +9,7 @@ an account here.
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select
@@ -19,6 +19,7 @@ from app import NAME
 from app.audit.trail import Origin, network_of
 from app.features.mail.model import MailRequest
 from app.identity.profile import EMAIL_MAX_LENGTH
+from app.languages.reader import reader
 from app.log import get_logger
 from app.login.throttle import take_turn
 from app.security.encryption import Encryption
@@ -42,6 +43,8 @@ class Asked:
     typed: str = field(repr=False)
     """A name or an address, or what was typed for one."""
     origin: Origin
+    language: str = field(default_factory=lambda: reader().language)
+    """That of the page on which they ask."""
     more: Mapping[str, str] = field(default_factory=dict, repr=False)
     """What else the answer needs."""
 
@@ -70,7 +73,7 @@ async def note_request(
     )
     await take_turn(connection, what, limit, WINDOW, now)
     if len(asked.typed) > EMAIL_MAX_LENGTH:
-        asked = Asked(typed="", origin=asked.origin)  # which is nobody's
+        asked = replace(asked, typed="")  # which is nobody's
     waiting = select(MailRequest.id).offset(MOST_WAITING - 1).limit(1)
     if await connection.scalar(waiting):
         log.error("a request for a mail is not taken: too many wait", purpose=purpose)

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from app.audit.trail import Origin
+from app.message import Message
 from app.pages.devices import describe_device
-from app.pages.moments import in_words
 
 
-def what_happened(at: datetime, origin: Origin) -> Mapping[str, str]:
+def what_happened(at: datetime, origin: Origin) -> Mapping[Message, object]:
     """The facts of a letter. Of what a browser says of itself, only words of our own are told."""
-    facts = {"When": in_words(at)}
+    facts: dict[Message, object] = {Message("When"): at}
     if origin.address:
-        facts["From the address"] = origin.address
+        facts[Message("From the address")] = origin.address
     if origin.user_agent:
-        facts["With"] = describe_device(origin.user_agent)
+        facts[Message("With")] = describe_device(origin.user_agent)
     return facts

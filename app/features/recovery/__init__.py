@@ -11,6 +11,7 @@ from app.features.mail import feature as mail
 from app.features.mail.queue import mail_is_on
 from app.features.recovery.answer import PURPOSE, REQUESTED, answer
 from app.features.recovery.service import RECOVERED
+from app.message import Message
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def _routers(settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
 def _login_links(settings: Settings) -> Sequence[LoginLink]:
     if not mail_is_on(settings):
         return []
-    return [LoginLink(text="Forgot password?", path="forgot-password")]
+    return [LoginLink(text=Message("Forgot password?"), path="forgot-password")]
 
 
 def _background(
@@ -45,8 +46,8 @@ feature = Feature(
     requires=[mail],
     event_types=[REQUESTED, RECOVERED],
     activity={
-        REQUESTED: "A link for a new password was asked for",
-        RECOVERED: "New password set with the link from a mail",
+        REQUESTED: Message("A link for a new password was asked for"),
+        RECOVERED: Message("New password set with the link from a mail"),
     },
     routers=_routers,
     login_links=_login_links,

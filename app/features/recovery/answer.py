@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, FeatureEventType, record
-from app.features.mail.letter import Letter, Link, account_called
+from app.features.mail.letter import Letter, Link, account_fact
 from app.features.mail.proofs import Purpose, issue_proof
 from app.features.mail.queue import queue_mail
 from app.features.mail.requests import Asked
 from app.features.mail.words import what_happened
 from app.identity.users import Account, find_account, find_username_by_email, get_person
+from app.message import Message
 from app.settings import Settings
 
 REQUESTED = FeatureEventType("recovery.requested")
@@ -36,18 +37,20 @@ async def answer(
         return
     letter = Letter(
         kind=PURPOSE.name,
-        subject=f"Choose a new password for {settings.service_name}",
+        subject=Message("Choose a new password for {service}", service=settings.service_name),
         paragraphs=[
-            f"Somebody asked for a new password for {account_called(account.username)} at "
-            f"{settings.service_name}. If it was you, choose one. The link is good for three "
-            "hours.",
+            Message(
+                "Somebody asked for a new password for your account at {service}. If it was you, "
+                "choose one. The link is good for three hours.",
+                service=settings.service_name,
+            ),
         ],
         link=Link(
-            label="Choose a new password",
+            label=Message("Choose a new password"),
             url=f"{settings.issuer}/reset-password?token={issued.token}",
         ),
-        facts=what_happened(now, asked.origin),
-        closing=["If it was not you, do nothing. Your password is still the same."],
+        facts={**account_fact(account.username), **what_happened(now, asked.origin)},
+        closing=[Message("If it was not you, do nothing. Your password is still the same.")],
     )
     await queue_mail(
         connection,

@@ -11,8 +11,9 @@ from app.features.mail.proofs import Proof, find_proof, use_token
 from app.features.mail.requests import Asked, note_request
 from app.features.recovery.answer import PURPOSE
 from app.features.recovery.service import set_recovered_password
+from app.message import Message
 from app.pages.browser import Browser, CurrentBrowser
-from app.pages.code_flow import RequestKey
+from app.pages.code_flow import RequestKey, read_like
 from app.pages.errors import PageError, PageRoute, say_refused, sentence
 from app.pages.rendering import render
 from app.security.passwords import UnacceptablePasswordError
@@ -26,13 +27,14 @@ ASK = "forgot-password"
 CHOOSE = "reset-password"
 """What the form tokens are for."""
 
-BACK = ("Ask for another link", "forgot-password")
+BACK = (Message("Ask for another link"), "forgot-password")
 
 
 @router.head("/forgot-password")
 @router.get("/forgot-password")
 async def ask_for_name(browser: CurrentBrowser, key: RequestKey = "") -> Response:
     """Ask who forgot their password; a pending request goes on after a login."""
+    await read_like(browser.server, key)
     return _ask(browser, key)
 
 
@@ -42,6 +44,7 @@ async def ask_for_link(server: CurrentServer, browser: CurrentBrowser) -> Respon
     form = await browser.read_form()
     browser.require_shown(form, ASK)
     key = form.get("request", "")
+    await read_like(server, key)
     asked = Asked(typed=form.get("username", ""), origin=origin_of(browser.request))
 
     async def note(connection: AsyncConnection) -> None:
@@ -146,7 +149,7 @@ async def _look_up(server: Server, browser: Browser, token: str) -> Proof:
 
 def _no_longer_good() -> PageError:
     return PageError(
-        "This link is no longer valid",
-        "A link is good for three hours and can be used once; a newer mail replaces it.",
+        Message("This link is no longer valid"),
+        Message("A link is good for three hours and can be used once; a newer mail replaces it."),
         onward=BACK,
     )

@@ -18,6 +18,7 @@ from app.features.registration.model import Invitation
 from app.features.registration.service import CREATED, REVOKED
 from app.features.verification import feature as verification
 from app.identity.scopes import BUILT_IN, SPEAK_OF_A_USER, list_scopes
+from app.message import Message
 from app.posture import Finding, Severity
 from app.settings import Settings
 
@@ -43,7 +44,7 @@ def _routers(settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:
 def _login_links(settings: Settings) -> Sequence[LoginLink]:
     if settings.registration != "open":
         return []
-    return [LoginLink(text="Create an account", path="register", prompt="create")]
+    return [LoginLink(text=Message("Create an account"), path="register", prompt="create")]
 
 
 def _account(settings: Settings) -> AccountSection | None:
@@ -110,7 +111,7 @@ feature = Feature(
     requires=[mail, verification],
     tables=[Invitation],
     event_types=[REQUESTED, REGISTERED, CREATED, REVOKED],
-    activity={REGISTERED: "You created this account"},
+    activity={REGISTERED: Message("You created this account")},
     routers=_routers,
     login_links=_login_links,
     account=_account,

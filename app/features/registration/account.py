@@ -18,6 +18,7 @@ from app.features.registration.service import (
 )
 from app.identity.users import find_enabled_scopes
 from app.management.authority import Actor
+from app.message import Message
 from app.settings import Settings
 
 SHOWN = 20
@@ -49,21 +50,23 @@ async def _revoke(actor: Actor, _settings: Settings, form: Mapping[str, str]) ->
     try:
         invitation_id = uuid.UUID(form.get("invitation", ""))
     except ValueError:
-        raise InvalidError(told="there is no such invitation") from None
+        raise InvalidError(told=Message("there is no such invitation")) from None
     await revoke_invitation(actor, invitation_id)
     return {}
 
 
 def _require_manager(actor: Actor) -> None:
     if actor.scopes is not None and NEEDED not in actor.scopes:
-        raise ForbiddenError(told="You cannot invite anybody.")
+        raise ForbiddenError(told=Message("You cannot invite anybody."))
 
 
 SECTION = AccountSection(
     template="registration/account.html",
     load=_load,
     actions={
-        "invite": AccountAction(act=_invite, notice="The invitation is on its way."),
-        "revoke-invitation": AccountAction(act=_revoke, notice="The invitation has been revoked."),
+        "invite": AccountAction(act=_invite, notice=Message("The invitation is on its way.")),
+        "revoke-invitation": AccountAction(
+            act=_revoke, notice=Message("The invitation has been revoked.")
+        ),
     },
 )

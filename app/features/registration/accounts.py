@@ -16,6 +16,7 @@ from app.features.verification.service import send_verification
 from app.identity.addresses import email_columns, require_not_verified_elsewhere
 from app.identity.profile import NewUser, username_key
 from app.identity.users import create_user, require_free
+from app.message import Message
 from app.models import User
 from app.settings import Settings
 
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 REGISTERED = FeatureEventType("user.registered")
 
-DEAD = "This link is no longer valid."
+DEAD = Message("This link is no longer valid.")
 
-NAME_TAKEN = "This user name is not available. Choose another one."
+NAME_TAKEN = Message("This user name is not available. Choose another one.")
 
-ADDRESS_TAKEN = "An account with this e-mail address exists. Log in to it."
+ADDRESS_TAKEN = Message("An account with this e-mail address exists. Log in to it.")
 """As who has proven that the address is theirs may know."""
 
 
@@ -51,7 +52,7 @@ async def make_account(
     if offer is None:
         raise NotFoundError(told=DEAD)
     if offer.email is not None and wanted.email is not None:
-        raise InvalidError(told="this link says which address it is", field="email")
+        raise InvalidError(told=Message("this link says which address it is"), field="email")
     _require_own_name(wanted.username, offer.email)
     user_id = uuid.uuid4()
     if offer.email is not None:  # first: who is told that is not told of names
@@ -103,5 +104,5 @@ def _require_own_name(username: str, proven: str | None) -> None:
     key = username_key(username)
     if "@" not in key or (proven is not None and key == username_key(proven)):
         return
-    told = "a user name with an @ must be the address that this link was sent to"
+    told = Message("a user name with an @ must be the address that this link was sent to")
     raise InvalidError(told=told, field="username")

@@ -7,13 +7,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, FeatureEventType, record
 from app.errors import InvalidError
-from app.features.mail.letter import Letter, Link, account_called
+from app.features.mail.letter import Letter, Link, account_fact
 from app.features.mail.queue import queue_mail
 from app.features.mail.requests import Asked
 from app.features.mail.words import what_happened
 from app.features.registration.links import issue_link, too_many_links
 from app.identity.profile import check_email
 from app.identity.users import find_username_by_email
+from app.message import Message
 from app.settings import Settings
 
 REQUESTED = FeatureEventType("registration.requested")
@@ -32,7 +33,9 @@ def require_acceptable(settings: Settings, email: str) -> None:
     domain = email.rpartition("@")[2].casefold()
     if settings.registration_domains and domain not in settings.registration_domains:
         allowed = ", ".join(settings.registration_domains)
-        raise InvalidError(told=f"only addresses at {allowed} can be registered here")
+        raise InvalidError(
+            told=Message("only addresses at {allowed} can be registered here", allowed=allowed)
+        )
 
 
 async def answer(
@@ -75,27 +78,37 @@ def _key(typed: str) -> str | None:
 def _link(settings: Settings, token: str, asked: Asked, now: datetime) -> Letter:
     return Letter(
         kind=PURPOSE,
-        subject=f"Create your account at {settings.service_name}",
+        subject=Message("Create your account at {service}", service=settings.service_name),
         paragraphs=[
-            f"This address was entered to create an account at {settings.service_name}. If it was "
-            "you, go on. The link is good for one day.",
+            Message(
+                "This address was entered to create an account at {service}. If it was you, go on. "
+                "The link is good for one day.",
+                service=settings.service_name,
+            ),
         ],
-        link=Link(label="Create your account", url=f"{settings.issuer}/invitation?token={token}"),
+        link=Link(
+            label=Message("Create your account"), url=f"{settings.issuer}/invitation?token={token}"
+        ),
         facts=what_happened(now, asked.origin),
-        closing=["If it was not you, do nothing. There will be no account."],
+        closing=[Message("If it was not you, do nothing. There will be no account.")],
     )
 
 
 def _known(settings: Settings, username: str, asked: Asked, now: datetime) -> Letter:
     return Letter(
         kind=PURPOSE,
-        subject=f"You already have an account at {settings.service_name}",
+        subject=Message("You already have an account at {service}", service=settings.service_name),
         paragraphs=[
-            f"This address was entered to create an account at {settings.service_name}. It belongs "
-            f"to {account_called(username)} already. If it was you, log in; if you forgot the "
-            "password, you can choose a new one there.",
+            Message(
+                "This address was entered to create an account at {service}. It belongs to your "
+                "account already. If it was you, log in; if you forgot the password, you can "
+                "choose a new one there.",
+                service=settings.service_name,
+            ),
         ],
-        link=Link(label="Log in", url=f"{settings.issuer}/login"),
-        facts=what_happened(now, asked.origin),
-        closing=["If it was not you, do nothing. Nobody was told that you have an account."],
+        link=Link(label=Message("Log in"), url=f"{settings.issuer}/login"),
+        facts={**account_fact(username), **what_happened(now, asked.origin)},
+        closing=[
+            Message("If it was not you, do nothing. Nobody was told that you have an account.")
+        ],
     )

@@ -10,9 +10,11 @@ from app.features.mail.links import TOO_MANY
 from app.features.registration.links import Offer, find_offer
 from app.features.registration.visitors import NewAccount, join, request_link
 from app.identity.definition import validated
+from app.languages.catalogues import translated
 from app.login.second_step import SecondStep
+from app.message import Message
 from app.pages.browser import Browser, CurrentBrowser
-from app.pages.code_flow import RequestKey
+from app.pages.code_flow import RequestKey, read_like
 from app.pages.errors import PageError, PageRoute, faults_in_words, say_refused, sentence
 from app.pages.rendering import redirect, render
 from app.security.opaque import hash_secret
@@ -24,11 +26,11 @@ MAKE = "invitation"
 """What the form tokens are for."""
 
 LABELS = {
-    "username": "User name",
-    "name": "Your name",
-    "email": "E-mail address",
-    "password": "Password",
-    "token": "Link",
+    "username": Message("User name"),
+    "name": Message("Your name"),
+    "email": Message("E-mail address"),
+    "password": Message("Password"),
+    "token": Message("Link"),
 }
 """What the form calls its fields."""
 
@@ -43,6 +45,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 @asking.get("/register")
 async def ask_for_address(browser: CurrentBrowser, key: RequestKey = "") -> Response:
     """Ask for an address; a pending request goes on once there is an account."""
+    await read_like(browser.server, key)
     return _ask(browser, key)
 
 
@@ -52,6 +55,7 @@ async def send_link(browser: CurrentBrowser) -> Response:
     form = await browser.read_form()
     browser.require_shown(form, ASK)
     key, email = form.get("request", ""), form.get("email", "").strip()
+    await read_like(browser.server, key)
     more = {"browser": hash_secret(browser.key), **({"request": key} if key else {})}
     try:
         await request_link(
@@ -124,7 +128,11 @@ async def make_account(server: CurrentServer, browser: CurrentBrowser) -> Respon
     except NotFoundError:
         raise _no_longer_good() from None
     except InvalidFieldsError as refusal:
-        told = " ".join(f"{LABELS[name]}: {why}" for name, why in faults_in_words(refusal).items())
+        faults = faults_in_words(refusal).items()
+        told = " ".join(
+            translated(Message("{name}: {value}", name=LABELS[name], value=why))
+            for name, why in faults
+        )
         return _offer(browser, token, offer, form, error=told, status=400)
     except Problem as refusal:
         return _offer(browser, token, offer, form, error=sentence(refusal.told), status=400)
@@ -189,18 +197,23 @@ async def _look_up(browser: Browser, token: str) -> Offer:
         raise _no_longer_good()
     if browser.session is not None:
         raise PageError(
-            "You are already logged in",
-            f"You are logged in as {browser.session.username}. To create another account, log out, "
-            "then open the link again.",
-            onward=("Log out", "logout"),
+            Message("You are already logged in"),
+            Message(
+                "You are logged in as {username}. To create another account, log out, then open "
+                "the link again.",
+                username=browser.session.username,
+            ),
+            onward=(Message("Log out"), "logout"),
         )
     return offer
 
 
 def _no_longer_good() -> PageError:
     return PageError(
-        "This link is no longer valid",
-        "A link is good for a while and can be used once; a newer mail replaces it. If you have "
-        "made your account with it, log in.",
-        onward=("Log in", "login"),
+        Message("This link is no longer valid"),
+        Message(
+            "A link is good for a while and can be used once; a newer mail replaces it. If you "
+            "have made your account with it, log in."
+        ),
+        onward=(Message("Log in"), "login"),
     )

@@ -20,6 +20,7 @@ from app.features.registration.model import Invitation
 from app.identity.profile import check_email
 from app.identity.scopes import require_known
 from app.management.authority import Actor
+from app.message import Message
 from app.settings import Settings
 
 CREATED = FeatureEventType("invitation.created")
@@ -83,17 +84,23 @@ async def create_invitation(
     """
     connection, now = actor.connection, actor.now
     if settings.registration == "closed":
-        raise ConflictError(told="LATCHKEY_REGISTRATION is closed, so nobody can be invited.")
+        raise ConflictError(
+            told=Message("LATCHKEY_REGISTRATION is closed, so nobody can be invited.")
+        )
     wanted = actor.grantable(settings.registration_scopes) if scopes is None else scopes
     known = await require_known(connection, wanted)
     actor.require_to_grant(known)
     if email is not None:
         check_email(email)
         if not mail_is_on(settings):
-            told = "there is no mail server: leave the address out, and hand the link over yourself"
+            told = Message(
+                "there is no mail server: leave the address out, and hand the link over yourself"
+            )
             raise InvalidError(told=told, field="email")
         if await too_many_links(connection, email, now):
-            raise ConflictError(told="Several mails went to this address already: wait an hour.")
+            raise ConflictError(
+                told=Message("Several mails went to this address already: wait an hour.")
+            )
     invitation_id = uuid.uuid4()
     token = await issue_link(
         connection,
@@ -122,13 +129,15 @@ async def create_invitation(
 def _letter(settings: Settings, url: str) -> Letter:
     return Letter(
         kind="invitation",
-        subject=f"You are invited to {settings.service_name}",
+        subject=Message("You are invited to {service}", service=settings.service_name),
         paragraphs=[
-            f"You can create an account at {settings.service_name}, with a password that nobody "
-            "else knows.",
+            Message(
+                "You can create an account at {service}, with a password that nobody else knows.",
+                service=settings.service_name,
+            ),
         ],
-        link=Link(label="Create your account", url=url),
-        closing=["If you do not want an account, do nothing."],
+        link=Link(label=Message("Create your account"), url=url),
+        closing=[Message("If you do not want an account, do nothing.")],
     )
 
 
@@ -139,7 +148,7 @@ async def get_invitation(
     query = _select().where(Invitation.id == invitation_id)
     row = (await connection.execute(query)).one_or_none()
     if row is None:
-        raise NotFoundError(told="There is no such invitation.")
+        raise NotFoundError(told=Message("There is no such invitation."))
     return _record(row, now)
 
 
@@ -170,5 +179,7 @@ async def revoke_invitation(actor: Actor, invitation_id: uuid.UUID) -> None:
         return
     ending = update(Invitation).where(Invitation.id == invitation_id, Invitation.ended_at.is_(None))
     if (await actor.connection.execute(ending.values(ended_at=actor.now))).rowcount == 0:
-        raise ConflictError(told="This invitation was accepted: disable or delete the user.")
+        raise ConflictError(
+            told=Message("This invitation was accepted: disable or delete the user.")
+        )
     await actor.record(REVOKED, invitation=str(invitation_id))

@@ -20,6 +20,7 @@ from app.identity.definition import STRICT
 from app.identity.profile import Email, Name, Username
 from app.identity.users import Account, get_account
 from app.login.throttle import count_try
+from app.message import Message
 from app.server import Server
 
 
@@ -46,7 +47,9 @@ async def request_link(
     """
     require_acceptable(server.settings, email)
     if not await is_human(human, origin):
-        raise InvalidError(told="this did not look like a person: try again", field="human")
+        raise InvalidError(
+            told=Message("this did not look like a person: try again"), field="human"
+        )
 
     async def note(connection: AsyncConnection) -> None:
         asked = Asked(typed=email, origin=origin, more=more)

@@ -27,6 +27,7 @@ from app.features.schemes.digest_credentials import (
 from app.features.schemes.model import DigestCredential, DigestNonce
 from app.identity.users import Account
 from app.management.authority import Actor
+from app.message import Message
 from app.operations.purge import KEPT_LONGER
 from app.posture import Finding, Severity
 from app.security.encryption import Encryption
@@ -101,7 +102,7 @@ feature = Feature(
     tables=[DigestCredential, DigestNonce],
     scopes=["items:read", "items:write"],  # of the samples of SecurityScopes
     event_types=[SET, REMOVED],
-    activity={SET: "Digest password set", REMOVED: "Digest password removed"},
+    activity={SET: Message("Digest password set"), REMOVED: Message("Digest password removed")},
     routers=_routers,
     export=_export,
     samples={"schemes": "One sample for each class of `fastapi.security`."},

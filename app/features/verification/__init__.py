@@ -11,6 +11,7 @@ from app.features.mail import feature as mail
 from app.features.mail.queue import mail_is_on
 from app.features.verification.service import VERIFIED, send_verification
 from app.login.notices import EmailChanged, Notice
+from app.message import Message
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ feature = Feature(
     name="verification",
     requires=[mail],
     event_types=[VERIFIED],
-    activity={VERIFIED: "E-mail address confirmed"},
+    activity={VERIFIED: Message("E-mail address confirmed")},
     routers=_routers,
     account=_account,
     notify=_notify,

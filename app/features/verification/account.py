@@ -13,9 +13,12 @@ from app.features.mail.proofs import use_code
 from app.features.verification.service import PURPOSE, send_verification, verify_email
 from app.identity.users import get_person
 from app.management.authority import Actor
+from app.message import Message
 from app.settings import Settings
 
-WRONG_CODE = "This code is wrong or no longer valid. After five wrong ones, have another mail sent."
+WRONG_CODE = Message(
+    "This code is wrong or no longer valid. After five wrong ones, have another mail sent."
+)
 
 
 async def _load(
@@ -31,7 +34,9 @@ async def _load(
 async def _send(actor: Actor, settings: Settings, _form: Mapping[str, str]) -> Mapping[str, Any]:
     user_id = uuid.UUID(actor.subject)
     if not await send_verification(actor.connection, settings, user_id, actor.origin, actor.now):
-        raise InvalidError(told="no mail was sent: there were several already, so wait an hour")
+        raise InvalidError(
+            told=Message("no mail was sent: there were several already, so wait an hour")
+        )
     return {}
 
 
@@ -50,9 +55,11 @@ SECTION = AccountSection(
     template="verification/account.html",
     load=_load,
     actions={
-        "send-verification": AccountAction(act=_send, notice="A mail is on its way to you."),
+        "send-verification": AccountAction(
+            act=_send, notice=Message("A mail is on its way to you.")
+        ),
         "verify-email": AccountAction(
-            act=_type_code, notice="Your e-mail address has been confirmed."
+            act=_type_code, notice=Message("Your e-mail address has been confirmed.")
         ),
     },
 )

@@ -9,6 +9,7 @@ from app.errors import ConflictError
 from app.features.mail.links import require_proof
 from app.features.mail.proofs import Proof, find_proof, use_token
 from app.features.verification.service import PURPOSE, verify_email
+from app.message import Message
 from app.pages.browser import CurrentBrowser
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import render
@@ -19,14 +20,16 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 FORM = "verify-email"
 
-ACCOUNT = ("Your account", "account")
+ACCOUNT = (Message("Go to your account"), "account")
 
 
 def _no_longer_good() -> PageError:
     return PageError(
-        "This link is no longer valid",
-        "A link is good for one day and can be used once; a newer mail replaces it. Have another "
-        "one sent at your account page.",
+        Message("This link is no longer valid"),
+        Message(
+            "A link is good for one day and can be used once; a newer mail replaces it. Have "
+            "another one sent at your account page."
+        ),
         onward=ACCOUNT,
     )
 
@@ -68,9 +71,11 @@ async def follow_link(server: CurrentServer, browser: CurrentBrowser) -> Respons
         proof = await server.database.transact(verify)
     except ConflictError:
         raise PageError(
-            "Another account has this address",
-            "An e-mail address can belong to one account. Log in to the other account, or use "
-            "another address for this one.",
+            Message("Another account has this address"),
+            Message(
+                "An e-mail address can belong to one account. Log in to the other account, or use "
+                "another address for this one."
+            ),
             onward=ACCOUNT,
         ) from None
     return render("verification/verify.html", server.settings.look, proof=proof, verified=True)

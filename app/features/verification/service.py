@@ -7,11 +7,12 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, FeatureEventType, Origin, record
-from app.features.mail.letter import Letter, Link, account_called
+from app.features.mail.letter import Letter, Link, account_fact
 from app.features.mail.proofs import Proof, Purpose, issue_proof
 from app.features.mail.queue import mail_is_on, queue_mail
 from app.features.mail.words import what_happened
 from app.identity.addresses import require_not_verified_elsewhere
+from app.message import Message
 from app.models import User
 from app.settings import Settings
 
@@ -43,20 +44,25 @@ async def send_verification(
         return False
     letter = Letter(
         kind=PURPOSE.name,
-        subject=f"Confirm your e-mail address for {settings.service_name}",
+        subject=Message("Confirm your e-mail address for {service}", service=settings.service_name),
         paragraphs=[
-            f"This address was entered for {account_called(user.username)} at "
-            f"{settings.service_name}. If it was you, confirm it. The link is good for one day.",
+            Message(
+                "This address was entered for an account at {service}. If it was you, confirm it. "
+                "The link is good for one day.",
+                service=settings.service_name,
+            ),
         ],
         link=Link(
-            label="Confirm this address",
+            label=Message("Confirm this address"),
             url=f"{settings.issuer}/verify-email?token={issued.token}",
         ),
         code=issued.code,
-        code_hint="Or type this code at your account page:",
-        facts=what_happened(now, origin),
+        code_hint=Message("Or type this code at your account page:"),
+        facts={**account_fact(user.username), **what_happened(now, origin)},
         closing=[
-            "If it was not you, do nothing. Nobody can use this address until it is confirmed.",
+            Message(
+                "If it was not you, do nothing. Nobody can use this address until it is confirmed."
+            ),
         ],
     )
     return await queue_mail(

@@ -1,6 +1,7 @@
 // Lets people see the password that they type, and says when Caps Lock is on.
+const words = { show: "Show", hide: "Hide", capsLock: "Caps Lock is on", ...document.currentScript.dataset };
 for (const field of document.querySelectorAll(".secret > input")) {
-  const name = field.labels[0].textContent.trim().toLowerCase();
+  const name = field.labels[0].textContent.trim();
   const button = document.createElement("button");
   const caps = document.createElement("span");
   button.type = "button";
@@ -11,13 +12,13 @@ for (const field of document.querySelectorAll(".secret > input")) {
   const show = (shown) => {
     const rest = document.createElement("span");
     rest.className = "unseen";
-    rest.textContent = ` ${name}`;
+    rest.textContent = `: ${name}`;
     field.type = shown ? "text" : "password";
-    button.replaceChildren(shown ? "Hide" : "Show", rest);
+    button.replaceChildren(shown ? words.hide : words.show, rest);
   };
   const look = (event) => {
     // What fills forms in sends keys that have no such state.
-    caps.textContent = event.getModifierState?.("CapsLock") ? "Caps Lock is on" : "";
+    caps.textContent = event.getModifierState?.("CapsLock") ? words.capsLock : "";
   };
 
   button.addEventListener("click", () => show(field.type === "password"));

@@ -1,6 +1,7 @@
 // Says times in the reader's own zone, and in UTC where the pointer rests; without JavaScript they
 // stay in UTC, and say so.
-const local = new Intl.DateTimeFormat("en-GB", {
+const { lang } = document.documentElement;
+const local = new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, {
   day: "numeric",
   month: "long",
   year: "numeric",

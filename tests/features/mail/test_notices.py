@@ -222,7 +222,8 @@ async def test_a_password_that_was_changed_at_the_account_page_is_told(
     await fill_in(http, "password", current_password=PASSWORD, new_password=NEW_PASSWORD)
     (mail,) = await mails(server, ALICES)
     assert mail.subject == "Your password at Latchkey was changed"
-    assert "The password of the account alice at Latchkey was changed." in mail.text
+    assert "The password of your account at Latchkey was changed.\n" in mail.text
+    assert "Account: alice\n" in mail.text
     assert "From the address: 127.0.0.1" in mail.text
     assert "If it was not you" in mail.text
 
@@ -246,7 +247,7 @@ async def test_a_password_that_an_administrator_set_is_told_without_where_that_o
     response = await http.post(f"/users/{alice.id}/password", json=body, headers=headers)
     assert response.status_code == 204
     (mail,) = await mails(server, ALICES)
-    assert "was changed by an administrator." in mail.text
+    assert "was changed.\n\nAn administrator has done this.\n" in mail.text
     assert "127.0.0.1\n" not in mail.text
     assert await told(server, "root@example.com") == []
 
@@ -287,7 +288,7 @@ async def test_an_address_that_an_administrator_verified_is_told_as_well_as_the_
     assert response.status_code == 200
     for address in (ALICES, "new@example.com"):
         (mail,) = await mails(server, address)
-        assert "was changed by an administrator." in mail.text
+        assert "was changed.\n\nAn administrator has done this.\n" in mail.text
 
 
 async def test_an_address_that_was_removed_is_told(
@@ -344,13 +345,13 @@ async def test_production_without_a_mail_server_notes_no_devices(
         pytest.param(
             14,
             "Your account at Latchkey will be deleted",
-            "The account alice at Latchkey has been closed, and will be deleted on",
+            "Your account at Latchkey has been closed, and will be deleted on",
             id="later",
         ),
         pytest.param(
             0,
             "Your account at Latchkey was deleted",
-            "The account alice at Latchkey was deleted, and all that belonged to it.",
+            "Your account at Latchkey was deleted, and all that belonged to it.",
             id="at_once",
         ),
     ],

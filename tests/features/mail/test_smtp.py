@@ -14,6 +14,7 @@ from app.features.mail.queue import QueuedMail
 from app.features.mail.sending import PAUSE
 from app.features.mail.smtp import compose
 from app.look import Look
+from app.message import Message
 from app.server import Server
 from tests.conftest import make_settings
 from tests.features.mail.conftest import SENDER
@@ -193,7 +194,9 @@ async def test_nothing_in_the_html_is_code_or_loaded_from_elsewhere(
 
 
 def test_what_a_name_says_is_text_in_the_html() -> None:
-    html = letter(paragraphs=["For <b>you</b> & me"]).html(Look("<i>Service</i>"))
+    html = letter(paragraphs=[Message("For <b>you</b> & me")]).written(Look("<i>Service</i>"))[
+        "html"
+    ]
     assert "For &lt;b&gt;you&lt;/b&gt; &amp; me" in html
     assert "&lt;i&gt;Service&lt;/i&gt;" in html
 

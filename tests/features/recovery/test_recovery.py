@@ -100,7 +100,8 @@ async def test_a_user_who_forgot_the_password_chooses_another_one(
     await answer(server)
     (mail,) = await mails(server)
     assert (mail.recipient, mail.subject) == (ALICES, "Choose a new password for Latchkey")
-    assert "for the account alice at Latchkey" in mail.text
+    assert "for your account at Latchkey" in mail.text
+    assert "Account: alice\n" in mail.text
     assert "From the address: 127.0.0.1" in mail.text
     page = Page(await choose(http, link_in(mail)))
     assert page.heading == "Password changed"

@@ -184,7 +184,7 @@ async def test_who_has_an_account_with_the_address_is_told_by_mail(
     await answer_all(server)
     (mail,) = await mails(server)
     assert mail.subject == "You already have an account at Latchkey"
-    assert "It belongs to the account alice already." in mail.text
+    assert "It belongs to your account already." in mail.text
     assert "/invitation" not in mail.text
 
 

@@ -129,7 +129,8 @@ async def test_the_mail_says_what_for_and_what_else_to_do(
     await change_to(browser)
     (mail,) = await mails(server, NEW)
     assert mail.subject == "Confirm your e-mail address for Latchkey"
-    assert "entered for the account alice at Latchkey" in mail.text
+    assert "entered for an account at Latchkey" in mail.text
+    assert "Account: alice\n" in mail.text
     assert "From the address: 127.0.0.1" in mail.text
     assert "If it was not you, do nothing." in mail.text
 
@@ -191,7 +192,7 @@ async def test_a_link_is_good_once(browser: httpx2.AsyncClient, server: Server) 
 
 
 def assert_dead(response: httpx2.Response) -> None:
-    assert_dead_link(response, onward="Your account")
+    assert_dead_link(response, onward="Go to your account")
 
 
 async def test_the_code_ends_with_the_link_and_the_link_with_the_code(
