@@ -69,6 +69,9 @@ migration: $(VENV)/.dev ## Write a migration from the models: make migration MES
 	@rm -f .migration.db
 	@$(VENV)/bin/ruff format -q app/migrations
 
+messages: $(VENV)/.dev ## Bring the catalogues up to date with what the code says (ARGS=it begins a language)
+	@$(PY) -m scripts.messages $(ARGS)
+
 openapi: $(VENV)/.dev ## Write the OpenAPI document to docs/openapi.json, or to OUT
 	@$(PY) -m scripts.openapi $(or $(OUT),docs/openapi.json)
 

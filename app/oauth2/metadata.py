@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, Request, Response
 
 from app.identity.registration import SECRET_METHODS
+from app.languages.reader import languages
 from app.oauth2.authorization_request import RESPONSE_MODES
 from app.oauth2.published import Published, serve_published
 from app.settings import Settings
@@ -68,6 +69,7 @@ def describe(
         "token_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],
         "grant_types_supported": list(grants),
         "scopes_supported": list(scopes),
+        "ui_locales_supported": sorted(languages()),
         "revocation_endpoint": f"{issuer}/revoke",
         "revocation_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],
         "introspection_endpoint": f"{issuer}/introspect",

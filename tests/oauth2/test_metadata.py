@@ -12,6 +12,7 @@ from sqlalchemy import delete
 
 from app.audit.trail import Origin
 from app.identity.scopes import list_scopes
+from app.languages.reader import languages
 from app.login.browser_sessions import find_session, start_session
 from app.models import Scope
 from app.server import Server
@@ -72,6 +73,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
             "authorization_code",
         ],
         "scopes_supported": scopes,
+        "ui_locales_supported": sorted(languages()),
         "revocation_endpoint": f"{issuer}/revoke",
         "revocation_endpoint_auth_methods_supported": [*with_secret, "none"],
         "introspection_endpoint": f"{issuer}/introspect",

@@ -1,6 +1,6 @@
 """What a mail says, and how it looks: the same sentences as text and as HTML.
 
-They are messages, which become sentences in the language of whoever gets the mail.
+Those that are a :class:`~app.message.Message` are said in the language of whoever gets the mail.
 """
 
 import re
@@ -18,7 +18,7 @@ NAME_MAX_LENGTH = 64
 class Link:
     """A button in the HTML, and an address of its own line in the text."""
 
-    label: Message
+    label: str
     url: str = field(repr=False)
 
 
@@ -28,15 +28,15 @@ class Letter:
 
     kind: str
     """What it is about, as the audit trail names it."""
-    subject: Message
-    paragraphs: Sequence[Message]
+    subject: str
+    paragraphs: Sequence[str]
     link: Link | None = None
     code: str = field(default="", repr=False)
     """What is to be typed, instead of following the link."""
-    code_hint: Message | None = None
-    facts: Mapping[Message, object] = field(default_factory=dict)
+    code_hint: str = ""
+    facts: Mapping[str, object] = field(default_factory=dict)
     """Such as when and where something happened."""
-    closing: Sequence[Message] = ()
+    closing: Sequence[str] = ()
     """What to do, or not to do."""
 
     def written(self, look: Look) -> Mapping[str, str]:
@@ -59,7 +59,7 @@ _NAME = re.compile(r"(?!www\.)[\w@+'-]+(\.[\w@+'-]+)*|[\w @+'-]+", re.IGNORECASE
 """One word, which may have dots, or several without: no sentence with an address to follow."""
 
 
-def account_fact(username: str) -> Mapping[Message, object]:
+def account_fact(username: str) -> Mapping[str, object]:
     """Which account a mail is about, for its facts: it may reach somebody who never made it.
 
     Anybody can choose a name, and mail programs make links of what looks like one: a name that

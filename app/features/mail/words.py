@@ -8,9 +8,9 @@ from app.message import Message
 from app.pages.devices import describe_device
 
 
-def what_happened(at: datetime, origin: Origin) -> Mapping[Message, object]:
+def what_happened(at: datetime, origin: Origin) -> Mapping[str, object]:
     """The facts of a letter. Of what a browser says of itself, only words of our own are told."""
-    facts: dict[Message, object] = {Message("When"): at}
+    facts: dict[str, object] = {Message("When"): at}
     if origin.address:
         facts[Message("From the address")] = origin.address
     if origin.user_agent:

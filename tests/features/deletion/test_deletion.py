@@ -32,6 +32,7 @@ from tests.support.flow import (
 from tests.support.lifecycle import INACTIVE, add_refreshing, introspected
 from tests.support.meanwhile import Meanwhile
 from tests.support.operators import EVERY_SCOPE, events
+from tests.support.untranslated import left_in_english, mark_sentences
 
 CLOSED = "Your account is closed"
 DELETED = "Your account has been deleted"
@@ -383,3 +384,21 @@ async def test_many_that_are_due_are_deleted_in_short_transactions(
 
     assert (await purge(server, progress=progress))["users"] == 5
     assert told >= 5
+
+
+# Languages
+
+
+async def test_no_sentence_of_the_pages_stays_in_english(
+    http: httpx2.AsyncClient, alice: TestUser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark_sentences(monkeypatch)
+    await enter(http, alice)
+    asked = await http.get("/delete-account")
+    wrong = await submit(http, Page(asked).form, {"current_password": "wrong"})
+    closed = await submit(http, Page(wrong).form, {"current_password": PASSWORD})
+    offered = await http.get((await enter(http, alice)).headers["location"])
+    kept = await submit(http, Page(offered).form)
+    nothing = await submit(http, Page(offered).form)
+    for page in (asked, wrong, closed, offered, kept, nothing):
+        assert left_in_english(page, "alice") == []

@@ -10,7 +10,6 @@ from app.database.engines import Database
 from app.features.mail.letter import Letter, Link
 from app.features.mail.queue import QueuedMail, list_mails, queue_mail
 from app.features.mail.sending import Sender
-from app.message import Message
 from app.server import Server
 from tests.support.flow import Page
 
@@ -21,15 +20,13 @@ def letter(subject: str = "A subject", **more: Any) -> Letter:
     """One that says something of everything."""
     values: dict[str, Any] = {
         "kind": "test",
-        "subject": Message(subject),
-        "paragraphs": [Message("Something has happened.")],
-        "link": Link(
-            label=Message("Look at it"), url="https://auth.example.com/it?token=the-token"
-        ),
+        "subject": subject,
+        "paragraphs": ["Something has happened."],
+        "link": Link(label="Look at it", url="https://auth.example.com/it?token=the-token"),
         "code": "1234 5678",
-        "code_hint": Message("Or type this code:"),
-        "facts": {Message("When"): "now", Message("Where"): "here"},
-        "closing": [Message("If it was you, there is nothing to do.")],
+        "code_hint": "Or type this code:",
+        "facts": {"When": "now", "Where": "here"},
+        "closing": ["If it was you, there is nothing to do."],
     }
     return Letter(**(values | more))
 

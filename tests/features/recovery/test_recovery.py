@@ -1,6 +1,8 @@
 """A forgotten password: a new one for whoever reads the mail, and nobody else learns anything."""
 
 import asyncio
+import html
+import re
 from typing import Any
 
 import httpx2
@@ -16,11 +18,11 @@ from app.features.mail.requests import USEFUL_FOR
 from app.features.recovery.answer import PURPOSE
 from app.identity.addresses import email_columns
 from app.management.authority import operating
-from app.management.users import set_password
+from app.management.users import change_user, set_password
 from app.models import User
 from app.server import Server
 from app.settings import Settings
-from tests.conftest import make_settings
+from tests.conftest import ISSUER, make_settings
 from tests.features.mail.sent import DEAD, assert_dead_link, link_in, mails
 from tests.features.recovery.tables import answering
 from tests.support.clock import TestClock
@@ -32,11 +34,20 @@ from tests.support.factories import (
     disable_user,
     log_in,
 )
-from tests.support.flow import Page, assert_error_page, dump, open_browser, submit
+from tests.support.flow import (
+    CodeFlow,
+    Page,
+    add_web_client,
+    assert_error_page,
+    dump,
+    open_browser,
+    submit,
+)
 from tests.support.lifecycle import add_refreshing, refresh
 from tests.support.meanwhile import Meanwhile
 from tests.support.on_sqlite import backend as backend
 from tests.support.operators import events
+from tests.support.untranslated import left_in_english, mark_sentences
 
 ALICES = "alice@example.com"
 NEW = "another long and good password"
@@ -452,3 +463,63 @@ async def test_without_mail_nobody_is_offered_a_link(web: TestClient) -> None:
     paths = {path for _, path in every_route(app)}
     assert paths.isdisjoint({"/forgot-password", "/reset-password"})
     assert app.state.server.login_links == []
+
+
+# Languages
+
+
+async def test_the_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    http.headers["Accept-Language"] = "de"
+    await ask(http, "alice")
+    await answer(server)
+    (mail,) = await mails(server)
+    assert mail.subject == "Neues Passwort für Latchkey wählen"
+    assert '<html lang="de" dir="ltr">' in mail.html
+
+
+async def test_a_user_who_has_chosen_a_language_gets_the_mail_in_that(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    async with operating(server.database, server.clock) as operator:
+        await change_user(operator, alice.id, {"locale": "ja-JP"})
+    http.headers["Accept-Language"] = "de"
+    await ask(http, "alice")
+    await answer(server)
+    (mail,) = await mails(server)
+    assert '<html lang="ja" dir="ltr">' in mail.html
+
+
+async def test_whoever_comes_from_an_application_reads_its_language_here_too(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    flow = CodeFlow(http, alice, await add_web_client(server))
+    login = await flow.follow(await flow.start(ui_locales="fr"))
+    (link,) = re.findall(r'href="(forgot-password[^"]+)"', login.text)
+    page = await http.get(f"/{html.unescape(link)}")
+    sent = await submit(http, Page(page).form, {"username": "alice"})
+    assert [each.headers["content-language"] for each in (page, sent)] == ["fr", "fr"]
+
+
+async def test_no_sentence_of_the_pages_and_the_mail_stays_in_english(
+    http: httpx2.AsyncClient,
+    server: Server,
+    alice: TestUser,
+    app: FastAPI,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mark_sentences(monkeypatch)
+    pages = [await http.get("/forgot-password"), await ask(http, "alice")]
+    await answer(server)
+    (mail,) = await mails(server)
+    async with open_browser(app) as browser:
+        link = link_in(mail)
+        pages += [await browser.get(link), await choose(browser, link, "short")]
+        pages += [await choose(browser, link), await browser.get(link)]
+    pages.append(httpx2.Response(200, html=mail.html))
+    for page in pages:
+        assert (
+            left_in_english(page, "alice", ISSUER + link, "127.0.0.1", ISSUER, "python-httpx2")
+            == []
+        )

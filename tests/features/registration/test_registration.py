@@ -15,7 +15,7 @@ from app.management.authority import operating
 from app.management.users import delete_user, get_user_by_name
 from app.server import Server
 from app.settings import Settings
-from tests.conftest import make_settings
+from tests.conftest import ISSUER, make_settings
 from tests.features.mail.sent import assert_dead_link, link_in, mails
 from tests.features.registration.joining import (
     ADAS,
@@ -44,6 +44,7 @@ from tests.support.flow import (
 from tests.support.on_sqlite import backend as backend
 from tests.support.operators import assert_invalid, assert_refused, events
 from tests.support.purging import purged
+from tests.support.untranslated import left_in_english, mark_sentences
 from tests.support.writes import NEW_PASSWORD
 
 TAKEN = "This user name is not available. Choose another one."
@@ -548,3 +549,32 @@ async def test_an_address_is_forgotten_with_the_account_and_when_nothing_comes_o
     async with server.database.read() as connection:
         emails = await connection.scalars(select(Invitation.email))
         assert [email for email in emails if email] == []
+
+
+# Languages
+
+
+async def test_no_sentence_of_the_pages_and_the_mail_stays_in_english(
+    http: httpx2.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark_sentences(monkeypatch)
+    pages = [await http.get("/register"), await ask(http, "nothing"), await ask(http)]
+    await answer_all(server)
+    (mail,) = await mails(server)
+    link = link_in(mail)
+    pages += [await http.get(link), await make(http, link, username="", new_password="short")]
+    pages += [await make(http, link, name="x" * 256), await make(http, "/invitation?token=no")]
+    pages.append(httpx2.Response(200, html=mail.html))
+    data = (ADAS, "Ada Lovelace", ISSUER + link, "127.0.0.1", "python-httpx2")
+    for page in pages:
+        assert left_in_english(page, *data) == []
+
+
+async def test_the_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    http.headers["Accept-Language"] = "zh-CN"
+    await ask(http)
+    await answer_all(server)
+    (mail,) = await mails(server)
+    assert '<html lang="zh" dir="ltr">' in mail.html

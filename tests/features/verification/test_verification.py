@@ -14,7 +14,7 @@ from app.features.verification.service import PURPOSE
 from app.identity.addresses import email_columns
 from app.models import User
 from app.server import Server
-from tests.conftest import make_settings
+from tests.conftest import ISSUER, make_settings
 from tests.features.mail.sent import assert_dead_link, link_in, mails
 from tests.support.clock import TestClock
 from tests.support.factories import (
@@ -31,6 +31,7 @@ from tests.support.flow import Page, assert_error_page, dump, open_browser, subm
 from tests.support.meanwhile import Meanwhile
 from tests.support.on_sqlite import backend as backend
 from tests.support.operators import events
+from tests.support.untranslated import left_in_english, mark_sentences
 
 NEW = "new@example.com"
 
@@ -429,3 +430,20 @@ async def test_without_mail_there_is_no_page_to_confirm_at(settings: object) -> 
         )
     )
     assert "/verify-email" not in {path for _, path in every_route(app)}
+
+
+# Languages
+
+
+async def test_no_sentence_of_the_pages_and_the_mail_stays_in_english(
+    browser: httpx2.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark_sentences(monkeypatch)
+    await change_to(browser)
+    (mail,) = await mails(server, NEW)
+    pages = [await browser.get("/account"), await browser.get(link_in(mail))]
+    pages += [await submit(browser, Page(pages[-1]).form), await browser.get(link_in(mail))]
+    pages.append(httpx2.Response(200, html=mail.html))
+    data = ("alice", NEW, ISSUER + link_in(mail), "127.0.0.1", "python-httpx2")
+    for page in pages:
+        assert left_in_english(page, *data) == []
