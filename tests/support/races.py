@@ -29,11 +29,10 @@ CONNECTIONS = 4
 
 REQUESTS_OF_A_CONNECTION = 2000
 
+"""At most; a race is over long before."""
+
 TRIES = 3
 """Of a request of the administrator, on a database that is busy."""
-
-
-"""At most; a race is over long before."""
 
 
 SETTINGS = {
