@@ -34,7 +34,7 @@ Form = Mapping[str, str]
 
 WRONG = Message("The current password is wrong.")
 
-TOO_WEAK = "Log out and log in again with your second factor before you change this."
+TOO_WEAK = Message("Log out and log in again with your second factor before you change this.")
 
 PROFILE = [name for name in Profile.model_fields if name != "email"]
 """The fields of its form: the address has a form of its own, which takes the password."""

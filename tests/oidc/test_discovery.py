@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from app.identity.scopes import list_scopes
+from app.languages.reader import languages
 from app.oidc.userinfo import CLAIMS
 from app.server import Server
 from tests.conftest import ISSUER
@@ -51,6 +52,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
         "introspection_endpoint": f"{issuer}/introspect",
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "scopes_supported": scopes,
+        "ui_locales_supported": sorted(languages()),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post"],
         "grant_types_supported": [

@@ -332,7 +332,7 @@ async def test_of_many_logins_of_an_application_the_newest_are_shown_and_how_man
         await flow.tokens()
     page = await account(flow.browser)
     assert len([form for form in page.forms if "session" in form.fields]) == 2
-    assert "And 3 older, which end with all of them." in page.text
+    assert "And 3 older. End all ends them, too." in page.text
 
 
 async def test_many_applications_are_shown_in_pages_that_of_the_newest_login_first(

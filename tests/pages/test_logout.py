@@ -387,7 +387,7 @@ async def test_an_address_that_cannot_be_read_is_asked_about(
 
 async def test_unknown_parameters_are_no_error(flow: CodeFlow, hint: str) -> None:
     response = await log_out(
-        flow.browser, id_token_hint=hint, ui_locales="de fr", logout_hint="alice", foo="bar"
+        flow.browser, id_token_hint=hint, claims_locales="de fr", logout_hint="alice", foo="bar"
     )
     assert_done(response)
 

@@ -174,11 +174,15 @@ async def _tell_of_credential(
 
 
 _OF_FACTORS = {
-    "added": "A second factor was set up for",
-    "removed": "The second factor was removed from",
-    "reset": "An administrator removed the second factor from",
-    "recovery_code_used": "Someone used a recovery code to log in to",
-    "recovery_codes_replaced": "The recovery codes were replaced for",
+    "added": Message("A second factor was set up for your account at {service}."),
+    "removed": Message("The second factor was removed from your account at {service}."),
+    "reset": Message("An administrator removed the second factor from your account at {service}."),
+    "recovery_code_used": Message(
+        "Someone used a recovery code to log in to your account at {service}."
+    ),
+    "recovery_codes_replaced": Message(
+        "The recovery codes of your account at {service} were replaced."
+    ),
 }
 
 
@@ -191,12 +195,10 @@ async def _tell_of_factor(
     username, email = account
     letter = Letter(
         kind="second-factor",
-        subject=f"Your second factor at {settings.service_name}",
-        paragraphs=[
-            f"{_OF_FACTORS[change.what]} {account_called(username)} at {settings.service_name}."
-        ],
-        facts=what_happened(change.at, change.origin),
-        closing=_if_it_was_not_you(settings),
+        subject=Message("Your second factor at {service}", service=settings.service_name),
+        paragraphs=[Message(_OF_FACTORS[change.what], service=settings.service_name)],
+        facts={**account_fact(username), **what_happened(change.at, change.origin)},
+        closing=_what_to_do(settings, change.what != "reset"),
     )
     await queue_mail(connection, settings, letter, to=email, now=change.at, user_id=change.user_id)
 

@@ -31,6 +31,7 @@ from app.features.mfa.service import (
 )
 from app.features.mfa.totp import TIME_TO_CONFIRM, confirmed_since, renew_totp_secrets
 from app.login.second_step import Factor, SecondStepPolicy
+from app.message import Message
 from app.posture import Finding, Severity
 from app.settings import Settings
 
@@ -127,13 +128,13 @@ feature = Feature(
     tables=[TotpSecret, RecoveryCode, MfaChallenge, MfaRequirement, AppendingClient],
     event_types=[ADDED, REMOVED, RESET, CODES_REPLACED, CODE_USED, REQUIRED, WAIVED],
     activity={
-        ADDED: "Authenticator app set up",
-        REMOVED: "Authenticator app removed",
-        RESET: "Second factor reset",
-        CODES_REPLACED: "Recovery codes replaced",
-        CODE_USED: "Recovery code used",
-        REQUIRED: "Second factor required",
-        WAIVED: "Second factor no longer required",
+        ADDED: Message("Authenticator app set up"),
+        REMOVED: Message("Authenticator app removed"),
+        RESET: Message("Second factor reset"),
+        CODES_REPLACED: Message("Recovery codes replaced"),
+        CODE_USED: Message("Recovery code used"),
+        REQUIRED: Message("Second factor required"),
+        WAIVED: Message("Second factor no longer required"),
     },
     routers=_routers,
     factors=_factors,

@@ -17,9 +17,10 @@ from app.features.mfa.service import (
     state_of,
 )
 from app.management.authority import Actor
+from app.message import Message
 from app.settings import Settings
 
-STILL_OPEN = (
+STILL_OPEN = Message(
     "API keys, app passwords and Digest credentials are secrets of their own, and go on without a "
     "code. Programs that can only send your password no longer log in with it."
 )
@@ -39,7 +40,7 @@ async def _load(
 
 async def _enrol(actor: Actor, settings: Settings, _form: Mapping[str, str]) -> Mapping[str, Any]:
     new = await start_enrolment(actor, settings)
-    drawn = draw(new.uri, "QR code for an authenticator app")
+    drawn = draw(new.uri)
     return {"new_secret": new.secret, "qr_code": drawn}
 
 
@@ -65,7 +66,9 @@ SECTION = AccountSection(
         "enrol-otp": AccountAction(act=_enrol, takes_password=True),
         "confirm-otp": AccountAction(act=_confirm),
         "remove-otp": AccountAction(
-            act=_remove, takes_password=True, notice="The authenticator app has been removed."
+            act=_remove,
+            takes_password=True,
+            notice=Message("The authenticator app has been removed."),
         ),
         "recovery-codes": AccountAction(act=_replace, takes_password=True),
     },

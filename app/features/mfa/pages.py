@@ -18,6 +18,7 @@ from app.identity.clients import RegisteredClient
 from app.identity.users import Account, get_account
 from app.login.second_step import Factor, SecondStep
 from app.management.authority import Actor
+from app.message import Message
 from app.oauth2.redirect_uris import form_targets
 from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser, Wanted
 from app.pages.code_flow import RequestKey, load_pending
@@ -33,7 +34,7 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 DOOR = "login"
 
-WRONG_CODE = "The code is wrong, or was used before."
+WRONG_CODE = Message("The code is wrong, or was used before.")
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,7 @@ def _page(
         error=error,
         parts=[factor.template for factor in waiting.factors],
         new_secret=new.secret if new else "",
-        qr_code=draw(new.uri, "QR code for an authenticator app") if new else "",
+        qr_code=draw(new.uri) if new else "",
         **waiting.loaded,
     )
     return browser.remember(page)
@@ -272,9 +273,9 @@ def _purpose(challenge: Challenge) -> str:
 
 def _over(onward: _Onward) -> PageError:
     return PageError(
-        "This login has expired",
-        "Log in again. After five wrong codes, or five minutes, it begins anew.",
-        onward=("Log in", redirect("login", onward.parameters).headers["location"]),
+        Message("This login has expired"),
+        Message("Log in again. After five wrong codes, or five minutes, it begins anew."),
+        onward=(Message("Log in"), redirect("login", onward.parameters).headers["location"]),
     )
 
 

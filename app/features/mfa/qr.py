@@ -3,11 +3,16 @@
 import segno
 from markupsafe import Markup
 
+from app.languages.catalogues import translated
+from app.message import Message
 
-def draw(text: str, title: str) -> Markup:
+TITLE = Message("QR code for an authenticator app")
+
+
+def draw(text: str) -> Markup:
     """An SVG for the inside of a page, dark on light whatever the page's own colours are."""
     drawn = segno.make_qr(text, error="m")
     svg: str = drawn.svg_inline(
-        scale=5, dark="#000", light="#fff", title=title, svgclass="qr", lineclass=None
+        scale=5, dark="#000", light="#fff", title=translated(TITLE), svgclass="qr", lineclass=None
     )
     return Markup(svg)  # noqa: S704 (made of modules alone; segno escapes the title)

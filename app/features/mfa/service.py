@@ -18,6 +18,7 @@ from app.login.notices import FactorChanged
 from app.login.second_step import Factor
 from app.login.strength import Level, level_of
 from app.management.authority import Actor
+from app.message import Message
 from app.settings import Settings
 
 ADDED = FeatureEventType("mfa.added")
@@ -26,7 +27,7 @@ RESET = FeatureEventType("mfa.reset")
 CODES_REPLACED = FeatureEventType("mfa.recovery_codes_replaced")
 CODE_USED = FeatureEventType("mfa.recovery_code_used")
 
-WRONG_CODE = "The code is wrong. Take the one that the app shows now."
+WRONG_CODE = Message("The code is wrong. Take the one that the app shows now.")
 
 
 class WeakLoginError(ForbiddenError):
@@ -70,7 +71,7 @@ async def start_enrolment(actor: Actor, settings: Settings) -> NewSecret:
     """
     connection, user_id, now = actor.connection, _id(actor), actor.now
     if not await totp.start(connection, settings, user_id, now):
-        raise ConflictError(told="You have an authenticator app already. Remove it first.")
+        raise ConflictError(told=Message("You have an authenticator app already. Remove it first."))
     secret = await totp.waiting_secret(connection, settings, user_id, now)
     account = await get_account(connection, user_id)
     return describe_secret(settings, account.username, str(secret))
@@ -104,7 +105,7 @@ async def remove_app(actor: Actor) -> None:
     """
     user_id = _id(actor)
     if not await totp.has_totp(actor.connection, user_id):
-        raise NotFoundError(told="You have no authenticator app.")
+        raise NotFoundError(told=Message("You have no authenticator app."))
     await require_shown(actor)
     await totp.remove(actor.connection, user_id)
     await actor.record(REMOVED, user_id=user_id, client_id=actor.client_id, method="otp")
@@ -128,7 +129,7 @@ async def require_shown(actor: Actor) -> None:
     """
     if level_of(actor.amr) < Level.FACTOR:
         raise WeakLoginError(
-            told="Log out and log in again with your second factor before you change this."
+            told=Message("Log out and log in again with your second factor before you change this.")
         )
 
 
