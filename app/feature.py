@@ -25,6 +25,7 @@ from app.login.claims import ClaimSource
 from app.login.notices import Notice, Notify
 from app.login.second_step import Factor, SecondStepPolicy
 from app.login.stand_ins import StandInKind
+from app.login.strength import Level
 from app.login.user_keys import KeyKind
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
@@ -143,6 +144,8 @@ class Feature:
     """What users can show beside their password."""
     second_step: Callable[[Settings], SecondStepPolicy | None] | None = None
     """Who has to show more than a password, and how they are asked: one feature says."""
+    required_level: Callable[[AsyncConnection, uuid.UUID], Awaitable[Level]] | None = None
+    """The least that a login of the user of that id has to reach, where one feature asks for it."""
     grants: Callable[[Settings], Sequence[Any]] | None = None
     """More grants of ``POST /token``: each is an ``app.oauth2.grant.Grant``, which stands above."""
     export: Export | None = None

@@ -206,7 +206,11 @@ class Server:
         policy = self._second_step
         if policy is None:
             return Level.ANY
-        return await policy.level(connection, self.settings, self.factors, proving)
+        level = await policy.level(connection, self.settings, self.factors, proving)
+        for feature in self.features:
+            if feature.required_level:
+                level = max(level, await feature.required_level(connection, proving.user_id))
+        return level
 
     async def level_of_scopes(self, scopes: Collection[str]) -> Level:
         """The least level that opens the routes of this server that want these scopes."""

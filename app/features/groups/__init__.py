@@ -10,8 +10,9 @@ from app.clock import Clock
 from app.feature import Feature
 from app.features.groups.claim import GroupsClaim
 from app.features.groups.declared import Groups
+from app.features.groups.levels import required_level
 from app.features.groups.membership import VIA, admits, find_groups
-from app.features.groups.model import Group, GroupClient, GroupMember, GroupScope
+from app.features.groups.model import Group, GroupClient, GroupLevel, GroupMember, GroupScope
 from app.features.groups.service import CLAIM_SCOPE, EVENT_TYPES, MEMBER_ADDED, MEMBER_REMOVED
 from app.message import Message
 from app.settings import Settings
@@ -41,7 +42,7 @@ async def _export(
 
 feature = Feature(
     name=VIA,
-    tables=[Group, GroupMember, GroupScope, GroupClient],
+    tables=[Group, GroupMember, GroupScope, GroupClient, GroupLevel],
     management_scopes=[CLAIM_SCOPE, "groups:read", "groups:write"],
     event_types=EVENT_TYPES,
     activity={
@@ -54,5 +55,6 @@ feature = Feature(
     kinds=[Groups()],
     scope_holders={"groups": GroupScope.scope},
     admits=admits,
+    required_level=required_level,
     claims=GroupsClaim,
 )

@@ -1,13 +1,15 @@
 """``latchkey groups``: who belongs to what."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.command import Deployment, Noted, Record, command, given
+from app.cli.command import Deployment, Noted, Record, command, given, server_command
 from app.database.paging import every
+from app.errors import InvalidError
 from app.features.groups import belonging
+from app.features.groups.levels import list_levels, require_level
 from app.features.groups.service import (
     GroupDefinition,
     GroupRecord,
@@ -20,8 +22,12 @@ from app.features.groups.service import (
     list_members,
 )
 from app.identity.definition import Changes, validated
+from app.login.strength import ACR, Level, level_called
 from app.management.authority import operating
 from app.management.users import get_user_by_name
+
+if TYPE_CHECKING:
+    from app.server import Server
 
 cli = typer.Typer(no_args_is_help=True, help="Create and change groups, and what belongs to them.")
 
@@ -142,6 +148,28 @@ async def remove_client(deployment: Deployment, name: Name, client_id: ClientId)
         record = _plain(await get_group(operator.connection, group.id))
     note = f"No group has {client_id} now: it is open to everybody." if is_open else ""
     return Noted(record, note)
+
+
+@server_command(cli, "require-mfa")
+async def require_mfa(
+    server: "Server",
+    name: Annotated[str | None, typer.Argument(help="Lists such groups if left out.")] = None,
+    acr: Annotated[str, typer.Option(help="One of `acr_values_supported` in the metadata.")] = ACR[
+        Level.FACTOR
+    ],
+    stop: Annotated[bool, typer.Option("--stop", help="No longer.")] = False,
+) -> Sequence[Record]:
+    """Require a second factor of every login of a group's members from now on."""
+    level = Level.ANY if stop else level_called(acr, server.acr_values)
+    if level is None:
+        raise InvalidError(told=f"no login reaches {acr!r} here")
+    if name is not None:
+        async with operating(server.database, server.clock) as operator:
+            group = await get_group_by_name(operator.connection, name)
+            await require_level(operator, group, level)
+    async with server.database.read() as connection:
+        levels = await list_levels(connection)
+    return [{"name": name, "acr": ACR[level]} for name, level in levels.items()]
 
 
 def _plain(group: GroupRecord) -> dict[str, Any]:

@@ -53,3 +53,15 @@ class GroupClient(Base):
 
     group_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("groups.id"), primary_key=True)
     client_id: Mapped[ClientId] = mapped_column(primary_key=True, index=True)
+
+
+class GroupLevel(Base):
+    """How strong the logins of its members have to be, where a group requires something."""
+
+    __tablename__ = "group_levels"
+
+    group_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True
+    )
+    level: Mapped[int]
+    """A :class:`~app.login.strength.Level`."""

@@ -15,4 +15,5 @@ def draw(text: str) -> Markup:
     svg: str = drawn.svg_inline(
         scale=5, dark="#000", light="#fff", title=translated(TITLE), svgclass="qr", lineclass=None
     )
+    svg = svg.replace("<svg ", '<svg role="img" ', 1)  # or its title is not read out everywhere
     return Markup(svg)  # noqa: S704 (made of modules alone; segno escapes the title)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import FeatureEventType
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.features.mfa import recovery_codes, totp
-from app.identity.users import get_account
+from app.identity.users import get_account, hold_user
 from app.login.browser_sessions import end_other_sessions
 from app.login.logins import end_other_logins
 from app.login.notices import FactorChanged
@@ -141,6 +141,7 @@ async def reset_factors(
     Raises :class:`NotFoundError`, or :class:`ForbiddenError` for a user over whom the actor is not.
     """
     connection, now = actor.connection, actor.now
+    await hold_user(connection, user_id)
     account = await get_account(connection, user_id)
     actor.require_over(account.scopes)
     taken = [each.method for each in factors if await each.reset(connection, user_id)]

@@ -133,6 +133,9 @@ COMMANDS = {
     "groups update": Case(
         "staff --name team", delete_staff, NO_GROUP, prepare=have_a_group_at_the_shell
     ),
+    "groups require-mfa": Case(
+        "staff --stop", delete_staff, NO_GROUP, prepare=have_a_group_at_the_shell
+    ),
     "groups delete": Case(
         "staff",
         open_shop_to_staff,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.features.mfa.apps import App
+from tests.support.axe import violations_of_page
 from tests.support.docs_page import PASSWORD, Docs, Watch, fresh_context
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def set_up(page: Page, live: str) -> tuple[App, list[str]]:
     drawn = page.locator("svg.qr").bounding_box()
     assert drawn is not None
     assert drawn["width"] == drawn["height"] > 150
+    assert violations_of_page(page) == []
     app = App(page.locator("p", has_text="Or type this key").locator("code").inner_text())
     page.get_by_label("Code that the app shows").fill(app.code())
     press(page, "Confirm")
@@ -57,6 +59,7 @@ def test_an_app_is_set_up_used_and_lost(browser: Browser, live: str) -> None:
         type_password(page, live)
         see(page, "One more step")
         assert page.evaluate("document.activeElement.name") == "otp"
+        assert violations_of_page(page) == []
         page.get_by_label(CODE).fill(app.code())
         press(page, "Continue")
         see(page, "Your account")
