@@ -14,7 +14,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := uv
 
-.PHONY: help run test coverage check audit subtract format bench bench-long profile migration \
+.PHONY: help run test coverage check docs audit subtract format bench bench-long profile migration \
 	openapi sbom wheel lock clean
 
 help: ## List the commands
@@ -41,6 +41,10 @@ check: $(VENV)/.dev ## Lint, format, types, import layers, migrations match mode
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/lint-imports --no-logo
 	@$(PY) -m scripts.check_migrations
+
+docs: $(VENV)/.tools ## Build the documents as a site in site/, to be read offline
+	@$(PY) -m scripts.documents build/docs
+	@NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 audit: $(VENV)/.tools ## Look the locked dependencies up among known vulnerabilities, as PyPI tells them
 	@$(VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
