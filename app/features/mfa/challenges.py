@@ -4,13 +4,14 @@ At ``/token`` a program goes on with the ``mfa_token``. In a browser the challen
 cookie that the browser is recognised by, so no secret is in an address.
 """
 
+import hmac
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -19,7 +20,6 @@ from app.database.engines import insert_unless
 from app.errors import LoginRefused
 from app.features.mfa.model import MfaChallenge
 from app.login.second_step import Proving
-from app.login.strength import Level
 from app.login.throttle import count_try, forget_tries
 from app.security.opaque import generate_secret, hash_secret
 from app.settings import Settings
@@ -30,6 +30,11 @@ LIFETIME_TO_ENROL = timedelta(minutes=30)
 
 TRIES = 5
 """Of each challenge."""
+
+PRESSED_TWICE = timedelta(seconds=60)
+"""Within which a second press of the button is answered like the first."""
+
+USED = "the challenge was used in the meantime"
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Challenge:
     requested_scope: str
     resources: Sequence[str]
     amr: Sequence[str]
-    level: Level
+    level: int
+    """The least :class:`~app.login.strength.Level` that was asked for."""
 
 
 async def begin_for_client(connection: AsyncConnection, proving: Proving, now: datetime) -> str:
@@ -84,6 +90,8 @@ async def _store(
         "tries": 0,
         "created_at": now,
         "expires_at": now + lifetime,
+        "used_at": None,
+        "shown_hash": None,
     }
     added = insert_unless(connection, MfaChallenge).values(key_hash=key_hash, **values)
     await connection.execute(
@@ -146,23 +154,56 @@ async def forget_tries_of(connection: AsyncConnection, user_id: uuid.UUID) -> No
     await forget_tries(connection, _tries_of(user_id))
 
 
-async def use_up(connection: AsyncConnection, challenge: Challenge) -> None:
+async def use_up(
+    connection: AsyncConnection, challenge: Challenge, now: datetime, shown: str = ""
+) -> None:
     """Use a challenge up: of any number of simultaneous uses one succeeds.
 
-    Call it in the transaction that begins the login. Raises :class:`LoginRefused`.
+    Call it in the transaction that begins the login; ``shown`` is what it took. Raises
+    :class:`LoginRefused`.
     """
     used = await connection.execute(
-        delete(MfaChallenge)
-        .where(MfaChallenge.key_hash == challenge.key_hash, MfaChallenge.id == challenge.id)
+        update(MfaChallenge)
+        .where(
+            MfaChallenge.key_hash == challenge.key_hash,
+            MfaChallenge.id == challenge.id,
+            MfaChallenge.used_at.is_(None),
+        )
+        .values(used_at=now, shown_hash=_hash_of_shown(challenge, shown))
         .returning(MfaChallenge.id)
     )
     if used.one_or_none() is None:
-        raise LoginRefused("wrong", reason="the challenge was used in the meantime")
+        raise LoginRefused("wrong", reason=USED)
     await forget_tries_of(connection, challenge.user_id)
 
 
-def _is_good(now: datetime) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return MfaChallenge.expires_at > now, MfaChallenge.tries < TRIES
+async def note_result(
+    connection: AsyncConnection, challenge: Challenge, amr: Sequence[str]
+) -> None:
+    """Keep what was shown in all, for :func:`find_used`."""
+    this = MfaChallenge.key_hash == challenge.key_hash
+    await connection.execute(update(MfaChallenge).where(this).values(amr=list(amr)))
+
+
+async def find_used(
+    connection: AsyncConnection, which: ColumnElement[bool], shown: str, now: datetime
+) -> Challenge | None:
+    """The challenge, if this very thing used it up a moment ago."""
+    used = MfaChallenge.used_at > now - PRESSED_TWICE
+    row = (
+        await connection.execute(select(*_COLUMNS, MfaChallenge.shown_hash).where(which, used))
+    ).one_or_none()
+    if row is None:
+        return None
+    *columns, shown_hash = row
+    challenge = Challenge(*columns)
+    same = hmac.compare_digest(str(shown_hash), _hash_of_shown(challenge, shown))
+    return challenge if shown and same else None
+
+
+def _is_good(now: datetime) -> Sequence[ColumnElement[bool]]:
+    unused = MfaChallenge.used_at.is_(None)
+    return unused, MfaChallenge.expires_at > now, MfaChallenge.tries < TRIES
 
 
 _COLUMNS: Sequence[InstrumentedAttribute[Any]] = (
@@ -173,7 +214,7 @@ _COLUMNS: Sequence[InstrumentedAttribute[Any]] = (
 
 
 def _challenge(row: Row[Any] | None) -> Challenge | None:
-    return None if row is None else Challenge(**{**row._mapping, "level": Level(row.level)})
+    return None if row is None else Challenge(**row._mapping)
 
 
 def _hash_of_token(token: str) -> str:
@@ -182,6 +223,10 @@ def _hash_of_token(token: str) -> str:
 
 def _hash_of_browser(browser: str) -> str:
     return hash_secret(f"mfa browser {browser}")
+
+
+def _hash_of_shown(challenge: Challenge, shown: str) -> str:
+    return hash_secret(f"mfa shown {challenge.id} {shown}")
 
 
 def _tries_of(user_id: uuid.UUID) -> str:

@@ -38,7 +38,7 @@ class RecoveryCode(Base):
 
 
 class MfaChallenge(Base):
-    """A login whose password was right, and which waits for more. It is deleted when it is used."""
+    """A login whose password was right, and which waits for more."""
 
     __tablename__ = "mfa_challenges"
     __table_args__ = (Index(None, "user_id"),)
@@ -58,12 +58,15 @@ class MfaChallenge(Base):
     network: Mapped[str] = mapped_column(String(64))
     """From which the password came."""
     amr: Mapped[list[str]] = mapped_column(JSON)
-    """What was shown so far."""
+    """What was shown so far; of one that is used up, in all."""
     level: Mapped[int]
     """The least :class:`~app.login.strength.Level` that was asked for."""
     tries: Mapped[int] = mapped_column(default=0)
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
+    shown_hash: Mapped[str | None] = mapped_column(String(64))
+    """What used it up, for the browser that shows it twice because somebody pressed twice."""
 
 
 class AppendingClient(Base):

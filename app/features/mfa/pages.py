@@ -17,6 +17,7 @@ from app.features.mfa.showing import WRONG, Showing, note_failure
 from app.identity.clients import RegisteredClient
 from app.identity.users import Account, get_account
 from app.login.second_step import Factor, SecondStep
+from app.login.strength import Level
 from app.management.authority import Actor
 from app.message import Message
 from app.oauth2.redirect_uris import form_targets
@@ -89,7 +90,7 @@ async def show(
     onward = await _read_onward(server, form.get("request", ""), next_page)
     waiting = await _find(browser)
     if waiting is None:
-        raise _over(onward)
+        return await _press_twice(browser, onward, form)
     browser.require_shown(form, _purpose(waiting.challenge))
     try:
         counted = await server.database.transact(
@@ -108,6 +109,8 @@ async def show(
     except InvalidError as refusal:  # of a code that sets up an app
         return await _again(browser, onward, sentence(refusal.told), 400)
     except LoginRefused as refusal:
+        if refusal.reason == challenges.USED:
+            return await _press_twice(browser, onward, form)
         return await _refused(browser, waiting, onward, refusal)
     _count(server, "succeeded")
     return await go_on(browser, begun, onward.pending, onward.client, next_page)
@@ -133,6 +136,41 @@ async def _log_in(
     return await browser.log_in(waiting.account, _wanted(waiting.challenge), showing.prove)
 
 
+async def _press_twice(browser: Browser, onward: _Onward, form: Mapping[str, str]) -> Response:
+    """Answer the second press like the first, whose answer the browser has dropped.
+
+    So has it the cookie in it: it gets another session, and what the first one has got. Raises
+    :class:`PageError` for anything else.
+    """
+    server, now = browser.server, browser.server.clock.now()
+    which = challenges.of_browser(browser.key)
+    shown = next((form[each.method] for each in server.factors if form.get(each.method)), "")
+    async with server.database.read() as connection:
+        used = await challenges.find_used(connection, which, shown, now)
+    if used is None or not browser.was_shown(form, _purpose(used)):
+        raise _over(onward)
+
+    async def prove(connection: AsyncConnection) -> Sequence[str]:
+        again = await challenges.find_used(connection, which, shown, now)
+        if again is None or again.id != used.id:
+            raise _over(onward)
+        return again.amr
+
+    async with server.database.read() as connection:
+        account = await _account(connection, used)
+    try:
+        begun = await browser.log_in(account, _wanted(used), prove)
+    except LoginRefused:
+        raise _over(onward) from None
+    return await go_on(browser, begun, onward.pending, onward.client, onward.next_page)
+
+
+async def _account(connection: AsyncConnection, challenge: Challenge) -> Account:
+    """The user, with the stamp under which the password was right."""
+    account = await get_account(connection, challenge.user_id)
+    return replace(account, security_stamp=challenge.security_stamp)
+
+
 async def _set_up(
     browser: Browser, waiting: _Waiting, onward: _Onward, form: Mapping[str, str]
 ) -> Response:
@@ -141,7 +179,7 @@ async def _set_up(
     codes: list[str] = []
 
     async def prove(connection: AsyncConnection) -> Sequence[str]:
-        await challenges.use_up(connection, waiting.challenge)
+        await challenges.use_up(connection, waiting.challenge, server.clock.now())
         actor = Actor(
             connection=connection,
             clock=server.clock,
@@ -203,10 +241,7 @@ async def _find(browser: Browser) -> _Waiting | None:
         challenge = await challenges.find(connection, challenges.of_browser(browser.key), now)
         if challenge is None:
             return None
-        account = replace(
-            await get_account(connection, challenge.user_id),
-            security_stamp=challenge.security_stamp,  # under which the password was right
-        )
+        account = await _account(connection, challenge)
         proving = browser.proving(
             account.id, account.security_stamp, challenge.amr, _wanted(challenge)
         )
@@ -235,7 +270,7 @@ def _wanted(challenge: Challenge) -> Wanted:
         client_id=challenge.client_id,
         scopes=challenge.scope.split(),
         resources=challenge.resources,
-        level=challenge.level,
+        level=Level(challenge.level),
     )
 
 

@@ -9,7 +9,7 @@ from app.audit.trail import Event, Origin, record
 from app.clock import Clock
 from app.database.engines import Database
 from app.errors import LoginRefused
-from app.features.mfa.challenges import Challenge, use_up
+from app.features.mfa.challenges import Challenge, note_result, use_up
 from app.login.notices import Notify
 from app.login.second_step import Factor, Shown
 from app.settings import Settings
@@ -36,7 +36,8 @@ class Showing:
         The challenge is used up, and so is a code that counts once. Raises :class:`LoginRefused`,
         and then nothing is.
         """
-        await use_up(connection, self.challenge)
+        now = self.clock.now()
+        await use_up(connection, self.challenge, now, self.fields.get(self.factor.method, ""))
         shown = Shown(
             connection=connection,
             settings=self.settings,
@@ -51,7 +52,9 @@ class Showing:
         added = await self.factor.prove(shown)
         if added is None:
             raise LoginRefused("wrong", reason=WRONG)
-        return tuple(dict.fromkeys([*self.challenge.amr, *added]))
+        amr = tuple(dict.fromkeys([*self.challenge.amr, *added]))
+        await note_result(connection, self.challenge, amr)
+        return amr
 
 
 async def note_failure(

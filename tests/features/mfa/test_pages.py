@@ -361,3 +361,75 @@ async def test_whoever_was_logged_in_before_it_was_required_logs_in_again(
     response = await submit(http, form)
     assert response.headers["location"] == f"{ISSUER}/login"
     assert (await type_password(http, alice)).heading == "Set up a second factor"
+
+
+# Whoever presses the button twice, and whose browser drops the first answer
+
+SESSION = "latchkey_session"
+
+
+@pytest.mark.parametrize("recovery", [False, True], ids=["otp", "recovery_code"])
+async def test_a_second_press_is_answered_like_the_first(
+    flow: CodeFlow, phone: Phone, recovery: bool
+) -> None:
+    await flow.allow(
+        await flow.follow(
+            await show(flow.browser, await second_step(flow), recovery_code=phone.recovery_codes[1])
+        )
+    )
+    flow.browser.cookies.delete(SESSION)
+    page = await second_step(flow)
+    shown = {"recovery_code": phone.recovery_codes[0]} if recovery else {"otp": phone.code()}
+    first = await show(flow.browser, page, **shown)
+    flow.browser.cookies.delete(SESSION)
+    again = await show(flow.browser, page, **shown)
+    assert read_answer(again)["code"] == read_answer(first)["code"]
+    await assert_logged_in(flow.browser)
+    tokens = (await flow.exchange(read_answer(again)["code"])).json()
+    assert read_claims(tokens["id_token"])["acr"] == MFA_ACR
+
+
+async def test_another_code_is_no_second_press(
+    http: httpx2.AsyncClient, alice: TestUser, phone: Phone
+) -> None:
+    page = await type_password(http, alice)
+    await show(http, page, otp=phone.code())
+    http.cookies.delete(SESSION)
+    assert Page(await show(http, page, otp=phone.code(steps=1))).heading == EXPIRED
+    await assert_logged_out(http)
+
+
+async def test_after_a_minute_it_is_no_second_press_any_more(
+    http: httpx2.AsyncClient, alice: TestUser, phone: Phone, clock: TestClock
+) -> None:
+    page = await type_password(http, alice)
+    code = phone.code()
+    await show(http, page, otp=code)
+    http.cookies.delete(SESSION)
+    clock.advance(60)
+    assert Page(await show(http, page, otp=code)).heading == EXPIRED
+
+
+async def test_another_browser_presses_nothing_twice(
+    http: httpx2.AsyncClient, app: FastAPI, alice: TestUser, phone: Phone
+) -> None:
+    page = await type_password(http, alice)
+    code = phone.code()
+    await show(http, page, otp=code)
+    async with open_browser(app) as other:
+        await other.get("/login")
+        assert Page(await show(other, page, otp=code)).heading == EXPIRED
+        await assert_logged_out(other)
+
+
+async def test_a_second_press_is_void_with_the_password(
+    http: httpx2.AsyncClient, alice: TestUser, phone: Phone, server: Server
+) -> None:
+    page = await type_password(http, alice)
+    code = phone.code()
+    await show(http, page, otp=code)
+    http.cookies.delete(SESSION)
+    async with server.database.transaction() as connection:
+        account = await get_account(connection, alice.id)
+        await change_password(connection, account, "another hash", server.clock.now())
+    assert Page(await show(http, page, otp=code)).heading == EXPIRED

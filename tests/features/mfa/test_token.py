@@ -400,10 +400,10 @@ async def test_no_secret_of_it_is_stored_as_it_is(
         assert secret.replace("-", "") not in stored
 
 
-async def test_a_challenge_is_gone_when_it_was_used(
+async def test_a_challenge_is_used_up_with_the_code(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:
     await go_on(http, web, await challenge(http, alice, web), otp=phone.code())
     async with server.database.read() as connection:
-        assert await connection.scalar(select(func.count()).select_from(MfaChallenge)) == 0
+        assert await connection.scalar(select(MfaChallenge.used_at)) is not None
         assert await connection.scalar(select(TotpSecret.last_step)) is not None
