@@ -14,8 +14,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 UV := uv
 
-.PHONY: help run test coverage check docs audit subtract format bench bench-long profile migration \
-	openapi sbom wheel lock clean
+.PHONY: help run test coverage check docs audit subtract conformance format bench bench-long \
+	profile migration openapi sbom wheel lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -51,6 +51,9 @@ audit: $(VENV)/.tools ## Look the locked dependencies up among known vulnerabili
 
 subtract: $(VENV)/.dev ## Delete features from copies, so that every two are apart and gone: the rest stays whole
 	@$(PY) -m scripts.subtract_features $(ARGS)
+
+conformance: $(VENV)/.dev ## Write docs/conformance.md: the clauses of the specifications, and their tests
+	@$(PY) -m scripts.conformance
 
 format: $(VENV)/.dev ## Format, and mend what the linter can mend
 	@$(VENV)/bin/ruff format .

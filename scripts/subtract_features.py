@@ -5,8 +5,8 @@ two features one is deleted while the other stays, the other way round, and both
 features bring all of that about. Names as arguments delete just these.
 
 Each time in a copy of the checkout: the folders and lines of the features go, and of those that
-require them; ``make migration`` writes the migration, if they had tables; then ``make check`` and
-a quick selection of tests have to pass.
+require them; ``make migration`` writes the migration, if they had tables, and ``make conformance``
+its document; then ``make check`` and a quick selection of tests have to pass.
 """
 
 import os
@@ -42,6 +42,7 @@ TESTS = (
     "tests/test_openapi.py",
     "tests/login/test_same_answer.py",
     "tests/test_security_document.py",
+    "tests/test_conformance.py",
     "tests/browser/test_landing.py",
 )
 """Of the schema, the document, the pages, a login, the doctor, a purge, and of all that is there.
@@ -104,6 +105,7 @@ def check(names: frozenset[str]) -> str:
         gone = sum(len(feature.tables) for feature in load_features() if feature.name in names)
         if gone:
             drop_tables(folder, gone)
+        run(folder, "make", "conformance")
         run(folder, "make", "check")
         run(folder, sys.executable, "-m", "pytest", "-q", "-k", "not postgresql", *TESTS)
     return f"without {', '.join(sorted(names))}: whole ({time.monotonic() - started:.0f} s)"

@@ -80,6 +80,8 @@ async def test_the_story_is_full_of_secrets_and_leaves_traces(
     assert "# TYPE" in places["published"]
 
 
+@pytest.mark.rfc("6749", "10.3", 1)
+@pytest.mark.rfc("9700", "4.9")
 @pytest.mark.parametrize("place", ["log", "output", "errors", "published", "rows", "files"])
 async def test_no_secret_is_left_anywhere(seen: tuple[Watch, FastAPI], place: str) -> None:
     watch, _ = seen
@@ -146,6 +148,8 @@ async def test_a_secret_that_an_error_repeats_is_found(
 # The real access log
 
 
+@pytest.mark.rfc("6750", "5.3", 6)
+@pytest.mark.rfc("9110", "17.9")
 def test_the_access_log_of_a_real_server_has_no_query(sqlite: Backend) -> None:
     secret = "secret-of-the-address"
     basic = b64encode(f"root:{secret}".encode()).decode()

@@ -230,6 +230,7 @@ async def test_scopes_are_named_for_oauth_alone(document: Document) -> None:
 # Its errors
 
 
+@pytest.mark.rfc("9110", "11.6.1")
 async def test_every_protected_operation_documents_401_with_its_challenge(
     document: Document,
 ) -> None:
@@ -303,6 +304,7 @@ async def test_a_problem_is_documented_under_its_own_media_type_alone(document: 
             assert twin is None or twin != content.get("application/problem+json"), (key, status)
 
 
+@pytest.mark.rfc("9110", "15.6.4")
 async def test_every_429_and_503_documents_when_to_try_again(document: Document) -> None:
     ready = ("get", "/readyz")  # for a load balancer, which has its own interval
     silent = {
@@ -457,6 +459,8 @@ async def test_an_operation_is_401_without_a_credential_exactly_if_the_document_
 WORDS = {"apiKey": "APIKey", "oauth2": "Bearer", "openIdConnect": "Bearer"}
 
 
+@pytest.mark.rfc("9110", "11.6.1")
+@pytest.mark.rfc("9110", "15.5.2")
 async def test_an_operation_challenges_with_a_scheme_that_the_document_names(
     http: httpx2.AsyncClient, document: Document
 ) -> None:
@@ -548,6 +552,7 @@ async def test_the_published_scopes_are_enough(document: Document, ask: Ask) -> 
     assert refused == set()
 
 
+@pytest.mark.rfc("6749", "3.3", 7)
 async def test_each_published_scope_is_needed(document: Document, ask: Ask) -> None:
     every_scope = set(shown_scopes(document)[0])
     for key, scopes in behind_a_token(document).items():
@@ -560,6 +565,7 @@ async def test_each_published_scope_is_needed(document: Document, ask: Ask) -> N
 # Its scopes are those of the database
 
 
+@pytest.mark.rfc("6749", "3.3", 7)
 async def test_every_flow_shows_the_scopes_of_the_database(
     app: FastAPI, document: Document
 ) -> None:

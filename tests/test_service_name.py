@@ -27,6 +27,8 @@ async def test_the_openapi_document_has_the_name_of_the_service(http: httpx2.Asy
     assert (await http.get("/openapi.json")).json()["info"]["title"] == NAME
 
 
+@pytest.mark.rfc("6750", "3", 3)
+@pytest.mark.rfc("9110", "11.5")
 async def test_a_challenge_has_the_realm_whatever_the_service_is_called(
     http: httpx2.AsyncClient,
 ) -> None:

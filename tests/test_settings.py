@@ -444,6 +444,25 @@ def test_an_https_url_is_an_issuer(environment: Environment, issuer: str) -> Non
     assert load(environment, secret_key=SECRET, issuer=issuer).issuer == issuer
 
 
+@pytest.mark.rfc("6749", "2.3.1", 6)
+@pytest.mark.rfc("6749", "3.1", 3)
+@pytest.mark.rfc("6749", "3.2", 2)
+@pytest.mark.rfc("6749", "10.3", 2)
+@pytest.mark.rfc("6749", "10.8", 1)
+@pytest.mark.rfc("6749", "10.11")
+@pytest.mark.rfc("6750", "5.2", 5)
+@pytest.mark.rfc("7009", "2", 3)
+@pytest.mark.rfc("7591", "3", 1)
+@pytest.mark.rfc("7592", "2", 1)
+@pytest.mark.rfc("7662", "2")
+@pytest.mark.rfc("8414", "2", 1)
+@pytest.mark.rfc("8414", "6.1")
+@pytest.mark.rfc("9207", "2", 2)
+@pytest.mark.rfc("9728", "2", 1)
+@pytest.mark.rfc("openid-connect-core", "2", 2)
+@pytest.mark.rfc("openid-connect-core", "5.3", 1)
+@pytest.mark.rfc("openid-connect-core", "16.17")
+@pytest.mark.rfc("openid-connect-discovery", "7.1")
 @pytest.mark.parametrize(
     "issuer",
     [

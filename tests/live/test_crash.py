@@ -404,6 +404,7 @@ def test_without_postgresql_a_refresh_is_quickly_told_to_come_back(outage: Outag
     assert_temporarily_unavailable([outage.refreshing])
 
 
+@pytest.mark.rfc("7009", "2.2.1", 3)
 def test_without_postgresql_a_revocation_is_quickly_told_to_come_back(outage: Outage) -> None:
     assert_temporarily_unavailable([outage.revocation])
 

@@ -28,6 +28,7 @@ def test_whoever_can_reach_a_level_can_reach_those_below() -> None:
     assert acrs_up_to(Level.FACTOR) == ["urn:latchkey:acr:any", "urn:latchkey:acr:mfa"]
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 25)
 @pytest.mark.parametrize(
     ("values", "level"),
     [
@@ -41,5 +42,6 @@ def test_of_several_values_the_least_is_enough(values: list[str], level: Level |
     assert least_of(values, ALL) == level
 
 
+@pytest.mark.rfc("openid-connect-core", "2", 8)
 def test_a_level_that_is_not_offered_has_no_name() -> None:
     assert least_of(["phr"], acrs_up_to(Level.FACTOR)) is None

@@ -45,6 +45,8 @@ def settings(database_url: str) -> Settings:
     return throttled(database_url)
 
 
+@pytest.mark.rfc("6749", "4.3.2", 5)
+@pytest.mark.rfc("6749", "10.10", 2)
 async def test_an_account_with_too_many_failures_has_to_wait(
     http: httpx2.AsyncClient, web: TestClient, alice: TestUser
 ) -> None:
@@ -114,6 +116,7 @@ async def test_failures_are_forgotten_after_a_day(
     assert (await log_in(http, web, "alice", alice.password)).status_code == 200
 
 
+@pytest.mark.rfc("6749", "4.3.2", 5)
 async def test_an_address_with_too_many_failures_has_to_wait_whatever_the_name(
     http: httpx2.AsyncClient, web: TestClient, alice: TestUser
 ) -> None:
@@ -205,6 +208,7 @@ async def burst(
     return Counter(answer.status_code for answer in answers)
 
 
+@pytest.mark.rfc("6749", "4.3.2", 5)
 @pytest.mark.parametrize(
     "addresses",
     [["192.0.2.1"], [f"192.0.2.{number}" for number in range(BURST)]],

@@ -97,6 +97,8 @@ async def rotate(
 # Creating
 
 
+@pytest.mark.rfc("6749", "2", 1)
+@pytest.mark.rfc("6749", "2.2", 3)
 async def test_a_client_is_registered_with_the_defaults_of_a_confidential_one(
     http: httpx2.AsyncClient, as_admin: dict[str, str], clock: TestClock
 ) -> None:
@@ -173,6 +175,10 @@ async def test_a_client_is_registered_as_it_is_described(
     }
 
 
+@pytest.mark.rfc("6749", "2", 1)
+@pytest.mark.rfc("6749", "10.1", 1)
+@pytest.mark.rfc("8252", "8.4", 1)
+@pytest.mark.rfc("8252", "8.5", 2)
 async def test_a_public_client_has_no_secret(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
@@ -248,6 +254,7 @@ async def test_a_client_of_any_id_is_found_changed_and_deleted_where_the_answer_
     assert answers[1].json()["client_id"] == body["client_id"]
 
 
+@pytest.mark.rfc("6749", "2.2", 1)
 async def test_a_second_client_of_the_same_id_is_a_conflict(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
@@ -259,6 +266,7 @@ async def test_a_second_client_of_the_same_id_is_a_conflict(
     assert await get(http, as_admin, client_id) == created["client"]
 
 
+@pytest.mark.rfc("9700", "2.6", 2)
 async def test_no_client_has_the_id_of_a_user_not_even_of_one_who_was_deleted(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
@@ -520,6 +528,11 @@ GOOD_URIS = [
 URI_FIELDS = ["redirect_uris", "post_logout_redirect_uris"]
 
 
+@pytest.mark.rfc("6749", "2", 2)
+@pytest.mark.rfc("8252", "5")
+@pytest.mark.rfc("8252", "7.1", 1)
+@pytest.mark.rfc("8252", "8.3", 1)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "3.1")
 @pytest.mark.parametrize("field", URI_FIELDS)
 @pytest.mark.parametrize("uri", GOOD_URIS)
 async def test_a_client_may_have_an_exact_and_safe_redirect_uri(
@@ -529,6 +542,11 @@ async def test_a_client_may_have_an_exact_and_safe_redirect_uri(
     assert created["client"][field] == [uri]
 
 
+@pytest.mark.rfc("6749", "3.1.2", 2, 4)
+@pytest.mark.rfc("6749", "3.1.2.1", 1)
+@pytest.mark.rfc("6749", "10.5", 1)
+@pytest.mark.rfc("8252", "8.4", 3)
+@pytest.mark.rfc("9700", "2.6", 4)
 @pytest.mark.parametrize("field", URI_FIELDS)
 @pytest.mark.parametrize(("uri", "detail"), BAD_URIS)
 async def test_a_client_with_any_other_redirect_uri_is_refused(
@@ -804,6 +822,8 @@ async def test_a_public_client_is_given_nothing_that_is_for_confidential_ones(
     assert await get(http, as_admin, created["client_id"]) == created["client"]
 
 
+@pytest.mark.rfc("6749", "2.1", 1)
+@pytest.mark.rfc("8252", "8.4", 1)
 @pytest.mark.parametrize(
     "changes", [{"name": "Other"}, {"auth_methods": []}], ids=["name", "no methods"]
 )
@@ -915,6 +935,7 @@ async def test_a_change_reaches_the_token_endpoint_within_two_seconds(
 # Concurrent edits
 
 
+@pytest.mark.rfc("9110", "13.1.1")
 async def test_a_change_of_a_client_needs_the_newest_version(
     http: httpx2.AsyncClient, as_admin: dict[str, str], clock: TestClock
 ) -> None:
@@ -946,6 +967,7 @@ async def test_a_new_secret_is_a_new_version_of_a_client_and_needs_the_newest(
     assert (await http.get(path, headers=as_admin)).headers["etag"] != etag
 
 
+@pytest.mark.rfc("9110", "13.1.1")
 @pytest.mark.parametrize("condition", ["W/{etag}", '"tag"', ""], ids=["weak", "word", "empty"])
 async def test_a_condition_that_is_no_version_of_a_client_fails(
     http: httpx2.AsyncClient, as_admin: dict[str, str], condition: str
@@ -1074,6 +1096,7 @@ async def test_the_secrets_of_others_stay_when_one_is_rotated(
     await assert_good(http, other, other.secret)
 
 
+@pytest.mark.rfc("6749", "10.1", 1)
 async def test_a_public_client_gets_no_secret(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:

@@ -140,6 +140,9 @@ async def assert_alive(flow: CodeFlow, tokens: Tokens) -> None:
 # A code is exchanged for tokens
 
 
+@pytest.mark.rfc("6749", "4.1.3", 1)
+@pytest.mark.rfc("6749", "4.1.4", 1, 2)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.3", 1, 2)
 async def test_a_code_is_exchanged_for_tokens(flow: CodeFlow) -> None:
     response = await flow.exchange(await flow.code())
     body = response.json()
@@ -160,10 +163,12 @@ async def test_a_code_is_exchanged_for_tokens(flow: CodeFlow) -> None:
     await assert_alive(flow, body)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.3.2", 5)
 async def test_without_openid_there_is_no_id_token(flow: CodeFlow) -> None:
     assert "id_token" not in await flow.tokens(scope="profile")
 
 
+@pytest.mark.rfc("6749", "4.1.4", 2)
 async def test_a_client_that_may_not_refresh_gets_no_refresh_token(
     flow: CodeFlow, server: Server, shop: TestClient
 ) -> None:
@@ -171,6 +176,7 @@ async def test_a_client_that_may_not_refresh_gets_no_refresh_token(
     assert "refresh_token" not in await flow.tokens()
 
 
+@pytest.mark.rfc("6749", "4.1.3", 4)
 async def test_a_public_client_only_names_itself(native_flow: CodeFlow) -> None:
     assert (await native_flow.tokens())["scope"] == "openid profile"
 
@@ -191,6 +197,7 @@ async def test_a_scope_parameter_has_no_meaning_for_a_code(flow: CodeFlow) -> No
     assert response.json()["scope"] == "openid profile"
 
 
+@pytest.mark.rfc("7636", "4.1", 1)
 @pytest.mark.parametrize(
     "verifier",
     [
@@ -204,6 +211,11 @@ async def test_every_verifier_of_the_rfc_is_good(flow: CodeFlow, verifier: str) 
     assert (await flow.exchange(code, code_verifier=verifier)).status_code == 200
 
 
+@pytest.mark.rfc("7636", "4.2", 2)
+@pytest.mark.rfc("7636", "4.6", 1)
+@pytest.mark.rfc("8252", "6")
+@pytest.mark.rfc("9700", "2.1.1", 6)
+@pytest.mark.rfc("9700", "4.7.1")
 async def test_the_verifier_of_the_rfcs_example_is_good(flow: CodeFlow) -> None:
     """RFC 7636, appendix B."""
     code = await flow.code(code_challenge="E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")
@@ -214,6 +226,10 @@ async def test_the_verifier_of_the_rfcs_example_is_good(flow: CodeFlow) -> None:
 # A code is not known
 
 
+@pytest.mark.rfc("6749", "4.1.3", 7)
+@pytest.mark.rfc("6749", "5.2", 6)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.2", 3)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.4")
 @pytest.mark.parametrize(
     "code",
     [
@@ -227,12 +243,15 @@ async def test_an_unknown_code_is_refused(flow: CodeFlow, code: str) -> None:
     assert_refused(await flow.exchange(code))
 
 
+@pytest.mark.rfc("6749", "4.1.3", 2)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.4")
 @pytest.mark.parametrize("code", [None, ""], ids=["left_out", "empty"])
 async def test_a_request_without_a_code_is_invalid(flow: CodeFlow, code: str | None) -> None:
     response = await flow.exchange(code)
     assert_oauth2_error(response, "invalid_request", 400, "The request needs a code.")
 
 
+@pytest.mark.rfc("6749", "4.1.3", 7)
 async def test_a_code_that_is_cut_is_refused(flow: CodeFlow) -> None:
     code = await flow.code()
     assert_refused(await flow.exchange(code[:-1]))
@@ -257,6 +276,7 @@ async def test_a_refresh_token_is_no_code(flow: CodeFlow) -> None:
     await assert_alive(flow, tokens)
 
 
+@pytest.mark.rfc("6749", "4.1.3", 1)
 async def test_a_code_is_no_refresh_token(flow: CodeFlow) -> None:
     code = await flow.code()
     response = await refresh(flow.browser, flow.client, code)
@@ -267,6 +287,10 @@ async def test_a_code_is_no_refresh_token(flow: CodeFlow) -> None:
 # A code is used once
 
 
+@pytest.mark.rfc("6749", "4.1.2", 3, 4)
+@pytest.mark.rfc("6749", "10.5", 2)
+@pytest.mark.rfc("9700", "4.2.4", 4)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.2", 3)
 async def test_a_second_use_is_refused_and_ends_what_the_first_issued(flow: CodeFlow) -> None:
     code = await flow.code()
     tokens = (await flow.exchange(code)).json()
@@ -275,6 +299,9 @@ async def test_a_second_use_is_refused_and_ends_what_the_first_issued(flow: Code
     await assert_dead(flow, tokens)
 
 
+@pytest.mark.rfc("6749", "4.1.2", 4)
+@pytest.mark.rfc("6749", "10.5", 3)
+@pytest.mark.rfc("9700", "4.2.4", 5)
 async def test_a_second_use_ends_what_was_refreshed_meanwhile(flow: CodeFlow) -> None:
     code = await flow.code()
     tokens = (await flow.exchange(code)).json()
@@ -314,6 +341,7 @@ async def test_a_second_use_ends_the_first_although_the_clock_of_a_purge_was_ahe
     await assert_dead(flow, tokens)
 
 
+@pytest.mark.rfc("6749", "10.5", 3)
 async def test_a_second_use_after_the_expiry_ends_the_first(
     flow: CodeFlow, clock: TestClock
 ) -> None:
@@ -379,6 +407,11 @@ async def test_a_second_use_after_the_tokens_were_revoked_is_refused(flow: CodeF
 # Another client
 
 
+@pytest.mark.rfc("6749", "4.1.2", 5)
+@pytest.mark.rfc("6749", "4.1.3", 6)
+@pytest.mark.rfc("6749", "10.5", 4)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.2", 2)
+@pytest.mark.rfc("openid-connect-core", "16.11")
 async def test_another_client_cannot_use_a_code_and_it_stays_good(
     flow: CodeFlow, server: Server
 ) -> None:
@@ -389,6 +422,7 @@ async def test_another_client_cannot_use_a_code_and_it_stays_good(
     assert (await flow.exchange(code)).status_code == 200
 
 
+@pytest.mark.rfc("6749", "4.1.3", 6)
 async def test_a_public_client_cannot_use_the_code_of_another_one(
     native_flow: CodeFlow, server: Server
 ) -> None:
@@ -407,6 +441,11 @@ async def test_another_client_ends_nothing_with_a_used_code(flow: CodeFlow, serv
     await assert_alive(flow, tokens)
 
 
+@pytest.mark.rfc("6749", "3.2.1", 1)
+@pytest.mark.rfc("6749", "4.1.3", 5)
+@pytest.mark.rfc("6749", "10.5", 4)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.1")
+@pytest.mark.rfc("openid-connect-core", "3.1.3.2", 1)
 @pytest.mark.parametrize(
     "secret", [None, "x" * 43, ""], ids=["no_secret", "wrong_secret", "empty_secret"]
 )
@@ -426,6 +465,8 @@ async def test_a_failed_proof_with_a_used_code_ends_nothing(flow: CodeFlow) -> N
     await assert_alive(flow, tokens)
 
 
+@pytest.mark.rfc("6749", "3.2.1", 3)
+@pytest.mark.rfc("6749", "4.1.3", 4)
 async def test_a_code_without_any_client_is_refused(flow: CodeFlow) -> None:
     response = await flow.exchange(await flow.code(), client_id=None, client_secret=None)
     assert_oauth2_error(response, "invalid_client", 401)
@@ -462,6 +503,10 @@ async def test_a_client_that_is_disabled_meanwhile_is_refused(
 # The redirect URI
 
 
+@pytest.mark.rfc("6749", "4.1.2", 6)
+@pytest.mark.rfc("6749", "4.1.3", 3)
+@pytest.mark.rfc("6749", "10.6", 1)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.2", 4)
 @pytest.mark.parametrize(
     "uri",
     [
@@ -484,6 +529,7 @@ async def test_another_redirect_uri_is_refused_and_uses_the_code_up(
     assert_refused(await flow.exchange(code))
 
 
+@pytest.mark.rfc("6749", "10.6", 1)
 async def test_another_port_than_in_the_request_is_refused(native_flow: CodeFlow) -> None:
     native_flow.redirect_uri = "http://127.0.0.1:51004/callback"
     code = await native_flow.code()
@@ -491,6 +537,7 @@ async def test_another_port_than_in_the_request_is_refused(native_flow: CodeFlow
     assert_refused(await native_flow.exchange(code, redirect_uri=other))
 
 
+@pytest.mark.rfc("6749", "4.1.3", 3)
 async def test_a_redirect_uri_that_was_not_in_the_request_is_not_needed(flow: CodeFlow) -> None:
     code = await flow.code(redirect_uri=None, scope="profile")
     assert (await flow.exchange(code, redirect_uri=None)).status_code == 200
@@ -503,6 +550,7 @@ async def test_the_only_redirect_uri_may_be_named_although_it_was_not_in_the_req
     assert (await flow.exchange(code)).status_code == 200
 
 
+@pytest.mark.rfc("6749", "4.1.3", 3)
 async def test_no_other_may_be_named_where_the_request_had_none(flow: CodeFlow) -> None:
     code = await flow.code(redirect_uri=None, scope="profile")
     assert_refused(await flow.exchange(code, redirect_uri="https://evil.example.com/"))
@@ -511,6 +559,10 @@ async def test_no_other_may_be_named_where_the_request_had_none(flow: CodeFlow) 
 # The verifier: RFC 7636
 
 
+@pytest.mark.rfc("7636", "4.4", 1)
+@pytest.mark.rfc("7636", "4.6", 2)
+@pytest.mark.rfc("9700", "2.1.1", 4)
+@pytest.mark.rfc("9700", "4.5.3")
 @pytest.mark.parametrize(
     "verifier",
     [
@@ -532,6 +584,9 @@ async def test_a_wrong_verifier_is_refused_and_uses_the_code_up(
     assert_refused(await flow.exchange(code))
 
 
+@pytest.mark.rfc("7636", "4.5")
+@pytest.mark.rfc("8252", "8.1", 1)
+@pytest.mark.rfc("9700", "2.1.1", 1)
 @pytest.mark.parametrize("verifier", [None, "y" * 43], ids=["missing", "wrong"])
 async def test_a_public_client_needs_its_verifier(
     native_flow: CodeFlow, verifier: str | None
@@ -540,6 +595,7 @@ async def test_a_public_client_needs_its_verifier(
     assert_refused(await native_flow.exchange(code, code_verifier=verifier))
 
 
+@pytest.mark.rfc("7636", "4.1", 1)
 @pytest.mark.parametrize(
     "verifier",
     [
@@ -560,16 +616,20 @@ async def test_a_malformed_verifier_is_refused_although_its_challenge_fits(
     assert_refused(await flow.exchange(code, code_verifier=verifier))
 
 
+@pytest.mark.rfc("7636", "4.6", 1)
 async def test_a_challenge_is_never_compared_as_plain(flow: CodeFlow) -> None:
     code = await flow.code(code_challenge="p" * 43)
     assert_refused(await flow.exchange(code, code_verifier="p" * 43))
 
 
+@pytest.mark.rfc("7636", "5")
 async def test_a_client_that_opted_out_needs_no_verifier(old_flow: CodeFlow) -> None:
     code = await old_flow.code(code_challenge=None, code_challenge_method=None)
     assert (await old_flow.exchange(code, code_verifier=None)).status_code == 200
 
 
+@pytest.mark.rfc("9700", "2.1.1", 8)
+@pytest.mark.rfc("9700", "4.8.2")
 async def test_a_verifier_for_a_code_without_a_challenge_is_refused(old_flow: CodeFlow) -> None:
     """RFC 9700, section 4.8.2: somebody took the challenge out of the request."""
     code = await old_flow.code(code_challenge=None, code_challenge_method=None)
@@ -577,6 +637,8 @@ async def test_a_verifier_for_a_code_without_a_challenge_is_refused(old_flow: Co
     assert_refused(await old_flow.exchange(code, code_verifier=None))
 
 
+@pytest.mark.rfc("7636", "4.5")
+@pytest.mark.rfc("9700", "2.1.1", 7)
 @pytest.mark.parametrize("verifier", [None, "y" * 43], ids=["missing", "wrong"])
 async def test_a_client_that_opted_out_and_sent_a_challenge_needs_its_verifier(
     old_flow: CodeFlow, verifier: str | None
@@ -588,12 +650,15 @@ async def test_a_client_that_opted_out_and_sent_a_challenge_needs_its_verifier(
 # Time
 
 
+@pytest.mark.rfc("6749", "4.1.2", 2)
 async def test_a_code_is_good_for_a_minute(flow: CodeFlow, clock: TestClock) -> None:
     code = await flow.code()
     clock.advance(59)
     assert (await flow.exchange(code)).status_code == 200
 
 
+@pytest.mark.rfc("6749", "4.1.2", 1)
+@pytest.mark.rfc("6749", "10.5", 2)
 async def test_a_code_is_refused_after_a_minute(flow: CodeFlow, clock: TestClock) -> None:
     code = await flow.code()
     clock.advance(60)
@@ -610,6 +675,7 @@ async def test_a_clock_that_is_set_back_revives_no_code_that_was_refused(
     assert_refused(await flow.exchange(code))
 
 
+@pytest.mark.rfc("6749", "4.1.2", 2)
 @pytest.mark.parametrize("changes", [{"authorization_code_ttl": 5}], ids=["5_seconds"])
 async def test_the_lifetime_of_a_code_can_be_set(flow: CodeFlow, clock: TestClock) -> None:
     first, second = await flow.code(), await flow.code()
@@ -673,6 +739,7 @@ async def test_a_scope_that_the_client_lost_meanwhile_is_left_out(
     assert (await flow.exchange(code)).json()["scope"] == "profile"
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.3.2", 5)
 async def test_an_openid_that_was_lost_meanwhile_brings_no_id_token(
     flow: CodeFlow, server: Server
 ) -> None:
@@ -703,6 +770,7 @@ async def test_a_session_that_is_renewed_keeps_the_logins_of_the_same_user(
 # Many at once
 
 
+@pytest.mark.rfc("6749", "4.1.2", 3)
 async def test_of_many_simultaneous_uses_exactly_one_succeeds_and_its_tokens_are_dead(
     flow: CodeFlow,
 ) -> None:
@@ -757,6 +825,7 @@ async def test_the_database_holds_no_code_and_no_token_only_hashes(
         assert secret not in rows
 
 
+@pytest.mark.rfc("7636", "4.4", 2)
 async def test_a_code_says_nothing_about_its_user(flow: CodeFlow) -> None:
     answer = read_answer(await flow.finish())
     assert set(answer) == {"code", "iss", "state"}

@@ -49,6 +49,10 @@ def token(forger: Forger) -> str:
 # How the token comes
 
 
+@pytest.mark.rfc("6750", "3", 1, 2, 4)
+@pytest.mark.rfc("6750", "3.1", 5)
+@pytest.mark.rfc("9110", "11.2")
+@pytest.mark.rfc("9110", "15.5.2")
 async def test_a_request_without_a_token_gets_a_challenge_without_an_error(
     http: httpx2.AsyncClient,
 ) -> None:
@@ -65,10 +69,12 @@ async def test_a_request_without_a_token_gets_a_challenge_without_an_error(
     }
 
 
+@pytest.mark.rfc("6750", "2.1", 1)
 async def test_a_good_token_is_accepted(http: httpx2.AsyncClient, token: str) -> None:
     await assert_accepted(http, token)
 
 
+@pytest.mark.rfc("9110", "5.5")
 async def test_space_after_the_credentials_is_no_part_of_them(
     http: httpx2.AsyncClient, token: str
 ) -> None:
@@ -76,6 +82,7 @@ async def test_space_after_the_credentials_is_no_part_of_them(
     assert response.status_code == 200
 
 
+@pytest.mark.rfc("9110", "11.1")
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "bEaReR"])
 async def test_the_name_of_the_scheme_knows_no_case(
     http: httpx2.AsyncClient, token: str, scheme: str
@@ -84,6 +91,7 @@ async def test_the_name_of_the_scheme_knows_no_case(
     assert response.status_code == 200
 
 
+@pytest.mark.rfc("6750", "3.1", 5)
 @pytest.mark.parametrize("scheme", ["Basic", "DPoP", "Token", "Bearers"])
 async def test_another_scheme_counts_as_no_token(
     http: httpx2.AsyncClient, token: str, scheme: str
@@ -99,6 +107,10 @@ async def test_a_token_without_a_scheme_counts_as_no_token(
     assert_no_token_sent(response)
 
 
+@pytest.mark.rfc("6749", "7.2")
+@pytest.mark.rfc("6750", "2.1", 3)
+@pytest.mark.rfc("6750", "3", 7, 9)
+@pytest.mark.rfc("6750", "3.1", 2)
 @pytest.mark.parametrize(
     "header",
     [
@@ -121,6 +133,9 @@ async def test_what_cannot_be_a_bearer_token_is_invalid(
     assert_bearer_error(response, "invalid_token", 401)
 
 
+@pytest.mark.rfc("6750", "2")
+@pytest.mark.rfc("6750", "3.1", 1)
+@pytest.mark.rfc("9110", "5.3")
 @pytest.mark.parametrize(
     "schemes",
     [
@@ -137,19 +152,26 @@ async def test_a_repeated_authorization_header_is_an_invalid_request(
     assert_bearer_error(response, "invalid_request", 400)
 
 
+@pytest.mark.rfc("6750", "2.3", 1)
+@pytest.mark.rfc("6750", "5.3", 6)
+@pytest.mark.rfc("9700", "4.3.2")
 async def test_a_token_in_the_query_is_ignored(http: httpx2.AsyncClient, token: str) -> None:
     assert_no_token_sent(await http.get("/users/me", params={"access_token": token}))
 
 
+@pytest.mark.rfc("6750", "2.2", 1)
 async def test_a_token_in_the_body_is_ignored(http: httpx2.AsyncClient, token: str) -> None:
     response = await http.request("GET", "/users/me", data={"access_token": token})
     assert_no_token_sent(response)
 
 
+@pytest.mark.rfc("6750", "5.2", 6)
+@pytest.mark.rfc("6750", "5.3", 3)
 async def test_a_token_in_a_cookie_is_ignored(http: httpx2.AsyncClient, token: str) -> None:
     assert_no_token_sent(await http.get("/users/me", headers={"Cookie": f"access_token={token}"}))
 
 
+@pytest.mark.rfc("6750", "3", 9)
 async def test_a_refused_token_is_not_repeated(http: httpx2.AsyncClient) -> None:
     response = await get_me(http, "a-secret-of-somebody")
     assert_bearer_error(response, "invalid_token", 401)
@@ -159,6 +181,8 @@ async def test_a_refused_token_is_not_repeated(http: httpx2.AsyncClient) -> None
 # When it is presented
 
 
+@pytest.mark.rfc("7519", "4.1.4", 1)
+@pytest.mark.rfc("9068", "4", 7)
 async def test_a_token_is_good_until_the_second_of_its_expiry(
     http: httpx2.AsyncClient, token: str, clock: TestClock
 ) -> None:
@@ -166,6 +190,12 @@ async def test_a_token_is_good_until_the_second_of_its_expiry(
     await assert_accepted(http, token)
 
 
+@pytest.mark.rfc("6749", "7")
+@pytest.mark.rfc("6750", "3", 1, 7)
+@pytest.mark.rfc("6750", "3.1", 2)
+@pytest.mark.rfc("7519", "4.1.4", 1)
+@pytest.mark.rfc("9068", "4", 7)
+@pytest.mark.rfc("9110", "11.4")
 async def test_an_expired_token_is_refused(
     http: httpx2.AsyncClient, token: str, clock: TestClock
 ) -> None:
@@ -176,6 +206,12 @@ async def test_an_expired_token_is_refused(
 # What it reaches
 
 
+@pytest.mark.rfc("6749", "7")
+@pytest.mark.rfc("6749", "7.2")
+@pytest.mark.rfc("6750", "3", 5, 8)
+@pytest.mark.rfc("6750", "3.1", 3, 4)
+@pytest.mark.rfc("9068", "4.1")
+@pytest.mark.rfc("9700", "2.3", 4)
 async def test_a_token_without_the_scope_is_told_which_one_is_missing(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient
 ) -> None:
@@ -183,6 +219,7 @@ async def test_a_token_without_the_scope_is_told_which_one_is_missing(
     assert_bearer_error(await get_me(http, token), "insufficient_scope", 403, scope="profile")
 
 
+@pytest.mark.rfc("6750", "3", 5, 6)
 async def test_all_scopes_that_a_chain_of_dependencies_needs_are_named(
     app: FastAPI, http: httpx2.AsyncClient, forger: Forger
 ) -> None:
@@ -210,6 +247,7 @@ async def own_jti(server: Server, client_id: str) -> str:
     return f"{client.security_stamp}.{uuid.uuid4()}"
 
 
+@pytest.mark.rfc("9700", "4.15.1", 2)
 async def test_the_token_of_a_client_does_not_reach_what_needs_a_user(
     http: httpx2.AsyncClient, server: Server, forger: Forger
 ) -> None:
@@ -218,6 +256,7 @@ async def test_the_token_of_a_client_does_not_reach_what_needs_a_user(
     assert_bearer_error(response, "insufficient_scope", 403, scope="profile")
 
 
+@pytest.mark.rfc("9068", "5", 1)
 async def test_the_token_of_a_client_does_not_reach_the_user_whose_id_it_names(
     http: httpx2.AsyncClient, server: Server, forger: Forger
 ) -> None:
@@ -229,6 +268,7 @@ async def test_the_token_of_a_client_does_not_reach_the_user_whose_id_it_names(
 # Whose it is, and whether that still holds
 
 
+@pytest.mark.rfc("8725", "3.8", 2)
 async def test_the_login_of_another_user_is_refused(
     http: httpx2.AsyncClient, server: Server, forger: Forger, web: TestClient
 ) -> None:
@@ -269,6 +309,7 @@ SEEN = pytest.mark.parametrize(
 """A worker remembers tokens that it has verified: what changes must be noticed all the same."""
 
 
+@pytest.mark.rfc("6750", "3.1", 2)
 @SEEN
 async def test_a_token_ends_with_its_login(
     http: httpx2.AsyncClient, server: Server, forger: Forger, seen: bool

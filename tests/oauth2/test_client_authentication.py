@@ -66,16 +66,19 @@ def assert_granted(response: httpx2.Response) -> None:
 
 @pytest.mark.usefixtures("alice")
 class TestSecret:
+    @pytest.mark.rfc("6749", "2.3.1", 1)
     async def test_a_client_proves_itself_with_basic(
         self, http: httpx2.AsyncClient, web: TestClient
     ) -> None:
         assert_granted(await ask(http, basic(f"web:{web.secret}")))
 
+    @pytest.mark.rfc("6749", "2.3.1", 3)
     async def test_a_client_proves_itself_in_the_body(
         self, http: httpx2.AsyncClient, web: TestClient
     ) -> None:
         assert_granted(await ask(http, client_id="web", client_secret=web.secret))
 
+    @pytest.mark.rfc("9110", "11.1")
     @pytest.mark.parametrize("scheme", ["basic", "BASIC", "bAsIc"])
     async def test_the_name_of_the_scheme_knows_no_case(
         self, http: httpx2.AsyncClient, web: TestClient, scheme: str
@@ -89,6 +92,7 @@ class TestSecret:
         encoded = basic(f"web:{web.secret}").removeprefix("Basic ")
         assert_granted(await ask(http, f"Basic   {encoded}"))
 
+    @pytest.mark.rfc("6749", "5.2", 3, 4)
     @pytest.mark.parametrize(
         "secret",
         [
@@ -115,6 +119,11 @@ class TestSecret:
     ) -> None:
         assert_refused(await ask(http, basic(f"web:{hash_secret(web.secret)}")))
 
+    @pytest.mark.rfc("6749", "2.2", 2)
+    @pytest.mark.rfc("6749", "3.2.1", 1)
+    @pytest.mark.rfc("6749", "4.3.2", 3)
+    @pytest.mark.rfc("6749", "10.2", 1)
+    @pytest.mark.rfc("9700", "2.5", 1)
     async def test_a_confidential_client_that_only_names_itself_is_refused(
         self, http: httpx2.AsyncClient, web: TestClient
     ) -> None:
@@ -130,6 +139,7 @@ class TestSecret:
     ) -> None:
         assert_refused(await ask(http, basic(f"{web.client_id}:")))
 
+    @pytest.mark.rfc("6749", "5.2", 3, 10, 11)
     @pytest.mark.parametrize(
         "client_id",
         [
@@ -156,6 +166,7 @@ class TestSecret:
 # The form encoding of RFC 6749, section 2.3.1
 
 
+@pytest.mark.rfc("6749", "2.3.1", 2)
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize(
     ("client_id", "secret"),
@@ -213,6 +224,8 @@ async def test_the_body_is_utf_8(http: httpx2.AsyncClient, odd: str) -> None:
 # Basic that cannot be read
 
 
+@pytest.mark.rfc("6749", "5.2", 5)
+@pytest.mark.rfc("9110", "11.4")
 @pytest.mark.usefixtures("alice", "web")
 @pytest.mark.parametrize(
     "authorization",
@@ -250,6 +263,7 @@ async def test_a_bad_authorization_is_not_taken_for_the_default_client(
     assert_refused(await ask(http, "Basic !!!!"))
 
 
+@pytest.mark.rfc("9110", "5.3")
 @pytest.mark.usefixtures("alice")
 async def test_a_repeated_authorization_header_is_a_malformed_request(
     http: httpx2.AsyncClient, web: TestClient
@@ -268,6 +282,7 @@ async def test_a_repeated_authorization_header_is_a_malformed_request(
 
 @pytest.mark.usefixtures("alice")
 class TestTwoMethods:
+    @pytest.mark.rfc("6749", "2.3", 3)
     async def test_a_secret_in_basic_and_in_the_body_is_a_malformed_request(
         self, http: httpx2.AsyncClient, web: TestClient
     ) -> None:
@@ -276,6 +291,7 @@ class TestTwoMethods:
         )
         assert_oauth2_error(response, "invalid_request", description=TWO_METHODS)
 
+    @pytest.mark.rfc("6749", "2.3", 3)
     async def test_basic_and_a_secret_without_id_in_the_body_is_a_malformed_request(
         self, http: httpx2.AsyncClient, web: TestClient
     ) -> None:
@@ -305,6 +321,10 @@ class TestTwoMethods:
 # Methods that a client is registered for
 
 
+@pytest.mark.rfc("6749", "2.3", 1)
+@pytest.mark.rfc("6749", "2.3.1", 4)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.1")
+@pytest.mark.rfc("openid-connect-core", "9", 1)
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
 async def test_a_client_uses_only_the_method_that_it_is_registered_for(
@@ -330,6 +350,7 @@ class TestPublicClient:
     async def _client(self, server: Server) -> None:
         await add_client(server, "mobile", is_public=True)
 
+    @pytest.mark.rfc("6749", "3.2.1", 2)
     async def test_a_public_client_names_itself_in_the_body(self, http: httpx2.AsyncClient) -> None:
         assert_granted(await ask(http, client_id="mobile"))
 
@@ -343,12 +364,15 @@ class TestPublicClient:
     ) -> None:
         assert_granted(await ask(http, client_id="mobile", client_secret=""))
 
+    @pytest.mark.rfc("6749", "2.3", 2)
     async def test_a_public_client_that_sends_a_secret_is_refused(
         self, http: httpx2.AsyncClient
     ) -> None:
         assert_refused(await ask(http, client_id="mobile", client_secret="made-up"))
         assert_refused(await ask(http, basic("mobile:made-up")))
 
+    @pytest.mark.rfc("6749", "2.1", 1)
+    @pytest.mark.rfc("8252", "8.5", 1)
     async def test_a_public_client_that_was_given_a_secret_cannot_use_it(
         self, http: httpx2.AsyncClient, server: Server
     ) -> None:
@@ -527,6 +551,7 @@ async def test_an_unknown_client_and_a_wrong_secret_look_the_same(
     assert (unknown.status_code, unknown.json()) == (wrong.status_code, wrong.json())
 
 
+@pytest.mark.rfc("6749", "5.2", 5)
 @pytest.mark.parametrize("changes", [{"realm": "my realm"}], ids=["another_realm"])
 async def test_the_challenge_names_the_configured_realm(http: httpx2.AsyncClient) -> None:
     response = await ask(http, "Basic !!!!")
@@ -534,6 +559,7 @@ async def test_the_challenge_names_the_configured_realm(http: httpx2.AsyncClient
     assert response.headers["www-authenticate"] == 'Basic realm="my realm", charset="UTF-8"'
 
 
+@pytest.mark.rfc("6749", "4.3.2", 3)
 async def test_the_client_is_judged_before_the_user(
     http: httpx2.AsyncClient, web: TestClient
 ) -> None:
@@ -543,6 +569,7 @@ async def test_the_client_is_judged_before_the_user(
     assert_refused(response)
 
 
+@pytest.mark.rfc("6749", "2.3", 1)
 async def test_only_the_hash_of_a_secret_is_stored(server: Server, web: TestClient) -> None:
     async with server.database.read() as connection:
         stored = await connection.scalar(select(ClientSecret.secret_hash))

@@ -67,6 +67,7 @@ async def service(server: Server) -> TestClient:
 # The answer
 
 
+@pytest.mark.rfc("6749", "4.4.2", 1)
 async def test_a_client_gets_an_access_token_for_its_secret(
     http: httpx2.AsyncClient, service: TestClient
 ) -> None:
@@ -83,6 +84,7 @@ async def test_a_client_gets_an_access_token_for_its_secret(
     )
 
 
+@pytest.mark.rfc("6749", "5.1", 6)
 async def test_the_answer_is_never_stored_by_a_cache(
     http: httpx2.AsyncClient, service: TestClient
 ) -> None:
@@ -100,6 +102,7 @@ async def test_the_client_may_authenticate_with_basic(
     assert (response.status_code, response.json()["scope"]) == (200, "items:read")
 
 
+@pytest.mark.rfc("9068", "2.2", 2)
 async def test_the_subject_is_the_client_and_there_is_no_session(
     http: httpx2.AsyncClient, service: TestClient, clock: TestClock
 ) -> None:
@@ -119,6 +122,7 @@ async def test_the_subject_is_the_client_and_there_is_no_session(
     assert jwt.get_unverified_header(token)["typ"] == "at+jwt"
 
 
+@pytest.mark.rfc("6749", "4.4.3")
 async def test_there_is_no_refresh_token_even_for_a_client_that_may_refresh(
     http: httpx2.AsyncClient, server: Server, service: TestClient
 ) -> None:
@@ -197,6 +201,7 @@ async def test_a_client_without_a_default_of_its_own_must_ask(
 # Who may use it
 
 
+@pytest.mark.rfc("6749", "4.4")
 async def test_a_public_client_cannot_be_registered_for_the_grant(server: Server) -> None:
     with pytest.raises(InvalidFieldsError) as refused:
         await add_client(server, is_public=True, grant_types=("client_credentials",))
@@ -205,6 +210,7 @@ async def test_a_public_client_cannot_be_registered_for_the_grant(server: Server
     )
 
 
+@pytest.mark.rfc("6749", "4.4")
 async def test_a_public_client_is_refused_even_if_the_database_gives_it_the_grant(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -221,6 +227,7 @@ async def test_the_default_client_is_refused(http: httpx2.AsyncClient, server: S
     assert_oauth2_error(response, "unauthorized_client")
 
 
+@pytest.mark.rfc("6749", "4.4.2", 2)
 async def test_a_request_that_names_no_client_is_refused(http: httpx2.AsyncClient) -> None:
     response = await http.post("/token", data={"grant_type": "client_credentials"})
     assert_oauth2_error(response, "invalid_client", 401)
@@ -232,6 +239,7 @@ async def test_a_client_that_was_not_given_the_grant_is_refused(
     assert_oauth2_error(await act_for_itself(http, web), "unauthorized_client")
 
 
+@pytest.mark.rfc("6749", "4.4.2", 2)
 @pytest.mark.parametrize("secret", ["", "wrong"], ids=["no_secret", "a_wrong_secret"])
 async def test_a_client_that_does_not_authenticate_is_refused(
     http: httpx2.AsyncClient, service: TestClient, secret: str
@@ -271,6 +279,7 @@ async def test_the_token_does_not_open_the_items_of_users(
     assert_bearer_error(response, "insufficient_scope", 403, scope=scope)
 
 
+@pytest.mark.rfc("9700", "4.15.1", 1)
 async def test_the_token_of_a_client_with_a_users_name_does_not_open_that_users_data(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
@@ -281,6 +290,10 @@ async def test_the_token_of_a_client_with_a_users_name_does_not_open_that_users_
     assert_bearer_error(items, "insufficient_scope", 403, scope="items:read")
 
 
+@pytest.mark.rfc("7519", "4.1.2")
+@pytest.mark.rfc("9068", "5", 1)
+@pytest.mark.rfc("9700", "2.6", 2)
+@pytest.mark.rfc("9700", "4.15.1", 1)
 @pytest.mark.parametrize(
     "write",
     [

@@ -77,6 +77,8 @@ async def assert_granted(http: httpx2.AsyncClient, client: TestClient, address: 
     assert (await ask(http, *client.basic, address=address)).status_code == 200
 
 
+@pytest.mark.rfc("6749", "2.3.1", 7)
+@pytest.mark.rfc("7662", "4", 2)
 @pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect"])
 async def test_a_client_with_too_many_wrong_secrets_has_to_wait(
     http: httpx2.AsyncClient, service: TestClient, path: str
@@ -110,6 +112,7 @@ async def test_after_the_wait_the_right_secret_is_let_in_and_clears_the_count(
     assert await counts(server) == []
 
 
+@pytest.mark.rfc("6749", "2.3.1", 7)
 async def test_each_further_refusal_doubles_the_wait(
     http: httpx2.AsyncClient, service: TestClient, clock: TestClock
 ) -> None:

@@ -54,6 +54,7 @@ def token(forger: Forger) -> str:
 # What the token looks like
 
 
+@pytest.mark.rfc("7519", "7.2", 1, 2)
 @pytest.mark.parametrize(
     "made",
     [
@@ -79,6 +80,8 @@ async def test_a_malformed_token_is_invalid(
     await assert_refused(http, made.format(h=header, c=claims, s=signature))
 
 
+@pytest.mark.rfc("7519", "7.2", 1, 3)
+@pytest.mark.rfc("8725", "3.7")
 @pytest.mark.parametrize(
     "header",
     [
@@ -108,6 +111,9 @@ async def test_a_truncated_token_is_invalid(
     await assert_refused(http, token[:-lost])
 
 
+@pytest.mark.rfc("6749", "10.3", 3)
+@pytest.mark.rfc("6750", "5.2", 1)
+@pytest.mark.rfc("8725", "3.3")
 async def test_a_signature_with_one_changed_bit_is_invalid(
     http: httpx2.AsyncClient, token: str
 ) -> None:
@@ -117,6 +123,10 @@ async def test_a_signature_with_one_changed_bit_is_invalid(
     await assert_refused(http, f"{signed}.{encode(bytes(changed))}")
 
 
+@pytest.mark.rfc("6749", "10.3", 3)
+@pytest.mark.rfc("6750", "5.2", 1)
+@pytest.mark.rfc("7519", "11.1")
+@pytest.mark.rfc("openid-connect-core", "16.3")
 async def test_claims_changed_after_signing_are_invalid(
     http: httpx2.AsyncClient, forger: Forger
 ) -> None:
@@ -125,6 +135,7 @@ async def test_claims_changed_after_signing_are_invalid(
     await assert_refused(http, f"{header}.{claims}.{signature}")
 
 
+@pytest.mark.rfc("7519", "4", 2)
 async def test_an_oversized_token_is_invalid_although_its_signature_is_good(
     http: httpx2.AsyncClient, forger: Forger
 ) -> None:
@@ -156,6 +167,11 @@ async def test_a_token_signed_again_with_the_same_key_is_accepted(
     await assert_accepted(http, forger.sign({"jti": "another"}))
 
 
+@pytest.mark.rfc("6749", "10.3", 3)
+@pytest.mark.rfc("7519", "6")
+@pytest.mark.rfc("8725", "3.2", 3)
+@pytest.mark.rfc("9068", "2.1", 1, 4)
+@pytest.mark.rfc("9068", "4", 6)
 @pytest.mark.parametrize("name", ["none", "None", "NONE", "nOnE", ""])
 async def test_an_unsigned_token_is_invalid(
     http: httpx2.AsyncClient, forger: Forger, name: str
@@ -163,6 +179,8 @@ async def test_an_unsigned_token_is_invalid(
     await assert_refused(http, encode_parts(forger.header | {"alg": name}, forger.claims) + ".")
 
 
+@pytest.mark.rfc("7519", "7.2", 5)
+@pytest.mark.rfc("8725", "3.1", 1)
 @pytest.mark.parametrize("encoding", ["PEM", "DER", "JWK"])
 async def test_the_public_key_is_no_hmac_secret(
     http: httpx2.AsyncClient, forger: Forger, encoding: str
@@ -178,12 +196,14 @@ async def test_the_public_key_is_no_hmac_secret(
     await assert_refused(http, f"{signed}.{encode(signature)}")
 
 
+@pytest.mark.rfc("7519", "11.1")
 async def test_another_key_under_the_same_kid_is_refused(
     http: httpx2.AsyncClient, forger: Forger
 ) -> None:
     await assert_refused(http, forger.sign(key=OTHER_EC_KEY))
 
 
+@pytest.mark.rfc("8725", "3.1", 3)
 async def test_another_algorithm_under_the_same_kid_is_refused(
     http: httpx2.AsyncClient, forger: Forger
 ) -> None:
@@ -191,6 +211,9 @@ async def test_another_algorithm_under_the_same_kid_is_refused(
     await assert_refused(http, forger.sign(header={"alg": "RS256"}, key=key, alg="RS256"))
 
 
+@pytest.mark.rfc("7519", "7.2", 5)
+@pytest.mark.rfc("8725", "3.1", 1, 2)
+@pytest.mark.rfc("9068", "4", 6)
 @pytest.mark.parametrize("alg", ["RS256", "ES384", "ES256K", "EdDSA", "es256", "XX", 1, None])
 async def test_a_header_that_names_another_algorithm_is_refused(
     http: httpx2.AsyncClient, forger: Forger, alg: object
@@ -198,6 +221,8 @@ async def test_a_header_that_names_another_algorithm_is_refused(
     await assert_refused(http, forger.sign(header={"alg": alg}))
 
 
+@pytest.mark.rfc("8725", "3.8", 1)
+@pytest.mark.rfc("8725", "3.10", 1)
 @pytest.mark.parametrize(
     "kid",
     [
@@ -232,6 +257,7 @@ KEY_HEADERS = [
 ]
 
 
+@pytest.mark.rfc("8725", "3.10", 2)
 @pytest.mark.parametrize("header", KEY_HEADERS)
 async def test_a_header_that_brings_a_key_does_not_make_it_trusted(
     http: httpx2.AsyncClient, forger: Forger, header: dict[str, Any]
@@ -239,6 +265,7 @@ async def test_a_header_that_brings_a_key_does_not_make_it_trusted(
     await assert_refused(http, forger.sign(header=header, key=OTHER_EC_KEY))
 
 
+@pytest.mark.rfc("8725", "3.10", 2)
 @pytest.mark.parametrize("header", KEY_HEADERS)
 async def test_a_header_that_brings_a_key_is_ignored_when_the_signature_is_ours(
     http: httpx2.AsyncClient, forger: Forger, header: dict[str, Any]
@@ -246,6 +273,7 @@ async def test_a_header_that_brings_a_key_is_ignored_when_the_signature_is_ours(
     await assert_accepted(http, forger.sign(header=header))
 
 
+@pytest.mark.rfc("7519", "7.2", 3)
 @pytest.mark.parametrize(
     "header",
     [
@@ -262,6 +290,7 @@ async def test_a_critical_extension_is_refused(
     await assert_refused(http, forger.sign(header=header))
 
 
+@pytest.mark.rfc("9068", "4", 2)
 @pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt"])
 async def test_the_type_of_an_access_token_is_accepted_in_each_of_its_forms(
     http: httpx2.AsyncClient, forger: Forger, typ: str
@@ -269,6 +298,8 @@ async def test_the_type_of_an_access_token_is_accepted_in_each_of_its_forms(
     await assert_accepted(http, forger.sign(header={"typ": typ}))
 
 
+@pytest.mark.rfc("8725", "3.11")
+@pytest.mark.rfc("9068", "4", 2, 8)
 @pytest.mark.parametrize(
     "typ",
     ["JWT", "id+jwt", "dpop+jwt", "logout+jwt", "at+jwt ", "text/at+jwt", "", None, 1, ["at+jwt"]],
@@ -282,6 +313,7 @@ async def test_a_token_of_another_type_is_refused(
 # What it claims
 
 
+@pytest.mark.rfc("9068", "2.2", 1)
 @pytest.mark.parametrize("claim", ["iss", "sub", "aud", "exp", "iat", "jti", "client_id", "scope"])
 async def test_a_token_without_a_required_claim_is_refused(
     http: httpx2.AsyncClient, forger: Forger, claim: str
@@ -290,6 +322,9 @@ async def test_a_token_without_a_required_claim_is_refused(
     await assert_refused(http, forger.sign(leave_out=claim))
 
 
+@pytest.mark.rfc("7519", "4.1.1")
+@pytest.mark.rfc("8725", "3.8", 1)
+@pytest.mark.rfc("9068", "4", 4)
 @pytest.mark.parametrize(
     "issuer",
     [
@@ -310,6 +345,13 @@ async def test_a_token_of_another_issuer_is_refused(
     await assert_refused(http, forger.sign({"iss": issuer}))
 
 
+@pytest.mark.rfc("6750", "5.2", 3)
+@pytest.mark.rfc("7519", "4.1.3", 1)
+@pytest.mark.rfc("8725", "3.9", 2)
+@pytest.mark.rfc("9068", "4", 5)
+@pytest.mark.rfc("9700", "2.3", 3)
+@pytest.mark.rfc("9700", "4.9.3")
+@pytest.mark.rfc("9700", "4.10", 1)
 @pytest.mark.parametrize(
     "audience",
     [
@@ -330,12 +372,17 @@ async def test_a_token_for_another_audience_is_refused(
     await assert_refused(http, forger.sign({"aud": audience}))
 
 
+@pytest.mark.rfc("7519", "4.1.3", 2)
+@pytest.mark.rfc("9068", "4", 5)
 async def test_a_token_for_several_audiences_is_accepted_if_one_is_ours(
     http: httpx2.AsyncClient, forger: Forger
 ) -> None:
     await assert_accepted(http, forger.sign({"aud": ["https://other.example", ISSUER]}))
 
 
+@pytest.mark.rfc("7519", "4.1.4", 3)
+@pytest.mark.rfc("7519", "4.1.5", 3)
+@pytest.mark.rfc("7519", "4.1.6")
 @pytest.mark.parametrize(
     "claims",
     [
@@ -365,6 +412,7 @@ async def test_a_claim_of_another_type_is_refused(
     await assert_refused(http, forger.sign(claims))
 
 
+@pytest.mark.rfc("7519", "4.1.5", 2)
 async def test_a_token_from_a_clock_that_is_a_little_ahead_is_accepted(
     http: httpx2.AsyncClient, forger: Forger
 ) -> None:
@@ -375,6 +423,7 @@ async def test_a_token_from_the_future_is_refused(http: httpx2.AsyncClient, forg
     await assert_refused(http, forger.sign({"iat": forger.claims["iat"] + SKEW + 1}))
 
 
+@pytest.mark.rfc("7519", "4.1.5", 1)
 @pytest.mark.parametrize(("ahead", "accepted"), [(SKEW, True), (SKEW + 1, False)])
 async def test_a_token_is_not_accepted_before_its_time(
     http: httpx2.AsyncClient, forger: Forger, ahead: int, accepted: bool
@@ -391,6 +440,7 @@ async def test_an_exp_that_is_true_has_long_been_over(
         await server.access_tokens.verify(forger.sign({"exp": True}))
 
 
+@pytest.mark.rfc("7519", "4.1.4", 3)
 async def test_dates_with_fractions_are_accepted(http: httpx2.AsyncClient, forger: Forger) -> None:
     """RFC 7519, section 2: a NumericDate is any number."""
     now = forger.claims["iat"]
@@ -398,6 +448,7 @@ async def test_dates_with_fractions_are_accepted(http: httpx2.AsyncClient, forge
     await assert_refused(http, forger.sign({"exp": now - 0.5}))
 
 
+@pytest.mark.rfc("9068", "4.1")
 @pytest.mark.parametrize("scope", ["profil", "profile2", "PROFILE", "items:read"])
 async def test_scopes_are_compared_as_whole_words(
     http: httpx2.AsyncClient, forger: Forger, scope: str
@@ -406,6 +457,7 @@ async def test_scopes_are_compared_as_whole_words(
     assert_bearer_error(response, "insufficient_scope", 403, scope="profile")
 
 
+@pytest.mark.rfc("8725", "3.8", 2)
 async def test_an_unknown_login_is_refused(http: httpx2.AsyncClient, forger: Forger) -> None:
     await assert_refused(http, forger.sign({"sid": "00000000-0000-4000-8000-000000000000"}))
 
@@ -419,6 +471,8 @@ async def test_a_token_of_an_unknown_client_is_refused(
 # What is in it is another thing
 
 
+@pytest.mark.rfc("7519", "5.2")
+@pytest.mark.rfc("8725", "3.3")
 async def test_a_token_inside_a_signed_token_is_refused(
     http: httpx2.AsyncClient, forger: Forger
 ) -> None:
@@ -426,6 +480,8 @@ async def test_a_token_inside_a_signed_token_is_refused(
     await assert_refused(http, sign(f"{header}.{encode(forger.genuine.encode())}", forger.key))
 
 
+@pytest.mark.rfc("7519", "7.2", 1, 4)
+@pytest.mark.rfc("8725", "3.7")
 @pytest.mark.parametrize(
     "claims",
     [
@@ -446,6 +502,18 @@ async def test_signed_claims_that_are_no_json_object_of_ours_are_refused(
     await assert_refused(http, sign(f"{header}.{encode(claims)}", forger.key))
 
 
+@pytest.mark.rfc("7519", "4", 1)
+async def test_of_a_claim_that_comes_twice_the_last_counts(
+    http: httpx2.AsyncClient, forger: Forger
+) -> None:
+    """RFC 7519, section 4: refused, or read like this."""
+    header = encode(json.dumps(forger.header).encode())
+    twice = json.dumps(forger.claims).removesuffix("}") + ', "exp": 1}'
+    await assert_refused(http, sign(f"{header}.{encode(twice.encode())}", forger.key))
+    twice = '{"exp": 1, ' + json.dumps(forger.claims).removeprefix("{")
+    await assert_accepted(http, sign(f"{header}.{encode(twice.encode())}", forger.key))
+
+
 @pytest.mark.parametrize("first", ["none", "HS256", "RS256"])
 async def test_an_algorithm_that_is_named_twice_helps_nobody(
     http: httpx2.AsyncClient, forger: Forger, first: str
@@ -460,6 +528,7 @@ async def test_an_algorithm_that_is_named_twice_helps_nobody(
         await assert_refused(http, f"{signed}.{signature}")
 
 
+@pytest.mark.rfc("8725", "3.4")
 @pytest.mark.parametrize(
     "signature",
     [
@@ -477,6 +546,7 @@ async def test_a_signature_that_fits_no_curve_is_refused(
     await assert_refused(http, f"{signed}.{encode(signature)}")
 
 
+@pytest.mark.rfc("8725", "3.5")
 @pytest.mark.parametrize("secret", [b"", b"secret", b"\x00" * 32])
 async def test_a_guessable_hmac_secret_opens_nothing(
     http: httpx2.AsyncClient, forger: Forger, secret: bytes
@@ -486,6 +556,8 @@ async def test_a_guessable_hmac_secret_opens_nothing(
     await assert_refused(http, f"{signed}.{encode(made)}")
 
 
+@pytest.mark.rfc("6750", "2.1", 3)
+@pytest.mark.rfc("7519", "7.2", 2)
 @pytest.mark.parametrize("between", ["\n", "\t", " ", "\r\n ", "\x00", "\u00a0", "%20"])
 async def test_white_space_inside_a_token_is_refused(
     server: Server, forger: Forger, between: str

@@ -100,6 +100,7 @@ async def test_client_credentials_are_refused_for_a_scope_that_the_client_does_n
     assert refused.value.reason == "a scope is not allowed to this client"
 
 
+@pytest.mark.rfc("6749", "5.2", 6)
 async def test_an_unknown_refresh_token_is_refused(request_of_service: TokenRequest) -> None:
     refreshing = replace(
         request_of_service, grant_type="refresh_token", form={"refresh_token": "unknown"}

@@ -85,6 +85,8 @@ async def first(http: httpx2.AsyncClient, alice: TestUser, shop: TestClient) -> 
 # What is told of a good token
 
 
+@pytest.mark.rfc("7662", "2.1", 3)
+@pytest.mark.rfc("7662", "2.2", 1, 2)
 @HINTS
 async def test_all_of_an_access_token_is_told(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, first: Tokens, hint: str
@@ -106,6 +108,8 @@ async def test_all_of_an_access_token_is_told(
     }
 
 
+@pytest.mark.rfc("7662", "2.1", 3)
+@pytest.mark.rfc("7662", "2.2", 2)
 @HINTS
 async def test_all_of_a_refresh_token_is_told(
     http: httpx2.AsyncClient,
@@ -131,6 +135,7 @@ async def test_all_of_a_refresh_token_is_told(
     }
 
 
+@pytest.mark.rfc("7662", "5")
 async def test_the_token_of_a_client_has_no_user_name(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -180,6 +185,7 @@ async def test_the_name_is_told_as_it_was_registered(
     assert (await introspected(http, shop, token))["username"] == "Bob Ünïcode"
 
 
+@pytest.mark.rfc("7662", "2.2", 1, 7)
 @KINDS
 async def test_the_answer_is_json_that_no_cache_stores(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens, kind: str
@@ -200,6 +206,8 @@ async def test_asking_about_a_refresh_token_does_not_use_it_up(
 # Whose tokens a client sees
 
 
+@pytest.mark.rfc("7662", "2.2", 6)
+@pytest.mark.rfc("7662", "5")
 @KINDS
 async def test_a_client_does_not_see_the_tokens_of_another(
     http: httpx2.AsyncClient, server: Server, first: Tokens, kind: str
@@ -233,6 +241,7 @@ async def test_a_resource_server_sees_the_access_tokens_of_a_public_client(
     assert (await introspected(http, api, token))["client_id"] == "spa"
 
 
+@pytest.mark.rfc("7662", "2.2", 6)
 async def test_a_resource_server_does_not_see_the_refresh_tokens_of_another(
     http: httpx2.AsyncClient, api: TestClient, first: Tokens
 ) -> None:
@@ -331,6 +340,9 @@ def happenings(*all_of_them: Happening) -> pytest.MarkDecorator:
     )
 
 
+@pytest.mark.rfc("7009", "3")
+@pytest.mark.rfc("7662", "2.2", 5)
+@pytest.mark.rfc("7662", "4", 1)
 @happenings(
     it_expires,
     it_is_revoked,
@@ -351,6 +363,7 @@ async def test_an_access_token_is_not_active_after(
     assert await introspected(situation.http, api, token) == INACTIVE
 
 
+@pytest.mark.rfc("7662", "2.2", 5)
 @happenings(
     it_is_used,
     the_family_expires,
@@ -384,6 +397,7 @@ async def test_a_refresh_token_stays_active_when_the_key_of_its_access_token_is_
     assert await is_active(situation.http, situation.client, situation.tokens["refresh_token"])
 
 
+@pytest.mark.rfc("7662", "4", 1)
 async def test_a_revoked_token_of_a_client_is_not_active(
     http: httpx2.AsyncClient, server: Server, api: TestClient
 ) -> None:
@@ -403,6 +417,8 @@ async def test_the_token_of_a_disabled_client_is_not_active_within_two_seconds(
     assert await introspected(http, api, token) == INACTIVE
 
 
+@pytest.mark.rfc("7662", "2.2", 5)
+@pytest.mark.rfc("7662", "2.3", 3)
 @pytest.mark.parametrize(
     "token",
     [
@@ -426,6 +442,7 @@ async def test_what_is_no_token_is_not_active(
 class TestForged:
     """Tokens that look genuine. Those of the other kinds are in ``test_forged_tokens``."""
 
+    @pytest.mark.rfc("7662", "4", 1)
     async def test_a_token_with_another_scope_under_the_old_signature_is_not_active(
         self, http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient
     ) -> None:
@@ -434,6 +451,7 @@ class TestForged:
         signature = forger.genuine.rpartition(".")[2]
         assert await introspected(http, shop, f"{parts}.{signature}") == INACTIVE
 
+    @pytest.mark.rfc("7519", "6")
     async def test_a_token_that_is_not_signed_is_not_active(
         self, http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient
     ) -> None:
@@ -449,6 +467,7 @@ class TestForged:
         parts = encode_parts(forger.header | {"alg": "HS256"}, forger.claims)
         assert await introspected(http, shop, sign(parts, secret, "HS256")) == INACTIVE
 
+    @pytest.mark.rfc("7662", "4", 1)
     @pytest.mark.parametrize(
         ("claims", "header"),
         [
@@ -494,6 +513,8 @@ class TestForged:
 # Who may ask
 
 
+@pytest.mark.rfc("6749", "2.3", 2)
+@pytest.mark.rfc("7662", "2.1", 4)
 async def test_a_public_client_is_refused(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
@@ -513,6 +534,7 @@ async def test_the_default_client_is_refused(
     assert_oauth2_error(response, "invalid_client", 401)
 
 
+@pytest.mark.rfc("7662", "2.1", 4)
 async def test_a_request_that_names_no_client_is_refused(
     http: httpx2.AsyncClient, first: Tokens
 ) -> None:
@@ -520,6 +542,7 @@ async def test_a_request_that_names_no_client_is_refused(
     assert_oauth2_error(response, "invalid_client", 401)
 
 
+@pytest.mark.rfc("7662", "2.1", 5)
 async def test_an_access_token_does_not_authenticate_the_caller(
     http: httpx2.AsyncClient, first: Tokens
 ) -> None:
@@ -531,6 +554,9 @@ async def test_an_access_token_does_not_authenticate_the_caller(
     assert_oauth2_error(response, "invalid_client", 401)
 
 
+@pytest.mark.rfc("7662", "2.1", 4)
+@pytest.mark.rfc("7662", "2.3", 1)
+@pytest.mark.rfc("7662", "4", 2)
 @pytest.mark.parametrize("secret", ["", "wrong"], ids=["no_secret", "a_wrong_secret"])
 async def test_a_client_that_does_not_authenticate_is_refused(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens, secret: str
@@ -540,6 +566,7 @@ async def test_a_client_that_does_not_authenticate_is_refused(
     assert_oauth2_error(response, "invalid_client", 401)
 
 
+@pytest.mark.rfc("7662", "2.1", 5)
 async def test_a_client_may_authenticate_in_the_body(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -552,6 +579,7 @@ async def test_a_client_may_authenticate_in_the_body(
 # The request
 
 
+@pytest.mark.rfc("7662", "2.1", 2)
 @pytest.mark.parametrize("more", [{}, {"token": ""}], ids=["left_out", "empty"])
 async def test_a_missing_token_is_an_invalid_request(
     http: httpx2.AsyncClient, shop: TestClient, more: dict[str, str]
@@ -568,6 +596,7 @@ async def test_a_repeated_token_is_an_invalid_request(
     assert_oauth2_error(response, "invalid_request", 400, "A parameter is repeated.")
 
 
+@pytest.mark.rfc("7662", "4", 3)
 async def test_a_token_in_the_address_is_an_invalid_request(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -577,6 +606,7 @@ async def test_a_token_in_the_address_is_an_invalid_request(
     assert_oauth2_error(response, "invalid_request")
 
 
+@pytest.mark.rfc("7662", "2.1", 1)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_only_post_is_answered(http: httpx2.AsyncClient, method: str) -> None:
     response = await http.request(method, "/introspect")

@@ -79,6 +79,13 @@ def thumbprint(jwk: dict[str, str], members: set[str]) -> str:
 # The keys
 
 
+@pytest.mark.rfc("7517", "4")
+@pytest.mark.rfc("7517", "4.1")
+@pytest.mark.rfc("7517", "4.2")
+@pytest.mark.rfc("7517", "4.4")
+@pytest.mark.rfc("7517", "9.2")
+@pytest.mark.rfc("8414", "2", 4)
+@pytest.mark.rfc("openid-connect-core", "10.1", 2)
 @ALGORITHMS
 async def test_a_key_has_its_public_members_and_what_it_is_for(
     http: httpx2.AsyncClient, alg: Algorithm
@@ -88,6 +95,7 @@ async def test_a_key_has_its_public_members_and_what_it_is_for(
     assert (key["use"], key["alg"]) == ("sig", alg)
 
 
+@pytest.mark.rfc("7517", "4.5", 2)
 @ALGORITHMS
 async def test_the_kid_is_the_thumbprint_of_the_key(
     http: httpx2.AsyncClient, alg: Algorithm
@@ -108,6 +116,8 @@ async def test_the_key_is_of_the_kind_that_is_configured(
     assert (key["kty"], key.get("crv")) == (kty, crv)
 
 
+@pytest.mark.rfc("7517", "5")
+@pytest.mark.rfc("9068", "4", 1)
 @ALGORITHMS
 async def test_a_token_is_verified_with_nothing_but_the_keys(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, alg: Algorithm
@@ -119,6 +129,7 @@ async def test_a_token_is_verified_with_nothing_but_the_keys(
     assert claims["sub"] == str(alice.id)
 
 
+@pytest.mark.rfc("7517", "4.5", 1)
 async def test_several_keys_have_different_kids(
     http: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:
@@ -134,6 +145,7 @@ async def test_several_keys_have_different_kids(
 # How they are sent
 
 
+@pytest.mark.rfc("openid-connect-core", "10.1.1", 2)
 async def test_verifiers_keep_the_keys_for_less_than_a_new_one_waits(
     http: httpx2.AsyncClient,
 ) -> None:
@@ -148,6 +160,8 @@ async def test_a_page_of_any_origin_may_read_the_keys(http: httpx2.AsyncClient) 
     assert "access-control-allow-credentials" not in response.headers
 
 
+@pytest.mark.rfc("9110", "8.8.3")
+@pytest.mark.rfc("9110", "13.1.2")
 @pytest.mark.parametrize(
     "form",
     [
@@ -166,6 +180,7 @@ async def test_who_has_the_keys_already_is_told_so(http: httpx2.AsyncClient, for
         assert again.headers[name] == first.headers[name]
 
 
+@pytest.mark.rfc("9110", "8.8.3")
 async def test_the_etag_changes_with_the_keys(
     http: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:
@@ -184,6 +199,7 @@ async def test_the_etag_stays_while_the_keys_do(http: httpx2.AsyncClient, clock:
     assert (await http.get(JWKS)).headers["etag"] == first.headers["etag"]
 
 
+@pytest.mark.rfc("9110", "9.3.2")
 async def test_head_is_answered_like_get_without_the_body(http: httpx2.AsyncClient) -> None:
     get, head = await http.get(JWKS), await http.head(JWKS)
     assert (head.status_code, head.content) == (200, b"")

@@ -86,12 +86,25 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
 # The document
 
 
+@pytest.mark.rfc("6749", "3.1", 2)
+@pytest.mark.rfc("6749", "3.2", 1)
+@pytest.mark.rfc("7636", "7.2", 2)
+@pytest.mark.rfc("8414", "2", 2, 3, 7, 8, 12, 13, 14, 16, 17)
+@pytest.mark.rfc("8414", "3.1")
+@pytest.mark.rfc("8414", "3.2", 1, 2)
+@pytest.mark.rfc("9207", "3")
+@pytest.mark.rfc("9470", "7")
+@pytest.mark.rfc("9700", "2.1.1", 9)
+@pytest.mark.rfc("9700", "2.6", 1)
 async def test_the_document_says_what_this_server_can_do(
     http: httpx2.AsyncClient, scopes: list[str]
 ) -> None:
     assert await read(http) == document_of(ISSUER, scopes)
 
 
+@pytest.mark.rfc("8414", "3.3")
+@pytest.mark.rfc("8414", "4")
+@pytest.mark.rfc("9207", "2.3")
 @pytest.mark.parametrize(
     ("changes", "issuer"),
     [
@@ -111,6 +124,7 @@ async def test_the_issuer_is_the_configured_one_byte_for_byte(
     assert await read(http) == document_of(issuer, scopes)
 
 
+@pytest.mark.rfc("8414", "3.3")
 async def test_the_issuer_is_not_taken_from_the_request(
     http: httpx2.AsyncClient, scopes: list[str]
 ) -> None:
@@ -119,6 +133,7 @@ async def test_the_issuer_is_not_taken_from_the_request(
     assert of_the_core(response.json()) == document_of(ISSUER, scopes)
 
 
+@pytest.mark.rfc("8414", "3", 1)
 @pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
 @pytest.mark.parametrize(
     "path",
@@ -133,11 +148,15 @@ async def test_an_issuer_with_a_path_is_described_at_both_addresses(
     assert await read(http, path) == document_of(WITH_PATH, scopes)
 
 
+@pytest.mark.rfc("8414", "3", 2)
+@pytest.mark.rfc("8414", "3.2", 4)
 @pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
 async def test_another_path_than_the_issuers_is_not_described(http: httpx2.AsyncClient) -> None:
     assert (await http.get(f"{WELL_KNOWN}/tenants/two")).status_code == 404
 
 
+@pytest.mark.rfc("8414", "2", 2, 12, 13)
+@pytest.mark.rfc("8414", "6.2")
 async def test_every_listed_endpoint_is_there(http: httpx2.AsyncClient) -> None:
     document = await read(http)
     endpoints = {name for name in document if name.endswith("_endpoint")}
@@ -148,10 +167,12 @@ async def test_every_listed_endpoint_is_there(http: httpx2.AsyncClient) -> None:
     assert (await http.get(document["jwks_uri"])).status_code == 200
 
 
+@pytest.mark.rfc("8414", "3.2", 3)
 async def test_no_member_is_empty_or_null(http: httpx2.AsyncClient) -> None:
     assert all((await read(http)).values())
 
 
+@pytest.mark.rfc("8414", "3.2", 3)
 async def test_a_list_that_would_be_empty_is_left_out(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -163,6 +184,7 @@ async def test_a_list_that_would_be_empty_is_left_out(
 # Scopes
 
 
+@pytest.mark.rfc("8414", "2", 6)
 async def test_a_scope_that_is_added_shows_within_two_seconds(
     http: httpx2.AsyncClient, server: Server, clock: TestClock, scopes: list[str]
 ) -> None:
@@ -172,6 +194,7 @@ async def test_a_scope_that_is_added_shows_within_two_seconds(
     assert (await read(http))["scopes_supported"] == sorted([*scopes, "reports"])
 
 
+@pytest.mark.rfc("8414", "2", 6)
 async def test_a_scope_that_is_deleted_goes_within_two_seconds(
     http: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:
@@ -223,6 +246,7 @@ async def allow(server: Server, user: TestUser, client: TestClient) -> str:
         )
 
 
+@pytest.mark.rfc("8414", "2", 9)
 async def test_each_listed_grant_works(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
@@ -260,6 +284,8 @@ async def test_each_listed_grant_works(
     assert {grant: await tries[grant]() for grant in listed} == dict.fromkeys(tries, 200)
 
 
+@pytest.mark.rfc("6749", "5.2", 8)
+@pytest.mark.rfc("8414", "2", 9)
 @pytest.mark.parametrize(
     "grant_type",
     ["authorization_code", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer"],
@@ -272,6 +298,7 @@ async def test_a_grant_that_is_not_listed_is_not_supported(
     assert (grant_type in listed) == (response.json()["error"] != "unsupported_grant_type")
 
 
+@pytest.mark.rfc("9700", "2.4")
 @pytest.mark.parametrize("changes", [{"posture": "oauth21"}], ids=["posture_oauth21"])
 async def test_the_posture_oauth21_takes_the_password_grant_away(
     http: httpx2.AsyncClient, web: TestClient, alice: TestUser, scopes: list[str]
@@ -285,6 +312,9 @@ async def test_the_posture_oauth21_takes_the_password_grant_away(
     assert_oauth2_error(response, "unsupported_grant_type")
 
 
+@pytest.mark.rfc("8414", "2", 10)
+@pytest.mark.rfc("openid-connect-core", "9", 1)
+@pytest.mark.rfc("openid-connect-discovery", "3", 17)
 @pytest.mark.parametrize("endpoint", ["token", "revocation", "introspection"])
 async def test_each_listed_method_of_authentication_works_and_no_other(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, endpoint: str
@@ -326,6 +356,8 @@ async def test_a_page_of_any_origin_may_read_the_document(http: httpx2.AsyncClie
     assert "access-control-allow-credentials" not in response.headers
 
 
+@pytest.mark.rfc("9110", "8.8.3")
+@pytest.mark.rfc("9110", "13.1.2")
 async def test_who_has_the_document_already_is_told_so(http: httpx2.AsyncClient) -> None:
     first = await http.get(WELL_KNOWN)
     again = await http.get(WELL_KNOWN, headers={"If-None-Match": first.headers["etag"]})
@@ -344,6 +376,7 @@ async def test_the_etag_changes_with_the_document(
     assert (again.status_code, again.headers["etag"] == first.headers["etag"]) == (200, False)
 
 
+@pytest.mark.rfc("9110", "9.3.2")
 async def test_head_is_answered_like_get_without_the_body(http: httpx2.AsyncClient) -> None:
     get, head = await http.get(WELL_KNOWN), await http.head(WELL_KNOWN)
     assert (head.status_code, head.content) == (200, b"")
@@ -351,6 +384,7 @@ async def test_head_is_answered_like_get_without_the_body(http: httpx2.AsyncClie
         assert head.headers[name] == get.headers[name], name
 
 
+@pytest.mark.rfc("8414", "3.1")
 async def test_another_method_is_not_answered(http: httpx2.AsyncClient) -> None:
     response = await http.post(WELL_KNOWN)
     assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")

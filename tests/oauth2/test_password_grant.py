@@ -96,6 +96,8 @@ async def set_hash(server: Server, user: TestUser, password_hash: str | None) ->
 # What is refused, always with the same answer
 
 
+@pytest.mark.rfc("6749", "4.3.2", 4)
+@pytest.mark.rfc("6749", "5.2", 6)
 @pytest.mark.parametrize(
     "password",
     [
@@ -112,6 +114,7 @@ async def test_a_wrong_password_is_refused(ask: Ask, alice: TestUser, password: 
     assert_refused(await ask(alice.username, password))
 
 
+@pytest.mark.rfc("6749", "4.3.2", 4)
 @pytest.mark.parametrize(
     "username",
     [
@@ -133,6 +136,7 @@ async def test_the_id_of_a_user_is_not_a_name(ask: Ask, alice: TestUser) -> None
     assert_refused(await ask(str(alice.id), alice.password))
 
 
+@pytest.mark.rfc("6749", "4.3.2", 4)
 async def test_a_disabled_user_is_refused(ask: Ask, server: Server) -> None:
     user = await add_user(server, disabled=True)
     assert_refused(await ask(user.username, user.password))
@@ -176,6 +180,7 @@ async def test_a_user_whose_hash_cannot_be_read_is_refused(
     assert_refused(await ask())
 
 
+@pytest.mark.rfc("6749", "5.2", 1)
 async def test_every_refusal_of_a_user_looks_the_same(
     ask: Ask, server: Server, alice: TestUser
 ) -> None:
@@ -229,6 +234,8 @@ async def test_a_login_leaves_no_credential_in_the_log(
 # Name and password missing
 
 
+@pytest.mark.rfc("6749", "4.3.2", 2)
+@pytest.mark.rfc("6749", "5.2", 2)
 @pytest.mark.parametrize("left_out", ["username", "password"])
 @pytest.mark.parametrize("how", ["missing", "empty"])
 async def test_name_and_password_are_both_needed(
@@ -254,6 +261,10 @@ async def test_an_empty_password_never_opens_an_account_without_one(
 # The client
 
 
+@pytest.mark.rfc("6749", "4.3")
+@pytest.mark.rfc("6749", "5.2", 7)
+@pytest.mark.rfc("6749", "10.7")
+@pytest.mark.rfc("9700", "2.4")
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize("password", [PASSWORD, "wrong"], ids=["right", "wrong"])
 async def test_a_client_that_was_not_given_the_grant_is_refused(

@@ -20,6 +20,11 @@ def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
     return make_settings(database_url=database_url, issuer=issuer, audience="the api")
 
 
+@pytest.mark.rfc("6750", "2.1", 2)
+@pytest.mark.rfc("9728", "2", 1, 2, 3, 4, 5)
+@pytest.mark.rfc("9728", "3.1")
+@pytest.mark.rfc("9728", "3.2", 1, 2)
+@pytest.mark.rfc("9728", "3.3")
 async def test_it_says_where_to_get_tokens_for_this_server(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -39,6 +44,7 @@ async def test_it_says_where_to_get_tokens_for_this_server(
     assert response.headers["access-control-allow-origin"] == "*"
 
 
+@pytest.mark.rfc("9728", "5.1")
 async def test_every_challenge_for_a_token_names_it(http: httpx2.AsyncClient) -> None:
     for headers in ({}, bearer("no.good.token")):
         response = await http.get("/users/me", headers=headers)
@@ -47,6 +53,9 @@ async def test_every_challenge_for_a_token_names_it(http: httpx2.AsyncClient) ->
         assert response.headers["www-authenticate"].endswith(parameter)
 
 
+@pytest.mark.rfc("9728", "3")
+@pytest.mark.rfc("9728", "3.3")
+@pytest.mark.rfc("9728", "7.3")
 @pytest.mark.parametrize("settings", [WITH_PATH], indirect=True)
 async def test_the_path_of_an_issuer_comes_behind_the_well_known_one(
     http: httpx2.AsyncClient,

@@ -114,6 +114,7 @@ async def assert_dead(http: httpx2.AsyncClient, client: TestClient, *family: Tok
 # Rotation
 
 
+@pytest.mark.rfc("6749", "6", 7)
 async def test_a_refresh_token_is_exchanged_for_a_new_pair(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -133,6 +134,7 @@ async def test_a_refresh_token_is_exchanged_for_a_new_pair(
     assert body["refresh_token"] != first["refresh_token"]
 
 
+@pytest.mark.rfc("6749", "5.1", 6)
 async def test_the_answer_is_never_stored_by_a_cache(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -181,6 +183,8 @@ async def test_the_old_access_token_still_works_after_a_refresh(
     assert await is_active(http, shop, first["access_token"])
 
 
+@pytest.mark.rfc("6749", "10.4", 4)
+@pytest.mark.rfc("9700", "2.2.2")
 async def test_the_tokens_of_a_public_client_are_rotated_too(
     http: httpx2.AsyncClient, alice: TestUser, spa: TestClient
 ) -> None:
@@ -190,6 +194,7 @@ async def test_the_tokens_of_a_public_client_are_rotated_too(
     assert_invalid_grant(await refresh(http, spa, second["refresh_token"]))
 
 
+@pytest.mark.rfc("6749", "10.4", 5)
 async def test_a_refresh_token_is_opaque(first: Tokens) -> None:
     assert len(first["refresh_token"]) == 43  # 256 bits in base64url
     assert "." not in first["refresh_token"]
@@ -198,6 +203,7 @@ async def test_a_refresh_token_is_opaque(first: Tokens) -> None:
 # A used token comes again
 
 
+@pytest.mark.rfc("6749", "6", 7)
 async def test_a_used_token_is_refused(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -205,6 +211,9 @@ async def test_a_used_token_is_refused(
     assert_invalid_grant(await refresh(http, shop, first["refresh_token"]))
 
 
+@pytest.mark.rfc("6749", "10.4", 4)
+@pytest.mark.rfc("9700", "2.2.2")
+@pytest.mark.rfc("9700", "4.14.2", 3, 4)
 async def test_a_used_token_ends_its_family_everywhere(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -265,6 +274,8 @@ async def test_another_login_of_the_same_user_goes_on_when_a_family_ends(
 # Whose token it is
 
 
+@pytest.mark.rfc("6749", "6", 5)
+@pytest.mark.rfc("6749", "10.4", 2)
 async def test_the_token_of_another_client_is_refused_and_stays_usable_for_its_owner(
     http: httpx2.AsyncClient, shop: TestClient, spa: TestClient, first: Tokens
 ) -> None:
@@ -287,6 +298,7 @@ async def test_another_client_is_not_told_that_the_scope_is_wider(
     assert_invalid_grant(await refresh(http, spa, first["refresh_token"], "items:write"))
 
 
+@pytest.mark.rfc("6749", "6", 6)
 @pytest.mark.parametrize(
     "change",
     [
@@ -307,6 +319,7 @@ async def test_an_unknown_token_is_refused(
     await refreshed(http, shop, first["refresh_token"])
 
 
+@pytest.mark.rfc("8725", "3.12")
 async def test_an_access_token_is_no_refresh_token(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -320,6 +333,7 @@ async def test_a_refresh_token_is_no_access_token(http: httpx2.AsyncClient, firs
 # The request
 
 
+@pytest.mark.rfc("6749", "6", 1)
 @pytest.mark.parametrize("more", [{}, {"refresh_token": ""}], ids=["left_out", "empty"])
 async def test_a_missing_token_is_an_invalid_request(
     http: httpx2.AsyncClient, shop: TestClient, more: dict[str, str]
@@ -354,6 +368,10 @@ async def test_a_token_in_the_address_is_an_invalid_request(
     assert_oauth2_error(response, "invalid_request")
 
 
+@pytest.mark.rfc("6749", "3.2.1", 1)
+@pytest.mark.rfc("6749", "6", 4)
+@pytest.mark.rfc("6749", "10.4", 3)
+@pytest.mark.rfc("openid-connect-core", "12.1")
 @pytest.mark.parametrize("secret", ["", "wrong"], ids=["no_secret", "a_wrong_secret"])
 async def test_a_confidential_client_must_authenticate_and_a_failure_costs_nothing(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens, secret: str
@@ -372,6 +390,7 @@ async def test_a_confidential_client_may_authenticate_with_basic(
     assert (response.status_code, response.json()["scope"]) == (200, GRANTED)
 
 
+@pytest.mark.rfc("6749", "5.2", 7)
 async def test_a_client_without_the_grant_may_not_refresh(
     http: httpx2.AsyncClient, web: TestClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -389,6 +408,7 @@ async def test_a_client_that_lost_the_grant_may_not_refresh_within_two_seconds(
     assert_oauth2_error(response, "unauthorized_client")
 
 
+@pytest.mark.rfc("9700", "4.14.2", 1)
 async def test_no_refresh_token_is_issued_to_a_client_without_the_grant(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient
 ) -> None:
@@ -405,6 +425,7 @@ async def test_no_refresh_token_is_issued_to_a_client_without_the_grant(
 # Scope
 
 
+@pytest.mark.rfc("6749", "6", 2)
 @pytest.mark.parametrize(
     ("asked", "granted"),
     [
@@ -424,6 +445,9 @@ async def test_the_scope_is_equal_or_narrower(
     assert read_claims(second["access_token"])["scope"] == second["scope"]
 
 
+@pytest.mark.rfc("6749", "5.2", 9)
+@pytest.mark.rfc("6749", "6", 2)
+@pytest.mark.rfc("9700", "4.14.2", 2)
 @pytest.mark.parametrize(
     ("asked", "description"),
     [
@@ -448,6 +472,7 @@ async def test_a_wider_scope_is_refused_and_the_token_is_not_used_up(
     assert (await refreshed(http, shop, first["refresh_token"]))["scope"] == GRANTED
 
 
+@pytest.mark.rfc("6749", "6", 3, 8)
 async def test_the_family_keeps_its_scope_after_a_narrower_refresh(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -534,6 +559,8 @@ class TestLifetime:
         clock.advance(999)
         await refreshed(http, shop, first["refresh_token"])
 
+    @pytest.mark.rfc("6749", "6", 6)
+    @pytest.mark.rfc("9700", "4.14.2", 6)
     async def test_a_token_is_refused_at_the_end(
         self, http: httpx2.AsyncClient, shop: TestClient, first: Tokens, clock: TestClock
     ) -> None:
@@ -600,6 +627,7 @@ async def test_a_disabled_client_cannot_refresh_within_two_seconds(
     assert_oauth2_error(response, "invalid_client", 401)
 
 
+@pytest.mark.rfc("9700", "4.14.2", 5)
 async def test_a_changed_password_ends_the_other_families_of_the_user(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -751,6 +779,7 @@ class TestGrace:
 # Many at once
 
 
+@pytest.mark.rfc("9700", "4.14.2", 3)
 async def test_of_many_simultaneous_uses_exactly_one_succeeds_and_the_family_is_dead(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -778,6 +807,7 @@ async def test_simultaneous_refreshes_of_many_logins_all_succeed(
 # What is stored
 
 
+@pytest.mark.rfc("6749", "10.4", 1)
 async def test_the_database_holds_no_refresh_token_only_hashes(
     http: httpx2.AsyncClient, server: Server, shop: TestClient, first: Tokens
 ) -> None:

@@ -99,6 +99,7 @@ async def assert_alive(http: httpx2.AsyncClient, client: TestClient, tokens: Tok
 # The answer
 
 
+@pytest.mark.rfc("7009", "2.2", 1, 2)
 @KINDS
 async def test_the_answer_is_an_empty_json_object_that_no_cache_stores(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens, kind: str
@@ -112,6 +113,10 @@ async def test_the_answer_is_an_empty_json_object_that_no_cache_stores(
 # Both kinds of a user's tokens
 
 
+@pytest.mark.rfc("7009", "2", 1, 2)
+@pytest.mark.rfc("7009", "2.1", 3, 4, 5, 10, 11)
+@pytest.mark.rfc("7009", "2.2", 3)
+@pytest.mark.rfc("openid-connect-core", "16.18")
 @HINTS
 @KINDS
 async def test_revoking_a_token_ends_all_that_was_issued_with_it(
@@ -121,6 +126,7 @@ async def test_revoking_a_token_ends_all_that_was_issued_with_it(
     await assert_dead(http, shop, first)
 
 
+@pytest.mark.rfc("7009", "2.1", 10)
 @KINDS
 async def test_revoking_a_token_ends_its_predecessors_and_successors(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens, kind: str
@@ -182,6 +188,7 @@ async def test_the_access_token_of_a_client_that_cannot_refresh_is_revoked(
     assert await introspected(http, web, token) == INACTIVE
 
 
+@pytest.mark.rfc("7009", "2.1", 7)
 @KINDS
 async def test_a_public_client_revokes_its_tokens_by_naming_itself(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, spa: TestClient, kind: str
@@ -258,6 +265,7 @@ async def test_simultaneous_revocations_of_one_token_of_a_client_all_succeed(
 # A stranger's
 
 
+@pytest.mark.rfc("7009", "2.1", 8)
 @KINDS
 async def test_the_token_of_another_client_is_not_revoked_and_nothing_is_told(
     http: httpx2.AsyncClient, shop: TestClient, spa: TestClient, first: Tokens, kind: str
@@ -272,6 +280,7 @@ async def test_the_token_of_another_client_is_not_revoked_and_nothing_is_told(
     await assert_alive(http, shop, first)
 
 
+@pytest.mark.rfc("7009", "2.1", 8)
 async def test_a_used_refresh_token_of_another_client_is_not_revoked(
     http: httpx2.AsyncClient, shop: TestClient, spa: TestClient, first: Tokens
 ) -> None:
@@ -298,6 +307,7 @@ async def test_the_token_of_another_client_that_acts_for_itself_is_not_revoked(
 # What is no token
 
 
+@pytest.mark.rfc("7009", "2.2", 1)
 @pytest.mark.parametrize(
     "token",
     [
@@ -320,6 +330,7 @@ async def test_what_is_no_token_is_answered_as_if_it_had_been_revoked(
     await assert_alive(http, shop, first)
 
 
+@pytest.mark.rfc("7009", "5", 2)
 async def test_a_forged_token_ends_nothing(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient, first: Tokens
 ) -> None:
@@ -338,6 +349,7 @@ async def test_an_expired_access_token_ends_nothing(
     await refreshed(http, shop, first["refresh_token"])
 
 
+@pytest.mark.rfc("7009", "2.2", 1)
 @pytest.mark.parametrize("changes", [{"refresh_token_ttl": 1000}], ids=["1000_seconds"])
 async def test_an_expired_refresh_token_is_answered_like_any_other(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens, clock: TestClock
@@ -349,6 +361,8 @@ async def test_an_expired_refresh_token_is_answered_like_any_other(
 # The request
 
 
+@pytest.mark.rfc("7009", "2.1", 2)
+@pytest.mark.rfc("7009", "2.2.1", 1)
 @pytest.mark.parametrize("more", [{}, {"token": ""}], ids=["left_out", "empty"])
 async def test_a_missing_token_is_an_invalid_request(
     http: httpx2.AsyncClient, shop: TestClient, more: dict[str, str]
@@ -357,6 +371,7 @@ async def test_a_missing_token_is_an_invalid_request(
     assert_oauth2_error(response, "invalid_request", 400, MISSING)
 
 
+@pytest.mark.rfc("7009", "5", 2)
 @pytest.mark.parametrize("name", ["token", "token_type_hint"])
 async def test_a_repeated_parameter_is_an_invalid_request_and_revokes_nothing(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens, name: str
@@ -378,6 +393,7 @@ async def test_a_token_in_the_address_is_an_invalid_request_and_is_not_revoked(
     await assert_alive(http, shop, first)
 
 
+@pytest.mark.rfc("7009", "2.1", 1)
 async def test_a_json_body_is_an_invalid_request(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -385,6 +401,7 @@ async def test_a_json_body_is_an_invalid_request(
     assert_oauth2_error(response, "invalid_request")
 
 
+@pytest.mark.rfc("7009", "2.1", 1)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_only_post_is_answered(http: httpx2.AsyncClient, method: str) -> None:
     response = await http.request(method, "/revoke")
@@ -392,6 +409,8 @@ async def test_only_post_is_answered(http: httpx2.AsyncClient, method: str) -> N
     assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.rfc("7009", "2.1", 6)
+@pytest.mark.rfc("7009", "2.2.1", 1)
 @pytest.mark.parametrize("secret", ["", "wrong"], ids=["no_secret", "a_wrong_secret"])
 @KINDS
 async def test_a_confidential_client_that_does_not_authenticate_revokes_nothing(
@@ -410,6 +429,7 @@ async def test_a_request_that_names_no_client_is_refused(
     await assert_alive(http, shop, first)
 
 
+@pytest.mark.rfc("7009", "2.1", 6)
 async def test_the_client_is_judged_before_the_token_is_missed(http: httpx2.AsyncClient) -> None:
     assert_oauth2_error(await http.post("/revoke", data={"a": "b"}), "invalid_client", 401)
 
@@ -417,6 +437,7 @@ async def test_the_client_is_judged_before_the_token_is_missed(http: httpx2.Asyn
 # Against a refresh that runs meanwhile
 
 
+@pytest.mark.rfc("7009", "2.1", 9)
 async def test_after_the_answer_nothing_of_the_family_works_also_against_a_refresh(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient
 ) -> None:
@@ -433,6 +454,8 @@ async def test_after_the_answer_nothing_of_the_family_works_also_against_a_refre
             assert_oauth2_error(refreshing, "invalid_grant")
 
 
+@pytest.mark.rfc("7009", "2", 2)
+@pytest.mark.rfc("7009", "3")
 async def test_a_revoked_access_token_opens_nothing(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:

@@ -36,18 +36,23 @@ async def granted(
     return told
 
 
+@pytest.mark.rfc("6749", "10.3", 4)
+@pytest.mark.rfc("9700", "2.3", 1)
 async def test_what_client_and_user_both_have_is_granted(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient
 ) -> None:
     assert await granted(http, alice, web, "items:read items:write") == "items:read items:write"
 
 
+@pytest.mark.rfc("6750", "5.2", 4)
+@pytest.mark.rfc("9700", "2.3", 1)
 async def test_a_scope_that_was_not_asked_for_is_not_granted(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient
 ) -> None:
     assert await granted(http, alice, web, "email") == "email"
 
 
+@pytest.mark.rfc("6749", "5.2", 9)
 @pytest.mark.parametrize(
     "scope",
     [
@@ -66,6 +71,7 @@ async def test_a_scope_that_the_client_may_not_have_refuses_the_request(
     assert_oauth2_error(response, "invalid_scope", description=MALFORMED_OR_REFUSED)
 
 
+@pytest.mark.rfc("6749", "3.3", 4)
 async def test_a_scope_that_the_user_does_not_have_is_left_out(
     http: httpx2.AsyncClient, server: Server, web: TestClient
 ) -> None:
@@ -106,6 +112,7 @@ async def test_a_wrong_password_does_not_tell_which_scopes_the_user_has(
     assert_oauth2_error(response, "invalid_grant")
 
 
+@pytest.mark.rfc("6749", "3.3", 6)
 @pytest.mark.parametrize("scope", [None, ""], ids=["left_out", "empty"])
 async def test_a_client_that_does_not_say_gets_its_default_scopes(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, scope: str | None
@@ -115,6 +122,7 @@ async def test_a_client_that_does_not_say_gets_its_default_scopes(
     assert sorted(told.split(" ")) == ["items:read", "profile"]
 
 
+@pytest.mark.rfc("6749", "3.3", 6)
 @pytest.mark.parametrize("scope", [None, ""], ids=["left_out", "empty"])
 async def test_a_client_without_defaults_has_to_ask(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, scope: str | None
@@ -139,6 +147,7 @@ async def test_a_client_without_any_scope_gets_none(
     assert_oauth2_error(response, "invalid_scope", description=MALFORMED_OR_REFUSED)
 
 
+@pytest.mark.rfc("6749", "3.3", 2)
 @pytest.mark.parametrize(
     "scope",
     [
@@ -156,6 +165,7 @@ async def test_order_repetition_and_more_spaces_do_not_matter(
     assert sorted(told.split(" ")) == ["email", "profile"]
 
 
+@pytest.mark.rfc("6749", "3.3", 3)
 @pytest.mark.parametrize(
     "scope",
     [
@@ -185,6 +195,7 @@ async def test_a_scope_of_spaces_alone_names_nothing_and_gives_the_defaults(
     assert await granted(http, alice, web, "   ") == "profile"
 
 
+@pytest.mark.rfc("6749", "3.3", 3)
 async def test_every_character_of_the_rfc_can_be_in_a_scope(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -195,6 +206,7 @@ async def test_every_character_of_the_rfc_can_be_in_a_scope(
     assert await granted(http, user, client, name) == name
 
 
+@pytest.mark.rfc("6749", "3.3", 1)
 async def test_scopes_that_differ_in_case_are_two(http: httpx2.AsyncClient, server: Server) -> None:
     for name in ("reports", "Reports"):
         await add_scope(server, name, name)

@@ -60,6 +60,7 @@ def assert_unavailable(response: httpx2.Response) -> None:
     assert response.headers["retry-after"] == "2"
 
 
+@pytest.mark.rfc("9110", "15.6.4")
 @pytest.mark.usefixtures("alice")
 async def test_a_database_that_is_gone_is_503(
     http: httpx2.AsyncClient, web: TestClient, settings: Settings

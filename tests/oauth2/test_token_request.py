@@ -108,6 +108,7 @@ async def test_a_body_without_a_content_type_is_refused(
     assert_oauth2_error(response, "invalid_request", description=NOT_A_FORM)
 
 
+@pytest.mark.rfc("6749", "5.2", 1)
 @pytest.mark.usefixtures("alice")
 async def test_a_json_body_is_refused(http: httpx2.AsyncClient, web: TestClient) -> None:
     response = await http.post("/token", json=GOOD, auth=web.basic)
@@ -133,6 +134,8 @@ async def test_an_empty_request_is_refused(http: httpx2.AsyncClient) -> None:
 # Parameters
 
 
+@pytest.mark.rfc("6749", "3.2", 6)
+@pytest.mark.rfc("6749", "5.2", 2)
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize(
     "again",
@@ -155,6 +158,7 @@ async def test_a_repeated_parameter_is_refused(
     assert_oauth2_error(response, "invalid_request", description=REPEATED)
 
 
+@pytest.mark.rfc("6749", "3.2", 4)
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize("name", ["scope", "client_id", "client_secret", "unknown"])
 async def test_a_parameter_without_a_value_counts_as_left_out(
@@ -165,6 +169,7 @@ async def test_a_parameter_without_a_value_counts_as_left_out(
     assert response.json()["scope"] == "profile"
 
 
+@pytest.mark.rfc("6749", "3.2", 5)
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize(
     "more",
@@ -204,6 +209,7 @@ async def test_too_many_parameters_are_refused(
 # Characters
 
 
+@pytest.mark.rfc("6749", "B")
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize(
     "bad",
@@ -224,6 +230,7 @@ async def test_a_body_that_is_not_utf_8_is_refused(
     assert_oauth2_error(response, "invalid_request", description=NOT_UTF_8)
 
 
+@pytest.mark.rfc("6749", "B")
 @pytest.mark.parametrize(
     "body",
     [
@@ -332,6 +339,8 @@ class TestSize:
 # The address
 
 
+@pytest.mark.rfc("6749", "2.3.1", 5)
+@pytest.mark.rfc("9110", "17.9")
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize(
     "query",
@@ -354,6 +363,7 @@ async def test_credentials_in_the_address_are_refused(
     assert_oauth2_error(response, "invalid_request", description=IN_THE_ADDRESS)
 
 
+@pytest.mark.rfc("6749", "2.3.1", 5)
 @pytest.mark.usefixtures("alice")
 async def test_credentials_in_the_address_alone_are_refused(
     http: httpx2.AsyncClient, web: TestClient
@@ -378,6 +388,7 @@ async def test_the_grant_type_in_the_address_does_not_count(
     assert_oauth2_error(response, "invalid_request", description=NO_GRANT_TYPE)
 
 
+@pytest.mark.rfc("9110", "7.2")
 @pytest.mark.parametrize(
     "host",
     ["[", "[::1", "a b", "a:b:c", "", "\u00e9"],
@@ -400,6 +411,8 @@ async def test_a_password_is_never_sent_on_to_another_address(http: httpx2.Async
 # The method
 
 
+@pytest.mark.rfc("6749", "3.2", 3)
+@pytest.mark.rfc("9110", "15.5.6")
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 async def test_another_method_is_405(http: httpx2.AsyncClient, method: str) -> None:
     response = await http.request(method, "/token", params={"grant_type": "password"})
@@ -407,6 +420,8 @@ async def test_another_method_is_405(http: httpx2.AsyncClient, method: str) -> N
     assert response.headers["allow"] == "POST"
 
 
+@pytest.mark.rfc("6749", "3.2", 3)
+@pytest.mark.rfc("9110", "15.5.6")
 async def test_head_is_405(http: httpx2.AsyncClient) -> None:
     response = await http.head("/token")
     assert response.status_code == 405
@@ -416,6 +431,8 @@ async def test_head_is_405(http: httpx2.AsyncClient) -> None:
 # grant_type
 
 
+@pytest.mark.rfc("6749", "4.3.2", 1)
+@pytest.mark.rfc("6749", "5.2", 2, 10, 11)
 @pytest.mark.parametrize(
     "body",
     ["username=alice&password=x", "grant_type=&username=alice", ""],
@@ -513,6 +530,8 @@ class TestLaxForm:
 # The posture
 
 
+@pytest.mark.rfc("6749", "4.3")
+@pytest.mark.rfc("9700", "2.4")
 @oauth21
 @pytest.mark.usefixtures("alice")
 async def test_oauth_2_1_has_no_password_grant(http: httpx2.AsyncClient, web: TestClient) -> None:

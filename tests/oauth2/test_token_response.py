@@ -45,6 +45,10 @@ async def claims_of(server: Server, token: str) -> dict[str, Any]:
     return claims
 
 
+@pytest.mark.rfc("6749", "4.3.2", 1)
+@pytest.mark.rfc("6749", "4.3.3")
+@pytest.mark.rfc("6749", "5.1", 1, 5)
+@pytest.mark.rfc("6750", "4")
 async def test_a_password_is_exchanged_for_a_bearer_token(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient
 ) -> None:
@@ -57,6 +61,7 @@ async def test_a_password_is_exchanged_for_a_bearer_token(
     assert body["scope"] == "profile"
 
 
+@pytest.mark.rfc("6749", "5.1", 6)
 async def test_the_answer_is_never_stored_by_a_cache(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient
 ) -> None:
@@ -65,6 +70,7 @@ async def test_the_answer_is_never_stored_by_a_cache(
     assert response.headers["pragma"] == "no-cache"
 
 
+@pytest.mark.rfc("6749", "5.1", 5)
 async def test_the_answer_has_no_null_member(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient
 ) -> None:
@@ -72,6 +78,8 @@ async def test_the_answer_has_no_null_member(
     assert None not in response.json().values()
 
 
+@pytest.mark.rfc("6749", "5.1", 2)
+@pytest.mark.rfc("6750", "5.3", 4)
 async def test_the_lifetime_is_an_integer_of_seconds(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient
 ) -> None:
@@ -79,6 +87,7 @@ async def test_the_lifetime_is_an_integer_of_seconds(
     assert '"expires_in":900,' in response.text
 
 
+@pytest.mark.rfc("openid-connect-core", "16.18")
 @pytest.mark.parametrize("changes", [{"access_token_ttl": 60}], ids=["60_seconds"])
 async def test_the_lifetime_is_the_configured_one(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient
@@ -89,6 +98,8 @@ async def test_the_lifetime_is_the_configured_one(
     assert claims["exp"] - claims["iat"] == 60
 
 
+@pytest.mark.rfc("6749", "3.3", 5)
+@pytest.mark.rfc("6749", "5.1", 4)
 @pytest.mark.parametrize(
     ("asked", "granted"),
     [
@@ -114,6 +125,7 @@ async def test_the_password_grant_answers_no_id_token_even_for_openid(
     assert "id_token" not in body
 
 
+@pytest.mark.rfc("6749", "5.1", 3)
 async def test_a_client_without_the_refresh_grant_gets_no_refresh_token(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -132,6 +144,9 @@ async def test_the_token_opens_a_protected_route(
     assert response.json()["username"] == "alice"
 
 
+@pytest.mark.rfc("7519", "5.1")
+@pytest.mark.rfc("8725", "3.11")
+@pytest.mark.rfc("9068", "2.1", 5)
 async def test_the_header_of_the_token_is_that_of_rfc_9068(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient
 ) -> None:
@@ -141,6 +156,7 @@ async def test_the_header_of_the_token_is_that_of_rfc_9068(
     assert header["kid"] in await server.keys.public()
 
 
+@pytest.mark.rfc("9068", "2.1", 2)
 @pytest.mark.parametrize(
     ("changes", "alg"),
     [
@@ -156,6 +172,9 @@ async def test_the_token_is_signed_with_the_configured_algorithm(
     assert (await claims_of(server, token))["client_id"] == web.client_id
 
 
+@pytest.mark.rfc("6750", "5.2", 3)
+@pytest.mark.rfc("9068", "2.2", 1)
+@pytest.mark.rfc("9068", "2.2.3", 1)
 async def test_the_claims_are_exactly_those_of_rfc_9068_and_sid(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient, clock: TestClock
 ) -> None:
@@ -175,6 +194,9 @@ async def test_the_claims_are_exactly_those_of_rfc_9068_and_sid(
     }
 
 
+@pytest.mark.rfc("6750", "5.3", 5)
+@pytest.mark.rfc("8725", "3.9", 1)
+@pytest.mark.rfc("9068", "3", 2)
 @pytest.mark.parametrize(
     "changes", [{"audience": "https://api.example.com"}], ids=["another_audience"]
 )
@@ -198,6 +220,8 @@ async def test_the_issuer_is_not_taken_from_the_request(
     assert (claims["iss"], claims["aud"]) == (ISSUER, ISSUER)
 
 
+@pytest.mark.rfc("7519", "4.1.2")
+@pytest.mark.rfc("9068", "2.2", 2)
 async def test_the_subject_is_the_id_of_the_user_and_not_the_name(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient
 ) -> None:
@@ -205,6 +229,8 @@ async def test_the_subject_is_the_id_of_the_user_and_not_the_name(
     assert (await claims_of(server, token))["sub"] == str(alice.id)
 
 
+@pytest.mark.rfc("7519", "12")
+@pytest.mark.rfc("9068", "6")
 async def test_the_token_holds_nothing_personal(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient
 ) -> None:
@@ -213,6 +239,7 @@ async def test_the_token_holds_nothing_personal(
     assert not any("alice" in value for value in values)
 
 
+@pytest.mark.rfc("7519", "4.1.7")
 async def test_two_tokens_never_have_the_same_id(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient
 ) -> None:

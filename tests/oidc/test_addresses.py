@@ -62,6 +62,7 @@ async def change(server: Server, user: TestUser, **changes: Any) -> None:
         await change_user(operator, user.id, changes)
 
 
+@pytest.mark.rfc("openid-connect-core", "5.1", 5)
 @pytest.mark.parametrize("path", ["/userinfo", "/users/me"])
 async def test_an_address_of_somebody_else_is_told_to_no_client(
     http: httpx2.AsyncClient, alice: TestUser, mallory: TestUser, app_client: TestClient, path: str

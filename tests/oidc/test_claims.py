@@ -61,6 +61,9 @@ async def speaking(flow: CodeFlow, server: Server) -> CodeFlow:
 # What there is
 
 
+@pytest.mark.rfc("openid-connect-core", "5.1", 1, 4)
+@pytest.mark.rfc("openid-connect-core", "5.6", 1)
+@pytest.mark.rfc("openid-connect-core", "13.3")
 async def test_the_scope_profile_brings_what_is_known_of_the_user(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:
@@ -95,6 +98,7 @@ async def test_there_is_always_a_name(
 # In ID tokens
 
 
+@pytest.mark.rfc("openid-connect-core", "5.4", 3)
 async def test_a_client_gets_the_claims_of_its_scopes_in_id_tokens_if_it_is_registered_so(
     speaking: CodeFlow, server: Server
 ) -> None:
@@ -120,6 +124,7 @@ async def test_a_refresh_tells_what_is_true_by_then(speaking: CodeFlow, server: 
     assert (told["name"], "email" in told) == ("Queen Alice", False)
 
 
+@pytest.mark.rfc("openid-connect-core", "5.4", 3)
 async def test_other_clients_get_none(flow: CodeFlow) -> None:
     assert about_user(await flow.tokens(scope=SCOPE)) == {}
 
@@ -131,6 +136,8 @@ def asking(**claims: Any) -> str:
     return json.dumps(claims)
 
 
+@pytest.mark.rfc("openid-connect-core", "5.5", 1, 4)
+@pytest.mark.rfc("openid-connect-discovery", "3", 22)
 async def test_claims_are_in_the_id_token_that_are_asked_for_by_name(flow: CodeFlow) -> None:
     claims = asking(id_token={"email": {"essential": True}, "name": None, "sub": None})
     tokens = await flow.tokens(scope=SCOPE, claims=claims)
@@ -139,11 +146,14 @@ async def test_claims_are_in_the_id_token_that_are_asked_for_by_name(flow: CodeF
     assert about_user(tokens) == {"name": "alice", "email": "alice@example.com"}
 
 
+@pytest.mark.rfc("openid-connect-core", "5.5.1", 1)
+@pytest.mark.rfc("openid-connect-core", "17.1")
 async def test_a_claim_that_no_granted_scope_permits_is_left_out(flow: CodeFlow) -> None:
     claims = asking(id_token={"email": {"essential": True}, "phone_number": None})
     assert about_user(await flow.tokens(scope="openid profile", claims=claims)) == {}
 
 
+@pytest.mark.rfc("openid-connect-core", "5.5", 3, 4)
 async def test_what_is_asked_for_at_userinfo_is_not_in_the_id_token(flow: CodeFlow) -> None:
     claims = asking(userinfo={"email": None}, unknown={"name": None})
     assert about_user(await flow.tokens(scope=SCOPE, claims=claims)) == {}
@@ -155,6 +165,8 @@ async def test_no_claim_can_take_the_place_of_one_of_the_protocol(flow: CodeFlow
     assert (told["aud"], told["exp"] - told["iat"]) == ("shop", 900)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 3)
+@pytest.mark.rfc("openid-connect-core", "5.5.1", 3)
 async def test_only_the_user_that_is_named_gets_an_answer(flow: CodeFlow, server: Server) -> None:
     bob = await add_user(server, "bob", scopes=("openid", "profile"))
     wanted = asking(id_token={"sub": {"value": str(bob.id)}})
@@ -165,6 +177,8 @@ async def test_only_the_user_that_is_named_gets_an_answer(flow: CodeFlow, server
     assert "code" in read_answer(await flow.start(claims=own, prompt="none"))
 
 
+@pytest.mark.rfc("9470", "5")
+@pytest.mark.rfc("openid-connect-core", "5.5.1.1", 1)
 @pytest.mark.parametrize(
     "wanted",
     [
@@ -182,6 +196,8 @@ async def test_a_kind_of_login_that_is_essential_and_cannot_be_had_is_refused(
         )
 
 
+@pytest.mark.rfc("openid-connect-core", "5.5.1", 2)
+@pytest.mark.rfc("openid-connect-core", "5.5.1.1", 2)
 @pytest.mark.parametrize(
     "claims",
     [
@@ -207,6 +223,7 @@ async def test_a_kind_of_login_is_of_no_matter_without_an_id_token(flow: CodeFlo
     assert "id_token" not in await flow.tokens(scope="profile", claims=claims)
 
 
+@pytest.mark.rfc("openid-connect-core", "5.5", 2)
 @pytest.mark.parametrize(
     ("claims", "problem"),
     [

@@ -80,21 +80,30 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
 # The document
 
 
+@pytest.mark.rfc("openid-connect-core", "8")
+@pytest.mark.rfc("openid-connect-discovery", "3", 2, 5, 6, 10, 11, 19, 20, 22, 23, 24)
+@pytest.mark.rfc("openid-connect-discovery", "4.1")
+@pytest.mark.rfc("openid-connect-discovery", "4.2", 2)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2.1")
 async def test_the_document_says_what_this_provider_can_do(
     http: httpx2.AsyncClient, scopes: list[str]
 ) -> None:
     assert await read(http) == document_of(ISSUER, scopes)
 
 
+@pytest.mark.rfc("openid-connect-discovery", "3", 21)
 async def test_the_claims_that_clients_rely_on_are_listed(http: httpx2.AsyncClient) -> None:
     promised = {*ID_TOKEN_CLAIMS, "sub", "preferred_username", "email", "email_verified"}
     assert set((await read(http))["claims_supported"]) >= promised
 
 
+@pytest.mark.rfc("openid-connect-discovery", "4.2", 2)
 async def test_no_member_is_null_or_empty(http: httpx2.AsyncClient) -> None:
     assert [name for name, value in (await read(http)).items() if value in (None, [], "")] == []
 
 
+@pytest.mark.rfc("openid-connect-discovery", "3", 1)
+@pytest.mark.rfc("openid-connect-discovery", "4.3")
 @pytest.mark.parametrize(
     ("changes", "issuer"),
     [
@@ -112,6 +121,7 @@ async def test_the_issuer_is_the_configured_one_byte_for_byte(
     assert await read(http) == document_of(issuer, scopes)
 
 
+@pytest.mark.rfc("openid-connect-discovery", "4.3")
 async def test_the_issuer_is_not_taken_from_the_request(
     http: httpx2.AsyncClient, scopes: list[str]
 ) -> None:
@@ -120,6 +130,7 @@ async def test_the_issuer_is_not_taken_from_the_request(
     assert of_the_core(response.json()) == document_of(ISSUER, scopes)
 
 
+@pytest.mark.rfc("openid-connect-discovery", "4")
 @pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
 @pytest.mark.parametrize(
     "path",
@@ -135,6 +146,7 @@ async def test_an_issuer_with_a_path_is_described_at_all_its_addresses(
     assert await read(http, path) == document_of(WITH_PATH, scopes)
 
 
+@pytest.mark.rfc("openid-connect-discovery", "4")
 @pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
 @pytest.mark.parametrize("path", [f"/tenants/two{WELL_KNOWN}", f"{WELL_KNOWN}/tenants/two"])
 async def test_another_path_than_the_issuers_is_not_described(
@@ -149,6 +161,7 @@ async def test_it_says_the_same_as_the_metadata_of_rfc_8414(http: httpx2.AsyncCl
     assert metadata == {name: document[name] for name in metadata}
 
 
+@pytest.mark.rfc("openid-connect-discovery", "3", 5)
 async def test_a_scope_that_is_added_shows_within_two_seconds(
     http: httpx2.AsyncClient, server: Server, clock: TestClock, scopes: list[str]
 ) -> None:
@@ -158,6 +171,7 @@ async def test_a_scope_that_is_added_shows_within_two_seconds(
     assert (await read(http))["scopes_supported"] == sorted([*scopes, "reports"])
 
 
+@pytest.mark.rfc("openid-connect-discovery", "3", 9)
 @pytest.mark.parametrize("changes", [{"posture": "oauth21"}], ids=["posture_oauth21"])
 async def test_a_grant_that_is_switched_off_is_not_listed(http: httpx2.AsyncClient) -> None:
     expected = ["refresh_token", "client_credentials", "authorization_code"]
@@ -167,6 +181,7 @@ async def test_a_grant_that_is_switched_off_is_not_listed(http: httpx2.AsyncClie
 # What is listed works
 
 
+@pytest.mark.rfc("openid-connect-discovery", "3", 2, 3)
 async def test_every_endpoint_that_is_listed_answers(flow: CodeFlow) -> None:
     """One walk with nothing but the addresses of the document."""
     http, document = flow.browser, await read(flow.browser)
@@ -206,6 +221,8 @@ async def test_every_listed_endpoint_is_walked_above(http: httpx2.AsyncClient) -
     }
 
 
+@pytest.mark.rfc("8414", "2", 8)
+@pytest.mark.rfc("openid-connect-discovery", "3", 8)
 @pytest.mark.parametrize("mode", ["query", "form_post"])
 async def test_every_listed_response_mode_works(flow: CodeFlow, mode: str) -> None:
     assert mode in (await read(flow.browser))["response_modes_supported"]
@@ -217,6 +234,9 @@ async def test_every_listed_response_mode_works(flow: CodeFlow, mode: str) -> No
     assert (await flow.exchange(code)).status_code == 200
 
 
+@pytest.mark.rfc("8725", "3.2", 1)
+@pytest.mark.rfc("openid-connect-core", "2", 12)
+@pytest.mark.rfc("openid-connect-discovery", "3", 12, 13)
 @pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
 async def test_every_listed_algorithm_signs_id_tokens(
     flow: CodeFlow, server: Server, alg: str
@@ -242,6 +262,7 @@ async def test_the_tokens_of_the_flow_can_be_refreshed_introspected_and_revoked(
 # How it is sent
 
 
+@pytest.mark.rfc("openid-connect-discovery", "4.2", 1)
 async def test_any_page_may_read_and_keep_the_document(http: httpx2.AsyncClient) -> None:
     response = await http.get(WELL_KNOWN, headers={"Origin": "https://any.example.com"})
     assert response.headers["content-type"] == "application/json"

@@ -63,6 +63,9 @@ async def flow_with(flow: CodeFlow, server: Server, alg: str) -> CodeFlow:
 # What it says
 
 
+@pytest.mark.rfc("openid-connect-core", "2", 1, 2, 4, 7, 8, 9)
+@pytest.mark.rfc("openid-connect-discovery", "3", 1)
+@pytest.mark.rfc("openid-connect-discovery", "7.2")
 async def test_an_id_token_has_these_claims_and_no_others(flow: CodeFlow, clock: TestClock) -> None:
     page = await flow.login_page(nonce=NONCE)
     logged_in_at = int(clock.now().timestamp())
@@ -88,11 +91,17 @@ async def test_an_id_token_has_these_claims_and_no_others(flow: CodeFlow, clock:
     }
 
 
+@pytest.mark.rfc("openid-connect-core", "2", 13)
+@pytest.mark.rfc("openid-connect-core", "10.1", 1)
 async def test_the_header_has_these_members_and_no_others(flow: CodeFlow) -> None:
     header = jwt.get_unverified_header((await flow.tokens())["id_token"])
     assert header == {"alg": "RS256", "typ": "JWT", "kid": header["kid"]}
 
 
+@pytest.mark.rfc("openid-connect-core", "2", 3)
+@pytest.mark.rfc("openid-connect-core", "5.1", 3)
+@pytest.mark.rfc("openid-connect-core", "5.7")
+@pytest.mark.rfc("openid-connect-core", "8")
 async def test_the_subject_is_the_id_of_the_user_as_in_the_access_token(flow: CodeFlow) -> None:
     tokens = await flow.tokens()
     subject = read_claims(tokens["id_token"])["sub"]
@@ -106,6 +115,9 @@ async def test_the_lifetime_can_be_set(flow: CodeFlow) -> None:
     assert claims["exp"] - claims["iat"] == 60
 
 
+@pytest.mark.rfc("9700", "2.1", 3)
+@pytest.mark.rfc("openid-connect-core", "2", 6)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 9)
 @pytest.mark.parametrize(
     "nonce",
     [
@@ -120,10 +132,14 @@ async def test_the_nonce_comes_back_as_it_was(flow: CodeFlow, nonce: str) -> Non
     assert read_claims((await flow.tokens(nonce=nonce))["id_token"])["nonce"] == nonce
 
 
+@pytest.mark.rfc("openid-connect-core", "2", 6)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 9)
 async def test_without_a_nonce_none_comes_back(flow: CodeFlow) -> None:
     assert "nonce" not in read_claims((await flow.tokens())["id_token"])
 
 
+@pytest.mark.rfc("9700", "4.5.3")
+@pytest.mark.rfc("openid-connect-core", "2", 6)
 async def test_the_nonce_is_that_of_its_own_request(flow: CodeFlow) -> None:
     first, second = await flow.code(nonce="one"), await flow.code(nonce="two")
     claims = [
@@ -155,6 +171,8 @@ async def test_auth_time_is_new_when_the_password_was_asked_for_again(
     assert second["auth_time"] == first["auth_time"] + 600
 
 
+@pytest.mark.rfc("openid-connect-core", "2", 5)
+@pytest.mark.rfc("openid-connect-core", "15.1", 5)
 async def test_auth_time_is_there_and_right_with_max_age_and_a_young_session(
     flow: CodeFlow, clock: TestClock
 ) -> None:
@@ -168,6 +186,9 @@ async def test_auth_time_is_there_and_right_with_max_age_and_a_young_session(
 # How it is signed
 
 
+@pytest.mark.rfc("openid-connect-core", "2", 11)
+@pytest.mark.rfc("openid-connect-core", "10.1", 1)
+@pytest.mark.rfc("openid-connect-core", "15.1", 1)
 @ALGORITHMS
 async def test_an_id_token_is_signed_as_its_client_wants(
     flow: CodeFlow, server: Server, alg: str
@@ -206,6 +227,8 @@ async def test_the_algorithm_of_access_tokens_is_another_matter(flow: CodeFlow) 
     assert headers == ["EdDSA", "RS256"]
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.3.6")
+@pytest.mark.rfc("openid-connect-core", "16.11")
 @ALGORITHMS
 async def test_at_hash_is_the_left_half_of_the_access_tokens_hash(
     flow: CodeFlow, server: Server, alg: str
@@ -231,6 +254,7 @@ async def test_at_hash_fits_the_new_access_token_after_a_refresh(
 # Refreshing: Core, section 12.2
 
 
+@pytest.mark.rfc("openid-connect-core", "12.2", 1, 2, 4)
 async def test_a_refresh_brings_a_new_id_token_for_the_same_login(
     flow: CodeFlow, clock: TestClock
 ) -> None:
@@ -247,6 +271,7 @@ async def test_a_refresh_brings_a_new_id_token_for_the_same_login(
     }
 
 
+@pytest.mark.rfc("openid-connect-core", "12.2", 3)
 async def test_a_second_refresh_keeps_auth_time_too(flow: CodeFlow, clock: TestClock) -> None:
     tokens = await flow.tokens()
     first = read_claims(tokens["id_token"])
@@ -256,6 +281,7 @@ async def test_a_second_refresh_keeps_auth_time_too(flow: CodeFlow, clock: TestC
     assert read_claims(tokens["id_token"])["auth_time"] == first["auth_time"]
 
 
+@pytest.mark.rfc("openid-connect-core", "12.2", 3)
 async def test_a_refresh_keeps_auth_time_although_the_user_has_logged_out(
     flow: CodeFlow, clock: TestClock
 ) -> None:
@@ -267,6 +293,7 @@ async def test_a_refresh_keeps_auth_time_although_the_user_has_logged_out(
     assert read_claims(tokens["id_token"])["auth_time"] == first["auth_time"]
 
 
+@pytest.mark.rfc("openid-connect-core", "12.2", 5)
 async def test_a_refresh_for_less_than_openid_brings_no_id_token(flow: CodeFlow) -> None:
     tokens = await flow.tokens()
     narrowed = await refreshed(flow.browser, flow.client, tokens["refresh_token"], "profile")
@@ -283,6 +310,7 @@ async def test_a_refresh_after_a_narrowed_one_brings_an_id_token_again(flow: Cod
 # When there is none
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 2)
 async def test_without_openid_there_is_no_id_token(flow: CodeFlow) -> None:
     tokens = await flow.tokens(scope="profile email")
     assert "id_token" not in tokens
@@ -301,6 +329,7 @@ async def test_the_password_grant_brings_no_id_token(flow: CodeFlow, server: Ser
 # What it is not
 
 
+@pytest.mark.rfc("8725", "3.12")
 async def test_an_id_token_is_no_access_token(flow: CodeFlow, shop: TestClient) -> None:
     id_token = (await flow.tokens())["id_token"]
     for path in ("/userinfo", "/users/me"):

@@ -80,6 +80,7 @@ async def test_the_token_that_a_client_gets_for_itself_lives_as_long_as_it_was_g
     assert (answer["expires_in"], lifetime(answer["access_token"])) == (60, 60)
 
 
+@pytest.mark.rfc("6749", "10.7")
 async def test_a_lifetime_is_set_and_taken_away_by_whoever_manages(
     http: httpx2.AsyncClient, server: Server
 ) -> None:

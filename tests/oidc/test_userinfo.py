@@ -55,6 +55,11 @@ async def ask(http: httpx2.AsyncClient, token: str, method: str = "GET") -> http
 # Claims by scope
 
 
+@pytest.mark.rfc("openid-connect-core", "5.1", 2)
+@pytest.mark.rfc("openid-connect-core", "5.3", 2, 3)
+@pytest.mark.rfc("openid-connect-core", "5.3.1")
+@pytest.mark.rfc("openid-connect-core", "5.3.2", 3)
+@pytest.mark.rfc("openid-connect-core", "5.4", 1)
 @pytest.mark.parametrize(
     ("scope", "claims"),
     [
@@ -81,6 +86,8 @@ async def test_the_scopes_decide_which_claims_there_are(
         assert (response.status_code, set(response.json())) == (200, {"sub", *claims})
 
 
+@pytest.mark.rfc("openid-connect-core", "5.3.2", 2)
+@pytest.mark.rfc("openid-connect-core", "13.3")
 async def test_a_claim_without_a_value_is_left_out(
     http: httpx2.AsyncClient, server: Server, app_client: TestClient
 ) -> None:
@@ -91,6 +98,7 @@ async def test_a_claim_without_a_value_is_left_out(
     assert not claims.keys() & {"email", "email_verified"}
 
 
+@pytest.mark.rfc("openid-connect-core", "5.1", 5)
 async def test_a_verified_address_is_said_to_be_verified(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, app_client: TestClient
 ) -> None:
@@ -106,6 +114,7 @@ async def test_the_name_is_as_the_user_writes_it(
     assert (await ask(http, token)).json()["preferred_username"] == "Zo\u00eb \u00dcnl\u00fc"
 
 
+@pytest.mark.rfc("openid-connect-core", "5.3.2", 1)
 async def test_the_subject_is_that_of_the_id_token(flow: CodeFlow) -> None:
     tokens = await flow.tokens()
     subject = read_claims(tokens["id_token"])["sub"]
@@ -125,6 +134,8 @@ async def test_a_claim_goes_with_the_scope_that_the_user_loses(
 # How the token comes
 
 
+@pytest.mark.rfc("6750", "2.2", 1, 5)
+@pytest.mark.rfc("openid-connect-core", "5.3", 3)
 async def test_the_token_may_come_in_a_form(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient
 ) -> None:
@@ -141,6 +152,8 @@ async def test_the_token_may_come_in_the_header_beside_another_form(
     assert response.status_code == 200
 
 
+@pytest.mark.rfc("6750", "2")
+@pytest.mark.rfc("6750", "3.1", 1)
 async def test_a_token_in_the_header_and_in_the_form_is_an_error(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient
 ) -> None:
@@ -149,6 +162,7 @@ async def test_a_token_in_the_header_and_in_the_form_is_an_error(
     assert_bearer_error(response, "invalid_request", 400)
 
 
+@pytest.mark.rfc("6750", "2.2", 4)
 async def test_a_token_that_comes_twice_in_the_form_is_an_error(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient
 ) -> None:
@@ -158,6 +172,7 @@ async def test_a_token_that_comes_twice_in_the_form_is_an_error(
     assert_bearer_error(response, "invalid_request", 400)
 
 
+@pytest.mark.rfc("6750", "2.2", 2)
 @pytest.mark.parametrize(
     "body", [b"access_token=%00", b"access_token=%ff"], ids=["nul", "no_utf_8"]
 )
@@ -168,6 +183,7 @@ async def test_a_form_that_cannot_be_read_is_an_error(
     assert_bearer_error(response, "invalid_request", 400)
 
 
+@pytest.mark.rfc("6750", "2.3", 1)
 @METHODS
 async def test_a_token_in_the_address_is_not_looked_at(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient, method: str
@@ -177,6 +193,7 @@ async def test_a_token_in_the_address_is_not_looked_at(
     assert_no_token_sent(response)
 
 
+@pytest.mark.rfc("6750", "2.2", 3)
 async def test_a_token_in_the_body_of_a_get_is_not_looked_at(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient
 ) -> None:
@@ -185,6 +202,7 @@ async def test_a_token_in_the_body_of_a_get_is_not_looked_at(
     assert_no_token_sent(response)
 
 
+@pytest.mark.rfc("6750", "2.2", 2)
 async def test_a_token_in_a_json_body_is_not_looked_at(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient
 ) -> None:
@@ -192,6 +210,7 @@ async def test_a_token_in_a_json_body_is_not_looked_at(
     assert_no_token_sent(await http.post(USERINFO, json={"access_token": token}))
 
 
+@pytest.mark.rfc("openid-connect-core", "5.3.3")
 @METHODS
 async def test_without_a_token_nothing_is_said_to_be_wrong(
     http: httpx2.AsyncClient, method: str
@@ -212,6 +231,7 @@ async def test_a_cookie_is_no_token(flow: CodeFlow, method: str) -> None:
 # What is refused
 
 
+@pytest.mark.rfc("openid-connect-core", "5.3.3")
 @METHODS
 async def test_a_bad_token_is_refused(http: httpx2.AsyncClient, method: str) -> None:
     assert_bearer_error(await ask(http, "bad", method), "invalid_token", 401)
@@ -231,6 +251,7 @@ async def test_an_expired_token_is_refused(
     assert_bearer_error(await ask(http, token), "invalid_token", 401)
 
 
+@pytest.mark.rfc("openid-connect-core", "5.3.3")
 @METHODS
 async def test_a_token_without_openid_does_not_reach_here(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient, method: str
@@ -295,6 +316,8 @@ async def test_the_token_of_a_deleted_user_is_refused(
 # How it is sent
 
 
+@pytest.mark.rfc("6750", "2.3", 2)
+@pytest.mark.rfc("openid-connect-core", "5.3.2", 3)
 @METHODS
 async def test_no_answer_is_stored(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient, method: str

@@ -562,6 +562,7 @@ async def test_the_page_says_in_words_what_was_allowed(flow: CodeFlow) -> None:
     assert page.all("li")[:2] == ["See your items", "See your user name"]
 
 
+@pytest.mark.rfc("openid-connect-core", "17.4")
 async def test_the_page_lists_applications_by_name(flow: CodeFlow, server: Server) -> None:
     for client_id in ("zebra", "apple"):
         other = await add_web_client(server, client_id)
@@ -586,6 +587,7 @@ async def test_what_another_user_allowed_is_not_listed(
     assert "other" not in (await account(flow.browser)).text
 
 
+@pytest.mark.rfc("openid-connect-core", "17.4")
 async def test_an_allowance_that_is_taken_back_is_asked_for_again(flow: CodeFlow) -> None:
     await flow.finish()
     assert_code_answer(await flow.start())

@@ -86,14 +86,25 @@ def named(values: dict[str, str]) -> list[object]:
 # A good request
 
 
+@pytest.mark.rfc("6749", "3.1", 1, 4)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 1)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.3", 1)
 async def test_a_good_request_leads_to_the_login_page(flow: CodeFlow) -> None:
     assert_asks_to_log_in(await flow.start())
 
 
+@pytest.mark.rfc("6749", "3.1", 5)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 1)
 async def test_a_good_request_by_form_leads_to_the_login_page(flow: CodeFlow) -> None:
     assert_asks_to_log_in(await flow.post())
 
 
+@pytest.mark.rfc("8252", "8.10")
+@pytest.mark.rfc("9207", "2", 1)
+@pytest.mark.rfc("9700", "2.1.2")
+@pytest.mark.rfc("9700", "4.2.4", 3)
+@pytest.mark.rfc("9700", "4.4.2")
+@pytest.mark.rfc("openid-connect-core", "3.1.2.5")
 async def test_a_request_ends_with_a_code_and_nothing_else_in_the_address(
     flow: CodeFlow,
 ) -> None:
@@ -106,6 +117,7 @@ async def test_a_request_by_form_ends_with_a_code(flow: CodeFlow) -> None:
     assert_code_answer(await flow.allow(consent))
 
 
+@pytest.mark.rfc("8252", "8.7")
 async def test_who_is_logged_in_and_has_allowed_it_is_sent_back_at_once(flow: CodeFlow) -> None:
     await flow.finish()
     assert_code_answer(await flow.start())
@@ -118,6 +130,7 @@ async def test_who_is_logged_in_comes_from_a_form_with_one_step_more(flow: CodeF
     assert_code_answer(await flow.follow(response))
 
 
+@pytest.mark.rfc("7636", "4.4", 2)
 async def test_every_code_is_another_one(flow: CodeFlow) -> None:
     assert len({await flow.code() for _ in range(3)}) == 3
 
@@ -130,6 +143,9 @@ async def test_another_method_is_not_answered(http: httpx2.AsyncClient, method: 
 # Who asks is not known: a page, and no redirect
 
 
+@pytest.mark.rfc("6749", "4.1.1", 2)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 5)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 2)
 @pytest.mark.parametrize(
     "clients",
     [
@@ -148,6 +164,8 @@ async def test_a_request_that_does_not_name_one_client_is_refused_on_a_page(
         assert_error_page(response, UNNAMED)
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 1)
+@pytest.mark.rfc("9700", "4.11.2", 1)
 @pytest.mark.parametrize(
     "client_id",
     named(
@@ -168,6 +186,7 @@ async def test_an_unknown_client_is_refused_on_a_page(flow: CodeFlow, client_id:
         assert_error_page(response, UNKNOWN)
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 1)
 async def test_a_disabled_client_is_refused_on_a_page(
     flow: CodeFlow, server: Server, shop: TestClient, clock: TestClock
 ) -> None:
@@ -176,6 +195,7 @@ async def test_a_disabled_client_is_refused_on_a_page(
     assert_error_page(await flow.start(), UNKNOWN)
 
 
+@pytest.mark.rfc("6749", "3.1", 8)
 @pytest.mark.parametrize(
     "second", [CALLBACK, "https://evil.example.com/"], ids=["the_same", "another"]
 )
@@ -185,6 +205,18 @@ async def test_a_repeated_redirect_uri_is_refused_on_a_page(flow: CodeFlow, seco
         assert_error_page(response, TWO_ADDRESSES)
 
 
+@pytest.mark.rfc("6749", "3.1.2", 1)
+@pytest.mark.rfc("6749", "3.1.2.2", 1)
+@pytest.mark.rfc("6749", "3.1.2.3", 3)
+@pytest.mark.rfc("6749", "3.1.2.4", 1, 2)
+@pytest.mark.rfc("6749", "10.1", 2)
+@pytest.mark.rfc("6749", "10.15")
+@pytest.mark.rfc("8252", "7.2")
+@pytest.mark.rfc("9700", "2.1", 1)
+@pytest.mark.rfc("9700", "4.1.3", 1)
+@pytest.mark.rfc("9700", "4.11.2", 1)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 6)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.6", 1)
 @pytest.mark.parametrize(
     "uri",
     named(
@@ -242,6 +274,8 @@ async def test_a_redirect_uri_is_compared_character_by_character(flow: CodeFlow,
         assert_error_page(response, OTHER_ADDRESS)
 
 
+@pytest.mark.rfc("6749", "3.1.2.3", 2)
+@pytest.mark.rfc("6749", "4.1.2.1", 1)
 async def test_the_redirect_uri_of_another_client_is_refused_on_a_page(
     flow: CodeFlow, server: Server
 ) -> None:
@@ -250,12 +284,14 @@ async def test_the_redirect_uri_of_another_client_is_refused_on_a_page(
     assert_error_page(await flow.start(redirect_uri=other), OTHER_ADDRESS)
 
 
+@pytest.mark.rfc("6749", "3.1.2.4", 1)
 async def test_the_page_does_not_repeat_the_address_that_it_refuses(flow: CodeFlow) -> None:
     response = await flow.start(redirect_uri="https://evil.example.com/" + XSS)
     assert "evil" not in response.text
     assert "alert(" not in response.text
 
 
+@pytest.mark.rfc("6749", "3.1.2.4", 2)
 async def test_a_request_with_two_faults_is_refused_on_a_page_if_one_is_the_redirect_uri(
     flow: CodeFlow,
 ) -> None:
@@ -318,6 +354,7 @@ async def several_loopbacks(server: Server) -> TestClient:
     )
 
 
+@pytest.mark.rfc("8252", "7.3", 1, 3)
 @pytest.mark.parametrize(
     "uri",
     named(
@@ -340,6 +377,10 @@ async def test_a_public_client_on_a_loopback_address_may_use_any_port(
     assert_code_answer(await CodeFlow(http, alice, several_loopbacks, uri).finish(), uri)
 
 
+@pytest.mark.rfc("8252", "7.3", 1, 2)
+@pytest.mark.rfc("8252", "8.3", 2)
+@pytest.mark.rfc("8252", "8.4", 2)
+@pytest.mark.rfc("9700", "2.1", 1)
 @pytest.mark.parametrize(
     "uri",
     named(
@@ -390,6 +431,7 @@ async def test_nothing_but_the_port_may_vary(
     assert_error_page(response, OTHER_ADDRESS)
 
 
+@pytest.mark.rfc("8252", "8.4", 2)
 async def test_a_confidential_client_may_not_vary_the_port(
     http: httpx2.AsyncClient, alice: TestUser, server: Server
 ) -> None:
@@ -400,6 +442,8 @@ async def test_a_confidential_client_may_not_vary_the_port(
     assert_error_page(await flow.start(redirect_uri=varied), OTHER_ADDRESS)
 
 
+@pytest.mark.rfc("8252", "7.1", 2)
+@pytest.mark.rfc("8252", "8.4", 2)
 async def test_a_private_scheme_is_compared_like_any_other(
     http: httpx2.AsyncClient, alice: TestUser, server: Server
 ) -> None:
@@ -422,31 +466,41 @@ async def query_flow(http: httpx2.AsyncClient, alice: TestUser, server: Server) 
     return CodeFlow(http, alice, web, WITH_QUERY)
 
 
+@pytest.mark.rfc("6749", "3.1.2", 3)
 async def test_the_query_of_a_redirect_uri_is_kept_before_the_code(query_flow: CodeFlow) -> None:
     assert_code_answer(await query_flow.finish(), WITH_QUERY)
 
 
+@pytest.mark.rfc("6749", "3.1.2", 3)
 async def test_the_query_of_a_redirect_uri_is_kept_before_an_error(query_flow: CodeFlow) -> None:
     response = await query_flow.start(prompt="none")
     assert_error_answer(response, "login_required", MUST_LOG_IN, redirect_uri=WITH_QUERY)
 
 
+@pytest.mark.rfc("6749", "3.1.2.2", 3)
 async def test_a_redirect_uri_without_its_query_is_another_one(query_flow: CodeFlow) -> None:
     response = await query_flow.start(redirect_uri=CALLBACK)
     assert_error_page(response, OTHER_ADDRESS)
 
 
+@pytest.mark.rfc("6749", "4.1.1", 3)
 @pytest.mark.parametrize("given", [None, ""], ids=["left_out", "empty"])
 async def test_the_only_redirect_uri_need_not_be_named(flow: CodeFlow, given: str | None) -> None:
     assert_code_answer(await flow.finish(redirect_uri=given, scope="profile"))
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 6)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 2)
 async def test_with_openid_the_redirect_uri_must_be_named(flow: CodeFlow) -> None:
     response = await flow.start(redirect_uri=None, scope="openid")
     description = "A request with the scope openid needs a redirect_uri."
     assert_error_answer(response, "invalid_request", description)
 
 
+@pytest.mark.rfc("6749", "3.1.2.2", 1, 2)
+@pytest.mark.rfc("6749", "3.1.2.3", 1)
+@pytest.mark.rfc("6749", "10.2", 2)
+@pytest.mark.rfc("6749", "10.6", 2)
 @pytest.mark.parametrize(
     "registered",
     [
@@ -462,6 +516,8 @@ async def test_a_request_that_does_not_say_where_to_return_to_is_refused_on_a_pa
     assert_error_page(response, NO_ADDRESS)
 
 
+@pytest.mark.rfc("6749", "3.1.2", 1)
+@pytest.mark.rfc("6749", "3.1.2.2", 4)
 @pytest.mark.parametrize("path", ["/callback", "/other"])
 async def test_each_registered_redirect_uri_is_good(
     http: httpx2.AsyncClient, alice: TestUser, server: Server, path: str
@@ -475,6 +531,21 @@ async def test_each_registered_redirect_uri_is_good(
 # Errors that the client is told
 
 
+@pytest.mark.rfc("6749", "3.1.1")
+@pytest.mark.rfc("6749", "4.1.1", 1, 6)
+@pytest.mark.rfc("6749", "4.1.2.1", 2, 6, 10)
+@pytest.mark.rfc("7636", "A")
+@pytest.mark.rfc("7636", "4.2", 1)
+@pytest.mark.rfc("7636", "4.3", 2)
+@pytest.mark.rfc("7636", "4.4.1", 2)
+@pytest.mark.rfc("7636", "7.2", 1, 2)
+@pytest.mark.rfc("8252", "8.2")
+@pytest.mark.rfc("9207", "2", 1)
+@pytest.mark.rfc("9700", "2.1.1", 5)
+@pytest.mark.rfc("9700", "2.1.2")
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 4, 17)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 1, 6)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.6", 1)
 @pytest.mark.parametrize(
     ("changed", "error", "description"),
     [
@@ -569,6 +640,9 @@ async def test_the_client_is_told_what_is_wrong_with_its_request(
         assert_error_answer(response, error, description)
 
 
+@pytest.mark.rfc("6749", "3.1", 8)
+@pytest.mark.rfc("6749", "4.1.2.1", 3)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 1)
 @pytest.mark.parametrize(
     "name",
     [
@@ -596,6 +670,7 @@ async def test_a_repeated_state_is_an_error_and_none_of_them_comes_back(flow: Co
         assert_error_answer(response, "invalid_request", REPEATED, state=None)
 
 
+@pytest.mark.rfc("6749", "3.1", 6)
 @pytest.mark.parametrize(
     "name",
     ["client_id", "redirect_uri", "response_type", "state", "request", "prompt", "max_age"],
@@ -607,6 +682,10 @@ async def test_a_parameter_with_an_empty_value_counts_as_left_out(
     assert_asks_to_log_in(response)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.6", 4)
+@pytest.mark.rfc("openid-connect-core", "6.1")
+@pytest.mark.rfc("openid-connect-core", "6.2")
+@pytest.mark.rfc("openid-connect-discovery", "3", 23, 24)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -622,6 +701,7 @@ async def test_a_request_object_is_refused_by_name(flow: CodeFlow, name: str, va
         assert_error_answer(response, f"{name}_not_supported", description)
 
 
+@pytest.mark.rfc("openid-connect-core", "6.2")
 async def test_a_request_object_that_has_the_other_parameters_in_it_is_refused_by_name(
     flow: CodeFlow,
 ) -> None:
@@ -631,6 +711,7 @@ async def test_a_request_object_that_has_the_other_parameters_in_it_is_refused_b
     assert_error_answer(response, "request_uri_not_supported", description, state=None)
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 4)
 async def test_a_client_that_may_not_use_the_flow_is_told_so(
     flow: CodeFlow, server: Server, shop: TestClient
 ) -> None:
@@ -681,6 +762,7 @@ STATES = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 12)
 @STATES
 async def test_the_state_comes_back_with_an_error_byte_for_byte(flow: CodeFlow, state: str) -> None:
     pairs = list(flow.parameters(state=state, response_type="token").items())
@@ -688,23 +770,31 @@ async def test_the_state_comes_back_with_an_error_byte_for_byte(flow: CodeFlow, 
         assert_error_answer(response, "unsupported_response_type", OTHER_TYPE, state=state)
 
 
+@pytest.mark.rfc("6749", "4.1.2", 7)
+@pytest.mark.rfc("8252", "8.9")
+@pytest.mark.rfc("9700", "2.1", 3)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 7)
+@pytest.mark.rfc("openid-connect-core", "13.1")
 @STATES
 async def test_the_state_comes_back_with_the_code_byte_for_byte(flow: CodeFlow, state: str) -> None:
     assert_code_answer(await flow.finish(state=state), state=state)
 
 
+@pytest.mark.rfc("oauth-form-post-response-mode", "4", 2)
 @STATES
 async def test_the_state_comes_back_by_form_post_byte_for_byte(flow: CodeFlow, state: str) -> None:
     response = await flow.start(state=state, response_mode="form_post", prompt="none")
     assert Page(response).form.fields["state"] == state
 
 
+@pytest.mark.rfc("openid-connect-core", "13.1")
 async def test_a_space_is_encoded_as_every_reader_of_addresses_understands(flow: CodeFlow) -> None:
     location = (await flow.start(prompt="none", state="a b+c")).headers["location"]
     assert "error_description=The%20user%20must%20log%20in." in location
     assert location.endswith("&state=a%20b%2Bc")
 
 
+@pytest.mark.rfc("6749", "10.14")
 async def test_a_carriage_return_in_the_state_makes_no_header(flow: CodeFlow) -> None:
     state = "a\r\nSet-Cookie: evil=1"
     response = await flow.start(state=state, prompt="none")
@@ -712,11 +802,13 @@ async def test_a_carriage_return_in_the_state_makes_no_header(flow: CodeFlow) ->
     assert_error_answer(response, "login_required", MUST_LOG_IN, state=state)
 
 
+@pytest.mark.rfc("6749", "4.1.1", 5)
 @pytest.mark.parametrize("state", [None, ""], ids=["left_out", "empty"])
 async def test_without_a_state_none_comes_back(flow: CodeFlow, state: str | None) -> None:
     assert_code_answer(await flow.finish(state=state), state=None)
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 12)
 @pytest.mark.parametrize("state", [None, ""], ids=["left_out", "empty"])
 async def test_without_a_state_none_comes_back_with_an_error(
     flow: CodeFlow, state: str | None
@@ -728,16 +820,28 @@ async def test_without_a_state_none_comes_back_with_an_error(
 # PKCE: RFC 7636
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 3)
+@pytest.mark.rfc("7636", "4.3", 1)
+@pytest.mark.rfc("7636", "4.4.1", 1)
+@pytest.mark.rfc("8252", "6")
+@pytest.mark.rfc("8252", "8.1", 2)
+@pytest.mark.rfc("9700", "2.1", 3)
+@pytest.mark.rfc("9700", "2.1.1", 1)
 async def test_a_public_client_needs_a_challenge(native_flow: CodeFlow) -> None:
     response = await native_flow.start(code_challenge=None, code_challenge_method=None)
     assert_error_answer(response, "invalid_request", NO_CHALLENGE, redirect_uri=LOOPBACK)
 
 
+@pytest.mark.rfc("7636", "4.3", 1)
+@pytest.mark.rfc("7636", "4.4.1", 1)
+@pytest.mark.rfc("9700", "2.1.1", 2)
 async def test_a_confidential_client_needs_a_challenge(flow: CodeFlow) -> None:
     response = await flow.start(code_challenge=None, code_challenge_method=None)
     assert_error_answer(response, "invalid_request", NO_CHALLENGE)
 
 
+@pytest.mark.rfc("7636", "5")
+@pytest.mark.rfc("9700", "2.1.1", 3)
 async def test_a_client_that_opted_out_needs_no_challenge(old_flow: CodeFlow) -> None:
     assert_code_answer(await old_flow.finish(code_challenge=None, code_challenge_method=None))
 
@@ -778,6 +882,8 @@ async def granted(flow: CodeFlow, scope: str | None) -> str:
     return answer
 
 
+@pytest.mark.rfc("6749", "4.1.1", 4)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 3)
 @pytest.mark.parametrize(
     ("scope", "expected"),
     [
@@ -800,6 +906,7 @@ async def test_the_scopes_of_a_request_are_granted(
     assert await granted(flow, scope) == expected
 
 
+@pytest.mark.rfc("6749", "4.1.1", 4)
 async def test_a_client_without_default_scopes_has_to_ask_for_some(
     http: httpx2.AsyncClient, alice: TestUser, server: Server
 ) -> None:
@@ -807,6 +914,7 @@ async def test_a_client_without_default_scopes_has_to_ask_for_some(
     assert_error_answer(await flow.start(scope=None), "invalid_scope", BAD_SCOPE)
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 7)
 @pytest.mark.parametrize("scope", ["openid", "openid profile"])
 async def test_openid_is_refused_to_a_client_that_may_not_have_it(
     http: httpx2.AsyncClient, alice: TestUser, server: Server, scope: str
@@ -816,6 +924,7 @@ async def test_openid_is_refused_to_a_client_that_may_not_have_it(
     assert_error_answer(await flow.start(scope=scope), "invalid_scope", BAD_SCOPE)
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 7)
 async def test_a_scope_that_exists_and_is_not_the_clients_is_refused(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:
@@ -827,15 +936,22 @@ async def test_a_scope_that_exists_and_is_not_the_clients_is_refused(
 # prompt
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 11, 12)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.3", 3)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.6", 2)
+@pytest.mark.rfc("openid-connect-core", "15.1", 2)
 async def test_prompt_none_without_a_session_needs_a_login(flow: CodeFlow) -> None:
     assert_error_answer(await flow.start(prompt="none"), "login_required", MUST_LOG_IN)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 11)
 async def test_prompt_none_by_form_shows_no_page(flow: CodeFlow) -> None:
     response = await flow.follow(await flow.post(prompt="none"))
     assert_error_answer(response, "login_required", MUST_LOG_IN)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 12)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.6", 2)
 async def test_prompt_none_without_a_consent_needs_one(flow: CodeFlow) -> None:
     await flow.consent_page()
     response = await flow.start(prompt="none")
@@ -848,11 +964,15 @@ async def test_prompt_none_by_form_without_a_consent_shows_no_page(flow: CodeFlo
     assert_error_answer(response, "consent_required", MUST_CONSENT)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 11)
 async def test_prompt_none_with_all_that_it_needs_is_a_code(flow: CodeFlow) -> None:
     await flow.finish()
     assert_code_answer(await flow.start(prompt="none"))
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 13, 16)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.3", 2)
+@pytest.mark.rfc("openid-connect-core", "15.1", 2)
 @pytest.mark.parametrize("prompt", ["login", "select_account", "login select_account"])
 async def test_a_prompt_for_the_login_asks_for_the_password_again(
     flow: CodeFlow, clock: TestClock, prompt: str
@@ -863,6 +983,7 @@ async def test_a_prompt_for_the_login_asks_for_the_password_again(
     assert_code_answer(await flow.log_in(page))
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 14)
 async def test_a_prompt_for_the_login_is_not_satisfied_by_going_on_without_one(
     flow: CodeFlow, clock: TestClock
 ) -> None:
@@ -873,6 +994,7 @@ async def test_a_prompt_for_the_login_is_not_satisfied_by_going_on_without_one(
     assert_asks_to_log_in(response)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 15)
 async def test_prompt_consent_asks_again_for_what_is_allowed(flow: CodeFlow) -> None:
     await flow.finish()
     response = await flow.start(prompt="consent")
@@ -901,6 +1023,8 @@ async def test_a_login_that_is_young_enough_is_good(
     assert_code_answer(await flow.start(max_age=max_age))
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 18)
+@pytest.mark.rfc("openid-connect-core", "15.1", 6)
 @pytest.mark.parametrize("max_age", ["59", "1", "0", "00"])
 async def test_a_login_that_is_older_than_max_age_is_asked_for_again(
     flow: CodeFlow, clock: TestClock, max_age: str
@@ -911,6 +1035,7 @@ async def test_a_login_that_is_older_than_max_age_is_asked_for_again(
     assert_code_answer(await flow.log_in(page))
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 18)
 async def test_a_login_that_is_too_old_is_an_error_with_prompt_none(
     flow: CodeFlow, clock: TestClock
 ) -> None:
@@ -933,21 +1058,25 @@ async def test_a_login_for_max_age_0_is_good_although_time_passes_until_the_cons
 # Hints, and what causes no error
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 24)
 async def test_the_login_hint_is_filled_in(flow: CodeFlow) -> None:
     page = Page(await flow.login_page(login_hint="alice@example.com"))
     assert page.form.fields["username"] == "alice@example.com"
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 24)
 async def test_a_login_hint_does_not_log_anybody_in(flow: CodeFlow) -> None:
     response = await flow.start(login_hint="alice", prompt="none")
     assert_error_answer(response, "login_required", MUST_LOG_IN)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 21)
 async def test_the_hint_of_the_user_who_is_logged_in_changes_nothing(flow: CodeFlow) -> None:
     hint = (await flow.tokens())["id_token"]
     assert_code_answer(await flow.start(id_token_hint=hint, prompt="none"))
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 22)
 async def test_an_expired_hint_is_good(flow: CodeFlow, clock: TestClock) -> None:
     hint = (await flow.tokens())["id_token"]
     clock.advance(3600)
@@ -969,6 +1098,7 @@ async def test_the_hint_of_another_user_asks_to_log_in(
     assert_asks_to_log_in(await flow.start(id_token_hint=hint_of_bob))
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 23)
 async def test_the_hint_of_another_user_is_an_error_with_prompt_none(
     flow: CodeFlow, clock: TestClock, hint_of_bob: str
 ) -> None:
@@ -978,6 +1108,7 @@ async def test_the_hint_of_another_user_is_an_error_with_prompt_none(
     assert_error_answer(response, "login_required", MUST_LOG_IN)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 3)
 async def test_a_user_other_than_the_hinted_one_gets_no_code(
     flow: CodeFlow, clock: TestClock, hint_of_bob: str
 ) -> None:
@@ -998,6 +1129,7 @@ async def test_a_user_other_than_the_hinted_one_gets_no_code_through_the_consent
     assert_error_answer(response, "login_required", OTHER_USER)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 21)
 async def test_the_hinted_user_logs_in_and_gets_a_code(
     other_browser: httpx2.AsyncClient,
     alice: TestUser,
@@ -1014,6 +1146,7 @@ async def test_the_hinted_user_logs_in_and_gets_a_code(
     assert_code_answer(await flow.log_in(page))
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 4)
 @pytest.mark.parametrize(
     "hint",
     named(
@@ -1031,6 +1164,7 @@ async def test_a_hint_that_is_no_id_token_is_left_alone(flow: CodeFlow, hint: st
     assert_code_answer(await flow.start(id_token_hint=hint, prompt="none"))
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 4)
 async def test_an_access_token_is_no_hint(
     flow: CodeFlow, server: Server, bob: TestUser, clock: TestClock
 ) -> None:
@@ -1040,6 +1174,10 @@ async def test_an_access_token_is_no_hint(
     assert_code_answer(await flow.start(id_token_hint=token, prompt="none"))
 
 
+@pytest.mark.rfc("6749", "3.1", 7)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 10, 25)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 5)
+@pytest.mark.rfc("openid-connect-core", "15.1", 3, 4, 7)
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -1070,6 +1208,9 @@ async def test_a_parameter_that_this_server_does_not_need_is_no_error(
 # response_mode=fragment
 
 
+@pytest.mark.rfc("9207", "2", 1)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 8)
+@pytest.mark.rfc("openid-connect-discovery", "3", 8)
 async def test_an_answer_can_come_in_the_fragment_of_the_address(flow: CodeFlow) -> None:
     location = (await flow.finish(response_mode="fragment")).headers["location"]
     assert location.startswith(f"{CALLBACK}#code=")
@@ -1084,6 +1225,9 @@ async def test_so_can_an_error(flow: CodeFlow) -> None:
 # response_mode=form_post
 
 
+@pytest.mark.rfc("9207", "2", 1)
+@pytest.mark.rfc("oauth-form-post-response-mode", "2", 1, 2)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 8)
 async def test_a_code_by_form_post(flow: CodeFlow) -> None:
     page = Page(await flow.finish(response_mode="form_post"))
     fields = page.form.fields
@@ -1097,6 +1241,7 @@ async def test_a_code_that_came_by_form_post_is_good(flow: CodeFlow) -> None:
     assert (await flow.exchange(page.form.fields["code"])).status_code == 200
 
 
+@pytest.mark.rfc("oauth-form-post-response-mode", "2", 2)
 async def test_an_error_by_form_post(flow: CodeFlow) -> None:
     response = await flow.start(response_mode="form_post", response_type="token")
     page = Page(response)
@@ -1114,6 +1259,8 @@ async def test_a_refusal_of_the_user_by_form_post(flow: CodeFlow) -> None:
     assert page.form.fields["error"] == "access_denied"
 
 
+@pytest.mark.rfc("9700", "4.2.4", 6)
+@pytest.mark.rfc("oauth-form-post-response-mode", "4", 1)
 async def test_an_answer_by_form_post_leaves_the_address_bare(flow: CodeFlow) -> None:
     assert "location" not in (await flow.finish(response_mode="form_post")).headers
 
@@ -1138,6 +1285,7 @@ async def test_the_form_of_an_answer_goes_to_the_client_which_may_redirect_by_it
     assert source_names(response, "script-src") == ["'self'"]
 
 
+@pytest.mark.rfc("oauth-form-post-response-mode", "2", 1)
 async def test_the_form_of_an_answer_is_sent_by_a_script_of_this_server(flow: CodeFlow) -> None:
     response = await flow.start(response_mode="form_post", prompt="none")
     assert Page(response).tags["script"] == 1
@@ -1169,6 +1317,10 @@ async def test_the_login_page_is_at_the_issuer_whatever_the_headers_say(flow: Co
     assert_asks_to_log_in(response)
 
 
+@pytest.mark.rfc("9207", "2", 2)
+@pytest.mark.rfc("9207", "2.3")
+@pytest.mark.rfc("9700", "2.1", 4)
+@pytest.mark.rfc("9700", "4.4.2")
 async def test_the_iss_is_the_issuer_whatever_the_headers_say(flow: CodeFlow) -> None:
     response = await flow.browser.get(
         "/authorize", params=flow.parameters(prompt="none"), headers=FORGED
@@ -1195,6 +1347,7 @@ async def test_an_issuer_with_a_path_has_its_pages_behind_it(flow: CodeFlow) -> 
 # What is put into a page
 
 
+@pytest.mark.rfc("6749", "10.14")
 async def test_a_login_hint_is_written_as_text(flow: CodeFlow) -> None:
     response = await flow.login_page(login_hint=XSS)
     page = Page(response)
@@ -1202,6 +1355,7 @@ async def test_a_login_hint_is_written_as_text(flow: CodeFlow) -> None:
     assert page.foreign == []
 
 
+@pytest.mark.rfc("6749", "10.14")
 async def test_the_name_of_a_client_is_written_as_text(
     flow: CodeFlow, server: Server, shop: TestClient, clock: TestClock
 ) -> None:
@@ -1218,6 +1372,7 @@ async def test_the_name_of_a_client_is_written_as_text(
         assert Page(response).foreign == []
 
 
+@pytest.mark.rfc("6749", "10.14")
 async def test_a_redirect_uri_is_written_as_text(
     http: httpx2.AsyncClient, alice: TestUser, server: Server
 ) -> None:
@@ -1293,6 +1448,11 @@ SEEN = pytest.mark.parametrize(
 See = Callable[[CodeFlow], Awaitable[httpx2.Response]]
 
 
+@pytest.mark.rfc("6749", "10.13")
+@pytest.mark.rfc("9700", "4.2.4", 2)
+@pytest.mark.rfc("9700", "4.16", 1, 2)
+@pytest.mark.rfc("oauth-form-post-response-mode", "4", 1)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.3", 4)
 @SEEN
 async def test_no_answer_of_the_flow_is_kept_framed_or_told_to_another_site(
     flow: CodeFlow, see: See
@@ -1313,6 +1473,7 @@ async def test_every_answer_of_the_flow_lets_a_popup_reach_its_opener(
     assert response.headers["cross-origin-opener-policy"] == "unsafe-none"
 
 
+@pytest.mark.rfc("9700", "2.6", 5)
 @SEEN
 async def test_no_page_of_another_origin_may_read_an_answer_of_the_flow(
     flow: CodeFlow, see: See
@@ -1322,6 +1483,7 @@ async def test_no_page_of_another_origin_may_read_an_answer_of_the_flow(
     assert not [name for name in response.headers if name.startswith("access-control-")]
 
 
+@pytest.mark.rfc("9700", "4.2.4", 1)
 @pytest.mark.parametrize("see", [see_login, see_consent, see_error], ids=lambda see: see.__name__)
 async def test_no_page_runs_or_loads_anything_from_elsewhere(flow: CodeFlow, see: See) -> None:
     response = await see(flow)
@@ -1339,6 +1501,9 @@ async def test_the_forms_of_the_flow_may_lead_here_and_to_wherever_the_client_re
     assert source_names(response, "form-action") == ["'self'", "https:"]
 
 
+@pytest.mark.rfc("9110", "15.4.4")
+@pytest.mark.rfc("9700", "2.1", 5)
+@pytest.mark.rfc("9700", "4.12", 1, 2)
 async def test_every_redirect_of_the_flow_is_303(flow: CodeFlow) -> None:
     """Any other would send a password on, or might."""
     start = await flow.start()

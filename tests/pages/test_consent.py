@@ -67,6 +67,7 @@ async def remembered(server: Server) -> list[tuple[str, str]]:
 # The page
 
 
+@pytest.mark.rfc("6749", "10.2", 3)
 async def test_the_page_names_the_application_and_the_user(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:
@@ -78,6 +79,8 @@ async def test_the_page_names_the_application_and_the_user(
     assert page.all("strong") == ["alice"]
 
 
+@pytest.mark.rfc("6749", "10.2", 3)
+@pytest.mark.rfc("openid-connect-core", "17.1")
 @pytest.mark.parametrize(
     "scope",
     ["profile", "email profile", " ".join(DESCRIPTIONS)],
@@ -111,6 +114,7 @@ async def test_a_user_with_none_of_the_scopes_is_not_asked(flow: CodeFlow, serve
     assert_error_answer(response, "access_denied", NONE_OF_THE_SCOPES)
 
 
+@pytest.mark.rfc("9700", "4.11.2", 3)
 @pytest.mark.parametrize(
     ("uri", "target"),
     [
@@ -148,15 +152,19 @@ async def test_the_page_without_a_request_is_an_error(flow: CodeFlow) -> None:
 # Yes and no
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.4")
 async def test_yes_leads_back_with_a_code(flow: CodeFlow) -> None:
     assert_code_answer(await flow.allow(await flow.consent_page()))
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 5)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.4")
 async def test_no_leads_back_with_an_error(flow: CodeFlow) -> None:
     response = await flow.deny(await flow.consent_page())
     assert_error_answer(response, "access_denied", SAID_NO)
 
 
+@pytest.mark.rfc("6749", "10.12", 2)
 @pytest.mark.parametrize("decision", ["", "ALLOW", "yes", "deny"])
 async def test_anything_but_yes_is_no(flow: CodeFlow, decision: str) -> None:
     form = Page(await flow.consent_page()).form
@@ -164,6 +172,7 @@ async def test_anything_but_yes_is_no(flow: CodeFlow, decision: str) -> None:
     assert_error_answer(response, "access_denied", SAID_NO)
 
 
+@pytest.mark.rfc("6749", "10.12", 2)
 async def test_no_decision_at_all_is_no(flow: CodeFlow) -> None:
     response = await submit(flow.browser, Page(await flow.consent_page()).form)
     assert_error_answer(response, "access_denied", SAID_NO)
@@ -264,6 +273,7 @@ async def test_a_user_who_is_disabled_meanwhile_allows_nothing(
 # Remembering
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.4")
 async def test_what_was_allowed_is_not_asked_again(flow: CodeFlow, server: Server) -> None:
     page = await flow.consent_page()
     assert NOT_ASKED_AGAIN in Page(page).text
@@ -307,6 +317,8 @@ async def test_a_scope_that_the_user_gets_later_is_asked_for(
     assert_asks_to_allow(await flow.start(scope="profile email"))
 
 
+@pytest.mark.rfc("6749", "10.2", 3)
+@pytest.mark.rfc("openid-connect-core", "11", 1)
 async def test_offline_access_is_asked_for_in_words_and_then_granted(flow: CodeFlow) -> None:
     """OpenID Connect Core, section 11: with a consent that names it."""
     page = await flow.consent_page(scope="openid offline_access")
@@ -315,6 +327,7 @@ async def test_offline_access_is_asked_for_in_words_and_then_granted(flow: CodeF
     assert granted.json()["scope"] == "openid offline_access"
 
 
+@pytest.mark.rfc("openid-connect-core", "11", 1, 2)
 async def test_offline_access_is_not_granted_by_a_consent_to_less(flow: CodeFlow) -> None:
     await flow.finish(scope="openid")
     silent = await flow.start(scope="openid offline_access", prompt="none")
@@ -322,6 +335,7 @@ async def test_offline_access_is_not_granted_by_a_consent_to_less(flow: CodeFlow
     assert_asks_to_allow(await flow.start(scope="openid offline_access"))
 
 
+@pytest.mark.rfc("openid-connect-core", "11", 2)
 async def test_offline_access_that_was_allowed_is_granted_without_asking(flow: CodeFlow) -> None:
     await flow.finish(scope="openid offline_access")
     silent = await flow.start(scope="openid offline_access", prompt="none")
@@ -343,6 +357,7 @@ async def test_another_user_is_asked_themselves(
     assert_asks_to_allow(await other.log_in(await other.login_page()))
 
 
+@pytest.mark.rfc("8252", "8.6", 2)
 async def test_a_public_client_on_https_is_remembered(flow: CodeFlow, server: Server) -> None:
     flow.client = await add_native_client(server, "spa", redirect_uris=[CALLBACK])
     await flow.finish()
@@ -361,6 +376,8 @@ NATIVE = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.rfc("6749", "10.2", 4)
+@pytest.mark.rfc("8252", "8.6", 1)
 @NATIVE
 async def test_a_program_on_the_users_device_is_never_remembered(
     flow: CodeFlow, server: Server, uris: Sequence[str]
@@ -375,6 +392,8 @@ async def test_a_program_on_the_users_device_is_never_remembered(
     assert_asks_to_allow(await flow.start())
 
 
+@pytest.mark.rfc("6749", "10.2", 4)
+@pytest.mark.rfc("8252", "8.6", 1)
 @NATIVE
 async def test_a_program_on_the_users_device_gets_no_code_without_asking(
     flow: CodeFlow, server: Server, uris: Sequence[str]
@@ -423,6 +442,7 @@ async def test_prompt_none_for_more_than_was_allowed_is_consent_required(
     assert_error_answer(response, "consent_required", MUST_CONSENT)
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 5)
 async def test_prompt_none_for_none_of_the_users_scopes_is_access_denied(
     flow: CodeFlow, server: Server
 ) -> None:
@@ -484,6 +504,7 @@ async def assert_nothing_allowed(flow: CodeFlow, server: Server, page: httpx2.Re
     assert_code_answer(await flow.allow(page))
 
 
+@pytest.mark.rfc("6749", "10.12", 1)
 async def test_a_form_without_its_token_allows_nothing(flow: CodeFlow, server: Server) -> None:
     page = await flow.consent_page()
     form = Page(page).form
@@ -509,6 +530,7 @@ async def test_the_token_of_another_browser_allows_nothing(
     await assert_nothing_allowed(flow, server, page)
 
 
+@pytest.mark.rfc("6749", "10.12", 1)
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
 async def test_a_form_from_another_site_allows_nothing(
     flow: CodeFlow, server: Server, site: str

@@ -73,6 +73,7 @@ async def test_the_next_person_at_the_browser_has_their_own_language(
     assert spoken(await http.get("/login")) == "en"
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 19)
 async def test_what_the_client_asks_for_comes_first_and_lasts_through_the_flow(
     flow: CodeFlow,
 ) -> None:
@@ -85,6 +86,7 @@ async def test_what_the_client_asks_for_comes_first_and_lasts_through_the_flow(
     assert ("decision", "allow") in Page(response).form.choices
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 20)
 async def test_a_request_that_asks_for_no_language_that_there_is_leaves_it_to_the_browser(
     flow: CodeFlow,
 ) -> None:
@@ -100,6 +102,7 @@ async def test_an_error_of_the_authorization_endpoint_is_told_in_the_client_s_la
     assert (page.status_code, spoken(page)) == (400, "ja")
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 8)
 async def test_a_logout_is_asked_for_in_the_client_s_language(
     http: httpx2.AsyncClient, alice: TestUser
 ) -> None:

@@ -146,6 +146,7 @@ async def test_a_name_is_compared_after_folding(flow: CodeFlow, username: str) -
 # What is refused, always with the same answer
 
 
+@pytest.mark.rfc("6749", "3.1", 1)
 @pytest.mark.parametrize(
     "password",
     [
@@ -411,6 +412,7 @@ async def test_the_cookies_of_an_http_server(http: httpx2.AsyncClient, alice: Te
     assert logged_in[SESSION][1] == common | {"max-age=28800"}
 
 
+@pytest.mark.rfc("6749", "10.8", 1)
 @pytest.mark.parametrize("changes", [{"issuer": HTTPS}], ids=["https"])
 async def test_the_cookies_of_an_https_server(
     app: FastAPI, server: Server, alice: TestUser
@@ -449,6 +451,8 @@ async def test_the_cookie_of_the_browser_stays_the_same(flow: CodeFlow) -> None:
 # Forms of other sites: CSRF
 
 
+@pytest.mark.rfc("6749", "10.12", 1)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.3", 4)
 async def test_a_form_without_its_token_is_refused(flow: CodeFlow) -> None:
     form = Page(await flow.login_page()).form
     form.fields |= {"username": "alice", "password": PASSWORD}
@@ -603,6 +607,8 @@ async def test_what_the_browser_adds_to_the_login_form_is_not_read(flow: CodeFlo
     assert_code_answer(await flow.allow(consent))
 
 
+@pytest.mark.rfc("6749", "10.15")
+@pytest.mark.rfc("9700", "2.1", 2)
 @pytest.mark.parametrize("name", ["next", "return_to", "redirect_uri", "url"])
 async def test_a_login_leads_nowhere_that_the_address_names(
     http: httpx2.AsyncClient, alice: TestUser, name: str

@@ -101,6 +101,7 @@ def assert_cookie_removed(response: httpx2.Response, name: str = SESSION) -> Non
 # With the hint of the user who is logged in
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 1, 2)
 async def test_a_hint_of_the_user_logs_out_at_once(flow: CodeFlow, hint: str) -> None:
     response = await log_out(flow.browser, id_token_hint=hint)
     assert_done(response)
@@ -123,6 +124,7 @@ async def test_after_the_logout_the_client_asks_to_log_in(flow: CodeFlow, hint: 
     assert_asks_to_log_in(await flow.start())
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 4)
 async def test_an_expired_hint_is_good(flow: CodeFlow, hint: str, clock: TestClock) -> None:
     clock.advance(7200)
     assert_done(await log_out(flow.browser, id_token_hint=hint))
@@ -173,6 +175,7 @@ async def rotate_every_key(server: Server) -> None:
         )
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 4)
 async def test_a_hint_from_an_earlier_session_of_the_user_is_good(
     flow: CodeFlow, hint: str
 ) -> None:
@@ -188,6 +191,7 @@ async def test_the_user_is_sent_to_the_registered_address(flow: CodeFlow, hint: 
     assert_cookie_removed(response)
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "3", 3)
 async def test_the_state_goes_along_as_it_was(flow: CodeFlow, hint: str) -> None:
     response = await log_out(
         flow.browser, id_token_hint=hint, post_logout_redirect_uri=GOODBYE, state=STATE
@@ -198,6 +202,7 @@ async def test_the_state_goes_along_as_it_was(flow: CodeFlow, hint: str) -> None
     assert parse_qs(location.query, strict_parsing=True) == {"state": [STATE]}
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "3", 4)
 async def test_the_query_of_the_registered_address_is_kept(flow: CodeFlow, hint: str) -> None:
     uri = "https://shop.example.com/bye?tenant=one"
     response = await log_out(
@@ -214,6 +219,8 @@ async def test_the_registered_address_without_a_state_stays_as_it_is(
     assert_sent_to(response, uri)
 
 
+@pytest.mark.rfc("9700", "2.1", 2)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "3", 1)
 @pytest.mark.parametrize(
     "uri",
     [
@@ -241,6 +248,7 @@ async def test_nobody_is_sent_to_an_address_that_is_not_registered(
     await assert_logged_out(flow.browser)
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "3", 1)
 async def test_nobody_is_sent_to_the_address_of_another_client(
     flow: CodeFlow, hint: str, server: Server
 ) -> None:
@@ -257,6 +265,8 @@ async def test_nobody_is_sent_to_the_address_of_another_client(
         assert "location" not in response.headers
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 6)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "4")
 async def test_a_hint_and_a_client_that_do_not_agree_are_asked_about_and_lead_nowhere(
     flow: CodeFlow, hint: str, server: Server
 ) -> None:
@@ -268,6 +278,7 @@ async def test_a_hint_and_a_client_that_do_not_agree_are_asked_about_and_lead_no
     assert_done(await confirm(flow.browser, response))
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 6)
 async def test_a_hint_and_its_client_agree(flow: CodeFlow, hint: str) -> None:
     response = await log_out(
         flow.browser, id_token_hint=hint, post_logout_redirect_uri=GOODBYE, client_id="shop"
@@ -287,6 +298,7 @@ async def test_nobody_is_sent_to_the_address_of_a_disabled_client(
 # Without it the user is asked
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 9)
 async def test_without_a_hint_the_user_is_asked(flow: CodeFlow, tokens: Tokens) -> None:
     response = await log_out(flow.browser)
     page = Page(response)
@@ -303,6 +315,7 @@ async def test_who_says_yes_is_logged_out(flow: CodeFlow, tokens: Tokens) -> Non
     await assert_logged_out(flow.browser)
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 5)
 async def test_who_says_yes_is_sent_to_the_registered_address(
     flow: CodeFlow, tokens: Tokens
 ) -> None:
@@ -325,6 +338,7 @@ async def test_an_address_that_is_not_registered_is_not_in_the_policy_and_leads_
     assert_done(await confirm(flow.browser, page))
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "3", 2)
 async def test_an_address_without_a_client_leads_nowhere(flow: CodeFlow, tokens: Tokens) -> None:
     page = await log_out(flow.browser, post_logout_redirect_uri=GOODBYE)
     assert_done(await confirm(flow.browser, page))
@@ -339,6 +353,7 @@ async def test_an_address_that_the_browser_puts_into_the_form_leads_nowhere(
     assert_done(await submit(flow.browser, form, evil))
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 10)
 async def test_the_hint_of_another_user_is_asked_about(
     flow: CodeFlow, tokens: Tokens, other_browser: httpx2.AsyncClient, bob: TestUser
 ) -> None:
@@ -348,6 +363,7 @@ async def test_the_hint_of_another_user_is_asked_about(
     await assert_logged_in(flow.browser)
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 3)
 @pytest.mark.parametrize(
     "hint",
     ["garbage", "a.b.c", "eyJhbGciOiJub25lIn0.e30.", "\x00", "\u00fc", "x" * 5000],
@@ -360,17 +376,22 @@ async def test_a_hint_that_is_no_id_token_is_asked_about(
     await assert_logged_in(flow.browser)
 
 
+@pytest.mark.rfc("8725", "3.12")
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 3)
 async def test_an_access_token_is_no_hint(flow: CodeFlow, tokens: Tokens) -> None:
     response = await log_out(flow.browser, id_token_hint=tokens["access_token"])
     assert Page(response).heading == ASKS
 
 
+@pytest.mark.rfc("openid-connect-core", "16.3")
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 3)
 async def test_an_id_token_whose_claims_were_changed_is_no_hint(flow: CodeFlow, hint: str) -> None:
     header, claims, signature = hint.split(".")
     response = await log_out(flow.browser, id_token_hint=f"{header}.{claims[:-2]}.{signature}")
     assert Page(response).heading == ASKS
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "4")
 async def test_what_comes_in_the_address_is_written_as_text(flow: CodeFlow, tokens: Tokens) -> None:
     evil = '"><script>alert(1)</script>'
     response = await log_out(flow.browser, state=evil, client_id="shop", unknown=evil)
@@ -385,6 +406,7 @@ async def test_an_address_that_cannot_be_read_is_asked_about(
     assert Page(await flow.browser.get(f"/logout?{query}")).heading == ASKS
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 11)
 async def test_unknown_parameters_are_no_error(flow: CodeFlow, hint: str) -> None:
     response = await log_out(
         flow.browser, id_token_hint=hint, claims_locales="de fr", logout_hint="alice", foo="bar"
@@ -395,6 +417,7 @@ async def test_unknown_parameters_are_no_error(flow: CodeFlow, hint: str) -> Non
 # A client's own form
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 1)
 async def test_the_form_of_a_client_is_led_to_the_same_question_by_get(
     flow: CodeFlow, hint: str
 ) -> None:
@@ -409,12 +432,14 @@ async def test_the_form_of_a_client_is_led_to_the_same_question_by_get(
     assert_cookie_removed(await flow.follow(response))
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "6")
 async def test_an_empty_form_of_a_client_logs_nobody_out(flow: CodeFlow, tokens: Tokens) -> None:
     response = await flow.browser.post("/logout", content="", headers=FORM)
     assert response.status_code == 303
     assert Page(await flow.follow(response)).heading == ASKS
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 13)
 async def test_a_body_that_is_not_a_form_is_an_error_page(http: httpx2.AsyncClient) -> None:
     assert_error_page(await http.post("/logout", json={}), "This form could not be read")
 
@@ -431,6 +456,7 @@ async def test_a_form_with_a_wrong_token_logs_nobody_out(
     await assert_logged_in(flow.browser)
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "6")
 async def test_the_token_of_another_form_logs_nobody_out(flow: CodeFlow, tokens: Tokens) -> None:
     token = Page(await flow.browser.get("/account")).forms[0].fields["form_token"]
     form = Page(await log_out(flow.browser)).form
@@ -438,6 +464,7 @@ async def test_the_token_of_another_form_logs_nobody_out(flow: CodeFlow, tokens:
     await assert_logged_in(flow.browser)
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "6")
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
 async def test_a_form_from_another_site_logs_nobody_out(
     flow: CodeFlow, tokens: Tokens, site: str
@@ -464,6 +491,7 @@ async def test_who_says_yes_after_another_tab_did_is_logged_out_and_sent_on(
     assert_sent_to(await confirm(flow.browser, with_client), GOODBYE)
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 13)
 async def test_without_a_session_the_logout_is_done(http: httpx2.AsyncClient) -> None:
     assert_done(await log_out(http))
 
@@ -485,6 +513,7 @@ async def test_without_a_session_nobody_is_sent_to_an_address_that_is_not_regist
     assert_done(await log_out(http, client_id="shop", post_logout_redirect_uri=evil))
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "3", 2)
 @pytest.mark.parametrize("client_id", ["nobody", "\x00", "\u00fc", "x" * 5000, ""], ids=ascii)
 async def test_an_unknown_client_leads_nowhere(
     http: httpx2.AsyncClient, shop: TestClient, client_id: str
@@ -496,6 +525,8 @@ async def test_an_unknown_client_leads_nowhere(
 # What ends with the session
 
 
+@pytest.mark.rfc("9700", "4.14.2", 5)
+@pytest.mark.rfc("openid-connect-core", "11", 4)
 async def test_a_login_without_offline_access_ends(flow: CodeFlow, tokens: Tokens) -> None:
     await log_out(flow.browser, id_token_hint=tokens["id_token"])
     for name in ("access_token", "refresh_token"):
@@ -504,6 +535,7 @@ async def test_a_login_without_offline_access_ends(flow: CodeFlow, tokens: Token
     assert response.status_code == 401
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 12)
 async def test_a_login_with_offline_access_stays(flow: CodeFlow) -> None:
     tokens = await flow.tokens(scope="openid offline_access")
     await log_out(flow.browser, id_token_hint=tokens["id_token"])
@@ -519,6 +551,7 @@ async def test_a_login_that_was_refreshed_ends_too(flow: CodeFlow, tokens: Token
     assert await introspected(flow.browser, flow.client, token) == INACTIVE
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 12)
 async def test_the_logins_of_every_client_in_the_browser_end(
     flow: CodeFlow, tokens: Tokens, server: Server
 ) -> None:

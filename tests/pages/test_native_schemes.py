@@ -26,6 +26,7 @@ async def test_a_client_that_may_have_such_a_scheme_is_sent_the_code(
     assert_code_answer(await flow.finish(), CURSOR)
 
 
+@pytest.mark.rfc("8252", "7.1", 1)
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

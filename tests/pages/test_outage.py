@@ -85,6 +85,7 @@ async def test_a_request_of_a_client_that_cannot_be_looked_up_ends_on_a_page(
     assert_says_to_come_back(await flow.post())
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 9)
 async def test_a_client_that_is_known_is_told_by_redirect(flow: CodeFlow, outage: Outage) -> None:
     await flow.login_page()
     outage()
@@ -92,6 +93,7 @@ async def test_a_client_that_is_known_is_told_by_redirect(flow: CodeFlow, outage
         assert_error_answer(response, "temporarily_unavailable", UNAVAILABLE)
 
 
+@pytest.mark.rfc("6749", "4.1.2.1", 9)
 async def test_the_redirect_uri_is_good_before_a_client_is_told(
     flow: CodeFlow, outage: Outage
 ) -> None:

@@ -62,6 +62,7 @@ async def test_a_request_that_is_answered_at_once_is_not_stored(
     assert_code_answer(await flow.start(prompt="none"))
 
 
+@pytest.mark.rfc("6749", "4.1.1", 6)
 @pytest.mark.parametrize(
     ("parameters", "error"),
     [

@@ -9,6 +9,10 @@ import pytest
 from app.security.opaque import generate_secret, hash_secret, matches
 
 
+@pytest.mark.rfc("6749", "10.4", 5)
+@pytest.mark.rfc("6749", "10.10", 1)
+@pytest.mark.rfc("6750", "5.2", 2)
+@pytest.mark.rfc("7009", "5", 1)
 def test_a_secret_has_256_bits() -> None:
     assert len(base64.urlsafe_b64decode(generate_secret() + "=")) == 32
 
@@ -17,6 +21,7 @@ def test_a_secret_needs_no_escaping() -> None:
     assert re.fullmatch(r"[A-Za-z0-9_-]{43}", generate_secret())
 
 
+@pytest.mark.rfc("6749", "10.10", 1)
 def test_secrets_are_never_the_same() -> None:
     assert len({generate_secret() for _ in range(1000)}) == 1000
 

@@ -194,6 +194,7 @@ def test_a_password_that_is_the_user_name_is_refused(password: str) -> None:
     assert str(refused.value) == "a password must differ from the user name"
 
 
+@pytest.mark.rfc("6749", "10.10", 2)
 @pytest.mark.parametrize(
     "password",
     [
@@ -238,6 +239,7 @@ def test_a_refusal_never_repeats_the_password() -> None:
 # How they are hashed
 
 
+@pytest.mark.rfc("7617", "4", 2)
 async def test_a_password_is_hashed_with_argon2id_at_the_given_cost() -> None:
     hasher = PasswordHasher(16, 2, 1, queue=0)
     assert (await hasher.hash(PASSWORD)).startswith("$argon2id$v=19$m=16,t=2,p=1$")

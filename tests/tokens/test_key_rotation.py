@@ -198,6 +198,7 @@ async def test_a_new_key_takes_over_at_its_time_and_not_before(
     assert await login.kid() == new
 
 
+@pytest.mark.rfc("openid-connect-core", "10.1.1", 1)
 async def test_the_old_key_stays_published_until_its_last_token_has_expired_and_then_goes(
     published: Verifier, operator: Operator, first: str, clock: TestClock
 ) -> None:
@@ -443,6 +444,7 @@ async def test_a_key_whose_successor_was_made_just_now_is_retired_when_that_one_
     assert await published.kids("ES256") == {second}
 
 
+@pytest.mark.rfc("8725", "3.2", 2)
 @pytest.mark.parametrize("of_ids", ["RS256", "ES256", "EdDSA"])
 async def test_a_key_of_each_algorithm_is_rotated_and_the_old_one_gone_after_two_commands(
     published: Verifier, operator: Operator, clock: TestClock, of_ids: Algorithm
@@ -578,6 +580,7 @@ WRONG_KIND = (
 PASSPHRASE = "the key cannot be used: the private key is protected by a passphrase: remove it first"
 
 
+@pytest.mark.rfc("8725", "3.5")
 @pytest.mark.parametrize(
     ("make", "detail"),
     [

@@ -112,6 +112,7 @@ async def test_workers_that_start_at_once_make_one_key_of_each_algorithm(
     assert [key.kid for key in keys if key.alg == "ES256"] == list(signing)
 
 
+@pytest.mark.rfc("8725", "3.2", 2)
 async def test_a_start_with_another_algorithm_adds_a_key_and_keeps_the_others(
     server: Server, settings: Settings
 ) -> None:
@@ -162,6 +163,7 @@ async def test_the_kid_is_the_thumbprint_of_the_public_key(
     assert (jwk["kid"], jwk["use"], jwk["alg"]) == (key.kid, "sig", alg)
 
 
+@pytest.mark.rfc("7517", "9.2")
 @ALGORITHMS
 async def test_the_private_half_is_encrypted_at_rest(server: Server, alg: Algorithm) -> None:
     (key,) = await stored(server.database, alg)
@@ -251,6 +253,9 @@ async def test_a_start_encrypts_the_keys_under_the_newest_secret_key(
 # Signing
 
 
+@pytest.mark.rfc("7519", "8", 2)
+@pytest.mark.rfc("8725", "3.2", 1)
+@pytest.mark.rfc("9068", "2.1", 3)
 @ALGORITHMS
 async def test_a_token_of_each_algorithm_opens_a_protected_route(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient, alg: Algorithm
@@ -262,6 +267,8 @@ async def test_a_token_of_each_algorithm_opens_a_protected_route(
     assert (response.status_code, response.json()["username"]) == (200, "alice")
 
 
+@pytest.mark.rfc("7519", "8", 2)
+@pytest.mark.rfc("9068", "2.1", 1)
 @ALGORITHMS
 async def test_a_library_verifies_a_token_of_each_algorithm_with_the_public_key(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient, alg: Algorithm

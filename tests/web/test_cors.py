@@ -79,6 +79,8 @@ def assert_varies(response: httpx2.Response) -> None:
 # The preflight
 
 
+@pytest.mark.rfc("9700", "2.6", 6)
+@pytest.mark.rfc("openid-connect-core", "5.3", 4)
 @ENDPOINTS
 @pytest.mark.parametrize("origin", [LISTED, "http://localhost:3000"], ids=["first", "second"])
 async def test_the_preflight_of_a_listed_origin_is_allowed(
@@ -232,6 +234,7 @@ async def test_credentials_are_never_allowed(http: httpx2.AsyncClient, path: str
 # The redirect origins of public clients
 
 
+@pytest.mark.rfc("openid-connect-core", "5.3", 4)
 @pytest.mark.parametrize(
     ("redirect_uri", "origin"),
     [
@@ -321,6 +324,7 @@ async def test_a_redirect_uri_that_is_added_counts_within_two_seconds(
 # Every other address
 
 
+@pytest.mark.rfc("9700", "2.6", 5)
 @pytest.mark.parametrize(
     "path", ["/introspect", "/users/me", "/users/me/sessions", "/users", "/healthz", "/docs", "/"]
 )
@@ -333,6 +337,7 @@ async def test_other_addresses_allow_no_origin(http: httpx2.AsyncClient, path: s
     assert [cross_origin(response) for response in responses] == [{}, {}, {}]
 
 
+@pytest.mark.rfc("9700", "2.6", 6)
 @pytest.mark.parametrize(
     "path", ["/.well-known/jwks.json", "/.well-known/oauth-authorization-server"]
 )

@@ -128,6 +128,7 @@ async def test_headers_at_the_limit_are_read(http: httpx2.AsyncClient) -> None:
     assert (await http.send(request)).status_code == 431
 
 
+@pytest.mark.rfc("9110", "15.5.15")
 @pytest.mark.parametrize("path", [*PROTOCOL, *PAGES, *JSON_API])
 async def test_an_address_past_the_limit_is_414(
     http: httpx2.AsyncClient, hashes: Hashes, path: str
@@ -180,6 +181,7 @@ async def get_from(
 HOST_REFUSED = "The Host header is missing, repeated or malformed."
 
 
+@pytest.mark.rfc("9110", "7.2")
 @pytest.mark.usefixtures("http")
 @pytest.mark.parametrize("path", [*PROTOCOL, *PAGES, *JSON_API, "/nowhere"])
 @pytest.mark.parametrize("hosts", [[], [b"a.example", b"a.example"], [b"a b"]], ids=str)
@@ -189,6 +191,7 @@ async def test_a_request_that_does_not_name_one_host_is_400(
     assert_refused(await get_from(app, path, hosts), path, 400, HOST_REFUSED)
 
 
+@pytest.mark.rfc("9110", "7.2")
 @pytest.mark.usefixtures("http")
 @pytest.mark.parametrize(
     "host",
@@ -229,6 +232,7 @@ async def test_http_1_0_may_leave_the_host_out(
 # The body
 
 
+@pytest.mark.rfc("9110", "15.5.14")
 @pytest.mark.parametrize("path", [*PROTOCOL, *PAGES[:-1], *JSON_API[:1], "/users"])
 async def test_a_megabyte_is_413_and_costs_no_hash(
     http: httpx2.AsyncClient,

@@ -86,6 +86,7 @@ async def listed(server: Server, owner: TestUser | None = None) -> list[KeyRecor
 # Making one
 
 
+@pytest.mark.rfc("6750", "5.2", 2)
 async def test_a_new_key_has_a_recognisable_beginning_and_256_random_bits(create: Create) -> None:
     record, key = await create("items:read")
     assert re.fullmatch(r"lk_[A-Za-z0-9]{49}", key)

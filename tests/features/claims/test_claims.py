@@ -58,6 +58,7 @@ async def carol(server: Server) -> TestUser:
     return await add_user(server, "carol", scopes=("openid", "profile", "email"))
 
 
+@pytest.mark.rfc("9068", "2.2.2")
 async def test_a_claim_is_told_in_the_places_where_it_was_declared_to_be(
     http: httpx2.AsyncClient, as_admin: Headers, shop: TestClient, carol: TestUser
 ) -> None:
@@ -137,6 +138,8 @@ async def test_the_values_of_a_claim_go_with_it(
     assert await give(http, as_admin, f"users/{carol.id}") == {}
 
 
+@pytest.mark.rfc("7519", "4.3")
+@pytest.mark.rfc("openid-connect-core", "5.1.2")
 @pytest.mark.parametrize(
     ("changes", "field", "reason"),
     [

@@ -116,6 +116,7 @@ def of(flow: CodeFlow, url: str) -> CodeFlow:
     return replace(flow, client=TestClient(url, ""))
 
 
+@pytest.mark.rfc("6749", "2.4")
 async def test_a_client_comes_with_its_url_and_the_page_says_where_it_describes_itself(
     flow: CodeFlow, web: Web
 ) -> None:

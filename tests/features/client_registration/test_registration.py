@@ -55,6 +55,12 @@ async def is_there(server: Server, client_id: str) -> bool:
         return await find_client(connection, client_id) is not None
 
 
+@pytest.mark.rfc("7591", "1.2")
+@pytest.mark.rfc("7591", "2", 3)
+@pytest.mark.rfc("7591", "3.1", 1, 2)
+@pytest.mark.rfc("7591", "3.2.1", 1, 2, 4, 5)
+@pytest.mark.rfc("7591", "5", 4)
+@pytest.mark.rfc("7592", "3", 1, 2)
 async def test_a_client_registers_and_is_told_as_what(
     http: httpx2.AsyncClient, clock: TestClock
 ) -> None:
@@ -78,6 +84,7 @@ async def test_a_client_registers_and_is_told_as_what(
     assert (len(made["client_id"]), len(made["registration_access_token"])) == (22, 43)
 
 
+@pytest.mark.rfc("7591", "5", 2)
 async def test_it_logs_a_user_in_with_pkce_after_a_warning(
     http: httpx2.AsyncClient, app: FastAPI, alice: TestUser
 ) -> None:
@@ -90,6 +97,8 @@ async def test_it_logs_a_user_in_with_pkce_after_a_warning(
     assert set(tokens) >= {"access_token", "refresh_token", "id_token"}
 
 
+@pytest.mark.rfc("7591", "2", 5)
+@pytest.mark.rfc("7591", "5", 3)
 @pytest.mark.parametrize(
     "link",
     ["javascript:alert(1)", "data:text/html,<script>alert(1)</script>", "https://evil.example/x"],
@@ -108,6 +117,9 @@ async def test_nothing_but_the_name_that_it_told_is_on_a_page_and_that_as_text(
         assert "evil.example" not in page.text
 
 
+@pytest.mark.rfc("7591", "2", 2, 6, 7)
+@pytest.mark.rfc("7591", "3.1", 3)
+@pytest.mark.rfc("7591", "3.2.1", 4)
 async def test_what_the_client_wants_beside_that_is_replaced(http: httpx2.AsyncClient) -> None:
     made = await registered(
         http,
@@ -121,6 +133,8 @@ async def test_what_the_client_wants_beside_that_is_replaced(http: httpx2.AsyncC
     assert {"client_secret", "unknown"}.isdisjoint(made)
 
 
+@pytest.mark.rfc("7591", "2", 1)
+@pytest.mark.rfc("7592", "2.2", 1, 4, 5)
 async def test_a_member_that_is_null_is_as_good_as_left_out(http: httpx2.AsyncClient) -> None:
     members = dict.fromkeys(set(Statement.model_fields) - {"redirect_uris"})
     made = await registered(http, **members)
@@ -148,6 +162,9 @@ async def test_loopback_and_the_schemes_that_the_operator_allows_are_redirected_
     assert (await registered(http, redirect_uris=[uri]))["redirect_uris"] == [uri]
 
 
+@pytest.mark.rfc("7591", "2", 1)
+@pytest.mark.rfc("7591", "3.2.2", 1, 2)
+@pytest.mark.rfc("7591", "5", 1)
 @pytest.mark.parametrize(
     "uris",
     [
@@ -168,6 +185,8 @@ async def test_no_other_address_is(http: httpx2.AsyncClient, uris: list[str]) ->
     assert_oauth2_error(response, "invalid_redirect_uri", 400)
 
 
+@pytest.mark.rfc("7591", "2", 4)
+@pytest.mark.rfc("7591", "3.2.2", 1, 3)
 @pytest.mark.parametrize(
     "metadata",
     [
@@ -188,6 +207,7 @@ async def test_metadata_that_is_malformed_or_wants_another_flow_is_refused(
     assert_oauth2_error(await register(http, **metadata), "invalid_client_metadata", 400)
 
 
+@pytest.mark.rfc("7591", "3.2.2", 3)
 async def test_half_of_a_character_is_refused(http: httpx2.AsyncClient) -> None:
     body = json.dumps({"redirect_uris": [CALLBACK], "contacts": ["\udfff"]})
     headers = {"Content-Type": "application/json"}
@@ -195,6 +215,7 @@ async def test_half_of_a_character_is_refused(http: httpx2.AsyncClient) -> None:
     assert_oauth2_error(response, "invalid_client_metadata", 400)
 
 
+@pytest.mark.rfc("7591", "3.1", 1)
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b"[" * 100_000])
 async def test_a_body_that_is_no_json_object_is_refused(
     http: httpx2.AsyncClient, body: bytes
@@ -204,6 +225,8 @@ async def test_a_body_that_is_no_json_object_is_refused(
     assert_oauth2_error(response, "invalid_client_metadata", 400)
 
 
+@pytest.mark.rfc("8414", "2", 5)
+@pytest.mark.rfc("openid-connect-discovery", "3", 4)
 async def test_the_metadata_of_the_server_name_the_endpoint(http: httpx2.AsyncClient) -> None:
     for name in ("oauth-authorization-server", "openid-configuration"):
         document = (await http.get(f"/.well-known/{name}")).json()
@@ -220,6 +243,10 @@ async def test_a_page_of_any_origin_may_register(http: httpx2.AsyncClient) -> No
 # Managing the registration
 
 
+@pytest.mark.rfc("7592", "2.1", 1, 2)
+@pytest.mark.rfc("7592", "2.2", 1, 3)
+@pytest.mark.rfc("7592", "2.3", 1)
+@pytest.mark.rfc("7592", "3", 3)
 async def test_a_client_reads_replaces_and_deletes_its_registration(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -235,6 +262,27 @@ async def test_a_client_reads_replaces_and_deletes_its_registration(
     assert_bearer_error(await http.get(address, headers=headers), "invalid_token", 401)
 
 
+@pytest.mark.rfc("7592", "2.3", 2)
+async def test_nothing_works_any_more_of_a_client_that_deleted_itself(
+    http: httpx2.AsyncClient, app: FastAPI, alice: TestUser, clock: TestClock
+) -> None:
+    """RFC 7592, section 2.3."""
+    made = await registered(http)
+    flow = flow_of(app, alice, made["client_id"])
+    tokens, code = await flow.tokens(), await flow.code()
+    headers = bearer(made["registration_access_token"])
+    await http.delete(f"{PATH}/{made['client_id']}", headers=headers)
+    clock.advance(2)
+    assert_oauth2_error(await flow.exchange(code), "invalid_client", 401)
+    response = await http.get("/userinfo", headers=bearer(tokens["access_token"]))
+    assert_bearer_error(response, "invalid_token", 401)
+    form = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"]}
+    response = await http.post("/token", data=form | {"client_id": made["client_id"]})
+    assert_oauth2_error(response, "invalid_client", 401)
+
+
+@pytest.mark.rfc("7592", "2", 2, 3)
+@pytest.mark.rfc("7592", "5", 1)
 async def test_nobody_else_does(http: httpx2.AsyncClient) -> None:
     made, other = await registered(http), await registered(http)
     address = f"{PATH}/{made['client_id']}"
@@ -251,6 +299,7 @@ async def test_nobody_else_does(http: httpx2.AsyncClient) -> None:
     assert (await http.get(address, headers=own)).json() == made
 
 
+@pytest.mark.rfc("7592", "2.2", 2)
 async def test_a_replacement_names_the_client_that_it_replaces(http: httpx2.AsyncClient) -> None:
     made = await registered(http)
     headers = bearer(made["registration_access_token"])
@@ -337,6 +386,7 @@ async def test_a_scope_of_an_open_resource_alone_is_not_to_be_had_without_it(
     assert answer["error"] == "invalid_scope"
 
 
+@pytest.mark.rfc("9068", "5", 2)
 async def test_no_token_is_for_an_open_resource_and_this_server_at_once(
     http: httpx2.AsyncClient, server: Server, clock: TestClock, app: FastAPI, alice: TestUser
 ) -> None:
@@ -368,6 +418,7 @@ async def test_one_that_is_deleted_counts_for_an_hour_too(
     assert (await register(http)).status_code == 201
 
 
+@pytest.mark.rfc("7591", "3", 3)
 async def test_too_many_from_one_network_have_to_wait_an_hour(
     http: httpx2.AsyncClient, clock: TestClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +431,7 @@ async def test_too_many_from_one_network_have_to_wait_an_hour(
     assert (await register(http)).status_code == 201
 
 
+@pytest.mark.rfc("7591", "3", 3)
 async def test_when_there_are_as_many_as_may_be_no_more_register(
     http: httpx2.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -388,6 +440,7 @@ async def test_when_there_are_as_many_as_may_be_no_more_register(
     assert_oauth2_error(await register(http), "temporarily_unavailable", 503)
 
 
+@pytest.mark.rfc("7591", "5", 5)
 async def test_one_that_is_not_used_for_a_day_is_purged_and_one_that_is_used_stays(
     http: httpx2.AsyncClient, server: Server, clock: TestClock, app: FastAPI, alice: TestUser
 ) -> None:

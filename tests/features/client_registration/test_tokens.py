@@ -37,12 +37,15 @@ async def make_token(server: Server, uses: int | None = None) -> dict[str, str]:
     return bearer(token)
 
 
+@pytest.mark.rfc("7591", "1.2")
+@pytest.mark.rfc("7591", "3", 2)
 async def test_without_a_token_nobody_registers(http: httpx2.AsyncClient) -> None:
     assert_no_token_sent(await register(http))
     refused = await register(http, bearer("lr_of-somebody-else"))
     assert_bearer_error(refused, "invalid_token", 401)
 
 
+@pytest.mark.rfc("7591", "3", 2)
 async def test_a_token_is_good_for_as_many_as_it_says(
     http: httpx2.AsyncClient, server: Server
 ) -> None:

@@ -562,6 +562,7 @@ async def test_an_unknown_address_is_a_problem(
     }
 
 
+@pytest.mark.rfc("9110", "15.5.6")
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [

@@ -41,6 +41,7 @@ async def types_of_events(server: Server) -> list[str]:
         return list(await connection.scalars(query.order_by(AuditEvent.id)))
 
 
+@pytest.mark.rfc("6238", "3", 2)
 async def test_an_app_is_set_up_with_the_password_and_a_first_code(
     browser: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:

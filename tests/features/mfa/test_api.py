@@ -164,6 +164,7 @@ async def demand(server: Server, scope: str) -> None:
         await require_level(operator, Requirement(scope=scope), Level.FACTOR)
 
 
+@pytest.mark.rfc("9470", "3", 1, 2)
 async def test_a_token_of_a_weak_login_opens_no_route_whose_scope_takes_a_factor(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, server: Server, clock: TestClock
 ) -> None:
@@ -182,6 +183,7 @@ async def test_a_token_of_a_strong_login_opens_it(
     assert (await http.get("/items", headers=headers)).status_code == 200
 
 
+@pytest.mark.rfc("9470", "9")
 async def test_a_token_without_the_scope_is_told_that_it_lacks_the_scope(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, server: Server, clock: TestClock
 ) -> None:

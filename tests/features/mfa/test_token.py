@@ -41,6 +41,8 @@ async def events(server: Server, event_type: str) -> list[dict[str, Any]]:
 # The way that is meant
 
 
+@pytest.mark.rfc("6749", "8.2")
+@pytest.mark.rfc("6749", "8.5")
 async def test_the_right_password_is_answered_with_what_is_missing(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:
@@ -60,6 +62,9 @@ async def test_the_right_password_is_answered_with_what_is_missing(
     assert await count_logins(server) == 0
 
 
+@pytest.mark.rfc("6749", "4.5", 1, 2)
+@pytest.mark.rfc("6749", "8.2")
+@pytest.mark.rfc("9470", "6.1")
 async def test_with_a_code_the_login_is_what_was_asked_for(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:
@@ -87,6 +92,7 @@ async def test_a_recovery_code_does_in_place_of_the_app(
     assert await events(server, "mfa.recovery_code_used") == [{"left": 9}]
 
 
+@pytest.mark.rfc("9068", "2.2.1")
 async def test_a_refresh_keeps_how_the_user_logged_in(
     http: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:
@@ -99,6 +105,19 @@ async def test_a_refresh_keeps_how_the_user_logged_in(
     assert read_claims(refreshed.json()["access_token"])["amr"] == ["pwd", "otp", "mfa"]
 
 
+@pytest.mark.rfc("9470", "6.2")
+async def test_introspection_tells_how_the_user_logged_in(
+    http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone
+) -> None:
+    """RFC 9470, section 6.2."""
+    answer = await go_on(http, web, await challenge(http, alice, web), otp=phone.code())
+    token = answer.json()["access_token"]
+    told = (await http.post("/introspect", data={"token": token}, auth=web.basic)).json()
+    assert (told["acr"], told["amr"]) == ("urn:latchkey:acr:mfa", ["pwd", "otp", "mfa"])
+
+
+@pytest.mark.rfc("6238", "3", 1)
+@pytest.mark.rfc("6238", "5.2", 1)
 @pytest.mark.parametrize("steps", [-1, 1], ids=["behind", "ahead"])
 async def test_a_clock_that_is_half_a_minute_wrong_does_no_harm(
     http: httpx2.AsyncClient,
@@ -113,6 +132,7 @@ async def test_a_clock_that_is_half_a_minute_wrong_does_no_harm(
     assert (await go_on(http, web, token, otp=phone.code(steps=steps))).status_code == 200
 
 
+@pytest.mark.rfc("6238", "5.2", 1, 2)
 @pytest.mark.parametrize("steps", [-2, 2], ids=["behind", "ahead"])
 async def test_a_clock_that_is_a_minute_wrong_has_wrong_codes(
     http: httpx2.AsyncClient,
@@ -204,6 +224,7 @@ async def test_guesses_are_counted_by_account_over_all_mfa_tokens(
     assert_refused(await go_on(http, web, await challenge(http, alice, web), otp="0"))
 
 
+@pytest.mark.rfc("6238", "5.2", 4)
 async def test_a_code_is_good_once(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone
 ) -> None:
@@ -212,6 +233,7 @@ async def test_a_code_is_good_once(
     assert_refused(await go_on(http, web, await challenge(http, alice, web), otp=code))
 
 
+@pytest.mark.rfc("6238", "5.2", 4)
 async def test_a_code_before_the_last_one_is_void_with_it(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone
 ) -> None:
@@ -220,6 +242,7 @@ async def test_a_code_before_the_last_one_is_void_with_it(
     assert_refused(await go_on(http, web, tokens[1], otp=phone.code()))
 
 
+@pytest.mark.rfc("6238", "5.2", 4)
 async def test_of_two_logins_with_one_code_at_once_one_succeeds(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:
@@ -258,6 +281,7 @@ async def test_a_wrong_code_uses_nothing_up(
     assert (await go_on(http, web, token, otp=phone.code())).status_code == 200
 
 
+@pytest.mark.rfc("6238", "3", 5)
 async def test_the_codes_of_somebody_else_are_wrong(
     http: httpx2.AsyncClient,
     alice: TestUser,
@@ -371,6 +395,7 @@ async def test_an_mfa_token_is_needed(http: httpx2.AsyncClient, web: TestClient)
     assert_oauth2_error(response, "invalid_request", 400, "The request needs an mfa_token.")
 
 
+@pytest.mark.rfc("6749", "4.5", 2)
 @pytest.mark.parametrize(
     "value", ["", "\x00", "x" * 5000, "\u0661\u0662\u0663\u0664\u0665\u0666", "browser"]
 )
@@ -390,6 +415,7 @@ async def test_what_is_no_code_and_no_token_is_refused(
 # What is stored
 
 
+@pytest.mark.rfc("6238", "3", 7)
 async def test_no_secret_of_it_is_stored_as_it_is(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:

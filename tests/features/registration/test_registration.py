@@ -406,6 +406,7 @@ def test_a_domain_that_is_none_is_refused_at_the_start(database_url: str, domain
 # On the way of a login
 
 
+@pytest.mark.rfc("openid-connect-prompt-create", "4.1")
 async def test_who_comes_from_an_application_goes_on_to_it_in_the_same_browser(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
@@ -446,6 +447,7 @@ async def _link(server: Server) -> str:
     return link_in((await mails(server, ADAS))[-1])
 
 
+@pytest.mark.rfc("openid-connect-prompt-create", "4", 1, 4)
 async def test_a_client_asks_for_the_page_by_prompt_create(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
@@ -458,6 +460,7 @@ async def test_a_client_asks_for_the_page_by_prompt_create(
     assert page.all("a") == ["Log in instead"]
 
 
+@pytest.mark.rfc("openid-connect-prompt-create", "4", 2)
 async def test_prompt_create_goes_with_no_other(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
@@ -467,6 +470,7 @@ async def test_prompt_create_goes_with_no_other(
         assert_error_answer(await flow.start(prompt=prompt), "invalid_request", told)
 
 
+@pytest.mark.rfc("openid-connect-prompt-create", "4.2")
 async def test_the_metadata_have_prompt_create_where_anybody_may_register(
     http: httpx2.AsyncClient,
 ) -> None:
@@ -476,6 +480,8 @@ async def test_the_metadata_have_prompt_create_where_anybody_may_register(
     ]
 
 
+@pytest.mark.rfc("openid-connect-prompt-create", "4", 3)
+@pytest.mark.rfc("openid-connect-prompt-create", "4.2")
 @pytest.mark.parametrize("changes", [{"registration": "invitation"}])
 async def test_prompt_create_is_refused_where_nobody_may_register(
     http: httpx2.AsyncClient, server: Server, alice: TestUser

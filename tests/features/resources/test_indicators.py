@@ -95,6 +95,12 @@ async def log_in(
     return await http.post("/token", data=form | more)
 
 
+@pytest.mark.rfc("8707", "2", 6)
+@pytest.mark.rfc("8707", "2.2", 3)
+@pytest.mark.rfc("9068", "2.2.3", 2)
+@pytest.mark.rfc("9068", "3", 1)
+@pytest.mark.rfc("9700", "2.3", 2)
+@pytest.mark.rfc("9700", "4.10", 2)
 async def test_a_token_for_a_resource_is_for_it_alone_and_has_the_scopes_that_it_understands(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str
 ) -> None:
@@ -105,6 +111,7 @@ async def test_a_token_for_a_resource_is_for_it_alone_and_has_the_scopes_that_it
     assert (claims["aud"], claims["scope"]) == (orders, "profile items:read")
 
 
+@pytest.mark.rfc("8707", "2", 5)
 async def test_without_a_resource_a_token_is_as_it_ever_was(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str
 ) -> None:
@@ -112,6 +119,7 @@ async def test_without_a_resource_a_token_is_as_it_ever_was(
     assert (audience(answer), answer["scope"]) == (ISSUER, "profile items:read items:write")
 
 
+@pytest.mark.rfc("8707", "2", 3)
 async def test_a_resource_may_be_repeated(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str, billing: str
 ) -> None:
@@ -130,6 +138,7 @@ async def test_another_spelling_of_the_same_uri_is_the_same_resource(
     assert_invalid_target(await log_in(http, alice, shop, f"https://{host}//"), NOT_ALLOWED)
 
 
+@pytest.mark.rfc("8707", "2", 4)
 @pytest.mark.parametrize(
     "name", ["https://other.example", "https://api.example.com/orders", "orders", "https://a#b"]
 )
@@ -155,6 +164,7 @@ async def test_this_server_can_be_named_beside_a_resource(
     assert me.status_code == 200
 
 
+@pytest.mark.rfc("8707", "3", 1)
 async def test_a_token_for_a_resource_opens_nothing_here(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str
 ) -> None:
@@ -163,6 +173,8 @@ async def test_a_token_for_a_resource_opens_nothing_here(
     assert_bearer_error(response, "invalid_token", 401)
 
 
+@pytest.mark.rfc("8707", "2.2", 3)
+@pytest.mark.rfc("9068", "3", 3)
 async def test_a_resource_that_understands_none_of_the_scopes_is_invalid_scope(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str
 ) -> None:
@@ -170,6 +182,7 @@ async def test_a_resource_that_understands_none_of_the_scopes_is_invalid_scope(
     assert_oauth2_error(response, "invalid_scope", 400)
 
 
+@pytest.mark.rfc("8707", "2.2", 5)
 async def test_a_client_that_acts_for_itself_names_a_resource_too(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -186,6 +199,7 @@ async def test_a_client_that_acts_for_itself_names_a_resource_too(
 # The code flow
 
 
+@pytest.mark.rfc("8707", "2.1", 2)
 async def test_the_consent_page_says_for_what_and_the_code_is_for_that(
     flow: CodeFlow, orders: str
 ) -> None:
@@ -197,6 +211,7 @@ async def test_the_consent_page_says_for_what_and_the_code_is_for_that(
     assert read_claims(answer["id_token"])["aud"] == flow.client.client_id
 
 
+@pytest.mark.rfc("8707", "2.2", 1, 4)
 async def test_a_token_request_takes_one_of_the_resources_and_a_refresh_the_other(
     http: httpx2.AsyncClient, flow: CodeFlow, shop: TestClient, orders: str, billing: str
 ) -> None:
@@ -212,6 +227,7 @@ async def test_a_token_request_takes_one_of_the_resources_and_a_refresh_the_othe
     assert audience(answer) == [orders, billing]
 
 
+@pytest.mark.rfc("8707", "2.2", 2)
 async def test_a_code_is_exchanged_for_no_more_than_was_allowed_and_stays_good(
     flow: CodeFlow, orders: str, billing: str
 ) -> None:
@@ -220,6 +236,8 @@ async def test_a_code_is_exchanged_for_no_more_than_was_allowed_and_stays_good(
     assert (await flow.exchange(code, resource=orders)).status_code == 200
 
 
+@pytest.mark.rfc("8707", "2", 4)
+@pytest.mark.rfc("8707", "2.1", 1)
 async def test_an_authorization_request_for_another_resource_goes_back_to_the_client(
     flow: CodeFlow, orders: str
 ) -> None:
@@ -227,6 +245,7 @@ async def test_an_authorization_request_for_another_resource_goes_back_to_the_cl
     assert_error_answer(response, "invalid_target", NOT_ALLOWED)
 
 
+@pytest.mark.rfc("8707", "2.1", 2)
 async def test_what_was_allowed_for_one_resource_is_asked_again_for_another(
     flow: CodeFlow, orders: str, billing: str
 ) -> None:
@@ -240,6 +259,8 @@ async def test_what_was_allowed_for_one_resource_is_asked_again_for_another(
 # Refreshing
 
 
+@pytest.mark.rfc("8707", "2.2", 2)
+@pytest.mark.rfc("9700", "4.14.2", 2)
 async def test_a_refresh_keeps_the_audience_and_gets_no_other(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str, billing: str
 ) -> None:
@@ -314,6 +335,7 @@ async def test_introspection_tells_the_audience(
     assert (await introspected(http, shop, two["access_token"]))["aud"] == [orders, billing]
 
 
+@pytest.mark.rfc("7662", "2.2", 4)
 @pytest.mark.parametrize("introspect", ["own", "any"])
 async def test_a_client_that_serves_a_resource_is_told_of_its_tokens_and_of_no_others(
     http: httpx2.AsyncClient,

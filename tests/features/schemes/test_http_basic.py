@@ -57,6 +57,7 @@ async def stored_hash(server: Server, user: TestUser) -> str | None:
 # Right and wrong
 
 
+@pytest.mark.rfc("7617", "2.2")
 async def test_a_name_and_its_password_name_the_user_and_all_their_scopes(
     http: httpx2.AsyncClient, alice: TestUser
 ) -> None:
@@ -72,10 +73,12 @@ async def test_a_login_by_basic_starts_no_session(
         assert await connection.scalar(logins) == 0
 
 
+@pytest.mark.rfc("7617", "2", 5)
 async def test_no_credentials_are_refused(http: httpx2.AsyncClient) -> None:
     assert_no_good_password(await http.get(PATH))
 
 
+@pytest.mark.rfc("7617", "2", 5)
 @pytest.mark.parametrize(
     "password",
     [
@@ -140,6 +143,7 @@ async def test_neither_the_answer_nor_the_log_repeats_a_password(
 # How the header is read
 
 
+@pytest.mark.rfc("7617", "2", 2)
 @pytest.mark.parametrize("scheme", [b"basic", b"BASIC", b"bAsIc"])
 async def test_the_name_of_the_scheme_knows_no_case(
     http: httpx2.AsyncClient, alice: TestUser, scheme: bytes
@@ -148,6 +152,7 @@ async def test_the_name_of_the_scheme_knows_no_case(
     assert_recognised(await send(http, value), "HTTPBasic", alice.id, SCOPES)
 
 
+@pytest.mark.rfc("7617", "2.1", 2)
 @pytest.mark.parametrize(
     ("name", "password"),
     [
@@ -164,6 +169,7 @@ async def test_utf_8_is_read(
     assert_recognised(await present(http, user, password), "HTTPBasic", user.id, ["email"])
 
 
+@pytest.mark.rfc("7617", "B.3")
 async def test_iso_8859_1_is_read_where_it_is_not_utf_8(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -172,6 +178,7 @@ async def test_iso_8859_1_is_read_where_it_is_not_utf_8(
     assert_recognised(await send(http, value), "HTTPBasic", user.id, ["email"])
 
 
+@pytest.mark.rfc("7617", "B.3")
 async def test_what_is_utf_8_is_never_read_as_iso_8859_1(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -181,6 +188,7 @@ async def test_what_is_utf_8_is_never_read_as_iso_8859_1(
     assert_recognised(await present(http, user, misread), "HTTPBasic", user.id, [])
 
 
+@pytest.mark.rfc("7617", "2.1", 3)
 async def test_the_same_password_typed_with_composed_or_combining_letters_is_the_same(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -189,6 +197,7 @@ async def test_the_same_password_typed_with_composed_or_combining_letters_is_the
     assert (await present(http, user, composed)).status_code == 200
 
 
+@pytest.mark.rfc("7617", "2", 3)
 async def test_the_first_colon_divides_name_and_password(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -196,6 +205,7 @@ async def test_the_first_colon_divides_name_and_password(
     assert_recognised(await present(http, user, user.password), "HTTPBasic", user.id, [])
 
 
+@pytest.mark.rfc("7617", "2", 3)
 async def test_a_name_with_a_colon_is_another_name(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -204,6 +214,7 @@ async def test_a_name_with_a_colon_is_another_name(
     assert_no_good_password(await send(http, basic(f"{name}:more", PASSWORD)))
 
 
+@pytest.mark.rfc("7617", "2", 4)
 @pytest.mark.parametrize("where", ["name", "password"])
 @pytest.mark.parametrize(
     "character",
@@ -226,6 +237,7 @@ async def test_a_control_character_is_refused_before_any_password_is_checked(
     assert_no_good_password(await send(http, basic(name, password)))
 
 
+@pytest.mark.rfc("7617", "2", 6)
 @pytest.mark.parametrize(
     "value",
     [
@@ -304,6 +316,8 @@ async def test_a_hash_of_the_configured_cost_is_kept(
     assert await stored_hash(server, alice) == before
 
 
+@pytest.mark.rfc("7617", "2", 1)
+@pytest.mark.rfc("7617", "2.1", 1)
 async def test_the_challenge_names_the_realm_of_the_settings(dearer: httpx2.AsyncClient) -> None:
     assert_unauthorized(
         await dearer.get(PATH),

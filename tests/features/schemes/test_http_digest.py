@@ -117,6 +117,8 @@ def assert_accepted(response: httpx2.Response, user: TestUser) -> None:
 # The challenge
 
 
+@pytest.mark.rfc("7616", "3.3", 1, 3, 7, 8, 11)
+@pytest.mark.rfc("7616", "3.7", 1, 2)
 async def test_two_challenges_come_sha_256_first_and_whole(http: httpx2.AsyncClient) -> None:
     response = await http.get(PATH)
     assert_refused(response)
@@ -135,6 +137,7 @@ async def test_both_challenges_have_one_nonce_and_one_opaque(http: httpx2.AsyncC
     assert first.parameters["opaque"] == second.parameters["opaque"]
 
 
+@pytest.mark.rfc("7616", "3.3", 2)
 async def test_every_challenge_has_another_nonce(http: httpx2.AsyncClient) -> None:
     nonces = [(await challenged(http)).nonce for _ in range(20)]
     assert len(set(nonces)) == 20
@@ -155,6 +158,8 @@ async def test_a_challenge_is_not_stored(http: httpx2.AsyncClient) -> None:
 # Right and wrong
 
 
+@pytest.mark.rfc("7616", "3.4.1")
+@pytest.mark.rfc("7616", "3.7", 2, 3)
 @EACH_ALGORITHM
 async def test_a_good_response_names_the_user_and_all_their_scopes(
     http: httpx2.AsyncClient, alice: TestUser, algorithm: str
@@ -163,11 +168,14 @@ async def test_a_good_response_names_the_user_and_all_their_scopes(
     assert_accepted(await send(http, login.header()), alice)
 
 
+@pytest.mark.rfc("7616", "3.3", 6)
+@pytest.mark.rfc("7616", "3.7", 3)
 async def test_without_an_algorithm_it_is_md5(http: httpx2.AsyncClient, alice: TestUser) -> None:
     login = Login(alice.username, SECRET, await challenged(http, "MD5"))
     assert_accepted(await send(http, login.header(algorithm=None)), alice)
 
 
+@pytest.mark.rfc("7616", "3.5", 1, 2)
 @EACH_ALGORITHM
 async def test_the_answer_proves_that_the_server_knows_the_credential_too(
     http: httpx2.AsyncClient, alice: TestUser, algorithm: str
@@ -266,6 +274,7 @@ async def test_the_scopes_are_those_that_the_user_has_now(
     assert_recognised(await send(http, login.header()), "HTTPDigest", alice.id, now)
 
 
+@pytest.mark.rfc("7616", "5.2", 2)
 async def test_another_realm_knows_no_credential_of_this_one(
     other_realm: httpx2.AsyncClient, alice: TestUser
 ) -> None:
@@ -288,6 +297,8 @@ def assert_refused_by_another(response: httpx2.Response) -> None:
 # Nonces
 
 
+@pytest.mark.rfc("7616", "3.3", 4)
+@pytest.mark.rfc("7616", "5.4")
 async def test_a_nonce_is_good_until_the_second_of_its_expiry(
     http: httpx2.AsyncClient, alice: TestUser, login: Login, clock: TestClock
 ) -> None:
@@ -297,6 +308,7 @@ async def test_a_nonce_is_good_until_the_second_of_its_expiry(
     assert_stale(await send(http, login.next().header()))
 
 
+@pytest.mark.rfc("7616", "3.3", 4)
 async def test_an_expired_nonce_can_be_exchanged_for_the_one_of_the_answer(
     http: httpx2.AsyncClient, alice: TestUser, login: Login, clock: TestClock
 ) -> None:
@@ -307,6 +319,7 @@ async def test_an_expired_nonce_can_be_exchanged_for_the_one_of_the_answer(
     assert_accepted(await send(http, replace(login, challenge=fresh).header()), alice)
 
 
+@pytest.mark.rfc("7616", "3.3", 5)
 async def test_an_expired_nonce_with_a_wrong_password_is_not_called_stale(
     http: httpx2.AsyncClient, login: Login, clock: TestClock
 ) -> None:
@@ -342,6 +355,7 @@ async def test_a_nonce_that_is_none_of_ours_is_refused(
     assert_refused(await send(http, replace(login, challenge=challenge).header()))
 
 
+@pytest.mark.rfc("7616", "5.4")
 async def test_a_nonce_whose_time_was_changed_is_refused(
     http: httpx2.AsyncClient, login: Login
 ) -> None:
@@ -351,6 +365,7 @@ async def test_a_nonce_whose_time_was_changed_is_refused(
     assert_refused(await send(http, replace(login, challenge=challenge).header()))
 
 
+@pytest.mark.rfc("7616", "5.4")
 async def test_a_nonce_of_a_server_with_another_secret_is_refused(
     http: httpx2.AsyncClient, settings: Settings, clock: TestClock, sqlite: Backend, login: Login
 ) -> None:
@@ -363,6 +378,8 @@ async def test_a_nonce_of_a_server_with_another_secret_is_refused(
     sqlite.drop(url)
 
 
+@pytest.mark.rfc("7616", "3.4", 7)
+@pytest.mark.rfc("7616", "5.5")
 async def test_a_count_is_accepted_once(
     http: httpx2.AsyncClient, alice: TestUser, login: Login
 ) -> None:
@@ -371,6 +388,7 @@ async def test_a_count_is_accepted_once(
     assert response.status_code == 401
 
 
+@pytest.mark.rfc("7616", "3.3", 5)
 async def test_a_replay_is_not_called_stale(
     http: httpx2.AsyncClient, alice: TestUser, login: Login
 ) -> None:
@@ -378,6 +396,7 @@ async def test_a_replay_is_not_called_stale(
     assert_refused(await send(http, login.header()))
 
 
+@pytest.mark.rfc("7616", "3.4", 7)
 async def test_increasing_counts_are_accepted_gaps_too(
     http: httpx2.AsyncClient, alice: TestUser, login: Login
 ) -> None:
@@ -385,6 +404,7 @@ async def test_increasing_counts_are_accepted_gaps_too(
         assert_accepted(await send(http, login.next(count).header()), alice)
 
 
+@pytest.mark.rfc("7616", "3.4", 7)
 async def test_a_count_that_is_not_higher_is_refused(
     http: httpx2.AsyncClient, alice: TestUser, login: Login
 ) -> None:
@@ -402,6 +422,7 @@ async def test_another_cnonce_does_not_make_a_count_new(
     assert (await send(http, again.header())).status_code == 401
 
 
+@pytest.mark.rfc("7616", "3.7", 4)
 async def test_the_other_algorithm_does_not_make_a_count_new(
     http: httpx2.AsyncClient, alice: TestUser
 ) -> None:
@@ -433,6 +454,7 @@ async def test_a_nonce_of_one_application_is_good_at_another(
     assert_accepted(await send(second, login.next(3).header()), alice)
 
 
+@pytest.mark.rfc("7616", "5.5")
 async def test_a_count_that_one_application_has_seen_is_refused_by_another(
     http: httpx2.AsyncClient, second: httpx2.AsyncClient, alice: TestUser, login: Login
 ) -> None:
@@ -441,6 +463,7 @@ async def test_a_count_that_one_application_has_seen_is_refused_by_another(
         assert (await send(second, login.next(count).header())).status_code == 401
 
 
+@pytest.mark.rfc("7616", "3.4", 6)
 @pytest.mark.parametrize("count", [0x7FFFFFFF, 0x80000000, 0xFFFFFFFF], ids=hex)
 async def test_every_count_of_eight_digits_is_accepted_on_both_databases(
     database_url: str, clock: TestClock, count: int
@@ -474,6 +497,7 @@ async def test_a_nonce_is_kept_as_a_hash_until_it_expires(
 # What the response is about
 
 
+@pytest.mark.rfc("7616", "3.4.6", 1)
 @pytest.mark.parametrize("query", ["?a=1", "?a=1&b=%20%2F", "?", "?uri=%22quoted%22"])
 async def test_the_query_is_part_of_the_address(
     http: httpx2.AsyncClient, alice: TestUser, login: Login, query: str
@@ -483,6 +507,8 @@ async def test_the_query_is_part_of_the_address(
     assert_accepted(await send(http, with_query.header(), uri=uri), alice)
 
 
+@pytest.mark.rfc("7616", "3.4.3", 1)
+@pytest.mark.rfc("7616", "3.4.6", 1)
 @pytest.mark.parametrize(
     ("said", "asked"),
     [
@@ -503,6 +529,8 @@ async def test_a_response_for_another_address_is_refused(
     assert_refused(await send(http, replace(login, uri=said).header(), uri=asked))
 
 
+@pytest.mark.rfc("7616", "3.4.3", 1)
+@pytest.mark.rfc("7616", "3.4.6", 2)
 @pytest.mark.parametrize("method", ["POST", "HEAD", "get", ""])
 async def test_a_response_for_another_method_is_refused(
     http: httpx2.AsyncClient, login: Login, method: str
@@ -510,6 +538,7 @@ async def test_a_response_for_another_method_is_refused(
     assert_refused(await send(http, replace(login, method=method).header()))
 
 
+@pytest.mark.rfc("7616", "3.4", 2)
 async def test_a_response_for_another_realm_is_refused(
     http: httpx2.AsyncClient, login: Login
 ) -> None:
@@ -519,6 +548,10 @@ async def test_a_response_for_another_realm_is_refused(
     assert_refused(await send(http, login.header(realm="another")))
 
 
+@pytest.mark.rfc("7616", "3.3", 3)
+@pytest.mark.rfc("7616", "3.4", 2, 3, 4, 5, 6, 10)
+@pytest.mark.rfc("7616", "3.4.1")
+@pytest.mark.rfc("7616", "3.4.4")
 @pytest.mark.parametrize(
     "changes",
     [
@@ -551,6 +584,8 @@ async def test_a_changed_parameter_is_refused(
     assert_refused(await send(http, login.header(**changes)))
 
 
+@pytest.mark.rfc("7616", "3.4", 1, 8, 10)
+@pytest.mark.rfc("7616", "5.11")
 @pytest.mark.parametrize(
     "name", ["username", "realm", "nonce", "uri", "response", "qop", "nc", "cnonce", "opaque"]
 )
@@ -569,6 +604,7 @@ async def test_a_repeated_parameter_is_refused(
     assert_refused(await send(http, header))
 
 
+@pytest.mark.rfc("7616", "3.4", 5)
 async def test_a_response_without_qop_as_of_rfc_2069_is_refused(
     http: httpx2.AsyncClient, login: Login
 ) -> None:
@@ -581,6 +617,7 @@ async def test_a_response_without_qop_as_of_rfc_2069_is_refused(
 # How the header is read
 
 
+@pytest.mark.rfc("7616", "3.4", 9)
 async def test_unknown_parameters_are_ignored(
     http: httpx2.AsyncClient, alice: TestUser, login: Login
 ) -> None:
@@ -595,6 +632,7 @@ async def test_names_know_no_case_and_space_around_them_does_not_matter(
     assert_accepted(await send(http, b"DIGEST   " + written.encode()), alice)
 
 
+@pytest.mark.rfc("7616", "3.4.5")
 @pytest.mark.parametrize(
     "name",
     [
@@ -612,6 +650,8 @@ async def test_quoted_strings_are_unescaped(
     assert_accepted(await send(http, login.header()), user)
 
 
+@pytest.mark.rfc("7616", "3.4.5")
+@pytest.mark.rfc("7616", "3.5", 2)
 async def test_a_cnonce_with_quotes_comes_back_as_a_quoted_string(
     http: httpx2.AsyncClient, alice: TestUser, login: Login
 ) -> None:
@@ -626,6 +666,7 @@ async def test_a_cnonce_with_quotes_comes_back_as_a_quoted_string(
     }
 
 
+@pytest.mark.rfc("7616", "4", 1, 2)
 @pytest.mark.parametrize("name", ["Zoë", "名前", "🐈", "r%C3%A4tsel"])
 async def test_the_encoded_name_of_rfc_8187_is_read(
     http: httpx2.AsyncClient, server: Server, name: str
@@ -646,6 +687,7 @@ async def test_the_charset_knows_no_case_and_a_language_is_ignored(
     assert_accepted(await send(http, header), alice)
 
 
+@pytest.mark.rfc("7616", "4", 1)
 async def test_a_name_in_plain_utf_8_is_read(http: httpx2.AsyncClient, server: Server) -> None:
     user = await add_user(server, f"Zoë {uuid.uuid4()}", scopes=SCOPES)
     await give_digest(server, user)
@@ -654,6 +696,7 @@ async def test_a_name_in_plain_utf_8_is_read(http: httpx2.AsyncClient, server: S
     assert_accepted(await send(http, header), user)
 
 
+@pytest.mark.rfc("7616", "4", 2)
 @pytest.mark.parametrize(
     "encoded",
     [
@@ -722,6 +765,8 @@ async def test_a_repeated_header_is_refused(
 # At rest, and in the log
 
 
+@pytest.mark.rfc("7616", "3.4.2", 1)
+@pytest.mark.rfc("7616", "5.2", 1)
 async def test_a_credential_is_stored_encrypted_and_is_the_hash_of_the_rfc(
     server: Server, alice: TestUser
 ) -> None:
@@ -740,6 +785,7 @@ async def test_a_credential_is_stored_encrypted_and_is_the_hash_of_the_rfc(
     assert row.realm == REALM
 
 
+@pytest.mark.rfc("7616", "5.2", 1)
 async def test_neither_the_answer_nor_the_log_repeats_a_secret(
     http: httpx2.AsyncClient, login: Login
 ) -> None:

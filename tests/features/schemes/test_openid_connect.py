@@ -222,6 +222,7 @@ def live(sqlite: Backend) -> Generator[str]:
     sqlite.drop(database_url)
 
 
+@pytest.mark.rfc("9068", "4", 1)
 async def test_a_live_server_validates_a_token_with_what_it_publishes_itself(live: str) -> None:
     form = {
         "grant_type": "password",

@@ -37,6 +37,7 @@ def settings(database_url: str) -> Settings:
     return throttled(database_url)
 
 
+@pytest.mark.rfc("7617", "4", 3)
 async def test_the_counts_are_shared_with_http_basic(
     http: httpx2.AsyncClient, web: TestClient, alice: TestUser
 ) -> None:
@@ -84,6 +85,7 @@ async def alices_digest(server: Server, alice: TestUser) -> str:
     return "another password for Digest"
 
 
+@pytest.mark.rfc("7616", "5.9")
 async def test_wrong_digests_are_counted_and_have_to_wait(
     http: httpx2.AsyncClient, server: Server, web: TestClient, alice: TestUser, alices_digest: str
 ) -> None:
