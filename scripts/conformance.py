@@ -20,6 +20,8 @@ from typing import Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from scripts.documents.links import anchors
+
 ROOT = Path(__file__).parent.parent
 
 DOCUMENT = "docs/conformance.md"
@@ -225,7 +227,8 @@ def render(specifications: Mapping[str, Specification], rows: Sequence[Row]) -> 
     lines = [HEAD, "| specification | clauses | tested | not implemented | does not apply |"]
     lines.append("| --- | ---: | ---: | ---: | ---: |")
     for name, specification in specifications.items():
-        link = f"[{specification.title}](#{anchor(specification.title)})"
+        (anchor,) = anchors(f"## {specification.title}")
+        link = f"[{specification.title}](#{anchor})"
         lines.append(f"| {link} | {counts(of_each[name])} |")
     lines.append(f"| all | {counts(rows)} |")
     for name, specification in specifications.items():
@@ -234,12 +237,6 @@ def render(specifications: Mapping[str, Specification], rows: Sequence[Row]) -> 
         for row in of_each[name]:
             lines.append(table_row(row, specification))
     return "\n".join(lines) + "\n"
-
-
-def anchor(title: str) -> str:
-    """The fragment that leads to a heading, as GitHub makes it."""
-    kept = "".join(c for c in title.lower() if c.isalnum() or c in " -_")
-    return kept.replace(" ", "-")
 
 
 def counts(rows: Sequence[Row]) -> str:
