@@ -87,7 +87,7 @@ sbom: $(VENV)/.tools ## Write what a deployment consists of to sbom.cdx.json, or
 		--mc-type application --output-reproducible -o $(or $(OUT),sbom.cdx.json)
 
 wheel: $(VENV)/.dev ## Build the wheel into dist/
-	@$(PY) -m hatchling build -t wheel -d dist
+	@$(PY) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w dist .
 
 lock: ## Renew the lock files from pyproject.toml (needs uv)
 	$(UV) pip compile -q --universal --upgrade --generate-hashes --no-strip-extras --no-emit-index-url \

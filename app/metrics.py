@@ -21,7 +21,7 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from app import NAME, VERSION
+from app import IDENTIFIER, VERSION
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 """The upper bounds of the histogram: from an answer out of memory to a login in a storm."""
@@ -42,56 +42,56 @@ class Metrics:
         """Everything is at zero, or where the folder of the workers has it."""
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
-            f"{NAME}_http_requests",
+            f"{IDENTIFIER}_http_requests",
             "Requests by route template; status 0 means no response.",
             ("method", "route", "status"),
             registry=registry,
         )
         self._seconds = Histogram(
-            f"{NAME}_http_request_duration_seconds",
+            f"{IDENTIFIER}_http_request_duration_seconds",
             "How long requests took.",
             ("method", "route"),
             buckets=SECONDS,
             registry=registry,
         )
         self._logins = Counter(
-            f"{NAME}_logins",
+            f"{IDENTIFIER}_logins",
             "Login attempts by where the password was given, and their outcome.",
             ("door", "outcome"),
             registry=registry,
         )
         self._tokens = Counter(
-            f"{NAME}_tokens_issued",
+            f"{IDENTIFIER}_tokens_issued",
             "Successful responses of the token endpoint.",
             ("grant_type", "client_id"),
             registry=registry,
         )
         self._reused = Counter(
-            f"{NAME}_refresh_tokens_reused",
+            f"{IDENTIFIER}_refresh_tokens_reused",
             "Used refresh tokens that were presented again, which ended their login.",
             ("client_id",),
             registry=registry,
         )
         self._pending = Gauge(
-            f"{NAME}_password_hashes_pending",
+            f"{IDENTIFIER}_password_hashes_pending",
             "Passwords being hashed or waiting, as of each worker's last response.",
             registry=registry,
             multiprocess_mode="livesum",
         )
         self._housekeeping_done = Gauge(
-            f"{NAME}_housekeeping_done_timestamp_seconds",
+            f"{IDENTIFIER}_housekeeping_done_timestamp_seconds",
             "When a worker here last finished a round of housekeeping, in seconds since 1970.",
             registry=registry,
             multiprocess_mode="max",
         )
         self._rows_deleted = Counter(
-            f"{NAME}_expired_rows_deleted",
+            f"{IDENTIFIER}_expired_rows_deleted",
             "Expired rows that housekeeping deleted.",
             ("table",),
             registry=registry,
         )
         build = Gauge(
-            f"{NAME}_build_info",
+            f"{IDENTIFIER}_build_info",
             "Always 1.",
             ("version", "python"),
             registry=registry,

@@ -22,6 +22,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "serve",
         "Run the server. The database must be migrated; in production, demo data is refused.",
     ),
+    "dev": (
+        "dev",
+        "Run a server for development: migrated, filled, and thrown away at the end.",
+    ),
     "seed-demo": (
         "seed_demo",
         "Add the demo users and clients that are missing. Refused in production.",

@@ -38,7 +38,7 @@ async def apply_file(
     file: `client_secret` and `initial_password` are {env: NAME} or {file: PATH}.
     """
     folder = Path() if str(file) == "-" else file.parent
-    changes = await apply(server, _read(file), folder=folder, rehearse=dry_run)
+    changes = await apply(server, read_document(file), folder=folder, rehearse=dry_run)
     if json:
         return [
             {
@@ -89,7 +89,8 @@ class _StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
         return found
 
 
-def _read(file: Path) -> object:
+def read_document(file: Path) -> object:
+    """What is in a file of YAML or JSON. Raises :class:`InvalidError`."""
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text()
         return yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader

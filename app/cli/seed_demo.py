@@ -27,13 +27,22 @@ async def seed_demo_data(
 
     Their passwords and secrets are public: README.md lists them.
     """
-    async with operating(server.database, server.clock) as operator:
-        filled = select(exists().select_from(User) | exists().select_from(Client))
-        seeded = not (if_empty and await operator.connection.scalar(filled))
-        if seeded:
-            await seed_demo(operator, server)
+    seeded = await seed(server, if_empty=if_empty)
     return {
         "seeded": seeded,
         "users": [user.username for user in DEMO_USERS],
         "clients": [client.client_id for client in demo_clients(server.features)],
     }
+
+
+async def seed(server: "Server", *, if_empty: bool) -> bool:
+    """Add the demo data, with ``if_empty`` to a database without users and clients alone.
+
+    Tells whether it did. Raises a :class:`~app.errors.Problem` in production.
+    """
+    async with operating(server.database, server.clock) as operator:
+        filled = select(exists().select_from(User) | exists().select_from(Client))
+        if if_empty and await operator.connection.scalar(filled):
+            return False
+        await seed_demo(operator, server)
+        return True

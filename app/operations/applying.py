@@ -20,7 +20,7 @@ from app.identity.definition import STRICT
 from app.management.administration import find_administered, require_administered
 from app.management.authority import Actor, operating
 from app.management.declared.clients import Clients
-from app.management.declared.kind import FOLDER, Kind, Record
+from app.management.declared.kind import FOLDER, OPEN_SECRETS, Kind, Record
 from app.management.declared.scopes import Scopes
 from app.management.declared.users import Users
 from app.management.documents import Once, naming
@@ -78,15 +78,20 @@ def kinds_of(server: Server) -> Sequence[Kind[Any]]:
 
 
 async def apply(
-    server: Server, document: object, *, folder: Path, rehearse: bool = False
+    server: Server,
+    document: object,
+    *,
+    folder: Path,
+    rehearse: bool = False,
+    open_secrets: bool = False,
 ) -> Sequence[Change]:
     """Bring the database to what ``document`` says; return what was different.
 
-    Files that it refers to are found from ``folder``. With ``rehearse`` nothing stays. Raises a
-    :class:`~app.errors.Problem`.
+    Files that it refers to are found from ``folder``. With ``rehearse`` nothing stays, and with
+    ``open_secrets`` the document may hold secrets itself. Raises a :class:`~app.errors.Problem`.
     """
     kinds = kinds_of(server)
-    declared, absent = _read(kinds, document, folder)
+    declared, absent = _read(kinds, document, {FOLDER: folder, OPEN_SECRETS: open_secrets})
     async with server.database.read() as connection:
         for kind in kinds:
             await kind.prepare(connection, [each.value for each in declared if each.kind is kind])
@@ -135,7 +140,7 @@ def _difference(before: Record, after: Record) -> Mapping[str, tuple[Any, Any]]:
 
 
 def _read(
-    kinds: Sequence[Kind[Any]], document: object, folder: Path
+    kinds: Sequence[Kind[Any]], document: object, context: Mapping[str, Any]
 ) -> tuple[list[_Entry], list[_Entry]]:
     """What the document declares, and what it says is not to be there."""
     sections = {kind.section: kind for kind in kinds}
@@ -161,15 +166,17 @@ def _read(
                 seen.add(kind.same(name))
                 if "absent" in values:
                     rest = {key: value for key, value in values.items() if key != kind.key}
-                    absent.append(_Entry(kind, place, name, _valid(_Absent, rest, folder)))
+                    absent.append(_Entry(kind, place, name, _valid(_Absent, rest, context)))
                 else:
-                    declared.append(_Entry(kind, place, name, _valid(kind.model, values, folder)))
+                    declared.append(_Entry(kind, place, name, _valid(kind.model, values, context)))
     return declared, absent
 
 
-def _valid(model: type[BaseModel], values: Mapping[Any, Any], folder: Path) -> BaseModel:
+def _valid(
+    model: type[BaseModel], values: Mapping[Any, Any], context: Mapping[str, Any]
+) -> BaseModel:
     try:
-        return model.model_validate(dict(values), context={FOLDER: folder})
+        return model.model_validate(dict(values), context=context)
     except ValidationError as invalid:
         first = invalid.errors(include_input=False, include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"])

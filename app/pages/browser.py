@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app import NAME
+from app import IDENTIFIER
 from app.audit.trail import Event, EventType, FeatureEventType, record
 from app.errors import InvalidRequestError, LoginRefused
 from app.identity.users import Account, hold_user, is_still_proven
@@ -286,7 +286,7 @@ def _browser_cookie(server: Server) -> str:
 
 def _cookie(server: Server, use: str) -> str:
     # The prefix makes the browser insist on https, on this very host, on the whole path.
-    return f"__Host-{NAME}_{use}" if _is_https(server) else f"{NAME}_{use}"
+    return f"__Host-{IDENTIFIER}_{use}" if _is_https(server) else f"{IDENTIFIER}_{use}"
 
 
 async def _current_browser(request: Request, server: CurrentServer) -> Browser:

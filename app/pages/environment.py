@@ -32,7 +32,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
-from app import NAME
+from app import NAME, PACKAGE
 from app.languages.catalogues import direction, gettext, in_words, ngettext, told, translated
 from app.languages.reader import reader
 from app.log import get_logger
@@ -84,7 +84,7 @@ class _Templates(PackageLoader):
 
 @cache
 def _environment(theme: Theme) -> ImmutableSandboxedEnvironment:
-    ours = ChoiceLoader([_Templates("app.pages"), _Templates("app", "features")])
+    ours = ChoiceLoader([_Templates("app.pages"), _Templates(PACKAGE, "features")])
     environment = ImmutableSandboxedEnvironment(
         loader=ChoiceLoader([DictLoader(theme.templates), ours, PrefixLoader({NAME: ours})]),
         autoescape=lambda name: not (name or "").endswith(".txt"),  # whatever is put into a page

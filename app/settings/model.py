@@ -14,14 +14,14 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app import NAME
+from app import IDENTIFIER, NAME
 from app.look import Look
 from app.posture import Posture
 from app.settings.checks import EVERY_PROXY, complete
 from app.settings.mail import SmtpServer, parse_smtp_url
 from app.settings.single_line import single_line
 
-PREFIX = f"{NAME.upper()}_"
+PREFIX = f"{IDENTIFIER.upper()}_"
 DOTENV = ".env"
 
 DEFAULT_REALM = "latchkey"

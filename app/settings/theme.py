@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from app import NAME
+from app import NAME, PACKAGE
 from app.look import Theme
 
 LARGEST = 256 * 1024
@@ -139,5 +139,5 @@ def _is_ours(name: str) -> bool:
     parts = name.removeprefix(f"{NAME}/").split("/")
     if ".." in parts or not name.endswith(ENDINGS):
         return False
-    folders = (files("app") / "pages" / "templates", files("app") / "features")
+    folders = (files(PACKAGE) / "pages" / "templates", files(PACKAGE) / "features")
     return any(folder.joinpath(*parts).is_file() for folder in folders)

@@ -334,6 +334,11 @@ SECTIONS = ", ".join(["scopes", "users", "clients", *OF_FEATURES])
             "users.0 'ada': initial_password: a secret is {env: NAME} or {file: PATH}",
         ),
         (
+            "users: [{username: ada, initial_password: {text: correct horse battery staple}}]",
+            "users.0 'ada': initial_password.text: a secret in the file itself is for "
+            "`latchkey dev` alone",
+        ),
+        (
             "users: [{username: ada, absent: true, scopes: []}]",
             "users.0 'ada': scopes: Extra inputs are not permitted",
         ),

@@ -134,6 +134,7 @@ OTHERWISE: Mapping[str, str] = {
         "reads",
     ),
     "serve": "serves",
+    "dev": "serves, after it has filled what nobody else has yet",
     "db upgrade": "changes the schema alone, under a lock of its own",
     "db downgrade": "likewise",
     "backup": "reads what was committed when it began",

@@ -13,7 +13,7 @@ from fastapi.openapi.models import APIKey
 from fastapi.security import APIKeyCookie
 from pydantic import AfterValidator, BaseModel, SecretStr
 
-from app import NAME
+from app import IDENTIFIER
 from app.errors import ForbiddenError
 from app.features.api_keys.presented import check_api_key, refuse_repeated
 from app.features.schemes.answer import (
@@ -28,7 +28,7 @@ from app.web.problems import PROBLEM_RESPONSES, problem, with_body
 
 router = APIRouter(tags=[TAG])
 
-COOKIE = f"{NAME}_key"
+COOKIE = f"{IDENTIFIER}_key"
 
 PATH = "/schemes/api-key/cookie"
 

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app import NAME
 from app.errors import BROKEN_RULE, InvalidError
 from app.identity.definition import STRICT
 from app.management.authority import Actor
@@ -29,14 +30,30 @@ Record = Mapping[str, Any]
 FOLDER = "folder"
 """Where the document is: the context of its validation."""
 
+OPEN_SECRETS = "open secrets"
+"""Whether a secret may be in the document: likewise."""
+
 
 class SecretReference(BaseModel):
-    """Where a secret is, for a document that holds none: a variable, or a file beside it."""
+    """Where a secret is, for a document that holds none: a variable, or a file beside it.
+
+    One of ``latchkey dev``, which has nothing to hide, may hold its secrets as ``text``.
+    """
 
     model_config = STRICT
 
     env: str | None = None
     file: Path | None = None
+    text: SecretStr | None = None
+
+    @field_validator("text")
+    @classmethod
+    def _nothing_to_hide(cls, text: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if text is not None and not (info.context or {}).get(OPEN_SECRETS):
+            raise PydanticCustomError(
+                BROKEN_RULE, f"a secret in the file itself is for `{NAME} dev` alone"
+            )
+        return text
 
     @field_validator("file")
     @classmethod
@@ -52,6 +69,8 @@ class SecretReference(BaseModel):
 
     def read(self) -> str:
         """The secret, which is one line. Raises :class:`InvalidError`."""
+        if self.text is not None:
+            return self.text.get_secret_value()
         if self.file is not None:
             try:
                 return single_line(self.file.read_text())
