@@ -10,7 +10,7 @@ What stands between ``{% trans %}`` and ``{% endtrans %}``, and every
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
@@ -101,6 +101,7 @@ def _environment(theme: Theme) -> ImmutableSandboxedEnvironment:
     environment.filters["time"] = _time
     environment.filters["translated"] = translated
     environment.filters["device"] = describe_device
+    environment.filters["headings"] = _headings
     return environment
 
 
@@ -132,6 +133,12 @@ def _asset(name: str) -> str:
         raise TemplateNotFound(name)
     content = (files("app.pages") / "static" / name).read_bytes()
     return f"assets/{name}?{sha256(content).hexdigest()[:8]}"
+
+
+def _headings(page: Markup) -> Sequence[tuple[str, Markup]]:
+    """Anchor and text of each heading of a section, for whoever wants to go there at once."""
+    found = re.findall(r'<h2 id="([\w-]+)">(.+?)</h2>', page)
+    return [(anchor, Markup(text)) for anchor, text in found]  # noqa: S704 - it is on the page
 
 
 def _time(at: datetime) -> Markup:

@@ -25,7 +25,7 @@ ENDINGS = (".html", ".txt")
 PART = "_"
 """What the name of a template begins with that takes the place of none of ours."""
 
-FILTERS = ("device", "time", "translated")
+FILTERS = ("device", "headings", "time", "translated")
 """Those of our templates, beside Jinja's own: see :mod:`app.pages.environment`."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
