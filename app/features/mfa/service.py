@@ -138,9 +138,12 @@ async def reset_factors(
 ) -> Mapping[str, Any]:
     """Take all factors from a user who has lost them, and end all that they are logged in to.
 
-    Raises :class:`NotFoundError`, or :class:`ForbiddenError` for a user over whom the actor is not.
+    Nobody resets their own: with a stolen password that would be a way around it. Raises
+    :class:`NotFoundError`, or :class:`ForbiddenError`, also for a user over whom the actor is not.
     """
     connection, now = actor.connection, actor.now
+    if actor.is_user(user_id):
+        raise ForbiddenError(told="Somebody else resets your second factor.")
     await hold_user(connection, user_id)
     account = await get_account(connection, user_id)
     actor.require_over(account.scopes)

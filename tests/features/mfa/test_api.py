@@ -156,6 +156,19 @@ async def test_nobody_resets_the_factor_of_somebody_who_may_more(
     assert response.status_code == 403
 
 
+async def test_nobody_resets_their_own_factor(
+    http: httpx2.AsyncClient, alice: TestUser, web: TestClient, server: Server, clock: TestClock
+) -> None:
+    headers = await weak(http, alice, web)
+    await give_phone(server, clock, alice)
+    response = await http.post(f"/users/{alice.id}/mfa/reset", headers=headers)
+    assert (response.status_code, response.json()["detail"]) == (
+        403,
+        "Somebody else resets your second factor.",
+    )
+    assert await challenge(http, alice, web)
+
+
 # A scope that takes a factor (RFC 9470)
 
 
