@@ -174,18 +174,19 @@ class Row:
     feature: str
     tests: Sequence[Held]
     feature_is_here: bool
+    """Also where it goes with none."""
 
     @property
     def verdict(self) -> Verdict | None:
         """None where there is nothing to say, or more than one thing."""
         verdicts: list[Verdict] = []
-        if self.tests:
+        if self.tests and self.feature_is_here:
             verdicts.append("tested")
         if self.clause.not_implemented:
             verdicts.append("not implemented")
         if self.clause.does_not_apply:
             verdicts.append("does not apply")
-        if not verdicts and self.feature and not self.feature_is_here:
+        if not verdicts and not self.feature_is_here:
             verdicts.append("not implemented")
         return verdicts[0] if len(verdicts) == 1 else None
 
@@ -198,7 +199,7 @@ def read_rows(root: Path, specifications: Mapping[str, Specification]) -> list[R
         for number, section in specification.sections.items():
             for n, clause in section.clauses.items():
                 feature = clause.feature or section.feature or specification.feature
-                here = (root / "app/features" / feature).is_dir()
+                here = not feature or (root / "app/features" / feature).is_dir()
                 clause_id = (name, number, n)
                 rows.append(Row(clause_id, clause, feature, tests.get(clause_id, []), here))
     return rows
@@ -259,7 +260,7 @@ def table_row(row: Row, specification: Specification) -> str:
 
 def held_by(row: Row) -> str:
     """What the last cell of a clause says."""
-    if row.tests:
+    if row.verdict == "tested":
         return "<br>".join(f"[`{test.name}`](../{test.path})" for test in row.tests)
     if row.clause.does_not_apply:
         return f"*does not apply:* {row.clause.does_not_apply}"
