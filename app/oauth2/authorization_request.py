@@ -17,7 +17,7 @@ from app.languages.reader import best_of
 from app.login.strength import Level, least_of
 from app.message import Message
 from app.oauth2.claims_parameter import MalformedClaimsError, read_claims_parameter
-from app.oauth2.redirect_uris import may_redirect_to, registered_uris
+from app.oauth2.redirect_uris import is_anybodys_page, may_redirect_to, registered_uris
 from app.oauth2.resource import find_targets
 from app.oauth2.scope import split_scope
 from app.posture import LegacyFeature, permits
@@ -80,7 +80,9 @@ async def read_authorization_request(
     state = parameters.get("state") if counts["state"] == 1 else None
     mode = parameters.get("response_mode", "query")
 
-    def refuse(error: str, description: str) -> AuthorizationError:
+    def refuse(error: str, description: str) -> AuthorizationError | UnsafeRequestError:
+        if is_anybodys_page(client, redirect_uri):
+            return UnsafeRequestError(description.removesuffix("."))
         known_mode = mode if mode in RESPONSE_MODES else "query"
         return AuthorizationError(
             error, description, redirect_uri=redirect_uri, state=state, response_mode=known_mode

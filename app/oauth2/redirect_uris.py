@@ -63,6 +63,15 @@ def is_remembering_safe(client: RegisteredClient, uri: str) -> bool:
     return not client.is_public or uri.startswith("https://")
 
 
+def is_anybodys_page(client: RegisteredClient, uri: str) -> bool:
+    """Whether ``uri`` is on the web, and of a client that registered itself.
+
+    Anybody can have one, so that whoever is sent there has logged in before: else this server would
+    be an open redirector (RFC 9700, section 4.11.2).
+    """
+    return client.self_registered and uri.startswith("https://")
+
+
 def with_parameters(uri: str, parameters: Mapping[str, str], *, in_fragment: bool = False) -> str:
     """``uri`` with ``parameters`` behind those that it has, or in the fragment that it has not.
 

@@ -17,7 +17,7 @@ from app.oauth2.authorization_request import (
     read_authorization_request,
 )
 from app.pages.browser import CurrentBrowser
-from app.pages.code_flow import START_AGAIN, answer, proceed, send_to
+from app.pages.code_flow import ASK_ITS_DEVELOPER, START_AGAIN, answer, proceed, send_to
 from app.pages.errors import PageError, PageRoute
 from app.server import Server
 from app.tokens.authorizations import Pending
@@ -87,9 +87,7 @@ async def _receive(request: Request, server: Server) -> tuple[Pending, Registere
     try:
         asked, client = await read_authorization_request(pairs, server, origin_of(request))
     except UnsafeRequestError as error:
-        raise PageError(
-            str(error), Message("Try again, or contact the developer of this application.")
-        ) from error
+        raise PageError(str(error), ASK_ITS_DEVELOPER) from error
     except AuthorizationError as error:
         parameters = {"error": error.error, "error_description": error.description}
         return answer(server, error.redirect_uri, error.response_mode, parameters, error.state)

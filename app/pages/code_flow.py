@@ -32,7 +32,12 @@ from app.oauth2.next_step import (
     StepUp,
     next_step,
 )
-from app.oauth2.redirect_uris import form_targets, is_remembering_safe, may_redirect_to
+from app.oauth2.redirect_uris import (
+    form_targets,
+    is_anybodys_page,
+    is_remembering_safe,
+    may_redirect_to,
+)
 from app.pages.browser import Browser, LoggedOutError, Wanted
 from app.pages.errors import PageError
 from app.pages.rendering import redirect, render
@@ -54,6 +59,7 @@ RequestKey = Annotated[str, Query(alias="request")]
 
 CHANGED = Message("The application changed while you were logging in")
 START_AGAIN = Message("Go back to the application and log in again from there.")
+ASK_ITS_DEVELOPER = Message("Try again, or contact the developer of this application.")
 
 
 class FinishedError(PageError):
@@ -192,6 +198,8 @@ async def _perform(
         case AskConsent() | ShutOut():
             return await send_to("consent", connection, server, browser.request, pending, client)
         case Refuse():
+            if browser.session is None and is_anybodys_page(client, request.redirect_uri):
+                raise PageError(step.description.removesuffix("."), ASK_ITS_DEVELOPER)
             parameters = {"error": step.error, "error_description": step.description}
             if step.by_user:
                 denied = browser.event("consent.denied", client_id=client.client_id)

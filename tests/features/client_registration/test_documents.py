@@ -131,6 +131,43 @@ async def test_a_client_comes_with_its_url_and_the_page_says_where_it_describes_
     assert web.asked == [url]
 
 
+@pytest.mark.rfc("9700", "4.11.2", 2)
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"response_type": "token"}, "The only supported response_type is code"),
+        ({"scope": "users:write"}, "A requested scope is unknown or not allowed"),
+        ({"prompt": "none"}, "The user must log in"),
+    ],
+    ids=["response_type", "scope", "prompt"],
+)
+async def test_nobody_is_sent_to_a_page_of_anybody_without_a_login(
+    flow: CodeFlow, web: Web, wrong: dict[str, str], told: str
+) -> None:
+    flow = of(flow, web.publish())
+    for response in (await flow.start(**wrong), await flow.follow(await flow.post(**wrong))):
+        assert (response.status_code, Page(response).heading) == (400, told)
+        assert "location" not in response.headers
+
+
+async def test_who_has_logged_in_is_sent_back_with_what_is_missing(
+    flow: CodeFlow, web: Web
+) -> None:
+    flow = of(flow, web.publish())
+    await flow.consent_page()
+    answer = read_answer(await flow.start(prompt="none"), f"{HOST}/callback")
+    assert answer["error"] == "consent_required"
+
+
+async def test_a_program_on_the_users_device_is_told_what_is_wrong_at_once(
+    flow: CodeFlow, web: Web
+) -> None:
+    uri = "http://127.0.0.1:5000/callback"
+    flow = replace(of(flow, web.publish(redirect_uris=[uri])), redirect_uri=uri)
+    answer = read_answer(await flow.start(response_type="token"), uri)
+    assert answer["error"] == "unsupported_response_type"
+
+
 async def test_a_document_cannot_name_the_port_that_its_program_gets_on_this_machine(
     flow: CodeFlow, web: Web
 ) -> None:
