@@ -37,6 +37,7 @@ from tests.support.flow import (
     assert_asks_to_log_in,
     assert_error_page,
     open_browser,
+    read_answer,
 )
 from tests.support.started import clock, http, server
 
@@ -144,12 +145,18 @@ async def test_a_client_comes_with_its_url_and_the_page_says_where_it_describes_
 async def test_nobody_is_sent_to_a_page_of_anybody_without_a_login(
     flow: CodeFlow, web: Web, wrong: dict[str, str], told: str
 ) -> None:
+    response = await of(flow, web.publish()).start(**wrong)
+    assert (response.status_code, Page(response).heading) == (400, told)
+
+
+@pytest.mark.rfc("9700", "4.11.2", 2)
+async def test_nobody_is_sent_there_by_a_form_either(flow: CodeFlow, web: Web) -> None:
     flow = of(flow, web.publish())
-    for response in (await flow.start(**wrong), await flow.follow(await flow.post(**wrong))):
-        assert (response.status_code, Page(response).heading) == (400, told)
-        assert "location" not in response.headers
+    response = await flow.follow(await flow.post(prompt="none"))
+    assert (response.status_code, Page(response).heading) == (400, "The user must log in")
 
 
+@pytest.mark.rfc("9700", "4.11.2", 2)
 async def test_who_has_logged_in_is_sent_back_with_what_is_missing(
     flow: CodeFlow, web: Web
 ) -> None:
