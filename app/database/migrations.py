@@ -76,6 +76,8 @@ def _script(url: str, write: Callable[..., None], revisions: str) -> str:
 
 
 def revision_before(revision: str) -> str:
-    """The one that ``revision`` follows."""
-    script = ScriptDirectory(str(SCRIPTS)).get_revision(revision)
-    return str(script.down_revision or BASE)
+    """The one that ``revision`` follows. Raises :class:`ConflictError` if it merges several."""
+    before = ScriptDirectory(str(SCRIPTS)).get_revision(revision).down_revision or BASE
+    if not isinstance(before, str):
+        raise ConflictError(told=f"the revision {revision} follows several: name one of them")
+    return before

@@ -15,8 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 SCRIPTS = Path(__file__).parents[1] / "migrations"
 """Where the migrations are, in a checkout and where the package is installed."""
 
-_REVISION = re.compile(r'^revision(?:: str)? = "(\w+)"$', re.MULTILINE)
-_FOLLOWS = re.compile(r'^down_revision(?:: [^=]+)? = "(\w+)"$', re.MULTILINE)
+_REVISION = re.compile(r"""^revision(?:: str)? = ["'](\w+)["']$""", re.MULTILINE)
+_FOLLOWS = re.compile(r"^down_revision(?:: [^=]+)? = (.+)$", re.MULTILINE)
+_NAMES = re.compile(r"""["'](\w+)["']""")
+"""Of one revision, or of those that a fork has merged with its own."""
 
 
 @cache
@@ -24,7 +26,12 @@ def revisions() -> tuple[str, frozenset[str]]:
     """The newest revision that this code knows, and all of them."""
     texts = [path.read_text() for path in (SCRIPTS / "versions").glob("*.py")]
     known = {revision for text in texts for revision in _REVISION.findall(text)}
-    followed = {revision for text in texts for revision in _FOLLOWS.findall(text)}
+    followed = {
+        revision
+        for text in texts
+        for before in _FOLLOWS.findall(text)
+        for revision in _NAMES.findall(before)
+    }
     (head,) = known - followed
     return head, frozenset(known)
 

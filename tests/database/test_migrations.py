@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Uuid, bindparam, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
+from app.database import schema
 from app.database.migrations import alembic_config, upgrade
 from app.database.schema import revisions
 from app.identity.scopes import BUILT_IN, list_scopes
@@ -125,6 +126,18 @@ def test_each_migration_can_be_taken_back_and_made_again(empty_url: str) -> None
         assert tables(empty_url) == after
         before = after
     command.check(config)
+
+
+def test_a_merge_is_newer_than_what_it_merges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``alembic merge`` writes it, in a fork that takes over what is new."""
+    (tmp_path / "versions").mkdir()
+    for name, before in {"a1": "None", "b2": '"a1"', "c3": "'a1'", "d4": "('b2', 'c3')"}.items():
+        text = f"revision = {name!r}\ndown_revision = {before}\n"
+        (tmp_path / "versions" / f"{name}.py").write_text(text)
+    monkeypatch.setattr(schema, "SCRIPTS", tmp_path)
+    assert revisions.__wrapped__() == ("d4", {"a1", "b2", "c3", "d4"})
 
 
 def test_the_revisions_are_those_that_alembic_finds() -> None:
