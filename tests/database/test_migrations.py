@@ -137,7 +137,7 @@ def test_a_merge_is_newer_than_what_it_merges(
         text = f"revision = {name!r}\ndown_revision = {before}\n"
         (tmp_path / "versions" / f"{name}.py").write_text(text)
     monkeypatch.setattr(schema, "SCRIPTS", tmp_path)
-    assert revisions.__wrapped__() == ("d4", {"a1", "b2", "c3", "d4"})
+    assert revisions.__wrapped__() == ("d4", frozenset({"a1", "b2", "c3", "d4"}))
 
 
 def test_the_revisions_are_those_that_alembic_finds() -> None:

@@ -1,7 +1,7 @@
 """Documents that are followed word for word, on a copy of the project.
 
-A block whose first line is a comment with a path is that file; if its language is ``diff``, it is what
-changes there. A block of ``sh`` is run in the shell that the blocks before it have left behind.
+A block whose first line is a comment with a path is that file; if its language is ``diff``, it is
+what changes there. A block of ``sh`` is run in the shell that the blocks before it left behind.
 """
 
 import os
@@ -16,9 +16,11 @@ from tests.support.live_server import ROOT
 
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", "*.db*")
 
-COPIED = ("app", "scripts", "tests", "docs", "examples", "deploy", "Makefile", "alembic.ini")
-COPIED += ("pyproject.toml", "README.md", "CHANGELOG.md", ".env.example", "requirements.lock")
-COPIED += ("requirements-dev.lock", "requirements-tools.lock")
+COPIED = (
+    *("app", "scripts", "tests", "docs", "examples", "deploy", "Makefile", "alembic.ini"),
+    *("pyproject.toml", "README.md", "CHANGELOG.md", ".env.example", "requirements.lock"),
+    *("requirements-dev.lock", "requirements-tools.lock"),
+)
 
 _PATH = re.compile(r"(?:#|//|\{#) ([\w./*-]+\.\w+|Makefile)(?: #\})?\n")
 
@@ -103,7 +105,7 @@ class Copy:
         return {**outside, **here, **self.environment}
 
     def _change(self, pattern: str, change: str) -> None:
-        """Replace what a file has of a change's old lines, which is there once, with the new ones."""
+        """Replace the old lines of a change, which the file has once, with the new ones."""
         (file,) = self.folder.glob(pattern)
         lines = change.splitlines(keepends=True)
         old = "".join(line[1:] or "\n" for line in lines if line[0] in " -\n")
