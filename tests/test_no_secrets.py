@@ -81,7 +81,7 @@ async def test_the_story_is_full_of_secrets_and_leaves_traces(
 
 
 @pytest.mark.rfc("6749", "10.3", 1)
-@pytest.mark.rfc("9700", "4.9")
+@pytest.mark.rfc("9700", "4.9.3", 3)
 @pytest.mark.parametrize("place", ["log", "output", "errors", "published", "rows", "files"])
 async def test_no_secret_is_left_anywhere(seen: tuple[Watch, FastAPI], place: str) -> None:
     watch, _ = seen

@@ -103,6 +103,7 @@ async def test_the_client_may_authenticate_with_basic(
 
 
 @pytest.mark.rfc("9068", "2.2", 2)
+@pytest.mark.rfc("9700", "4.15.1", 2)
 async def test_the_subject_is_the_client_and_there_is_no_session(
     http: httpx2.AsyncClient, service: TestClient, clock: TestClock
 ) -> None:

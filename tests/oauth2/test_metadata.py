@@ -94,8 +94,10 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
 @pytest.mark.rfc("8414", "3.2", 1, 2)
 @pytest.mark.rfc("9207", "3")
 @pytest.mark.rfc("9470", "7")
-@pytest.mark.rfc("9700", "2.1.1", 9)
+@pytest.mark.rfc("9700", "2.1.1", 9, 10)
+@pytest.mark.rfc("9700", "2.1.2", 2)
 @pytest.mark.rfc("9700", "2.6", 1)
+@pytest.mark.rfc("9700", "4.7.1", 1)
 async def test_the_document_says_what_this_server_can_do(
     http: httpx2.AsyncClient, scopes: list[str]
 ) -> None:
@@ -298,7 +300,6 @@ async def test_a_grant_that_is_not_listed_is_not_supported(
     assert (grant_type in listed) == (response.json()["error"] != "unsupported_grant_type")
 
 
-@pytest.mark.rfc("9700", "2.4")
 @pytest.mark.parametrize("changes", [{"posture": "oauth21"}], ids=["posture_oauth21"])
 async def test_the_posture_oauth21_takes_the_password_grant_away(
     http: httpx2.AsyncClient, web: TestClient, alice: TestUser, scopes: list[str]

@@ -264,7 +264,6 @@ async def test_an_empty_password_never_opens_an_account_without_one(
 @pytest.mark.rfc("6749", "4.3")
 @pytest.mark.rfc("6749", "5.2", 7)
 @pytest.mark.rfc("6749", "10.7")
-@pytest.mark.rfc("9700", "2.4")
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize("password", [PASSWORD, "wrong"], ids=["right", "wrong"])
 async def test_a_client_that_was_not_given_the_grant_is_refused(

@@ -185,6 +185,7 @@ async def test_the_old_access_token_still_works_after_a_refresh(
 
 @pytest.mark.rfc("6749", "10.4", 4)
 @pytest.mark.rfc("9700", "2.2.2")
+@pytest.mark.rfc("9700", "4.14.2", 4, 5)
 async def test_the_tokens_of_a_public_client_are_rotated_too(
     http: httpx2.AsyncClient, alice: TestUser, spa: TestClient
 ) -> None:
@@ -213,7 +214,7 @@ async def test_a_used_token_is_refused(
 
 @pytest.mark.rfc("6749", "10.4", 4)
 @pytest.mark.rfc("9700", "2.2.2")
-@pytest.mark.rfc("9700", "4.14.2", 3, 4)
+@pytest.mark.rfc("9700", "4.14.2", 5)
 async def test_a_used_token_ends_its_family_everywhere(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:
@@ -560,13 +561,14 @@ class TestLifetime:
         await refreshed(http, shop, first["refresh_token"])
 
     @pytest.mark.rfc("6749", "6", 6)
-    @pytest.mark.rfc("9700", "4.14.2", 6)
+    @pytest.mark.rfc("9700", "4.14.2", 8)
     async def test_a_token_is_refused_at_the_end(
         self, http: httpx2.AsyncClient, shop: TestClient, first: Tokens, clock: TestClock
     ) -> None:
         clock.advance(1000)
         assert_invalid_grant(await refresh(http, shop, first["refresh_token"]))
 
+    @pytest.mark.rfc("9700", "4.14.2", 8)
     async def test_refreshing_does_not_extend_the_life_of_the_family(
         self, http: httpx2.AsyncClient, shop: TestClient, first: Tokens, clock: TestClock
     ) -> None:
@@ -627,7 +629,7 @@ async def test_a_disabled_client_cannot_refresh_within_two_seconds(
     assert_oauth2_error(response, "invalid_client", 401)
 
 
-@pytest.mark.rfc("9700", "4.14.2", 5)
+@pytest.mark.rfc("9700", "4.14.2", 7)
 async def test_a_changed_password_ends_the_other_families_of_the_user(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -779,7 +781,7 @@ class TestGrace:
 # Many at once
 
 
-@pytest.mark.rfc("9700", "4.14.2", 3)
+@pytest.mark.rfc("9700", "4.14.2", 4)
 async def test_of_many_simultaneous_uses_exactly_one_succeeds_and_the_family_is_dead(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens
 ) -> None:

@@ -531,7 +531,6 @@ class TestLaxForm:
 
 
 @pytest.mark.rfc("6749", "4.3")
-@pytest.mark.rfc("9700", "2.4")
 @oauth21
 @pytest.mark.usefixtures("alice")
 async def test_oauth_2_1_has_no_password_grant(http: httpx2.AsyncClient, web: TestClient) -> None:

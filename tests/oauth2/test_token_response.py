@@ -175,6 +175,7 @@ async def test_the_token_is_signed_with_the_configured_algorithm(
 @pytest.mark.rfc("6750", "5.2", 3)
 @pytest.mark.rfc("9068", "2.2", 1)
 @pytest.mark.rfc("9068", "2.2.3", 1)
+@pytest.mark.rfc("9700", "4.10", 1)
 async def test_the_claims_are_exactly_those_of_rfc_9068_and_sid(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient, clock: TestClock
 ) -> None:
@@ -197,6 +198,7 @@ async def test_the_claims_are_exactly_those_of_rfc_9068_and_sid(
 @pytest.mark.rfc("6750", "5.3", 5)
 @pytest.mark.rfc("8725", "3.9", 1)
 @pytest.mark.rfc("9068", "3", 2)
+@pytest.mark.rfc("9700", "2.3", 4)
 @pytest.mark.parametrize(
     "changes", [{"audience": "https://api.example.com"}], ids=["another_audience"]
 )

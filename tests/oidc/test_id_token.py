@@ -138,7 +138,7 @@ async def test_without_a_nonce_none_comes_back(flow: CodeFlow) -> None:
     assert "nonce" not in read_claims((await flow.tokens())["id_token"])
 
 
-@pytest.mark.rfc("9700", "4.5.3")
+@pytest.mark.rfc("9700", "2.1.1", 3)
 @pytest.mark.rfc("openid-connect-core", "2", 6)
 async def test_the_nonce_is_that_of_its_own_request(flow: CodeFlow) -> None:
     first, second = await flow.code(nonce="one"), await flow.code(nonce="two")

@@ -184,6 +184,7 @@ async def test_a_form_that_cannot_be_read_is_an_error(
 
 
 @pytest.mark.rfc("6750", "2.3", 1)
+@pytest.mark.rfc("9700", "4.3.2")
 @METHODS
 async def test_a_token_in_the_address_is_not_looked_at(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient, method: str

@@ -101,9 +101,8 @@ async def test_a_good_request_by_form_leads_to_the_login_page(flow: CodeFlow) ->
 
 @pytest.mark.rfc("8252", "8.10")
 @pytest.mark.rfc("9207", "2", 1)
-@pytest.mark.rfc("9700", "2.1.2")
-@pytest.mark.rfc("9700", "4.2.4", 3)
-@pytest.mark.rfc("9700", "4.4.2")
+@pytest.mark.rfc("9700", "2.1.2", 1)
+@pytest.mark.rfc("9700", "4.4.2.1", 1)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.5")
 async def test_a_request_ends_with_a_code_and_nothing_else_in_the_address(
     flow: CodeFlow,
@@ -355,6 +354,7 @@ async def several_loopbacks(server: Server) -> TestClient:
 
 
 @pytest.mark.rfc("8252", "7.3", 1, 3)
+@pytest.mark.rfc("9700", "4.1.3", 2)
 @pytest.mark.parametrize(
     "uri",
     named(
@@ -542,7 +542,8 @@ async def test_each_registered_redirect_uri_is_good(
 @pytest.mark.rfc("8252", "8.2")
 @pytest.mark.rfc("9207", "2", 1)
 @pytest.mark.rfc("9700", "2.1.1", 5)
-@pytest.mark.rfc("9700", "2.1.2")
+@pytest.mark.rfc("9700", "2.1.2", 1)
+@pytest.mark.rfc("9700", "4.4.2.1", 1)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.1", 4, 17)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.2", 1, 6)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.6", 1)
@@ -825,7 +826,6 @@ async def test_without_a_state_none_comes_back_with_an_error(
 @pytest.mark.rfc("7636", "4.4.1", 1)
 @pytest.mark.rfc("8252", "6")
 @pytest.mark.rfc("8252", "8.1", 2)
-@pytest.mark.rfc("9700", "2.1", 3)
 @pytest.mark.rfc("9700", "2.1.1", 1)
 async def test_a_public_client_needs_a_challenge(native_flow: CodeFlow) -> None:
     response = await native_flow.start(code_challenge=None, code_challenge_method=None)
@@ -1319,8 +1319,7 @@ async def test_the_login_page_is_at_the_issuer_whatever_the_headers_say(flow: Co
 
 @pytest.mark.rfc("9207", "2", 2)
 @pytest.mark.rfc("9207", "2.3")
-@pytest.mark.rfc("9700", "2.1", 4)
-@pytest.mark.rfc("9700", "4.4.2")
+@pytest.mark.rfc("9700", "4.4.2.1", 1)
 async def test_the_iss_is_the_issuer_whatever_the_headers_say(flow: CodeFlow) -> None:
     response = await flow.browser.get(
         "/authorize", params=flow.parameters(prompt="none"), headers=FORGED
@@ -1473,7 +1472,7 @@ async def test_every_answer_of_the_flow_lets_a_popup_reach_its_opener(
     assert response.headers["cross-origin-opener-policy"] == "unsafe-none"
 
 
-@pytest.mark.rfc("9700", "2.6", 5)
+@pytest.mark.rfc("9700", "2.6", 7)
 @SEEN
 async def test_no_page_of_another_origin_may_read_an_answer_of_the_flow(
     flow: CodeFlow, see: See

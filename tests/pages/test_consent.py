@@ -114,7 +114,7 @@ async def test_a_user_with_none_of_the_scopes_is_not_asked(flow: CodeFlow, serve
     assert_error_answer(response, "access_denied", NONE_OF_THE_SCOPES)
 
 
-@pytest.mark.rfc("9700", "4.11.2", 3)
+@pytest.mark.rfc("9700", "4.11.2", 5)
 @pytest.mark.parametrize(
     ("uri", "target"),
     [

@@ -525,7 +525,7 @@ async def test_an_unknown_client_leads_nowhere(
 # What ends with the session
 
 
-@pytest.mark.rfc("9700", "4.14.2", 5)
+@pytest.mark.rfc("9700", "4.14.2", 7)
 @pytest.mark.rfc("openid-connect-core", "11", 4)
 async def test_a_login_without_offline_access_ends(flow: CodeFlow, tokens: Tokens) -> None:
     await log_out(flow.browser, id_token_hint=tokens["id_token"])

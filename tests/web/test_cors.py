@@ -324,7 +324,7 @@ async def test_a_redirect_uri_that_is_added_counts_within_two_seconds(
 # Every other address
 
 
-@pytest.mark.rfc("9700", "2.6", 5)
+@pytest.mark.rfc("9700", "2.6", 7)
 @pytest.mark.parametrize(
     "path", ["/introspect", "/users/me", "/users/me/sessions", "/users", "/healthz", "/docs", "/"]
 )

@@ -35,7 +35,7 @@ async def client_of(app: TrustedProxies, peer: str, header: str = "X-Forwarded-F
         return (await http.get("/", headers={header: SAID})).text
 
 
-@pytest.mark.rfc("9700", "4.13")
+@pytest.mark.rfc("9700", "4.13", 1)
 @pytest.mark.parametrize(
     ("proxies", "peer"),
     [
@@ -53,7 +53,7 @@ async def test_a_proxy_that_is_named_is_believed(
     assert caplog.text == ""
 
 
-@pytest.mark.rfc("9700", "4.13")
+@pytest.mark.rfc("9700", "4.13", 1)
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Forwarded-Proto", "Forwarded"])
 async def test_a_proxy_that_is_not_named_is_not_believed_and_noticed_once(
     caplog: pytest.LogCaptureFixture, header: str

@@ -176,6 +176,7 @@ async def test_https_is_insisted_on_where_the_issuer_has_it(answers: Answers, is
         assert response.headers.get("strict-transport-security") == expected, name
 
 
+@pytest.mark.rfc("9700", "4.16", 2)
 async def test_every_answer_says_what_it_may_load_and_who_may_frame_it(answers: Answers) -> None:
     for name, response in answers.items():
         policies = response.headers.get_list("content-security-policy")

@@ -62,7 +62,7 @@ async def test_a_span_belongs_to_the_trace_of_whoever_asked(sent: Collector) -> 
 
 
 @pytest.mark.rfc("6749", "10.3", 1)
-@pytest.mark.rfc("9700", "4.9")
+@pytest.mark.rfc("9700", "4.9.3", 3)
 async def test_nothing_that_is_sent_holds_a_body_a_credential_or_a_query(sent: Collector) -> None:
     everything = b"".join(body for _, body in sent.received)
     assert b"/users/me" in everything

@@ -132,7 +132,7 @@ async def test_a_client_comes_with_its_url_and_the_page_says_where_it_describes_
     assert web.asked == [url]
 
 
-@pytest.mark.rfc("9700", "4.11.2", 2)
+@pytest.mark.rfc("9700", "4.11.2", 2, 4)
 @pytest.mark.parametrize(
     ("wrong", "told"),
     [
@@ -156,7 +156,7 @@ async def test_nobody_is_sent_there_by_a_form_either(flow: CodeFlow, web: Web) -
     assert (response.status_code, Page(response).heading) == (400, "The user must log in")
 
 
-@pytest.mark.rfc("9700", "4.11.2", 2)
+@pytest.mark.rfc("9700", "4.11.2", 4)
 async def test_who_has_logged_in_is_sent_back_with_what_is_missing(
     flow: CodeFlow, web: Web
 ) -> None:

@@ -100,7 +100,6 @@ async def log_in(
 @pytest.mark.rfc("9068", "2.2.3", 2)
 @pytest.mark.rfc("9068", "3", 1)
 @pytest.mark.rfc("9700", "2.3", 2)
-@pytest.mark.rfc("9700", "4.10", 2)
 async def test_a_token_for_a_resource_is_for_it_alone_and_has_the_scopes_that_it_understands(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str
 ) -> None:
@@ -260,7 +259,7 @@ async def test_what_was_allowed_for_one_resource_is_asked_again_for_another(
 
 
 @pytest.mark.rfc("8707", "2.2", 2)
-@pytest.mark.rfc("9700", "4.14.2", 2)
+@pytest.mark.rfc("9700", "4.14.2", 3)
 async def test_a_refresh_keeps_the_audience_and_gets_no_other(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str, billing: str
 ) -> None:
