@@ -210,7 +210,7 @@ async def test_an_expired_token_is_refused(
 @pytest.mark.rfc("6749", "7.2")
 @pytest.mark.rfc("6750", "3", 5, 8)
 @pytest.mark.rfc("6750", "3.1", 3, 4)
-@pytest.mark.rfc("9068", "4.1")
+@pytest.mark.rfc("9068", "4", 9)
 @pytest.mark.rfc("9700", "2.3", 5)
 async def test_a_token_without_the_scope_is_told_which_one_is_missing(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient

@@ -447,7 +447,7 @@ async def test_dates_with_fractions_are_accepted(http: httpx2.AsyncClient, forge
     await assert_refused(http, forger.sign({"exp": now - 0.5}))
 
 
-@pytest.mark.rfc("9068", "4.1")
+@pytest.mark.rfc("9068", "4", 9)
 @pytest.mark.parametrize("scope", ["profil", "profile2", "PROFILE", "items:read"])
 async def test_scopes_are_compared_as_whole_words(
     http: httpx2.AsyncClient, forger: Forger, scope: str

@@ -314,6 +314,7 @@ async def test_a_name_of_the_most_characters_logs_in(ask: Ask, server: Server) -
 # Passwords
 
 
+@pytest.mark.rfc("7617", "2.1", 3)
 @pytest.mark.parametrize(
     "password",
     [

@@ -60,7 +60,6 @@ async def happen(server: Server, event_type: str, **more: object) -> None:
         await record(connection, server.clock.now(), event)
 
 
-@pytest.mark.rfc("8252", "8.8")
 async def test_a_login_is_told_with_time_place_and_browser(
     browser: httpx2.AsyncClient, clock: TestClock
 ) -> None:

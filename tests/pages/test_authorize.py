@@ -116,7 +116,6 @@ async def test_a_request_by_form_ends_with_a_code(flow: CodeFlow) -> None:
     assert_code_answer(await flow.allow(consent))
 
 
-@pytest.mark.rfc("8252", "8.7")
 async def test_who_is_logged_in_and_has_allowed_it_is_sent_back_at_once(flow: CodeFlow) -> None:
     await flow.finish()
     assert_code_answer(await flow.start())

@@ -406,7 +406,7 @@ def test_a_domain_that_is_none_is_refused_at_the_start(database_url: str, domain
 # On the way of a login
 
 
-@pytest.mark.rfc("openid-connect-prompt-create", "4.1")
+@pytest.mark.rfc("openid-connect-prompt-create", "4", 5)
 async def test_who_comes_from_an_application_goes_on_to_it_in_the_same_browser(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:

@@ -117,8 +117,9 @@ def assert_accepted(response: httpx2.Response, user: TestUser) -> None:
 # The challenge
 
 
+@pytest.mark.rfc("7616", "1")
 @pytest.mark.rfc("7616", "3.3", 1, 3, 7, 8, 11)
-@pytest.mark.rfc("7616", "3.7", 1, 2)
+@pytest.mark.rfc("7616", "3.7", 1)
 async def test_two_challenges_come_sha_256_first_and_whole(http: httpx2.AsyncClient) -> None:
     response = await http.get(PATH)
     assert_refused(response)
@@ -138,6 +139,7 @@ async def test_both_challenges_have_one_nonce_and_one_opaque(http: httpx2.AsyncC
 
 
 @pytest.mark.rfc("7616", "3.3", 2)
+@pytest.mark.rfc("7616", "5.12")
 async def test_every_challenge_has_another_nonce(http: httpx2.AsyncClient) -> None:
     nonces = [(await challenged(http)).nonce for _ in range(20)]
     assert len(set(nonces)) == 20
@@ -158,8 +160,9 @@ async def test_a_challenge_is_not_stored(http: httpx2.AsyncClient) -> None:
 # Right and wrong
 
 
+@pytest.mark.rfc("7616", "1")
 @pytest.mark.rfc("7616", "3.4.1")
-@pytest.mark.rfc("7616", "3.7", 2, 3)
+@pytest.mark.rfc("7616", "3.7", 2)
 @EACH_ALGORITHM
 async def test_a_good_response_names_the_user_and_all_their_scopes(
     http: httpx2.AsyncClient, alice: TestUser, algorithm: str
@@ -169,7 +172,7 @@ async def test_a_good_response_names_the_user_and_all_their_scopes(
 
 
 @pytest.mark.rfc("7616", "3.3", 6)
-@pytest.mark.rfc("7616", "3.7", 3)
+@pytest.mark.rfc("7616", "3.7", 2)
 async def test_without_an_algorithm_it_is_md5(http: httpx2.AsyncClient, alice: TestUser) -> None:
     login = Login(alice.username, SECRET, await challenged(http, "MD5"))
     assert_accepted(await send(http, login.header(algorithm=None)), alice)
@@ -335,6 +338,7 @@ async def test_an_expired_nonce_of_a_disabled_user_is_not_called_stale(
     assert_refused(await send(http, login.header()))
 
 
+@pytest.mark.rfc("7616", "5.12")
 @pytest.mark.parametrize(
     "nonce",
     [
@@ -422,7 +426,7 @@ async def test_another_cnonce_does_not_make_a_count_new(
     assert (await send(http, again.header())).status_code == 401
 
 
-@pytest.mark.rfc("7616", "3.7", 4)
+@pytest.mark.rfc("7616", "3.7", 3)
 async def test_the_other_algorithm_does_not_make_a_count_new(
     http: httpx2.AsyncClient, alice: TestUser
 ) -> None:
@@ -530,7 +534,7 @@ async def test_a_response_for_another_address_is_refused(
 
 
 @pytest.mark.rfc("7616", "3.4.3", 1)
-@pytest.mark.rfc("7616", "3.4.6", 2)
+@pytest.mark.rfc("7616", "3.4.6", 3)
 @pytest.mark.parametrize("method", ["POST", "HEAD", "get", ""])
 async def test_a_response_for_another_method_is_refused(
     http: httpx2.AsyncClient, login: Login, method: str
@@ -585,7 +589,7 @@ async def test_a_changed_parameter_is_refused(
 
 
 @pytest.mark.rfc("7616", "3.4", 1, 8, 10)
-@pytest.mark.rfc("7616", "5.11")
+@pytest.mark.rfc("7616", "5.9")
 @pytest.mark.parametrize(
     "name", ["username", "realm", "nonce", "uri", "response", "qop", "nc", "cnonce", "opaque"]
 )

@@ -85,7 +85,7 @@ async def alices_digest(server: Server, alice: TestUser) -> str:
     return "another password for Digest"
 
 
-@pytest.mark.rfc("7616", "5.9")
+@pytest.mark.rfc("7616", "5.7")
 async def test_wrong_digests_are_counted_and_have_to_wait(
     http: httpx2.AsyncClient, server: Server, web: TestClient, alice: TestUser, alices_digest: str
 ) -> None:
@@ -154,6 +154,16 @@ async def test_logins_with_basic_and_digest_are_in_the_audit_trail(
     assert await events(server, "login.succeeded") == [
         ("login.succeeded", str(alice.id), {"door": "basic"}),
         ("login.succeeded", str(alice.id), {"door": "digest"}),
+    ]
+
+
+@pytest.mark.rfc("7616", "3.4", 11)
+async def test_a_wrong_digest_is_in_the_audit_trail(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, alices_digest: str
+) -> None:
+    await present_digest(http, server, "wrong")
+    assert await events(server, "login.failed") == [
+        ("login.failed", str(alice.id), {"door": "digest", "reason": "wrong response"})
     ]
 
 
