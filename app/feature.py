@@ -27,6 +27,7 @@ from app.login.second_step import Factor, SecondStepPolicy
 from app.login.stand_ins import StandInKind
 from app.login.strength import Level
 from app.login.user_keys import KeyKind
+from app.login.ways import LoginWay
 from app.management.authority import Actor
 from app.management.declared.kind import Kind
 from app.models import Base
@@ -160,6 +161,8 @@ class Feature:
     """Tell a user what happened to their account, once the transaction has committed."""
     way_back: WayBack | None = None
     """Where somebody can go on who is disabled and has typed the right password at ``/login``."""
+    login_way: Callable[[Settings], LoginWay | None] | None = None
+    """How somebody can log in on the login page without a password, if these settings want it."""
     login_links: Callable[[Settings], Sequence[LoginLink]] | None = None
     """Links below the form of the login page."""
     account: Callable[[Settings], AccountSection | None] | None = None

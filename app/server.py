@@ -40,6 +40,7 @@ from app.login.second_step import (
 from app.login.strength import Level, acrs_up_to, level_of
 from app.login.throttle import LoginThrottle
 from app.login.user_keys import KeyKind
+from app.login.ways import LoginWay
 from app.management.users import Revoke
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.form_tokens import FormTokens
@@ -294,6 +295,12 @@ class Server:
         """What the features add to the account page."""
         sections = [each.account(self.settings) for each in self.features if each.account]
         return [section for section in sections if section is not None]
+
+    @cached_property
+    def login_ways(self) -> Sequence[LoginWay]:
+        """How somebody can log in on the login page without a password."""
+        ways = [each.login_way(self.settings) for each in self.features if each.login_way]
+        return [way for way in ways if way is not None]
 
     @cached_property
     def login_links(self) -> Sequence[LoginLink]:

@@ -120,6 +120,7 @@ def make_settings(**changes: object) -> Settings:
         "password_hash_time": 1,
         "login_max_failures": 0,
         "login_max_failures_per_address": 0,
+        "passkeys": False,  # or the login page has two forms where the issuer has a name
     }
     return Settings(_env_file=None, **(values | changes))  # type: ignore[arg-type]
 

@@ -26,6 +26,7 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
         "mfa": "Say who has to have a second factor.",
         "users reset-mfa": "Remove a user's second factor, for whoever has lost it.",
     },
+    "passkeys": {},
     "verification": {},
     "recovery": {},
     "export": {},

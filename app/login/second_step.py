@@ -16,7 +16,10 @@ from app.clock import Clock
 from app.database.engines import Database
 from app.login.notices import Notify
 from app.login.strength import PASSWORD_ALONE, Level
+from app.message import Message
 from app.settings import Settings
+
+WRONG_CODE = Message("The code is wrong, or was used before.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,15 +107,19 @@ class Factor:
     has: Callable[[AsyncConnection, uuid.UUID], Awaitable[bool]]
     """Whether the user of that id has it, and could show it."""
     prove: Callable[[Shown], Awaitable[Sequence[str] | None]]
-    """The methods of RFC 8176 that it adds to ``amr``; None if what was shown is wrong. It is then
-    not to be shown again where it counts once."""
+    """The methods of RFC 8176 that it adds to ``amr``; None if what was shown is wrong. Raises
+    :class:`~app.errors.LoginRefused` where the trail is to say more of why."""
     reset: Callable[[AsyncConnection, uuid.UUID], Awaitable[bool]]
     """Take it from the user of that id; False if they do not have it."""
     load: (
-        Callable[[AsyncConnection, Settings, uuid.UUID, str], Awaitable[Mapping[str, object]]]
+        Callable[
+            [AsyncConnection, Settings, uuid.UUID, str, datetime], Awaitable[Mapping[str, object]]
+        ]
         | None
     ) = None
-    """What ``template`` shows to the user of that id, in the browser of that secret."""
+    """What ``template`` shows to the user of that id, in the browser of that secret, at a time."""
+    wrong: str = WRONG_CODE
+    """What the page says when it is refused."""
     fallback: bool = False
     """Whether it only stands in for a lost one: nobody has to show it because they have it."""
 

@@ -43,6 +43,8 @@ log = get_logger(NAME)
 
 _ASSET = re.compile(r"[a-z-]+\.[a-z]+")
 
+_FEATURE = re.compile(r"[a-z_]*")
+
 FROM_MEMORY = "<template>"
 """What Jinja calls the file of a template that has none, as those of a theme."""
 
@@ -124,14 +126,16 @@ def _filled(context: Context, said: str, values: Mapping[str, object]) -> str:
 
 
 @cache
-def _asset(name: str) -> str:
+def _asset(name: str, feature: str = "") -> str:
     """The path of a file of the pages, another one for each content: none is older than its page.
 
-    Raises :class:`TemplateNotFound` for a name that would lead elsewhere.
+    It is in the folder ``static``, of a ``feature`` or of the pages of the core. Raises
+    :class:`TemplateNotFound` for a name that would lead elsewhere.
     """
-    if not _ASSET.fullmatch(name):
+    if not (_ASSET.fullmatch(name) and _FEATURE.fullmatch(feature)):
         raise TemplateNotFound(name)
-    content = (files("app.pages") / "static" / name).read_bytes()
+    package = f"app.features.{feature}" if feature else "app.pages"
+    content = (files(package) / "static" / name).read_bytes()
     return f"assets/{name}?{sha256(content).hexdigest()[:8]}"
 
 

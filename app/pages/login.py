@@ -1,20 +1,24 @@
 """The login page."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import LoginRefused
 from app.identity.clients import RegisteredClient
 from app.identity.profile import USERNAME_MAX_LENGTH, username_key
-from app.login.authentication import LoginContext, UserDisabledError
-from app.login.second_step import SecondStep
+from app.identity.users import get_account
+from app.login.authentication import SUCCEEDED, LoginContext, UserDisabledError
+from app.login.second_step import SecondStep, Shown
+from app.login.ways import LoginWay, note_failure
 from app.message import Message
 from app.oauth2.next_step import LogIn
 from app.oauth2.redirect_uris import form_targets
-from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser
+from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser, Wanted
 from app.pages.code_flow import (
     RequestKey,
     load_pending,
@@ -87,19 +91,19 @@ async def log_in(
     shown = browser.was_shown(form, PURPOSE) or await browser.was_shown_before(form, PURPOSE)
     if not shown:
         return await _go_on(browser, pending, client, username, next_page)
+    way = next((each for each in server.login_ways if each.field in form), None)
     try:
         wanted = wanted_by(pending)
-        context = LoginContext("login", origin_of(browser.request), wanted.client_id, browser.key)
-        account = await server.authenticator.authenticate(
-            username, form.get("password", ""), context
-        )
-        begun = await browser.log_in(account, wanted)
+        if way is not None:
+            begun = await _log_in_by(way, browser, form, wanted)
+        else:
+            begun = await _log_in_by_password(browser, form, wanted)
     except LoginRefused as refusal:
         if isinstance(refusal, UserDisabledError):
             led_back = await lead_back(browser, refusal.account)
             if led_back is not None:
                 return led_back
-        error, status = say_refused(refusal, wrong=WRONG)
+        error, status = say_refused(refusal, wrong=way.wrong if way else WRONG)
         page = _page(
             browser,
             pending,
@@ -113,6 +117,62 @@ async def log_in(
             page.headers["Retry-After"] = str(refusal.retry_after)
         return page
     return await go_on(browser, begun, pending, client, next_page)
+
+
+async def _log_in_by_password(
+    browser: Browser, form: Mapping[str, str], wanted: Wanted
+) -> LoggedInBrowser | SecondStep:
+    context = LoginContext("login", origin_of(browser.request), wanted.client_id, browser.key)
+    account = await browser.server.authenticator.authenticate(
+        form.get("username", ""), form.get("password", ""), context
+    )
+    return await browser.log_in(account, wanted)
+
+
+async def _log_in_by(
+    way: LoginWay, browser: Browser, form: Mapping[str, str], wanted: Wanted
+) -> LoggedInBrowser | SecondStep:
+    """Log in without a password. Raises :class:`LoginRefused`, and notes why."""
+    server, origin, user_id = browser.server, origin_of(browser.request), None
+    try:
+        async with server.database.read() as connection:
+            user_id = await way.find(connection, form[way.field])
+            account = await get_account(connection, user_id)
+
+        async def prove(connection: AsyncConnection) -> Sequence[str]:
+            shown = Shown(
+                connection=connection,
+                settings=server.settings,
+                user_id=account.id,
+                fields=form,
+                client_id=wanted.client_id,
+                origin=origin,
+                clock=server.clock,
+                notify=server.notify,
+                browser=browser.key,
+            )
+            return await way.prove(shown)
+
+        begun = await browser.log_in(account, wanted, prove)
+    except LoginRefused as refusal:
+        _count(server, refusal.reason)
+        await note_failure(
+            server.database,
+            server.settings,
+            server.clock,
+            origin,
+            user_id=user_id,
+            client_id=wanted.client_id,
+            reason=refusal.reason,
+        )
+        raise
+    _count(server, SUCCEEDED)
+    return begun
+
+
+def _count(server: Server, outcome: str) -> None:
+    if server.metrics is not None:
+        server.metrics.login(PURPOSE, outcome)
 
 
 async def go_on(
@@ -197,5 +257,6 @@ def _page(
         by_email=browser.server.settings.login_by_email,
         error=error,
         links=browser.server.login_links,
+        ways=[way.template for way in browser.server.login_ways],
     )
     return browser.remember(page)

@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     api_key_ttl: Seconds = 31_536_000
     api_keys_as_bearer: bool = False
     app_password_ttl: Seconds = 31_536_000
+    passkeys: bool = True
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
 
     realm: Annotated[str, Field(pattern=r"^[\x20\x21\x23-\x5b\x5d-\x7e]+$")] = DEFAULT_REALM

@@ -80,16 +80,22 @@ class LiveServer:
     """A server that can be killed, and started again at the same address."""
 
     def __init__(
-        self, database_url: str, environment: Mapping[str, str], folder: Path, workers: int = 1
+        self,
+        database_url: str,
+        environment: Mapping[str, str],
+        folder: Path,
+        workers: int = 1,
+        host: str = "127.0.0.1",
     ) -> None:
         """Nothing is started yet."""
         self._workers = workers
         self.port = free_port()
-        self._environment = _environment(database_url, environment)
+        self.url = f"http://{host}:{self.port}"
+        named = {} if host == "127.0.0.1" else {"LATCHKEY_ISSUER": self.url}
+        self._environment = _environment(database_url, {**named, **environment})
         self._folder = folder
         self._log = folder / "log"
         self._process: BaseProcess | None = None
-        self.url = f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> str:
@@ -134,14 +140,18 @@ class LiveServer:
 
 @contextmanager
 def live_server(
-    database_url: str, environment: Mapping[str, str] | None = None, workers: int = 1
+    database_url: str,
+    environment: Mapping[str, str] | None = None,
+    workers: int = 1,
+    host: str = "127.0.0.1",
 ) -> Generator[LiveServer]:
     """A started server on a migrated database, at a free port of the loopback address.
 
-    ``environment`` adds settings. The issuer is the base URL unless it says otherwise.
+    ``environment`` adds settings. The issuer is the base URL unless it says otherwise; ``host`` is
+    what the loopback address is called in it.
     """
     with tempfile.TemporaryDirectory() as folder:
-        server = LiveServer(database_url, environment or {}, Path(folder), workers)
+        server = LiveServer(database_url, environment or {}, Path(folder), workers, host)
         try:
             server.start()
             yield server

@@ -12,6 +12,7 @@ from app.audit.trail import NOWHERE, RecordedEvent, list_events
 from app.identity.clients import find_client
 from app.identity.scopes import BUILT_IN
 from app.login.logins import start_login
+from app.login.strength import PASSWORD_ALONE
 from app.server import Server
 from tests.support.assertions import assert_problem
 from tests.support.factories import TestClient, TestUser, add_client, add_user, bearer
@@ -56,7 +57,11 @@ async def add_somebody(server: Server, *scopes: str, name: str = "somebody") -> 
 
 
 async def token_of(
-    server: Server, user: TestUser, *scopes: str, client_id: str = "console"
+    server: Server,
+    user: TestUser,
+    *scopes: str,
+    client_id: str = "console",
+    amr: Sequence[str] = PASSWORD_ALONE,
 ) -> dict[str, str]:
     """The header with a token of ``user`` that has these scopes, without a password check."""
     now = server.clock.now()
@@ -70,6 +75,7 @@ async def token_of(
             origin=NOWHERE,
             now=now,
             expires_at=now + timedelta(days=1),
+            amr=amr,
         )
     token = server.access_tokens.sign(
         await server.access_tokens.signing_key(),
@@ -78,6 +84,7 @@ async def token_of(
         scope=scope,
         login_id=login_id,
         lifetime=server.settings.access_token_ttl,
+        authentication={} if amr == PASSWORD_ALONE else {"amr": list(amr)},
     )
     return bearer(token)
 

@@ -16,7 +16,7 @@ from app.features.mfa.service import confirm_enrolment, describe_secret
 from app.features.mfa.showing import WRONG, Showing, note_failure
 from app.identity.clients import RegisteredClient
 from app.identity.users import Account, get_account
-from app.login.second_step import Factor, SecondStep
+from app.login.second_step import WRONG_CODE, Factor, SecondStep
 from app.login.strength import Level
 from app.management.authority import Actor
 from app.message import Message
@@ -34,8 +34,6 @@ from app.web.origin import origin_of
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 DOOR = "login"
-
-WRONG_CODE = Message("The code is wrong, or was used before.")
 
 
 @dataclass(frozen=True)
@@ -111,7 +109,7 @@ async def show(
     except LoginRefused as refusal:
         if refusal.reason == challenges.USED:
             return await _press_twice(browser, onward, form)
-        return await _refused(browser, waiting, onward, refusal)
+        return await _refused(browser, waiting, onward, form, refusal)
     _count(server, "succeeded")
     return await go_on(browser, begun, onward.pending, onward.client, next_page)
 
@@ -212,14 +210,19 @@ def _address_after(server: Server, onward: _Onward) -> str:
 
 
 async def _refused(
-    browser: Browser, waiting: _Waiting, onward: _Onward, refusal: LoginRefused
+    browser: Browser,
+    waiting: _Waiting,
+    onward: _Onward,
+    form: Mapping[str, str],
+    refusal: LoginRefused,
 ) -> Response:
     server = browser.server
-    if refusal.reason == WRONG:
-        origin = origin_of(browser.request)
-        await note_failure(server.database, server.clock, waiting.challenge, origin, DOOR)
+    shown = [factor.wrong for factor in waiting.factors if form.get(factor.method)]
+    if refusal.why == "wrong":
+        origin, reason = origin_of(browser.request), refusal.reason
+        await note_failure(server.database, server.clock, waiting.challenge, origin, DOOR, reason)
     _count(server, "throttled" if refusal.why == "wait" else refusal.reason)
-    error, status = say_refused(refusal, wrong=WRONG_CODE)
+    error, status = say_refused(refusal, wrong=shown[0] if shown else WRONG_CODE)
     page = await _again(browser, onward, error, status)
     if refusal.why == "wait":
         page.headers["Retry-After"] = str(refusal.retry_after)
@@ -249,7 +252,9 @@ async def _find(browser: Browser) -> _Waiting | None:
         loaded: dict[str, Any] = {}
         for factor in factors:
             if factor.load:
-                loaded |= await factor.load(connection, server.settings, account.id, browser.key)
+                loaded |= await factor.load(
+                    connection, server.settings, account.id, browser.key, now
+                )
         secret = None
         if not factors:
             secret = await totp.waiting_secret(connection, server.settings, account.id, now)

@@ -58,7 +58,12 @@ class Showing:
 
 
 async def note_failure(
-    database: Database, clock: Clock, challenge: Challenge, origin: Origin, door: str
+    database: Database,
+    clock: Clock,
+    challenge: Challenge,
+    origin: Origin,
+    door: str,
+    reason: str,
 ) -> None:
     """Write down that something wrong was shown after the right password."""
     failed = Event(
@@ -66,6 +71,6 @@ async def note_failure(
         user_id=challenge.user_id,
         client_id=challenge.client_id,
         origin=origin,
-        details={"door": door, "reason": WRONG},
+        details={"door": door, "reason": reason},
     )
     await database.transact(lambda connection: record(connection, clock.now(), failed))
