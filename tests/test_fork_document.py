@@ -11,7 +11,7 @@ import jwt
 import pytest
 
 from tests.support.databases import Backend
-from tests.support.followed import Copy, copy_project
+from tests.support.followed import Reader, reader_of_a_copy
 from tests.support.live_server import CHEAP_DEVELOPMENT, ROOT, LiveServer
 
 DOCUMENT = "docs/fork.md"
@@ -45,9 +45,9 @@ def git(folder: Path, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def fork(tmp_path_factory: pytest.TempPathFactory, postgresql: Backend) -> Copy:
+def fork(tmp_path_factory: pytest.TempPathFactory, postgresql: Backend) -> Reader:
     """A clone in which every section was followed, on a database with demo data."""
-    copy = copy_project(tmp_path_factory.mktemp("fork"))
+    copy = reader_of_a_copy(tmp_path_factory.mktemp("fork"))
     copy.replaced = {DATABASE: postgresql.empty()}
     git(copy.folder, "init", "--initial-branch=main")
     (copy.folder / ".gitignore").write_text((ROOT / ".gitignore").read_text())
@@ -66,7 +66,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory, postgresql: Backend) -> Copy:
     return copy
 
 
-def upstream(copy: Copy) -> None:
+def upstream(copy: Reader) -> None:
     """Let the clone have a remote on which somebody has added a migration since."""
     folder = copy.folder.parent / "upstream"
     git(copy.folder, "clone", str(copy.folder), str(folder))
@@ -88,7 +88,7 @@ def upstream(copy: Copy) -> None:
 
 
 @pytest.fixture(scope="module")
-def http(fork: Copy) -> Generator[httpx2.Client]:
+def http(fork: Reader) -> Generator[httpx2.Client]:
     """A client of the server that the fork is in the end."""
     settings = {**CHEAP_DEVELOPMENT, **fork.environment, "PYTHONPATH": str(fork.folder)}
     server = LiveServer(fork.environment["LATCHKEY_DATABASE_URL"], settings, fork.folder)
@@ -126,7 +126,7 @@ def test_the_table_keeps_what_the_routes_are_given(http: httpx2.Client, me: dict
     assert http.get("/notes").status_code == 401
 
 
-def test_the_tests_of_the_document_pass(fork: Copy) -> None:
+def test_the_tests_of_the_document_pass(fork: Reader) -> None:
     told = fork.run(".venv/bin/python -m pytest -n 0 -q tests/features/notes -k sqlite")
     assert "2 passed" in told
 

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,41 +48,62 @@ def section(name: str, heading: str) -> str:
     return re.split(rf"^#{{1,{len(level)}}} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
 
 
+OF_THE_SHELL = ("_", "OLDPWD", "PWD", "SHLVL", "PYTHONPATH")
+
+SERVERS = ("make run", "uvicorn ")
+"""Commands that are typed into another terminal, where they go on."""
+
+
+def start_nothing(line: str) -> None:
+    """What is so where a document starts no server."""
+    raise AssertionError(f"nobody is there to run {line}")
+
+
 @dataclass
-class Copy:
-    """A copy of the project, as it is after ``make run`` was stopped."""
+class Reader:
+    """Somebody who does what a document says, in a folder."""
 
     folder: Path
+    code: Path
+    """The project whose commands are called."""
     environment: dict[str, str] = field(default_factory=dict)
-    """What the shell has exported."""
+    """What was set in the shell."""
     replaced: Mapping[str, str] = field(default_factory=dict)
     """What a reader would put in place of some words, such as the address of a database."""
+    start: Callable[[str], None] = start_nothing
+    """Starts the server of such a line."""
 
-    def follow(self, document: str) -> None:
-        """Do what every block says."""
+    def follow(self, document: str) -> str:
+        """Do what every block says; return what its commands print."""
+        printed = ""
+        for words, others in self.replaced.items():
+            document = document.replace(words, others)
         for block in blocks(document):
             found = _PATH.match(block.text)
             if block.language == "sh":
-                self.run(block.text)
+                lines = block.text.splitlines(keepends=True)
+                servers = [line for line in lines if line.startswith(SERVERS)]
+                printed += self.run("".join(line for line in lines if line not in servers))
+                for line in servers:
+                    self.start(line)
             elif found and block.language == "diff":
                 self._change(found[1], block.text[found.end() :])
             elif found:
                 file = self.folder / found[1]
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_text(block.text[found.end() :])
+        return printed
 
     def run(self, commands: str) -> str:
         """What commands print, in a shell that stops at the first one that fails.
 
-        What they export is exported to the next ones.
+        What they set is set for the next ones.
         """
-        for words, others in self.replaced.items():
-            commands = commands.replace(words, others)
         exported = self.folder / ".exported"
         finished = subprocess.run(
-            ["bash", "-eu", "-o", "pipefail"],
+            ["bash", "-aeu", "-o", "pipefail"],
             input=f"{commands}\nenv -0 > {exported}\n",
-            env=self._environment(),
+            env=self.environment_of_a_program(),
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -95,13 +116,14 @@ class Copy:
         self.environment = {
             name: value
             for name, value in variables.items()
-            if name.startswith("LATCHKEY_") or name == "PATH"
+            if value != os.environ.get(name) and name not in OF_THE_SHELL
         }
         return finished.stdout
 
-    def _environment(self) -> dict[str, str]:
+    def environment_of_a_program(self) -> dict[str, str]:
+        """What is exported, and nothing that the tests were started with."""
         outside = {name: value for name, value in os.environ.items() if "LATCHKEY" not in name}
-        here = {"PYTHONPATH": str(self.folder), "GIT_CONFIG_GLOBAL": os.devnull}
+        here = {"PYTHONPATH": str(self.code), "GIT_CONFIG_GLOBAL": os.devnull}
         return {**outside, **here, **self.environment}
 
     def _change(self, pattern: str, change: str) -> None:
@@ -115,13 +137,18 @@ class Copy:
         file.write_text(text.replace(old, new))
 
 
-def copy_project(folder: Path) -> Copy:
-    """A copy with a virtual environment of its own, whose packages are those of this one."""
+def reader_of_a_copy(folder: Path) -> Reader:
+    """Somebody with a copy of the project, as it is after ``make run`` was stopped."""
     for name in COPIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name, ignore=LEFT_OUT)
         elif (ROOT / name).exists():
             shutil.copy(ROOT / name, folder)
+    return reader(folder, code=folder)
+
+
+def reader(folder: Path, code: Path = ROOT) -> Reader:
+    """Somebody in a folder with a virtual environment, whose packages are those of this one."""
     shared = (ROOT / ".venv").resolve()
     virtual = folder / ".venv"
     (virtual / "bin").mkdir(parents=True)
@@ -135,4 +162,4 @@ def copy_project(folder: Path) -> Copy:
     command.chmod(0o755)
     for stamp in (".run", ".dev", ".tools"):
         (virtual / stamp).touch()
-    return Copy(folder)
+    return Reader(folder, code)
