@@ -10,12 +10,13 @@ from pathlib import Path
 from sqlite3 import connect
 from tempfile import TemporaryDirectory
 
+from babel import Locale, UnknownLocaleError
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
 from app.database.migrations import upgrade
-from app.languages.reader import FOLDER
+from app.languages.reader import FOLDER, SOURCE
 
 APP = FOLDER.parent
 
@@ -25,7 +26,10 @@ METHODS = [
     ("**.html", "jinja2"),
     ("**.txt", "jinja2"),
 ]
-OPTIONS = {each: {"trimmed": "true"} for each in ("**.html", "**.txt")}
+OPTIONS = {
+    each: {"trimmed": "true", "newstyle_gettext": "true", "silent": "false"}
+    for each in ("**.html", "**.txt")
+}
 KEYWORDS = {"Message": None, "_": None, "gettext": None, "ngettext": (1, 2)}
 
 
@@ -43,11 +47,17 @@ msgstr ""
 
 def find_messages() -> Catalog:
     """Every sentence that pages and mails say: of the code, the templates, and a new database."""
-    catalog = Catalog(project="Latchkey", charset="utf-8")
-    for file, _, sentence, _, context in extract_from_dir(APP, METHODS, OPTIONS, KEYWORDS):
-        catalog.add(sentence, locations=[(file, 0)], context=context)
+    catalog = find_in(APP)
     for description in _scope_descriptions():
         catalog.add(description, locations=[("the description of a scope", 0)])
+    return catalog
+
+
+def find_in(folder: Path) -> Catalog:
+    """Those of the code and the templates in a folder."""
+    catalog = Catalog(charset="utf-8")
+    for file, _, sentence, _, context in extract_from_dir(folder, METHODS, OPTIONS, KEYWORDS):
+        catalog.add(sentence, locations=[(file, 0)], context=context)
     return catalog
 
 
@@ -81,9 +91,21 @@ def renew(file: Path, template: Catalog) -> None:
 
 def main() -> None:
     """Renew all of them, and begin those that the arguments name."""
+    begun = [FOLDER / f"{_checked(language)}.po" for language in sys.argv[1:]]
     template = find_messages()
-    for file in {*FOLDER.glob("*.po"), *(FOLDER / f"{language}.po" for language in sys.argv[1:])}:
+    for file in {*FOLDER.glob("*.po"), *begun}:
         renew(file, template)
+
+
+def _checked(language: str) -> str:
+    """The language, if a catalogue of that name is found by who reads it."""
+    try:
+        known = str(Locale.parse(language, sep="-")).replace("_", "-")
+    except (ValueError, UnknownLocaleError):
+        known = ""
+    if known != language or language == SOURCE:
+        sys.exit(f"{language} is no language to begin: name one such as it, pt-BR or zh-Hant")
+    return known
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from app.clock import Clock
 from app.database.engines import Database
 from app.database.recent import Recent
 from app.errors import InvalidError, NotFoundError
+from app.message import Message
 from app.models import Scope
 
 SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")
@@ -100,7 +101,7 @@ async def require_known(
     for name in names:
         if name not in known:
             raise ScopeRefusedError(
-                told="there is no scope with that name",
+                told=Message("there is no scope with that name"),
                 line=f"there is no scope {name!r}",
                 field=field,
             )

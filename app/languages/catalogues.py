@@ -1,5 +1,6 @@
 """What a sentence is in the language of whoever reads it."""
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
@@ -10,8 +11,12 @@ from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
+from app import NAME
 from app.languages.reader import FOLDER, SOURCE, reader
+from app.log import get_logger
 from app.message import Message
+
+log = get_logger(NAME)
 
 DATES = {SOURCE: "en_GB"}
 """Where the dates of a language are written as somewhere in particular."""
@@ -47,7 +52,24 @@ def translated(sentence: str) -> str:
     template = gettext(sentence.template) if sentence.template else ""
     if not sentence.values:
         return template
-    return template.format_map({name: told(value) for name, value in sentence.values.items()})
+    values = {name: told(value) for name, value in sentence.values.items()}
+    return filled(template.format_map, values, sentence.template.format_map)
+
+
+def filled(
+    fill: Callable[[Mapping[str, object]], str],
+    values: Mapping[str, object],
+    fill_english: Callable[[Mapping[str, object]], str],
+) -> str:
+    """A sentence with its values. One whose translation cannot be filled in is said in English.
+
+    A slip of a translator must be no outage of a login.
+    """
+    try:
+        return fill(values)
+    except (ValueError, TypeError, LookupError):
+        log.error("a translation cannot be filled in", language=reader().language)
+        return fill_english(values)
 
 
 def told(value: object) -> object:

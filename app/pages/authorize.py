@@ -83,7 +83,7 @@ async def _receive(request: Request, server: Server) -> tuple[Pending, Registere
             pairs = parse_pairs(request.scope["query_string"])
     except InvalidRequestError as error:
         raise PageError(Message("The request could not be read"), START_AGAIN) from error
-    reader().ui_locales = dict(pairs).get("ui_locales", "")
+    reader().note(ui_locales=dict(pairs).get("ui_locales", ""))
     try:
         asked, client = await read_authorization_request(pairs, server, origin_of(request))
     except UnsafeRequestError as error:

@@ -297,7 +297,7 @@ async def _current_browser(request: Request, server: CurrentServer) -> Browser:
         async with server.database.read() as connection:
             session = await find_session(connection, secret, server.clock.now())
     if session is not None:
-        reader().locale = session.locale
+        reader().note(locale=session.locale or "")
     return Browser(server, request, key or generate_secret(), not key, session)
 
 

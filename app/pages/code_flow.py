@@ -87,7 +87,7 @@ async def load_pending(
     client = await server.clients.find(pending.request.client_id) if pending else None
     if pending is None or client is None:
         raise FinishedError
-    reader().ui_locales = pending.request.language
+    reader().note(ui_locales=pending.request.language)
     registered = may_redirect_to(client, pending.request.redirect_uri, server.settings)
     if not registered or "authorization_code" not in client.grant_types:
         raise PageError(CHANGED, START_AGAIN)
@@ -99,7 +99,7 @@ async def read_like(server: Server, key: str) -> None:
     if key:
         async with server.database.read() as connection:
             pending = await find_pending(connection, key, server.clock.now())
-        reader().ui_locales = pending.request.language if pending else ""
+        reader().note(ui_locales=pending.request.language if pending else "")
 
 
 async def look_ahead(browser: Browser, pending: Pending, client: RegisteredClient) -> Step:

@@ -33,7 +33,15 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
 
 from app import NAME, PACKAGE
-from app.languages.catalogues import direction, gettext, in_words, ngettext, told, translated
+from app.languages.catalogues import (
+    direction,
+    filled,
+    gettext,
+    in_words,
+    ngettext,
+    told,
+    translated,
+)
 from app.languages.reader import reader
 from app.log import get_logger
 from app.look import NO_THEME, Look, Theme
@@ -109,20 +117,22 @@ def _environment(theme: Theme) -> ImmutableSandboxedEnvironment:
 
 @pass_context
 def _said(context: Context, sentence: str, /, **values: object) -> str:
-    return _filled(context, gettext(sentence), values)
+    return _filled(context, gettext(sentence), values, sentence)
 
 
 @pass_context
 def _said_of_a_number(
     context: Context, one: str, many: str, number: int, /, **values: object
 ) -> str:
-    return _filled(context, ngettext(one, many, number), values)
+    english = one if number == 1 else many
+    return _filled(context, ngettext(one, many, number), values, english)
 
 
-def _filled(context: Context, said: str, values: Mapping[str, object]) -> str:
+def _filled(context: Context, said: str, values: Mapping[str, object], english: str) -> str:
     """A sentence of a catalogue is markup, which its values are not."""
-    template = Markup(said) if context.eval_ctx.autoescape else said  # noqa: S704 - ours
-    return template % {name: told(value) for name, value in values.items()}
+    kind = Markup if context.eval_ctx.autoescape else str
+    in_words = {name: told(value) for name, value in values.items()}
+    return filled(kind(said).__mod__, in_words, kind(english).__mod__)
 
 
 @cache

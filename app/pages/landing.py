@@ -15,6 +15,7 @@ async def landing(server: CurrentServer, reading: Reading) -> Response:
     return render(
         "landing.html",
         server.settings.look,
+        for_developers=True,
         issuer=server.settings.issuer,
         demo=await demo_is_present(reading, server),
         users=demo_users(server.features),

@@ -50,7 +50,7 @@ async def logout_page(request: Request, server: CurrentServer, browser: CurrentB
         parameters = dict(parse_pairs(request.scope["query_string"]))
     except InvalidRequestError:
         parameters = {}
-    reader().ui_locales = parameters.get("ui_locales", "")
+    reader().note(ui_locales=parameters.get("ui_locales", ""))
     wanted = await _read(server, parameters)
     if browser.session is None:
         return _done(server, wanted)
@@ -83,7 +83,7 @@ async def log_out(request: Request, server: CurrentServer, browser: CurrentBrows
         parameters = {name: pairs[name] for name in PASSED_ON if name in pairs}
         return redirect(f"{server.settings.issuer}/logout", parameters)
     form = await browser.read_form()
-    reader().ui_locales = form.get("ui_locales", "")
+    reader().note(ui_locales=form.get("ui_locales", ""))
     if browser.session is not None:
         browser.require_shown(form, PURPOSE)
     return await _end(server, browser, await _read(server, form))

@@ -1,11 +1,12 @@
 """How a page is made: a template, and a policy that lets nothing else run. And a way elsewhere."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from app.languages.reader import reader
+from app.languages.reader import SOURCE, read_by, reader
 from app.look import Look
 from app.oauth2.redirect_uris import with_parameters
 from app.pages.environment import fill
@@ -27,21 +28,24 @@ def render(
     status: int = 200,
     form_targets: Sequence[str] = (),
     popup: bool = False,
+    for_developers: bool = False,
     **values: Any,
 ) -> HTMLResponse:
-    """The page of ``template`` with ``values``, in that look.
+    """The page of ``template`` with ``values``, in that look and in the reader's language.
 
+    What is ``for_developers`` is in English, as the documents are.
     ``form_targets`` are the schemes of where else a form, or the redirects that answer it, may
     lead: Chromium holds ``form-action`` against every one of them.
     """
     policy = " ".join([POLICY, *form_targets])
-    headers = {
-        "Content-Security-Policy": policy,
-        "Content-Language": reader().language,
-        "Vary": "Accept-Language",
-        **(POPUP_HEADERS if popup else {}),
-    }
-    return HTMLResponse(fill(template, look, values), status, headers)
+    with read_by(SOURCE) if for_developers else nullcontext():
+        headers = {
+            "Content-Security-Policy": policy,
+            "Content-Language": reader().language,
+            "Vary": "Accept-Language",
+            **(POPUP_HEADERS if popup else {}),
+        }
+        return HTMLResponse(fill(template, look, values), status, headers)
 
 
 def redirect(uri: str, parameters: Mapping[str, str], *, in_fragment: bool = False) -> Response:

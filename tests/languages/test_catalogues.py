@@ -1,14 +1,17 @@
 """The catalogues: every sentence of pages and mails, in every language, whole."""
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
+from jinja2 import TemplateSyntaxError
 
 from app.languages.reader import FOLDER
-from scripts.messages import find_messages
+from scripts.messages import find_in, find_messages
 
 LANGUAGES = sorted(path.stem for path in FOLDER.glob("*.po"))
 
@@ -67,6 +70,27 @@ def test_every_value_tag_and_setting_of_a_sentence_is_kept(sentences: Sentences)
         for form in forms:
             # A form for one thing may leave its number out.
             assert any(kept(form) == kept(each) for each in english), form
+
+
+def test_every_form_can_be_filled_in(sentences: Sentences) -> None:
+    """A lone brace or per cent sign would be a broken page."""
+    for english, forms in sentences.values():
+        for form in forms:
+            if re.search(r"\{\w+\}", english[0]):
+                assert form.format_map(defaultdict(str)) is not None
+            if re.search(r"%", english[0] + form):
+                assert form % defaultdict(str) is not None
+
+
+def test_a_per_cent_sign_of_a_template_is_found_as_it_is_looked_up(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("{% trans %}50% of it{% endtrans %}")
+    assert [message.id for message in find_in(tmp_path) if message.id] == ["50%% of it"]
+
+
+def test_a_template_that_cannot_be_read_takes_no_sentence_away(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("{% trans %}One{% endtrans %}{% if %}")
+    with pytest.raises(TemplateSyntaxError):
+        find_in(tmp_path)
 
 
 def test_no_translation_ends_an_attribute_or_brings_a_character_of_html(

@@ -1,9 +1,11 @@
 """Which language is best for somebody: RFC 9110, section 12.5.4, and RFC 4647, section 3.4."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from app.languages import catalogues
 from app.languages import reader as module
 from app.languages.catalogues import direction, in_words, translated
 from app.languages.reader import Reader, languages, read_by, reader
@@ -34,7 +36,10 @@ def accepting(header: str) -> Reader:
         ("de;q=much, pt", "pt"),
         ("de;q=nan", "en"),
         (",;,;=,", "en"),
+        ("de;Q=0.1, fr;q=0.9", "fr"),
         (", ".join(["xx"] * 20 + ["de"]), "en"),
+        ("-" * 60_000, "en"),
+        (f"{'a' * 60_000}-de, fr", "en"),
     ],
 )
 def test_the_best_language_that_a_browser_accepts_is_chosen(header: str, language: str) -> None:
@@ -69,6 +74,30 @@ def test_a_mail_is_in_the_language_of_whoever_gets_it_and_the_page_stays_in_its_
 def test_whoever_gets_a_mail_and_has_chosen_nothing_reads_what_the_page_is_in() -> None:
     with read_by("ja"), read_by(None):
         assert reader().language == "ja"
+
+
+def test_whoever_gets_a_mail_and_has_chosen_what_there_is_not_reads_that_too() -> None:
+    with read_by("ja"), read_by("nl"):
+        assert reader().language == "ja"
+
+
+def test_a_language_is_worked_out_once_and_anew_when_more_is_known() -> None:
+    known = accepting("de")
+    assert known.language == "de"
+    known.note(locale="fr")
+    assert known.language == "fr"
+    known.note(ui_locales="-" * 60_000)
+    assert known.language == "fr"
+
+
+@pytest.mark.parametrize("slip", ["{", "{nobody}", "{0}", "}"])
+def test_a_translation_that_cannot_be_filled_in_is_left_out(
+    slip: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = SimpleNamespace(gettext=lambda _sentence: f"Neu bei {slip}")
+    monkeypatch.setattr(catalogues, "catalogue", lambda _language: broken)
+    message = Message("New login at {service}", service="Latchkey")
+    assert translated(message) == "New login at Latchkey"
 
 
 def test_a_value_of_a_sentence_is_said_in_its_language_too() -> None:

@@ -1,10 +1,12 @@
 """Pages in the language of whoever reads them, and nothing on them that stays in English."""
 
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import pytest
 
+from app.languages import catalogues
 from app.languages.reader import languages
 from app.management.authority import operating
 from app.management.scopes import describe_scope
@@ -122,6 +124,18 @@ async def test_a_page_that_is_not_there_is_missed_in_the_reader_s_language(
 ) -> None:
     page = await http.get("/nowhere", headers={"Accept": "text/html", **GERMAN})
     assert (page.status_code, spoken(page)) == (404, "de")
+
+
+async def test_a_page_for_developers_is_in_english_and_says_so(http: httpx2.AsyncClient) -> None:
+    assert spoken(await http.get("/", headers=GERMAN)) == "en"
+
+
+async def test_a_translation_that_cannot_be_filled_in_breaks_no_page(
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = SimpleNamespace(gettext=lambda _sentence: "100% %(nobody)s")
+    monkeypatch.setattr(catalogues, "catalogue", lambda _language: broken)
+    assert Page(await http.get("/login", headers=GERMAN)).heading == "Log in"
 
 
 async def test_the_json_api_speaks_english(http: httpx2.AsyncClient) -> None:

@@ -26,7 +26,7 @@ AS_A_MAIL_PROGRAM = (
 async def mailbox(server: CurrentServer, reading: Reading) -> Response:
     """The newest mails, as text."""
     mails = await list_mails(reading, server.encryption, SHOWN)
-    return render("mail/mailbox.html", server.settings.look, mails=mails)
+    return render("mail/mailbox.html", server.settings.look, for_developers=True, mails=mails)
 
 
 @router.get("/mailbox/{mail_id}")

@@ -13,7 +13,7 @@ from app.features.mail.requests import Asked
 from app.features.mail.words import what_happened
 from app.features.registration.links import issue_link, too_many_links
 from app.identity.profile import check_email
-from app.identity.users import find_username_by_email
+from app.identity.users import find_account, find_username_by_email
 from app.message import Message
 from app.settings import Settings
 
@@ -49,6 +49,7 @@ async def answer(
     if await too_many_links(connection, asked.typed, now):
         return
     username = await find_username_by_email(connection, asked.typed)
+    owner = None if username is None else await find_account(connection, username)
     token = await issue_link(
         connection,
         email=asked.typed,
@@ -65,7 +66,13 @@ async def answer(
     else:
         letter = _known(settings, username, asked, now)
     await queue_mail(
-        connection, settings, letter, to=asked.typed, now=now, expires_at=now + LIFETIME
+        connection,
+        settings,
+        letter,
+        to=asked.typed,
+        now=now,
+        user_id=owner.id if owner else None,
+        expires_at=now + LIFETIME,
     )
     await record(connection, now, Event(type=REQUESTED, origin=asked.origin))
 

@@ -195,6 +195,7 @@ async def _look_up(browser: Browser, token: str) -> Offer:
         offer = await find_offer(connection, token, server.clock.now())
     if offer is None:
         raise _no_longer_good()
+    await read_like(server, offer.request_key or "")
     if browser.session is not None:
         raise PageError(
             Message("You are already logged in"),

@@ -1,5 +1,11 @@
 // Lets people see the password that they type, and says when Caps Lock is on.
-const words = { show: "Show", hide: "Hide", capsLock: "Caps Lock is on", ...document.currentScript.dataset };
+const words = {
+  show: "Show",
+  hide: "Hide",
+  which: ": {field}",
+  capsLock: "Caps Lock is on",
+  ...document.currentScript.dataset,
+};
 for (const field of document.querySelectorAll(".secret > input")) {
   const name = field.labels[0].textContent.trim();
   const button = document.createElement("button");
@@ -12,7 +18,7 @@ for (const field of document.querySelectorAll(".secret > input")) {
   const show = (shown) => {
     const rest = document.createElement("span");
     rest.className = "unseen";
-    rest.textContent = `: ${name}`;
+    rest.textContent = words.which.replace("{field}", () => name);
     field.type = shown ? "text" : "password";
     button.replaceChildren(shown ? words.hide : words.show, rest);
   };

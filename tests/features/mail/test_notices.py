@@ -405,7 +405,10 @@ async def test_another_credential_is_not_told_to_an_unverified_address(server: S
         ("removed", "The second factor was removed from"),
         ("reset", "An administrator removed the second factor from"),
         ("recovery_code_used", "Someone used a recovery code to log in to"),
-        ("recovery_codes_replaced", "The recovery codes were replaced for"),
+        (
+            "recovery_codes_replaced",
+            "The recovery codes of your account at Latchkey were replaced.",
+        ),
     ],
 )
 async def test_what_happens_to_the_second_factor_is_told(
@@ -417,4 +420,5 @@ async def test_what_happens_to_the_second_factor_is_told(
     (mail,) = await mails(server, ALICES)
     assert (mail.kind, mail.subject) == ("second-factor", "Your second factor at Latchkey")
     assert " ".join(mail.text.split()).startswith(told)
-    assert "If it was not you, someone else may be using your account." in mail.text
+    to_do = "If you did not expect this" if what == "reset" else "If it was not you"
+    assert to_do in mail.text

@@ -12,7 +12,7 @@ from app.features.registration import human, visitors
 from app.features.registration.model import Invitation
 from app.identity.users import find_account, get_person
 from app.management.authority import operating
-from app.management.users import delete_user, get_user_by_name
+from app.management.users import change_user, delete_user, get_user_by_name
 from app.server import Server
 from app.settings import Settings
 from tests.conftest import ISSUER, make_settings
@@ -584,3 +584,15 @@ async def test_the_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for
     await answer_all(server)
     (mail,) = await mails(server)
     assert '<html lang="zh" dir="ltr">' in mail.html
+
+
+async def test_who_has_an_account_is_told_in_the_language_that_they_have_chosen(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    async with operating(server.database, server.clock) as operator:
+        await change_user(operator, alice.id, {"locale": "fr"})
+    http.headers["Accept-Language"] = "de"
+    await ask(http, "alice@example.com")
+    await answer_all(server)
+    (mail,) = await mails(server)
+    assert '<html lang="fr" dir="ltr">' in mail.html
