@@ -139,7 +139,7 @@ class TestSecret:
     ) -> None:
         assert_refused(await ask(http, basic(f"{web.client_id}:")))
 
-    @pytest.mark.rfc("6749", "5.2", 3, 10, 11)
+    @pytest.mark.rfc("6749", "5.2", 3, 10, 12)
     @pytest.mark.parametrize(
         "client_id",
         [

@@ -432,7 +432,7 @@ async def test_head_is_405(http: httpx2.AsyncClient) -> None:
 
 
 @pytest.mark.rfc("6749", "4.3.2", 1)
-@pytest.mark.rfc("6749", "5.2", 2, 10, 11)
+@pytest.mark.rfc("6749", "5.2", 2, 10, 12)
 @pytest.mark.parametrize(
     "body",
     ["username=alice&password=x", "grant_type=&username=alice", ""],

@@ -164,7 +164,7 @@ async def test_no_leads_back_with_an_error(flow: CodeFlow) -> None:
     assert_error_answer(response, "access_denied", SAID_NO)
 
 
-@pytest.mark.rfc("6749", "10.12", 2)
+@pytest.mark.rfc("6749", "10.12", 3)
 @pytest.mark.parametrize("decision", ["", "ALLOW", "yes", "deny"])
 async def test_anything_but_yes_is_no(flow: CodeFlow, decision: str) -> None:
     form = Page(await flow.consent_page()).form
@@ -172,7 +172,7 @@ async def test_anything_but_yes_is_no(flow: CodeFlow, decision: str) -> None:
     assert_error_answer(response, "access_denied", SAID_NO)
 
 
-@pytest.mark.rfc("6749", "10.12", 2)
+@pytest.mark.rfc("6749", "10.12", 3)
 async def test_no_decision_at_all_is_no(flow: CodeFlow) -> None:
     response = await submit(flow.browser, Page(await flow.consent_page()).form)
     assert_error_answer(response, "access_denied", SAID_NO)
@@ -504,7 +504,7 @@ async def assert_nothing_allowed(flow: CodeFlow, server: Server, page: httpx2.Re
     assert_code_answer(await flow.allow(page))
 
 
-@pytest.mark.rfc("6749", "10.12", 1)
+@pytest.mark.rfc("6749", "10.12", 2)
 async def test_a_form_without_its_token_allows_nothing(flow: CodeFlow, server: Server) -> None:
     page = await flow.consent_page()
     form = Page(page).form
@@ -530,7 +530,7 @@ async def test_the_token_of_another_browser_allows_nothing(
     await assert_nothing_allowed(flow, server, page)
 
 
-@pytest.mark.rfc("6749", "10.12", 1)
+@pytest.mark.rfc("6749", "10.12", 2)
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
 async def test_a_form_from_another_site_allows_nothing(
     flow: CodeFlow, server: Server, site: str

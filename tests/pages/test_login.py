@@ -451,7 +451,7 @@ async def test_the_cookie_of_the_browser_stays_the_same(flow: CodeFlow) -> None:
 # Forms of other sites: CSRF
 
 
-@pytest.mark.rfc("6749", "10.12", 1)
+@pytest.mark.rfc("6749", "10.12", 2)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.3", 4)
 async def test_a_form_without_its_token_is_refused(flow: CodeFlow) -> None:
     form = Page(await flow.login_page()).form

@@ -71,6 +71,8 @@ class Authenticator:
     counts: bool = True
     """Whether it has a counter; many that sync have none."""
     count: int = 0
+    flags: int = USER_PRESENT
+    """Those that it sets whatever else is so."""
     id: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     user_handle: bytes = b""
     key: Key | None = field(default=None, repr=False)
@@ -103,7 +105,7 @@ class Authenticator:
 
     def _data(self, rp_id: str, flags: int = 0, attested: bytes = b"") -> bytes:
         """Authenticator data (WebAuthn level 2, section 6.1)."""
-        flags |= USER_PRESENT
+        flags |= self.flags
         flags |= USER_VERIFIED if self.verifies_user else 0
         flags |= BACKUP_ELIGIBLE | BACKED_UP if self.synced else 0
         self.count += 1 if self.counts else 0

@@ -19,6 +19,10 @@ ALGORITHMS = (-7, -8, -257)
 """ES256, EdDSA and RS256, by their numbers in COSE; the first is what is liked best."""
 
 
+MAX_ID_LENGTH = 1023
+"""Bytes of the identifier of a credential (WebAuthn level 3, section 7.1)."""
+
+
 class BadResponseError(Exception):
     """What came is no good answer. Its text is a fixed phrase, for the log."""
 
@@ -140,6 +144,8 @@ def verify_new(sent: str, party: RelyingParty, challenge: str) -> Credential:
         )
     except Exception as error:  # the library lets through what it stumbles over in hostile input
         raise BadResponseError("a new passkey that is not good") from error
+    if len(made.credential_id) > MAX_ID_LENGTH:
+        raise BadResponseError("a new passkey whose identifier is too long")
     transports = [each.value for each in parsed.response.transports or ()]
     return Credential(
         credential_id=encoded(made.credential_id),

@@ -86,6 +86,7 @@ async def test_programs_of_others_find_nothing(
     assert len((await http.get(PATH, headers=as_alice)).json()) == 1
 
 
+@pytest.mark.rfc("webauthn", "5.1.3")
 @pytest.mark.parametrize(
     ("issuer", "passkeys", "party"),
     [

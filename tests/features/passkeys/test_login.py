@@ -25,7 +25,16 @@ from tests.features.passkeys.devices import (
     login_form,
     options_in,
 )
-from tests.support.authenticator import EDDSA, ES256, RS256, Authenticator, decoded, encoded
+from tests.support.authenticator import (
+    BACKED_UP,
+    EDDSA,
+    ES256,
+    RS256,
+    USER_PRESENT,
+    Authenticator,
+    decoded,
+    encoded,
+)
 from tests.support.clock import TestClock
 from tests.support.factories import TestUser, add_client, add_user, disable_user
 from tests.support.flow import (
@@ -99,6 +108,8 @@ NOT_USED = " No passkey was used. Try again, or log in with your password."
 BAD = "an answer of a passkey that is not good"
 
 
+@pytest.mark.rfc("webauthn", "5.4.3", 2)
+@pytest.mark.rfc("webauthn", "7.2", 14)
 @pytest.mark.parametrize("alg", [ES256, EDDSA, RS256])
 async def test_a_passkey_logs_its_user_in(
     app: FastAPI, server: Server, alice: TestUser, alg: int
@@ -115,6 +126,9 @@ async def test_a_passkey_logs_its_user_in(
     assert last.details == {"door": "login", "amr": ["hwk", "user", "mfa"]}
 
 
+@pytest.mark.rfc("webauthn", "5.4.3", 2)
+@pytest.mark.rfc("webauthn", "14.6.2")
+@pytest.mark.rfc("webauthn", "14.6.3")
 async def test_nobody_is_named_to_the_browser_beforehand(browser: Browser) -> None:
     options = await asked(browser)
     assert options.pop("challenge")
@@ -140,6 +154,7 @@ async def test_a_login_for_an_application_goes_on_there_and_is_told_as_strong(
     assert (told["acr"], told["amr"]) == ("phr", ["hwk", "user", "mfa"])
 
 
+@pytest.mark.rfc("webauthn", "7.2", 15)
 async def test_a_passkey_that_its_maker_syncs_is_a_key_in_software(
     app: FastAPI, server: Server, alice: TestUser
 ) -> None:
@@ -170,6 +185,9 @@ async def test_either_of_two_passkeys_logs_in(
 # What is refused
 
 
+@pytest.mark.rfc("webauthn", "7.2", 3, 5, 6, 7, 8, 9)
+@pytest.mark.rfc("webauthn", "13.4.3", 1)
+@pytest.mark.rfc("webauthn", "13.4.9")
 @pytest.mark.parametrize(
     ("otherwise", "reason"),
     [
@@ -195,11 +213,13 @@ async def test_an_answer_that_is_not_what_was_asked_for_is_refused(
     await assert_refused(server, browser, sent, reason)
 
 
+@pytest.mark.rfc("webauthn", "7.2", 5)
 @pytest.mark.parametrize("sent", ["{}", "[]", "nothing", '{"id": 1}', "null", '{"id":"a"'])
 async def test_what_is_no_answer_is_refused(server: Server, browser: Browser, sent: str) -> None:
     await assert_refused(server, browser, sent, "an answer of a passkey that cannot be read")
 
 
+@pytest.mark.rfc("webauthn", "7.2", 14)
 async def test_an_answer_that_was_tampered_with_is_refused(
     server: Server, browser: Browser, device: Authenticator
 ) -> None:
@@ -211,6 +231,7 @@ async def test_an_answer_that_was_tampered_with_is_refused(
     await assert_refused(server, browser, json.dumps(sent), BAD)
 
 
+@pytest.mark.rfc("webauthn", "7.2", 11)
 async def test_a_user_who_was_not_verified_is_refused(
     server: Server, browser: Browser, device: Authenticator
 ) -> None:
@@ -218,6 +239,18 @@ async def test_a_user_who_was_not_verified_is_refused(
     await assert_refused(server, browser, device.use(await asked(browser)), BAD)
 
 
+@pytest.mark.rfc("webauthn", "7.2", 10, 12)
+@pytest.mark.parametrize(
+    "flags", [0, USER_PRESENT | BACKED_UP], ids=["nobody_was_there", "backed_up_and_never_can_be"]
+)
+async def test_an_authenticator_that_cannot_be_right_is_refused(
+    server: Server, browser: Browser, device: Authenticator, flags: int
+) -> None:
+    device.flags = flags
+    await assert_refused(server, browser, device.use(await asked(browser)), BAD)
+
+
+@pytest.mark.rfc("webauthn", "7.2", 15, 16)
 async def test_a_counter_that_goes_back_is_refused(
     server: Server, browser: Browser, device: Authenticator
 ) -> None:
@@ -229,6 +262,7 @@ async def test_a_counter_that_goes_back_is_refused(
     await assert_refused(server, browser, sent, "the counter of a passkey went back")
 
 
+@pytest.mark.rfc("webauthn", "7.2", 6)
 async def test_an_answer_counts_once(server: Server, app: FastAPI, browser: Browser) -> None:
     bob, device = await add_user(server, "bob"), Authenticator(HERE, counts=False)
     async with open_browser(app, HERE) as own:
@@ -242,6 +276,8 @@ async def test_an_answer_counts_once(server: Server, app: FastAPI, browser: Brow
     await assert_refused(server, browser, sent, over)
 
 
+@pytest.mark.rfc("webauthn", "7.2", 6)
+@pytest.mark.rfc("webauthn", "13.4.3", 1)
 async def test_an_answer_counts_in_the_browser_that_was_asked_alone(
     server: Server, app: FastAPI, browser: Browser, device: Authenticator
 ) -> None:
@@ -252,6 +288,7 @@ async def test_an_answer_counts_in_the_browser_that_was_asked_alone(
         await assert_refused(server, another, sent, over)
 
 
+@pytest.mark.rfc("webauthn", "13.4.3", 3)
 async def test_a_challenge_is_good_for_five_minutes(
     server: Server, clock: TestClock, browser: Browser, device: Authenticator
 ) -> None:
@@ -261,6 +298,7 @@ async def test_a_challenge_is_good_for_five_minutes(
     await assert_refused(server, browser, device.use(options), over)
 
 
+@pytest.mark.rfc("webauthn", "7.2", 6)
 async def test_a_challenge_for_a_new_passkey_is_none_for_a_login(
     server: Server, alices: Browser, device: Authenticator
 ) -> None:
@@ -272,6 +310,7 @@ async def test_a_challenge_for_a_new_passkey_is_none_for_a_login(
     await assert_refused(server, alices, sent, over)
 
 
+@pytest.mark.rfc("webauthn", "7.2", 4)
 async def test_an_unknown_passkey_is_refused(server: Server, browser: Browser) -> None:
     stranger = Authenticator(HERE)
     stranger.make({"user": {"id": "AA"}, "rp": {"id": "localhost"}, "challenge": "AA"})

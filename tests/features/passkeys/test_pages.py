@@ -27,7 +27,7 @@ from tests.features.passkeys.devices import (
     log_in_with,
     options_in,
 )
-from tests.support.authenticator import ES384, Authenticator, encoded
+from tests.support.authenticator import BACKED_UP, ES384, USER_PRESENT, Authenticator, encoded
 from tests.support.clock import TestClock
 from tests.support.factories import PASSWORD, TestUser, add_user, disable_user
 from tests.support.flow import STALE_FORM, Page, assert_error_page, open_browser, submit
@@ -62,6 +62,7 @@ async def own(server: Server, user: TestUser) -> list[PasskeyRecord]:
 # Adding one
 
 
+@pytest.mark.rfc("webauthn", "7.1", 13)
 async def test_a_passkey_is_added_and_listed(
     browser: Browser, server: Server, alice: TestUser, device: Authenticator
 ) -> None:
@@ -74,6 +75,9 @@ async def test_a_passkey_is_added_and_listed(
     assert event.details == {"passkey": str(record.id), "synced": False}
 
 
+@pytest.mark.rfc("webauthn", "5.4")
+@pytest.mark.rfc("webauthn", "5.4.3", 1)
+@pytest.mark.rfc("webauthn", "7.1", 9)
 async def test_the_device_is_told_for_whom_and_what_there_is_already(
     browser: Browser, server: Server, alice: TestUser, device: Authenticator
 ) -> None:
@@ -96,6 +100,7 @@ async def test_the_device_is_told_for_whom_and_what_there_is_already(
     }
 
 
+@pytest.mark.rfc("webauthn", "7.1", 13)
 async def test_only_the_public_key_and_a_hash_for_the_index_are_stored(
     browser: Browser, server: Server, device: Authenticator
 ) -> None:
@@ -126,6 +131,7 @@ async def test_a_new_one_is_told_to_its_user(
     assert (notice.user_id, notice.what) == (alice.id, "A passkey")
 
 
+@pytest.mark.rfc("webauthn", "7.1", 1, 2, 3, 4, 5)
 @pytest.mark.parametrize(
     "otherwise",
     [
@@ -150,6 +156,7 @@ async def test_a_credential_that_was_made_otherwise_is_not_added(
     assert await own(server, alice) == []
 
 
+@pytest.mark.rfc("webauthn", "7.1", 9)
 async def test_a_key_of_another_algorithm_is_not_added(
     browser: Browser, server: Server, alice: TestUser
 ) -> None:
@@ -158,6 +165,24 @@ async def test_a_key_of_another_algorithm_is_not_added(
     assert await own(server, alice) == []
 
 
+@pytest.mark.rfc("webauthn", "7.1", 6, 8, 11)
+@pytest.mark.parametrize(
+    "device",
+    [
+        pytest.param(Authenticator(HERE, flags=0), id="nobody_was_there"),
+        pytest.param(Authenticator(HERE, flags=USER_PRESENT | BACKED_UP), id="backed_up_in_vain"),
+        pytest.param(Authenticator(HERE, id=b"x" * 1024), id="too_long_an_identifier"),
+    ],
+)
+async def test_a_credential_that_no_authenticator_makes_is_not_added(
+    browser: Browser, server: Server, alice: TestUser, device: Authenticator
+) -> None:
+    response = await add(browser, device)
+    assert (response.status_code, Page(response).alert) == (400, BAD)
+    assert await own(server, alice) == []
+
+
+@pytest.mark.rfc("webauthn", "7.1", 2)
 async def test_a_challenge_makes_one_passkey(
     browser: Browser, server: Server, alice: TestUser, device: Authenticator
 ) -> None:
@@ -169,6 +194,7 @@ async def test_a_challenge_makes_one_passkey(
     assert len(await own(server, alice)) == 1
 
 
+@pytest.mark.rfc("webauthn", "7.1", 2)
 async def test_a_challenge_for_a_login_makes_none(
     browser: Browser, server: Server, alice: TestUser, device: Authenticator
 ) -> None:
@@ -200,6 +226,7 @@ async def test_a_challenge_is_over_after_five_minutes_and_with_the_session(
     assert await own(server, alice) == []
 
 
+@pytest.mark.rfc("webauthn", "7.1", 12)
 async def test_a_credential_that_somebody_has_is_not_added_again(
     app: FastAPI, browser: Browser, server: Server, alice: TestUser, device: Authenticator
 ) -> None:

@@ -93,6 +93,7 @@ async def test_after_the_password_comes_the_passkey_with_or_without_a_verified_u
     assert last.details == {"door": "login", "amr": amr}
 
 
+@pytest.mark.rfc("webauthn", "7.2", 1)
 async def test_the_browser_is_told_the_passkeys_of_that_user_alone(
     app: FastAPI, server: Server, alice: TestUser, browser: Browser, device: Authenticator
 ) -> None:
@@ -107,6 +108,8 @@ async def test_the_browser_is_told_the_passkeys_of_that_user_alone(
     assert options["userVerification"] == "preferred"
 
 
+@pytest.mark.rfc("webauthn", "14.6.2")
+@pytest.mark.rfc("webauthn", "14.6.3")
 async def test_a_wrong_password_leads_to_no_list_of_passkeys(
     browser: Browser, alice: TestUser, device: Authenticator
 ) -> None:
@@ -141,6 +144,7 @@ async def test_an_answer_that_is_not_what_was_asked_for_is_refused(
     assert await is_logged_in(browser)
 
 
+@pytest.mark.rfc("webauthn", "7.2", 1, 2)
 async def test_the_passkey_of_somebody_else_is_refused(
     app: FastAPI, server: Server, alice: TestUser, browser: Browser
 ) -> None:
