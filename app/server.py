@@ -211,7 +211,14 @@ class Server:
         for feature in self.features:
             if feature.required_level:
                 level = max(level, await feature.required_level(connection, proving.user_id))
+        at_home = proving.client_id is None
+        if at_home and level > Level.FACTOR and not await self._reaches(level, connection, proving):
+            return Level.FACTOR  # or nobody would come to the page where they get what they lack
         return level
+
+    async def _reaches(self, level: Level, connection: AsyncConnection, proving: Proving) -> bool:
+        factors = [factor for factor in self.factors if factor.level >= level]
+        return any([await each.has(connection, proving.user_id) for each in factors])
 
     async def level_of_scopes(self, scopes: Collection[str]) -> Level:
         """The least level that opens the routes of this server that want these scopes."""

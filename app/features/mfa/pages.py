@@ -23,7 +23,7 @@ from app.message import Message
 from app.oauth2.redirect_uris import form_targets
 from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser, Wanted
 from app.pages.code_flow import RequestKey, load_pending
-from app.pages.errors import PageError, PageRoute, say_refused, sentence
+from app.pages.errors import ACCOUNT, PageError, PageRoute, say_refused, sentence
 from app.pages.login import ASKING, NextPage, go_on, onward_to
 from app.pages.rendering import redirect, render
 from app.server import Server
@@ -43,10 +43,15 @@ class _Waiting:
     challenge: Challenge
     account: Account
     factors: Sequence[Factor]
-    """With which it goes on; none if one has to be set up."""
+    """With which it goes on; none if something has to be set up."""
     secret: str | None = field(repr=False)
     """What is set up then."""
     loaded: Mapping[str, Any]
+
+    @property
+    def lacks_passkey(self) -> bool:
+        """Whether they have shown what they have, and it takes what they get at their account."""
+        return not self.factors and self.secret is None
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,13 @@ async def ask(
     waiting = await _find(browser)
     if waiting is None:
         return redirect(f"{server.settings.issuer}/login", onward.parameters)
+    if waiting.lacks_passkey:
+        raise PageError(
+            Message("This application takes a passkey"),
+            Message("Log in to your account, add a passkey there, and come back."),
+            403,
+            onward=ACCOUNT,
+        )
     return _page(browser, waiting, onward)
 
 
@@ -87,7 +99,7 @@ async def show(
     form = await browser.read_form()
     onward = await _read_onward(server, form.get("request", ""), next_page)
     waiting = await _find(browser)
-    if waiting is None:
+    if waiting is None or waiting.lacks_passkey:
         return await _press_twice(browser, onward, form)
     browser.require_shown(form, _purpose(waiting.challenge))
     try:
@@ -258,7 +270,8 @@ async def _find(browser: Browser) -> _Waiting | None:
         secret = None
         if not factors:
             secret = await totp.waiting_secret(connection, server.settings, account.id, now)
-        if not factors and secret is None:
+        has_other = await server.has_factor(connection, account.id)
+        if not factors and secret is None and not has_other:
             return None
     return _Waiting(challenge, account, factors, secret, loaded)
 

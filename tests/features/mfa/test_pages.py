@@ -434,3 +434,45 @@ async def test_a_second_press_is_void_with_the_password(
         account = await get_account(connection, alice.id)
         await change_password(connection, account, "another hash", server.clock.now())
     assert Page(await show(http, page, otp=code)).heading == EXPIRED
+
+
+# Where a passkey is required, which is got at the account page
+
+
+async def require_passkey(server: Server, **of: object) -> None:
+    async with server.database.transaction() as connection:
+        await connection.execute(insert(MfaRequirement).values(level=3, **of))
+
+
+def assert_takes_a_passkey(response: httpx2.Response) -> None:
+    page = Page(response)
+    assert (response.status_code, page.heading) == (403, "This application takes a passkey")
+    assert page.all("a") == ["Go to your account"]
+
+
+async def test_whoever_has_no_passkey_is_told_where_to_get_one(
+    flow: CodeFlow, phone: Phone, server: Server
+) -> None:
+    await require_passkey(server, client_id="shop")
+    page = await second_step(flow)
+    shown = await show(flow.browser, page, otp=phone.code())
+    assert_takes_a_passkey(await flow.follow(shown))
+    await assert_logged_out(flow.browser)
+
+
+async def test_so_is_whoever_is_logged_in_with_another_factor(
+    flow: CodeFlow, phone: Phone, server: Server
+) -> None:
+    shown = await show(flow.browser, await second_step(flow), otp=phone.code())
+    await flow.allow(await flow.follow(shown))
+    await require_passkey(server, scope="items:read")
+    assert_takes_a_passkey(await flow.follow(await flow.start(scope="items:read")))
+
+
+async def test_they_come_to_their_account_with_the_factor_that_they_have(
+    http: httpx2.AsyncClient, alice: TestUser, phone: Phone, server: Server
+) -> None:
+    await require_passkey(server, user_id=alice.id)
+    page = await type_password(http, alice)
+    assert (await show(http, page, otp=phone.code())).status_code == 303
+    await assert_logged_in(http)

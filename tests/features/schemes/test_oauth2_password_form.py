@@ -315,5 +315,5 @@ async def test_a_fault_of_the_server_is_answered_as_the_token_endpoint_answers_i
     async def authenticate(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr(server.authenticator, "authenticate", authenticate)
+    monkeypatch.setattr(server.authenticator, "authenticate_at_client", authenticate)
     assert_oauth2_error(await http.post(path, data=form), error, status)
