@@ -552,7 +552,6 @@ async def test_the_published_scopes_are_enough(document: Document, ask: Ask) -> 
     assert refused == set()
 
 
-@pytest.mark.rfc("6749", "3.3", 7)
 async def test_each_published_scope_is_needed(document: Document, ask: Ask) -> None:
     every_scope = set(shown_scopes(document)[0])
     for key, scopes in behind_a_token(document).items():
@@ -726,6 +725,7 @@ async def test_where_the_popup_ends_one_script_runs_and_no_other(http: httpx2.As
     assert response.text.count("<script") == 1
 
 
+@pytest.mark.rfc("6749", "3.3", 7)
 async def test_the_page_is_told_the_client_and_its_default_scopes(
     http: httpx2.AsyncClient,
 ) -> None:
