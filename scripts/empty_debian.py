@@ -3,9 +3,9 @@
     make wheel
     python3 -m scripts.empty_debian          # as root, with mmdebstrap, systemd-nspawn, slirp4netns
 
-Boots a minimal Debian in namespaces of its own and runs the README's section *On one machine, step
-by step* there: every block, in its order, word for word. Beforehand the machine gets what a rented
-one would have, or what cannot be had here:
+Boots a minimal Debian in namespaces of its own and follows ``docs/one-machine.md`` there: every
+block, in its order, word for word. Beforehand the machine gets what a rented one would have, or
+what cannot be had here:
 
 - the name login.example.com, which leads to itself;
 - a certificate for it by an authority that the machine trusts, and a line in the Caddyfile that
@@ -29,8 +29,6 @@ from scripts.dockerfile import CERTIFICATES, bootstrap
 
 ROOT = Path(__file__).parent.parent
 
-SECTION = "### On one machine, step by step"
-
 NAME = "login.example.com"
 
 TOOLS = ("mmdebstrap", "systemd-nspawn", "slirp4netns", "nsenter", "openssl")
@@ -43,15 +41,12 @@ BOOT_TIMEOUT = 120
 
 
 def script() -> str:
-    """The blocks of the section as one script; a Python block is saved as the file it names."""
-    readme = (ROOT / "README.md").read_text()
-    section = readme.partition(SECTION)[2]
-    section = re.split(r"^##", section, maxsplit=1, flags=re.MULTILINE)[0]
-    return "\n".join(_commands(section))
+    """The blocks of the document as one script; a Python block is saved as the file it names."""
+    return "\n".join(_commands((ROOT / "docs/one-machine.md").read_text()))
 
 
-def _commands(section: str) -> Iterator[str]:
-    for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
+def _commands(document: str) -> Iterator[str]:
+    for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", document, re.MULTILINE | re.DOTALL):
         if language == "python":
             (name,) = re.findall(r"\A\"\"\"(\w+\.py):", block)
             yield f"cat > {name} <<'END_OF_FILE'\n{block}END_OF_FILE"
@@ -83,7 +78,7 @@ def certify(root: Path, work: Path) -> None:
 
 
 def prepare(root: Path, work: Path) -> None:
-    """Put on the machine what the section begins with, and what the docstring above says."""
+    """Put on the machine what the document begins with, and what the docstring above says."""
     home = root / "root"
     wheels = sorted((ROOT / "dist").glob("latchkey-*.whl"))
     if not wheels:
@@ -146,8 +141,8 @@ def inside(leader: int) -> list[str]:
 
 
 def main() -> None:
-    """Make the machine, and follow the section on it."""
-    parser = argparse.ArgumentParser(description="Follow the README on an empty Debian.")
+    """Make the machine, and follow the document on it."""
+    parser = argparse.ArgumentParser(description="Follow docs/one-machine.md on an empty Debian.")
     parser.add_argument("--suite", default="bookworm", help="of Debian")
     parser.add_argument(
         "--cache", type=Path, default=Path("/var/cache/latchkey-debian"), help="keeps Debian"
@@ -167,8 +162,8 @@ def main() -> None:
             if finished.returncode:
                 log = ["journalctl", "--no-pager", "--lines=60", "--priority=warning"]
                 subprocess.run([*inside(leader), *log], check=False)
-                sys.exit("The README's section does not work on an empty Debian.")
-    print("The README's section works on an empty Debian.")
+                sys.exit("docs/one-machine.md does not work on an empty Debian.")
+    print("docs/one-machine.md works on an empty Debian.")
 
 
 if __name__ == "__main__":

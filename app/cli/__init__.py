@@ -76,7 +76,7 @@ def command_line(
     cli = typer.Typer(
         no_args_is_help=True,
         pretty_exceptions_enable=False,  # a traceback with values could show a secret
-        help="An OAuth2 authorization server. Settings come from the environment: see README.md.",
+        help="An OAuth2 authorization server. Settings come from the environment, or from .env.",
     )
 
     @cli.callback()

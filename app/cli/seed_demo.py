@@ -25,7 +25,7 @@ async def seed_demo_data(
 ) -> Record:
     """Add the demo users and clients that are missing. Refused in production.
 
-    Their passwords and secrets are public: README.md lists them.
+    Their passwords and secrets are public: docs/login.md lists them.
     """
     seeded = await seed(server, if_empty=if_empty)
     return {

@@ -69,8 +69,8 @@ def write_pages(folder: Path) -> None:
         _write(folder / page, text)
     for path in sorted(shown):
         _write(folder / _source_page(path), _source(path))
-    for file in (*(ROOT / "docs").rglob("*.svg"), OPENAPI):
-        shutil.copy(file, folder / file.name)
+    shutil.copy(OPENAPI, folder)
+    shutil.copytree(ROOT / "docs/drawings", folder / "drawings")
     shutil.copytree(ROOT / "scripts/documents/assets", folder / "assets")
     _write(folder / "llms.txt", llms_txt())
 

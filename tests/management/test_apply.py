@@ -376,7 +376,7 @@ def test_a_file_that_is_refused_at_its_end_changes_nothing(shell: Shell, secrets
     assert shell.events() == []
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/apply.md"])
+@pytest.mark.parametrize("document", ["docs/administration.md", "docs/apply.md"])
 def test_the_examples_of_the_documents_can_be_applied(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, document: str
 ) -> None:

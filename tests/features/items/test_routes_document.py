@@ -1,4 +1,4 @@
-"""The README's own route, pasted into a copy of the project word for word."""
+"""The route of docs/routes.md, pasted into a copy of the project word for word."""
 
 import os
 import re
@@ -13,15 +13,12 @@ import pytest
 
 from tests.support.live_server import CHEAP_DEVELOPMENT, ROOT, LiveServer
 
-SECTION = (
-    (ROOT / "README.md").read_text().split("\n## Protect your own route\n")[1].split("\n## ")[0]
-)
-"""Between its heading and the next one."""
+DOCUMENT = (ROOT / "docs/routes.md").read_text()
 
 
 def block(language: str, begins: str) -> str:
-    """The one code block of the section that begins so."""
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", SECTION, re.MULTILINE | re.DOTALL)
+    """The one code block of the document that begins so."""
+    blocks = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
     (found,) = [each for each in blocks if each.lstrip().startswith(begins)]
     return str(found)
 
@@ -62,7 +59,7 @@ def run(folder: Path, commands: str) -> None:
 
 @pytest.fixture(scope="module")
 def http(clone: Path) -> Generator[httpx2.Client]:
-    """A client of the server that runs with the README's route."""
+    """A client of the server that runs with the route of the document."""
     (clone / "app" / "features" / "reports.py").write_text(block("python", '"""Reports'))
     main = clone / "app" / "main.py"
     code = main.read_text()
@@ -83,7 +80,7 @@ def http(clone: Path) -> Generator[httpx2.Client]:
 
 
 def log_in(http: httpx2.Client, scope: str) -> dict[str, str]:
-    """The header of alice, with a token for ``scope``, from the login that the README shows."""
+    """The header of alice, with a token for ``scope``, from the login that the document shows."""
     login = block("sh", "curl")
     form = dict(re.findall(r"-d (\w+)=(\S+)", login))
     assert form["scope"] == "reports:read"

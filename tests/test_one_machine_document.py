@@ -1,4 +1,4 @@
-"""The second service of the README's production section takes the tokens of this server."""
+"""The second service of docs/one-machine.md takes the tokens of this server."""
 
 import re
 from collections.abc import AsyncGenerator
