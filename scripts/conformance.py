@@ -20,6 +20,7 @@ from typing import Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.cli.apply import StrictLoader
 from scripts.documents.links import anchors
 
 ROOT = Path(__file__).parent.parent
@@ -92,11 +93,12 @@ ClauseId = tuple[str, str, int]
 def read_specifications(root: Path) -> dict[str, Specification]:
     """Each by the name of its file, which tests call it by.
 
-    Raises :class:`pydantic.ValidationError`.
+    Raises :class:`pydantic.ValidationError`, or :class:`yaml.YAMLError`, also for a number that
+    comes twice.
     """
-    files = sorted((root / "tests/conformance").glob("*.yaml"))
     return {
-        file.stem: Specification.model_validate(yaml.safe_load(file.read_text())) for file in files
+        file.stem: Specification.model_validate(yaml.load(file.read_text(), StrictLoader))
+        for file in sorted((root / "tests/conformance").glob("*.yaml"))
     }
 
 

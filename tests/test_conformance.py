@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+import yaml
 
 from scripts.conformance import (
     DOCUMENT,
@@ -71,6 +72,13 @@ def fork(tmp_path: Path) -> Path:
         """
     )
     return tmp_path
+
+
+def test_two_clauses_of_one_number_are_an_error(fork: Path) -> None:
+    file = fork / "tests/conformance/1.yaml"
+    file.write_text(file.read_text().replace("2: {level", "1: {level"))
+    with pytest.raises(yaml.YAMLError, match="the key '1' appears twice"):
+        read_specifications(fork)
 
 
 def mark(fork: Path, marker: str, function: str = "test_doors") -> None:

@@ -75,10 +75,11 @@ def _step(before: Any, after: Any, verb: str) -> str:
     return shown(after) if verb == "created" else f"{shown(before)} → {shown(after)}"
 
 
-class _StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
+class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
     """Refuses a key that comes twice: YAML's own loaders drop the first without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """What the node says. Raises :class:`yaml.constructor.ConstructorError`."""
         keys = [key.value for key, _ in node.value]
         for key in keys:
             if keys.count(key) > 1:
@@ -93,7 +94,7 @@ def read_document(file: Path) -> object:
     """What is in a file of YAML or JSON. Raises :class:`InvalidError`."""
     try:
         text = sys.stdin.read() if str(file) == "-" else file.read_text()
-        return yaml.load(text, _StrictLoader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, StrictLoader)  # noqa: S506 - a SafeLoader
     except OSError as error:
         raise InvalidError(told=f"{file} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

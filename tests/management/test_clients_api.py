@@ -98,7 +98,6 @@ async def rotate(
 
 
 @pytest.mark.rfc("6749", "2", 1)
-@pytest.mark.rfc("6749", "2.2", 3)
 async def test_a_client_is_registered_with_the_defaults_of_a_confidential_one(
     http: httpx2.AsyncClient, as_admin: dict[str, str], clock: TestClock
 ) -> None:
