@@ -114,7 +114,7 @@ async def test_the_answer_is_an_empty_json_object_that_no_cache_stores(
 
 
 @pytest.mark.rfc("7009", "2", 1, 2)
-@pytest.mark.rfc("7009", "2.1", 3, 4, 5, 10, 11)
+@pytest.mark.rfc("7009", "2.1", 3, 4, 5, 11, 12)
 @pytest.mark.rfc("7009", "2.2", 3)
 @pytest.mark.rfc("openid-connect-core", "16.18")
 @HINTS
@@ -126,7 +126,7 @@ async def test_revoking_a_token_ends_all_that_was_issued_with_it(
     await assert_dead(http, shop, first)
 
 
-@pytest.mark.rfc("7009", "2.1", 10)
+@pytest.mark.rfc("7009", "2.1", 11)
 @KINDS
 async def test_revoking_a_token_ends_its_predecessors_and_successors(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens, kind: str
@@ -437,7 +437,7 @@ async def test_the_client_is_judged_before_the_token_is_missed(http: httpx2.Asyn
 # Against a refresh that runs meanwhile
 
 
-@pytest.mark.rfc("7009", "2.1", 9)
+@pytest.mark.rfc("7009", "2.1", 10)
 async def test_after_the_answer_nothing_of_the_family_works_also_against_a_refresh(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient
 ) -> None:

@@ -536,7 +536,7 @@ async def test_each_registered_redirect_uri_is_good(
 @pytest.mark.rfc("7636", "A")
 @pytest.mark.rfc("7636", "4.2", 1)
 @pytest.mark.rfc("7636", "4.3", 2)
-@pytest.mark.rfc("7636", "4.4.1", 2)
+@pytest.mark.rfc("7636", "4.4.1", 3)
 @pytest.mark.rfc("7636", "7.2", 1, 2)
 @pytest.mark.rfc("8252", "8.2")
 @pytest.mark.rfc("9207", "2", 1)
@@ -822,7 +822,7 @@ async def test_without_a_state_none_comes_back_with_an_error(
 
 @pytest.mark.rfc("6749", "4.1.2.1", 3)
 @pytest.mark.rfc("7636", "4.3", 1)
-@pytest.mark.rfc("7636", "4.4.1", 1)
+@pytest.mark.rfc("7636", "4.4.1", 1, 2)
 @pytest.mark.rfc("8252", "6")
 @pytest.mark.rfc("8252", "8.1", 2)
 @pytest.mark.rfc("9700", "2.1.1", 1)

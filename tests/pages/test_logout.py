@@ -308,6 +308,7 @@ async def test_without_a_hint_the_user_is_asked(flow: CodeFlow, tokens: Tokens) 
     await assert_logged_in(flow.browser)
 
 
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 13)
 async def test_who_says_yes_is_logged_out(flow: CodeFlow, tokens: Tokens) -> None:
     response = await confirm(flow.browser, await log_out(flow.browser))
     assert_done(response)
@@ -406,7 +407,7 @@ async def test_an_address_that_cannot_be_read_is_asked_about(
     assert Page(await flow.browser.get(f"/logout?{query}")).heading == ASKS
 
 
-@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 11)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 14)
 async def test_unknown_parameters_are_no_error(flow: CodeFlow, hint: str) -> None:
     response = await log_out(
         flow.browser, id_token_hint=hint, claims_locales="de fr", logout_hint="alice", foo="bar"
@@ -439,7 +440,7 @@ async def test_an_empty_form_of_a_client_logs_nobody_out(flow: CodeFlow, tokens:
     assert Page(await flow.follow(response)).heading == ASKS
 
 
-@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 13)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 16)
 async def test_a_body_that_is_not_a_form_is_an_error_page(http: httpx2.AsyncClient) -> None:
     assert_error_page(await http.post("/logout", json={}), "This form could not be read")
 
@@ -491,7 +492,7 @@ async def test_who_says_yes_after_another_tab_did_is_logged_out_and_sent_on(
     assert_sent_to(await confirm(flow.browser, with_client), GOODBYE)
 
 
-@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 13)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 16)
 async def test_without_a_session_the_logout_is_done(http: httpx2.AsyncClient) -> None:
     assert_done(await log_out(http))
 
@@ -535,7 +536,7 @@ async def test_a_login_without_offline_access_ends(flow: CodeFlow, tokens: Token
     assert response.status_code == 401
 
 
-@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 12)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 15)
 async def test_a_login_with_offline_access_stays(flow: CodeFlow) -> None:
     tokens = await flow.tokens(scope="openid offline_access")
     await log_out(flow.browser, id_token_hint=tokens["id_token"])
@@ -551,7 +552,7 @@ async def test_a_login_that_was_refreshed_ends_too(flow: CodeFlow, tokens: Token
     assert await introspected(flow.browser, flow.client, token) == INACTIVE
 
 
-@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 12)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 15)
 async def test_the_logins_of_every_client_in_the_browser_end(
     flow: CodeFlow, tokens: Tokens, server: Server
 ) -> None:
