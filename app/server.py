@@ -213,11 +213,15 @@ class Server:
                 level = max(level, await feature.required_level(connection, proving.user_id))
         at_home = proving.client_id is None
         if at_home and level > Level.FACTOR and not await self._reaches(level, connection, proving):
-            return Level.FACTOR  # or nobody would come to the page where they get what they lack
+            return (
+                Level.FACTOR
+            )  # or nobody would come to their account who cannot get it on the way
         return level
 
     async def _reaches(self, level: Level, connection: AsyncConnection, proving: Proving) -> bool:
         factors = [factor for factor in self.factors if factor.level >= level]
+        if any(factor.enrolment is not None for factor in factors):
+            return True
         return any([await each.has(connection, proving.user_id) for each in factors])
 
     async def level_of_scopes(self, scopes: Collection[str]) -> Level:

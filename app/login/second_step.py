@@ -93,6 +93,30 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Enrolled:
+    """A factor that a user has got."""
+
+    amr: Sequence[str]
+    """What it adds to that of the login: the user has just shown it."""
+    recovery_codes: Sequence[str]
+    """To show this once, if there are any."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enrolment:
+    """How a user gets a factor in the middle of a login."""
+
+    template: str
+    """The page for it, below ``app/features``: its form is sent where a factor is shown."""
+    load: Callable[
+        [AsyncConnection, Settings, uuid.UUID, str, datetime], Awaitable[Mapping[str, object]]
+    ]
+    """What the page shows to the user of that id, in the browser of that secret, at a time."""
+    confirm: Callable[[Shown], Awaitable[Enrolled]]
+    """Judges the form that came. Raises :class:`~app.errors.InvalidError`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Factor:
     """Something that users can show beside their password."""
 
@@ -120,6 +144,8 @@ class Factor:
     """What ``template`` shows to the user of that id, in the browser of that secret, at a time."""
     wrong: str = WRONG_CODE
     """What the page says when it is refused."""
+    enrolment: Enrolment | None = None
+    """How whoever has to have it gets it, if it can be got on the way."""
     fallback: bool = False
     """Whether it only stands in for a lost one: nobody has to show it because they have it."""
 

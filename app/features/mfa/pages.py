@@ -10,13 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import InvalidError, LoginRefused
 from app.features.mfa import challenges, totp
 from app.features.mfa.challenges import Challenge
-from app.features.mfa.policy import PAGE, usable_factors
+from app.features.mfa.policy import PAGE, enrolment_for, usable_factors
 from app.features.mfa.qr import draw
 from app.features.mfa.service import confirm_enrolment, describe_secret
 from app.features.mfa.showing import WRONG, Showing, note_failure
 from app.identity.clients import RegisteredClient
 from app.identity.users import Account, get_account
-from app.login.second_step import WRONG_CODE, Factor, SecondStep
+from app.login.second_step import WRONG_CODE, Enrolment, Factor, SecondStep, Shown
 from app.login.strength import Level
 from app.management.authority import Actor
 from app.message import Message
@@ -45,13 +45,15 @@ class _Waiting:
     factors: Sequence[Factor]
     """With which it goes on; none if something has to be set up."""
     secret: str | None = field(repr=False)
-    """What is set up then."""
+    """Of the app that is set up then."""
+    enrolment: Enrolment | None
+    """How another factor is set up in its place."""
     loaded: Mapping[str, Any]
 
     @property
     def lacks_passkey(self) -> bool:
-        """Whether they have shown what they have, and it takes what they get at their account."""
-        return not self.factors and self.secret is None
+        """Whether they have shown what they have, and it takes what nobody can get here."""
+        return not self.factors and self.secret is None and self.enrolment is None
 
 
 @dataclass(frozen=True)
@@ -184,12 +186,27 @@ async def _account(connection: AsyncConnection, challenge: Challenge) -> Account
 async def _set_up(
     browser: Browser, waiting: _Waiting, onward: _Onward, form: Mapping[str, str]
 ) -> Response:
-    """Let the app count, log in, and show the recovery codes: they are seen this once."""
-    server = browser.server
+    """Let the new factor count, log in, and show the recovery codes: they are seen this once."""
+    server, enrolment = browser.server, waiting.enrolment
     codes: list[str] = []
 
     async def prove(connection: AsyncConnection) -> Sequence[str]:
         await challenges.use_up(connection, waiting.challenge, server.clock.now())
+        if enrolment is not None:
+            shown = Shown(
+                connection=connection,
+                settings=server.settings,
+                user_id=waiting.account.id,
+                fields=form,
+                client_id=waiting.challenge.client_id,
+                origin=origin_of(browser.request),
+                clock=server.clock,
+                notify=server.notify,
+                browser=browser.key,
+            )
+            enrolled = await enrolment.confirm(shown)
+            codes[:] = enrolled.recovery_codes
+            return tuple(dict.fromkeys([*waiting.challenge.amr, *enrolled.amr]))
         actor = Actor(
             connection=connection,
             clock=server.clock,
@@ -202,7 +219,7 @@ async def _set_up(
         return (*waiting.challenge.amr, "otp", "mfa")
 
     begun = await browser.log_in(waiting.account, _wanted(waiting.challenge), prove)
-    if isinstance(begun, SecondStep):
+    if isinstance(begun, SecondStep) or not codes:
         return await go_on(browser, begun, onward.pending, onward.client, onward.next_page)
     page = render(
         "mfa/enrolled.html",
@@ -267,13 +284,19 @@ async def _find(browser: Browser) -> _Waiting | None:
                 loaded |= await factor.load(
                     connection, server.settings, account.id, browser.key, now
                 )
-        secret = None
+        secret, enrolment = None, None
         if not factors:
-            secret = await totp.waiting_secret(connection, server.settings, account.id, now)
-        has_other = await server.has_factor(connection, account.id)
-        if not factors and secret is None and not has_other:
+            enrolment = enrolment_for(server.factors, Level(challenge.level))
+            if enrolment is not None:
+                loaded |= await enrolment.load(
+                    connection, server.settings, account.id, browser.key, now
+                )
+            else:
+                secret = await totp.waiting_secret(connection, server.settings, account.id, now)
+        to_set_up = secret is not None or enrolment is not None
+        if not factors and not to_set_up and not await server.has_factor(connection, account.id):
             return None
-    return _Waiting(challenge, account, factors, secret, loaded)
+    return _Waiting(challenge, account, factors, secret, enrolment, loaded)
 
 
 async def _read_onward(server: Server, key: str, next_page: str) -> _Onward:
@@ -297,11 +320,14 @@ def _page(
 ) -> Response:
     settings = browser.server.settings
     pending, client = onward.pending, onward.client
-    new = None
-    if waiting.secret is not None:
+    new, template = None, "mfa/second_factor.html"
+    if waiting.enrolment is not None:
+        template = waiting.enrolment.template
+    elif waiting.secret is not None:
+        template = "mfa/enrol.html"
         new = describe_secret(settings, waiting.account.username, waiting.secret)
     page = render(
-        "mfa/enrol.html" if new else "mfa/second_factor.html",
+        template,
         settings.look,
         status=status,
         popup=True,

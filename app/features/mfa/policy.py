@@ -16,7 +16,7 @@ from app.features.mfa.appended import dividing
 from app.features.mfa.challenges import begin_for_client, begin_in_browser
 from app.features.mfa.model import MfaRequirement
 from app.features.mfa.totp import start
-from app.login.second_step import Factor, Proving, SecondStep, SecondStepPolicy
+from app.login.second_step import Enrolment, Factor, Proving, SecondStep, SecondStepPolicy
 from app.login.strength import Level, level_of
 from app.settings import Settings
 
@@ -75,7 +75,7 @@ async def begin(
     """Ask for a factor that the user has; lead whoever has none to where they get one."""
     usable = await usable_factors(connection, factors, proving)
     if proving.browser is not None:
-        if not usable:
+        if not usable and enrolment_for(factors, proving.level) is None:
             await start(connection, settings, proving.user_id, now)
         await begin_in_browser(connection, proving.browser, proving, now, enrols=not usable)
         return SecondStep(page=PAGE, told="")
@@ -104,6 +104,14 @@ async def usable_factors(
         return []
     reached = level_of(proving.amr)
     return _reaching(proving.level, has) or [each for each in has if each.level > reached]
+
+
+def enrolment_for(factors: Sequence[Factor], level: Level) -> Enrolment | None:
+    """How a user gets a factor that reaches ``level``; None where an app does, or nothing."""
+    if level <= Level.FACTOR:
+        return None
+    found = [each.enrolment for each in factors if each.level >= level]
+    return next((enrolment for enrolment in found if enrolment is not None), None)
 
 
 def _reaching(level: Level, factors: Collection[Factor]) -> Sequence[Factor]:

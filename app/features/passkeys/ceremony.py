@@ -36,6 +36,7 @@ class Credential:
     public_key: bytes = field(repr=False)
     sign_count: int
     synced: bool
+    user_verified: bool
     transports: Sequence[str]
 
 
@@ -152,6 +153,7 @@ def verify_new(sent: str, party: RelyingParty, challenge: str) -> Credential:
         public_key=made.credential_public_key,
         sign_count=made.sign_count,
         synced=made.credential_device_type.value == "multi_device",
+        user_verified=made.user_verified,
         transports=sorted(set(transports)),
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import LoginRefused
 from app.features.passkeys.ceremony import request_options
 from app.features.passkeys.challenges import issue_challenge
+from app.features.passkeys.enrolment import FIELD, enrolment_on_the_way
 from app.features.passkeys.relying_party import RelyingParty
 from app.features.passkeys.service import (
     describe_passkeys,
@@ -21,8 +22,6 @@ from app.login.second_step import Factor, Shown
 from app.login.strength import Level
 from app.message import Message
 from app.settings import Settings
-
-METHOD = "passkey"
 
 
 def purpose_for(user_id: uuid.UUID) -> str:
@@ -40,7 +39,7 @@ def passkey_factor(party: RelyingParty) -> Factor:
             shown.connection,
             shown.settings,
             party,
-            shown.fields.get(METHOD, ""),
+            shown.fields.get(FIELD, ""),
             user_id=shown.user_id,
             browser=shown.browser,
             purpose=purpose_for(shown.user_id),
@@ -61,7 +60,7 @@ def passkey_factor(party: RelyingParty) -> Factor:
         return {"passkey_options": json.dumps(options)}
 
     return Factor(
-        method=METHOD,
+        method=FIELD,
         level=Level.PASSKEY,
         elsewhere=False,
         template="passkeys/second_factor.html",
@@ -69,5 +68,6 @@ def passkey_factor(party: RelyingParty) -> Factor:
         prove=prove,
         reset=forget_passkeys,
         load=load,
+        enrolment=enrolment_on_the_way(party),
         wrong=Message("This passkey was not accepted. Try again."),
     )

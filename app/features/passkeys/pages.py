@@ -1,6 +1,5 @@
 """``/passkeys``: add one, call it something else, remove it."""
 
-import json
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -11,23 +10,14 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFoundError, Problem
-from app.features.mfa.recovery_codes import has_codes, replace_codes
-from app.features.passkeys.ceremony import (
-    BadResponseError,
-    creation_options,
-    read_challenge_of_new,
-    request_options,
-    verify_new,
-)
-from app.features.passkeys.challenges import LOGIN, issue_challenge, use_challenge
-from app.features.passkeys.factor import METHOD
+from app.features.passkeys.ceremony import request_options
+from app.features.passkeys.challenges import LOGIN, issue_challenge
+from app.features.passkeys.enrolment import ask_for_new, keep_new
 from app.features.passkeys.relying_party import RelyingParty
 from app.features.passkeys.service import (
     NAME_MAX_LENGTH,
     PasskeyRecord,
-    add_passkey,
     checked_name,
-    describe_passkeys,
     list_passkeys,
     remove_passkey,
     rename_passkey,
@@ -53,8 +43,6 @@ RECENT = timedelta(minutes=5)
 LOG_IN_AGAIN = Message(
     "Log out, and log in again with a passkey. Within five minutes after that you can do this."
 )
-
-BAD = Message("The device has not made a passkey that can be used here. Try again.")
 
 
 def passkey_pages(party: RelyingParty) -> APIRouter:
@@ -132,44 +120,28 @@ async def _begin(
     server, name = browser.server, checked_name(form.get("name", ""))
     proven = await _confirm(browser, session, form)
 
-    async def describe(connection: AsyncConnection, session: Session) -> Sequence[Any]:
+    async def describe(connection: AsyncConnection, session: Session) -> str:
         await _judge(connection, browser, session, proven)
-        return await describe_passkeys(connection, session.user_id)
+        now = server.clock.now()
+        purpose = _purpose(session)
+        return await ask_for_new(
+            connection, server.settings, party, session.user_id, browser.key, purpose, now
+        )
 
-    existing = await browser.transact(describe)
-    now = server.clock.now()
-    challenge = issue_challenge(server.settings, browser.key, _purpose(session), now)
-    options = creation_options(
-        party,
-        challenge,
-        user_handle=session.user_id.bytes,
-        username=session.username,
-        existing=existing,
-    )
-    return await _page(browser, session, "create", name=name, passkey_options=json.dumps(options))
+    options = await browser.transact(describe)
+    return await _page(browser, session, "create", name=name, passkey_options=options)
 
 
 async def _finish(
     browser: Browser, session: Session, party: RelyingParty, form: Mapping[str, str]
 ) -> Response:
     """Keep what the authenticator has made, for a challenge that took the password."""
-    server, sent = browser.server, form.get(METHOD, "")
-    try:
-        challenge = read_challenge_of_new(sent)
-        credential = verify_new(sent, party, challenge)
-    except BadResponseError:
-        raise ActionRefusedError(BAD) from None
 
     async def add(connection: AsyncConnection, session: Session) -> Sequence[str]:
-        now = server.clock.now()
-        purpose, key = _purpose(session), browser.key
-        if not await use_challenge(connection, server.settings, challenge, key, purpose, now):
-            raise ActionRefusedError(BAD)
         actor = await _judge(connection, browser, session, None)
-        await add_passkey(actor, form.get("name", ""), credential)
-        if server.settings.mfa == "off" or await has_codes(connection, session.user_id):
-            return ()
-        return await replace_codes(connection, session.user_id)
+        key, purpose = browser.key, _purpose(session)
+        _, codes = await keep_new(actor, browser.server.settings, party, form, key, purpose)
+        return codes
 
     codes = await browser.transact(add)
     return await _page(browser, session, "added", recovery_codes=codes)

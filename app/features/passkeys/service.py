@@ -220,5 +220,10 @@ async def use_passkey(
     )
     if went_on.one_or_none() is None:
         raise LoginRefused("wrong", reason="the counter of a passkey went back")
-    key = "swk" if row.synced else "hwk"
-    return (key, "user", "mfa") if use.user_verified else (key, "mfa")
+    return methods_of(synced=row.synced, user_verified=use.user_verified)
+
+
+def methods_of(*, synced: bool, user_verified: bool) -> Sequence[str]:
+    """What a passkey proves, by the names of RFC 8176, section 2."""
+    key = "swk" if synced else "hwk"
+    return (key, "user", "mfa") if user_verified else (key, "mfa")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.errors import LoginRefused
 from app.features.passkeys.challenges import LOGIN
-from app.features.passkeys.factor import METHOD
+from app.features.passkeys.enrolment import FIELD
 from app.features.passkeys.relying_party import RelyingParty
 from app.features.passkeys.service import find_owner, use_passkey
 from app.login.second_step import Shown
@@ -22,7 +22,7 @@ def passkey_login(party: RelyingParty) -> LoginWay:
             shown.connection,
             shown.settings,
             party,
-            shown.fields.get(METHOD, ""),
+            shown.fields.get(FIELD, ""),
             user_id=shown.user_id,
             browser=shown.browser,
             purpose=LOGIN,
@@ -31,7 +31,7 @@ def passkey_login(party: RelyingParty) -> LoginWay:
         )
 
     return LoginWay(
-        field=METHOD,
+        field=FIELD,
         template="passkeys/login.html",
         find=find_owner,
         prove=prove,

@@ -1,5 +1,6 @@
 """Logging in with a passkey and nothing typed."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,7 +9,7 @@ from fastapi import FastAPI
 from sqlalchemy import select, update
 
 from app.features.passkeys.model import Passkey, UsedChallenge
-from app.models import User
+from app.models import BrowserSession, User
 from app.operations.purge import purge
 from app.server import Server
 from app.settings import Settings
@@ -274,6 +275,19 @@ async def test_an_answer_counts_once(server: Server, app: FastAPI, browser: Brow
     await submit(browser, Page(await browser.get("/logout")).form)
     over = "a challenge that is over, used or not for this browser"
     await assert_refused(server, browser, sent, over)
+
+
+async def test_of_two_answers_to_one_challenge_at_once_one_counts(
+    app: FastAPI, server: Server, alice: TestUser, device: Authenticator, browser: Browser
+) -> None:
+    form = login_form(await browser.get("/login"), "passkey")
+    options = await asked(browser)
+    sent = [device.use(options) for _ in range(4)]
+    answers = await asyncio.gather(*(submit(browser, form, {"passkey": each}) for each in sent))
+    assert sorted(answer.status_code for answer in answers) == [303, 400, 400, 400]
+    async with server.database.read() as connection:
+        begun = select(BrowserSession.id).where(BrowserSession.user_id == alice.id)
+        assert len((await connection.scalars(begun)).all()) == 2  # with that of the password
 
 
 @pytest.mark.rfc("webauthn", "7.2", 6)

@@ -8,8 +8,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
+from app.features.passkeys.enrolment import BAD
 from app.features.passkeys.model import Passkey
-from app.features.passkeys.pages import BAD, LOG_IN_AGAIN
+from app.features.passkeys.pages import LOG_IN_AGAIN
 from app.features.passkeys.service import MOST, PasskeyRecord, list_passkeys
 from app.login.notices import CredentialAdded, Notice
 from app.models import User

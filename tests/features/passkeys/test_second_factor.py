@@ -26,8 +26,13 @@ OVER = "a challenge that is over, used or not for this browser"
 
 
 @pytest.fixture
-def settings(database_url: str) -> Settings:
-    return make_settings(database_url=database_url, issuer=HERE, passkeys=True)
+def second_factor() -> str:
+    return "optional"
+
+
+@pytest.fixture
+def settings(database_url: str, second_factor: str) -> Settings:
+    return make_settings(database_url=database_url, issuer=HERE, passkeys=True, mfa=second_factor)
 
 
 @pytest.fixture
@@ -213,6 +218,15 @@ async def test_a_reset_by_an_administrator_takes_them_away(
     reset = await http.post(f"/users/{alice.id}/mfa/reset", headers=as_admin)
     assert reset.json()["removed"] == ["recovery_code", "passkey"]
     await enter(browser, alice)
+    assert await is_logged_in(browser)
+
+
+@pytest.mark.parametrize("second_factor", ["off"])
+async def test_where_second_factors_are_off_the_password_is_enough(
+    alice: TestUser, browser: Browser, codes: list[str]
+) -> None:
+    assert codes == []
+    assert (await enter(browser, alice)).status_code == 303
     assert await is_logged_in(browser)
 
 
