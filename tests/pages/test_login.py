@@ -607,7 +607,6 @@ async def test_what_the_browser_adds_to_the_login_form_is_not_read(flow: CodeFlo
     assert_code_answer(await flow.allow(consent))
 
 
-@pytest.mark.rfc("6749", "10.15")
 @pytest.mark.rfc("9700", "2.1", 2)
 @pytest.mark.parametrize("name", ["next", "return_to", "redirect_uri", "url"])
 async def test_a_login_leads_nowhere_that_the_address_names(

@@ -41,7 +41,6 @@ async def events(server: Server, event_type: str) -> list[dict[str, Any]]:
 # The way that is meant
 
 
-@pytest.mark.rfc("6749", "8.2")
 @pytest.mark.rfc("6749", "8.5")
 async def test_the_right_password_is_answered_with_what_is_missing(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
@@ -63,7 +62,7 @@ async def test_the_right_password_is_answered_with_what_is_missing(
 
 
 @pytest.mark.rfc("6749", "4.5", 1, 2)
-@pytest.mark.rfc("6749", "8.2")
+@pytest.mark.rfc("6749", "8.2", 1)
 @pytest.mark.rfc("9470", "6.1")
 async def test_with_a_code_the_login_is_what_was_asked_for(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
