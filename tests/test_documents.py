@@ -15,6 +15,7 @@ from app.features import load_features
 from app.settings import IN_A_FILE, PREFIX, SECRETS, Settings
 from scripts.documents.links import anchors, links
 from scripts.documents.pages import documents, navigation, references, write_pages
+from tests.features import of_all_features
 from tests.support.every_command import every_command
 
 DOCUMENTS = [*documents()]
@@ -151,6 +152,7 @@ def called() -> Iterator[tuple[str, list[str]]]:
             yield name, line.split()
 
 
+@of_all_features
 def test_every_command_in_the_documents_is_one_and_has_its_options() -> None:
     commands = dict(every_command())
     unknown = []

@@ -10,9 +10,12 @@ import httpx2
 import jwt
 import pytest
 
+from tests.features import of_all_features
 from tests.support.databases import Backend
 from tests.support.followed import Reader, reader_of_a_copy
 from tests.support.live_server import CHEAP_DEVELOPMENT, ROOT, LiveServer
+
+pytestmark = of_all_features
 
 DOCUMENT = "docs/fork.md"
 

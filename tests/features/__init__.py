@@ -7,7 +7,10 @@ of a feature has what it adds.
 from importlib import import_module
 from typing import Any
 
-from app.features import load_features
+import pytest
+
+from app.features import FOLDERS, load_features
+from tests.support.routes import FEATURES
 
 
 def brought(table: str) -> dict[str, Any]:
@@ -16,3 +19,9 @@ def brought(table: str) -> dict[str, Any]:
     for feature in load_features():
         rows |= getattr(import_module(f"tests.features.{feature.name}.tables"), table, {})
     return rows
+
+
+of_all_features = pytest.mark.skipif(
+    not set(FEATURES) <= set(FOLDERS), reason="the documents are about all features"
+)
+"""For tests of documents, which a fork that has deleted a feature need not rewrite at once."""
