@@ -11,6 +11,9 @@ What people read is ``LATCHKEY_SERVICE_NAME``. No stored hash depends on either 
 IDENTIFIER = NAME.replace("-", "_")
 """The same where there can be no hyphen, as in settings and metrics."""
 
+TITLE = NAME.replace("-", " ").title()
+"""The same for people."""
+
 PACKAGE = __name__
 """``app`` in a checkout, and ``latchkey`` in a wheel: whoever installs one often has an ``app`` of
 their own."""

@@ -11,6 +11,14 @@ OLD = "latchkey"
 
 FORM = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
+KEPT = frozenset({"LICENSE", "app/security/contexts.py"})
+"""Whose the code is; and what is an input of hashes, and names nothing."""
+
+AS_A_NAME = re.compile(rf"{OLD}(?=_|\.(?:testing|main)\b)|(?<=[{{(]){OLD}(?=[.(:])")
+"""Where something in a text is a name in Python, an environment or a database."""
+
+PYTHON_BLOCK = re.compile(r"^(```python\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
+
 MOST = 30
 """Characters."""
 
@@ -52,29 +60,45 @@ def rename_package(folder: Path, package: str) -> None:
     root.rename(folder / package)
 
 
-def rename_project(text: str, name: str) -> str:
-    """``text`` with the project's name replaced by ``name``, however it is written there."""
-    identifier = identifier_of(name)
-    text = re.sub(rf"{OLD.upper()}", identifier.upper(), text)
-    text = text.replace(OLD.capitalize(), title_of(name))
-    return re.sub(rf"{OLD}(_?)", lambda found: f"{identifier}_" if found[1] else name, text)
+def rename_project(folder: Path, name: str) -> None:
+    """Call the project ``name`` in every file below ``folder``, and in their names."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_file() and path.relative_to(folder).as_posix() not in KEPT:
+            try:
+                text = path.read_text()
+            except UnicodeDecodeError:
+                continue
+            rename = renamed_python if path.suffix in (".py", ".pyi") else renamed
+            path.write_text(rename(text, name))
+        if OLD in path.name:
+            path.rename(path.with_name(path.name.replace(OLD, name)))
 
 
 def title_of(name: str) -> str:
     """``name`` as people read it."""
-    return " ".join(part.capitalize() for part in name.split("-"))
+    return name.replace("-", " ").title()
 
 
-def rename_in_python(source: str, name: str) -> str:
-    """The same for a module, whose names cannot have a hyphen.
+def renamed(text: str, name: str) -> str:
+    """``text`` with the project called ``name``, as it is written in each place."""
+    text = PYTHON_BLOCK.sub(lambda block: block[1] + _renamed_names(block[2], name), text)
+    text = text.replace(OLD.upper(), identifier_of(name).upper())
+    text = text.replace(OLD.capitalize(), title_of(name))
+    return AS_A_NAME.sub(identifier_of(name), text).replace(OLD, name)
 
-    Raises :class:`SyntaxError` if it is not Python.
-    """
+
+def renamed_python(source: str, name: str) -> str:
+    """The same of a module, in which names cannot have a hyphen."""
+    return renamed(_renamed_names(source, name), name)
+
+
+def _renamed_names(source: str, name: str) -> str:
     lines = source.splitlines(keepends=True)
     for token in reversed(list(tokenize.generate_tokens(io.StringIO(source).readline))):
-        if token.type == tokenize.NAME and OLD in token.string:
+        if token.type == tokenize.NAME and OLD in token.string.lower():
             row, column = token.start
             line = lines[row - 1]
             new = token.string.replace(OLD, identifier_of(name))
+            new = new.replace(OLD.capitalize(), title_of(name).replace(" ", ""))
             lines[row - 1] = line[:column] + new + line[column + len(token.string) :]
-    return rename_project("".join(lines), name)
+    return "".join(lines)

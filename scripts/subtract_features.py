@@ -88,7 +88,7 @@ def subtract(names: frozenset[str], folder: Path) -> None:
     for name in names:
         shutil.rmtree(folder / "app/features" / name)
         shutil.rmtree(folder / "tests/features" / name)
-        entry = rf'^    "{name}": \{{.*?\}},\n'  # one line, or as many as its commands need
+        entry = rf'^    "{name}": \{{.*?\}},[^\n]*\n'  # one line, or as many as its commands need
         text, count = re.subn(entry, "", listed.read_text(), flags=re.MULTILINE | re.DOTALL)
         assert count == 1, f"{listed} has no entry of its own for {name}"
         listed.write_text(text)

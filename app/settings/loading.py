@@ -7,7 +7,7 @@ from typing import Any
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from app import NAME
+from app import TITLE
 from app.settings.checks import SettingsError
 from app.settings.model import DOTENV, PREFIX, Settings
 
@@ -30,7 +30,7 @@ def _refuse_unknown_names() -> None:
             and upper not in known
             and not upper.startswith(INJECTED_BY_KUBERNETES)
         ):
-            raise SettingsError(f"{name} is not a setting of {NAME.capitalize()}: see .env.example")
+            raise SettingsError(f"{name} is not a setting of {TITLE}: see .env.example")
 
 
 def _read_secret_files() -> dict[str, str]:

@@ -14,7 +14,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app import IDENTIFIER, NAME
+from app import IDENTIFIER, NAME, TITLE
 from app.look import Look
 from app.posture import Posture
 from app.settings.checks import EVERY_PROXY, complete
@@ -91,7 +91,7 @@ class Settings(BaseSettings):
         StringConstraints(
             strip_whitespace=True, min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f-\x9f]*$"
         ),
-    ] = NAME.capitalize()
+    ] = TITLE
     theme_dir: str = ""
     terms_url: str = ""
     privacy_url: str = ""

@@ -7,10 +7,11 @@ template is emptied and used again.
 import asyncio
 import os
 import shutil
+import sqlite3
 import tempfile
 import uuid
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,20 @@ from tests.support.postgresql import running_cluster
 
 TEMPLATE = "latchkey_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
 """Each worker of pytest-xdist has its own, though they may share a server."""
+
+SAMPLE_SCOPES = (
+    *("api-keys:read", "api-keys:write"),
+    *("claims:read", "claims:write"),
+    *("groups", "groups:read", "groups:write"),
+    *("items:read", "items:write"),
+    *("resources:read", "resources:write"),
+)
+"""What tests of the core have permitted, too. They are those of features, which may be deleted."""
+
+ADD_SAMPLE_SCOPES = "INSERT INTO scopes (name, description, created_at) VALUES {} {}".format(
+    ", ".join(f"('{name}', 'A sample', '2026-11-24 00:00:00.000000')" for name in SAMPLE_SCOPES),
+    "ON CONFLICT DO NOTHING",
+)
 
 FINGERPRINT = """
 SELECT md5(concat(
@@ -69,6 +84,8 @@ class Sqlite:
         self._template = folder / "template.db"
         self._demo = folder / "demo.db"
         upgrade(f"sqlite:///{self._template}")
+        with closing(sqlite3.connect(self._template)) as database, database:
+            database.execute(ADD_SAMPLE_SCOPES)
 
     def empty(self) -> str:
         return f"sqlite:///{self._folder / uuid.uuid4().hex}.db"
@@ -98,6 +115,7 @@ class Postgresql:
         self._server_url = server_url
         self._execute(f"DROP DATABASE IF EXISTS {TEMPLATE}", f"CREATE DATABASE {TEMPLATE}")
         upgrade(server_url.format(TEMPLATE))
+        asyncio.run(_add_sample_scopes(server_url.format(TEMPLATE)))
         self._tables = [table.name for table in reversed(Base.metadata.sorted_tables)]
         self._tables.append("alembic_version")
         self._rows: dict[str, str] = {}
@@ -176,6 +194,12 @@ class Postgresql:
             return
         name = next(part for part in url.replace("?", "/").split("/") if part.startswith("test_"))
         self._execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _add_sample_scopes(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(ADD_SAMPLE_SCOPES)
+    await connection.close()
 
 
 MEMORY = Path("/dev/shm")

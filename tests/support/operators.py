@@ -15,18 +15,11 @@ from app.login.logins import start_login
 from app.login.strength import PASSWORD_ALONE
 from app.server import Server
 from tests.support.assertions import assert_problem
+from tests.support.databases import SAMPLE_SCOPES
 from tests.support.factories import TestClient, TestUser, add_client, add_user, bearer
 
-OF_FEATURES = (
-    *("api-keys:read", "api-keys:write"),
-    *("claims:read", "claims:write"),
-    *("groups", "groups:read", "groups:write"),
-    *("items:read", "items:write"),
-    *("resources:read", "resources:write"),
-)
-
-EVERY_SCOPE = tuple(sorted({*BUILT_IN, *OF_FEATURES}))
-"""Those that the migrations create, whichever features are there; a fork has its own beside."""
+EVERY_SCOPE = tuple(sorted({*BUILT_IN, *SAMPLE_SCOPES}))
+"""Those of a database of the tests, whichever features are there; a fork has its own beside."""
 
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 NO_USER = "There is no such user."

@@ -1,0 +1,274 @@
+"""Begin a project of your own from this checkout: ``make new NAME=acme-id``.
+
+It gets a folder, the features that are asked for, the name wherever ours stands, one migration, and
+a repository with one commit. What concerns this project alone stays behind: its history, its
+benchmarks, and the documents that speak of what is not there.
+"""
+
+import argparse
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from app.features import FOLDERS, load_features
+from scripts.documents.links import relink
+from scripts.first_migration import replace_migrations
+from scripts.renaming import OLD, check_name, rename_project, title_of
+from scripts.subtract_features import ROOT, subtract
+
+PRESETS: Mapping[str, Collection[str]] = {
+    "everything": tuple(FOLDERS),
+    "openid-connect": (
+        *("claims", "groups"),
+        *("mail", "verification", "recovery"),
+        *("mfa", "passkeys"),
+    ),
+    "password-only": (),
+}
+
+OURS = (
+    "docs/new.md",
+    "docs/performance.md",
+    "docs/scaling.md",
+    "scripts/bench",
+    "scripts/first_migration.py",
+    "scripts/new.md",
+    "scripts/new.py",
+    "scripts/scaling.py",
+    "tests/database/test_past_migrations.py",
+    "tests/test_new.py",
+    "tests/test_scaling.py",
+)
+"""What concerns this project alone."""
+
+OUR_TARGETS = ("bench", "bench-long", "profile", "new")
+
+OF_THE_WHOLE = (
+    "docs/drawings",
+    "examples",
+    "mkdocs.yml",
+    "scripts/conformance.py",
+    "scripts/documents",
+    "scripts/empty_debian.py",
+    "tests/conformance",
+    "tests/examples",
+    "tests/features/items/test_routes_document.py",
+    "tests/generators",
+    "tests/node",
+    "tests/support/followed.py",
+    "tests/test_conformance.py",
+    "tests/test_deployment.py",
+    "tests/test_documents.py",
+    "tests/test_fork_document.py",
+    "tests/test_migrate_document.py",
+    "tests/test_one_machine_document.py",
+    "tests/test_readme.py",
+    "tests/test_tutorial_document.py",
+)
+"""What speaks of all features or tries them together, and is not true of a part of them."""
+
+TARGETS_OF_THE_WHOLE = ("docs", "conformance")
+
+DOCUMENTS_OF_THE_CORE = (
+    *("administration", "apply", "audit", "authorization-code", "errors", "languages", "looks"),
+    *("operations", "security", "serving", "testing", "token-lifecycle", "token-request"),
+)
+
+DOCUMENTS: Mapping[str, str] = {
+    "api_keys": "api-keys",
+    "app_passwords": "app-passwords",
+    "claims": "claims",
+    "groups": "groups",
+    "mail": "mail",
+    "mfa": "second-factor",
+    "passkeys": "passkeys",
+    "registration": "registration",
+    "schemes": "schemes",
+}
+"""The documents of features."""
+
+CHANGELOG = """# Changelog
+
+What users and operators notice.
+
+## [Unreleased]
+
+- Begun from Latchkey.
+"""
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    """Ask for what is not said, and make it."""
+    parser = argparse.ArgumentParser(prog="make new", description=__doc__)
+    parser.add_argument("name")
+    parser.add_argument("--dir", type=Path)
+    parser.add_argument("--features")
+    arguments = parser.parse_args(given)
+    folder: Path = arguments.dir or ROOT.parent / arguments.name
+    try:
+        check_name(arguments.name)
+        if folder.exists():
+            raise ValueError(f"{folder} is there already: choose another DIR, or remove it.")
+        kept = chosen(arguments.features or _asked())
+    except ValueError as refused:
+        sys.exit(f"make new: {refused}")
+    # Whole or not at all: a failure leaves nothing behind that another attempt would trip over.
+    with TemporaryDirectory(prefix=".new-", dir=folder.absolute().parent) as temporary:
+        made = Path(temporary) / arguments.name
+        make(arguments.name, made, kept)
+        made.rename(folder)
+    print(f"{title_of(arguments.name)} is in {folder}. Next: cd {folder} && make run")
+
+
+def _asked() -> str:
+    if not sys.stdin.isatty():
+        return "everything"
+    print(f"Features: {', '.join(FOLDERS)}")
+    print(f"Choices:  {', '.join(PRESETS)}, or the names of features with commas between them")
+    return input("Keep [everything]: ").strip() or "everything"
+
+
+def chosen(wanted: str) -> frozenset[str]:
+    """The features of a choice or a list of names, and those that they need.
+
+    Raises :class:`ValueError` with a sentence.
+    """
+    names = PRESETS.get(wanted, [name.strip() for name in wanted.split(",") if name.strip()])
+    for name in names:
+        if name not in FOLDERS:
+            raise ValueError(
+                f"there is no feature {name!r}: it is one of {', '.join(FOLDERS)}, or a choice of "
+                f"{', '.join(PRESETS)}."
+            )
+    kept = set(names)
+    for feature in reversed(load_features()):  # those that it needs stand before it
+        if feature.name in kept:
+            kept.update(needed.name for needed in feature.requires)
+    return frozenset(kept)
+
+
+def make(name: str, folder: Path, kept: Collection[str]) -> None:
+    """Make the project in ``folder``, with these features."""
+    gone = frozenset(FOLDERS).difference(kept)
+    _copy(folder)
+    subtract(gone, folder)
+    _drop(folder, OURS)
+    _drop_targets(folder, OUR_TARGETS)
+    if gone:
+        _drop(folder, OF_THE_WHOLE)
+        kept_documents = {*DOCUMENTS_OF_THE_CORE, *(DOCUMENTS.get(each) for each in kept)}
+        for document in (folder / "docs").glob("*.md"):
+            if document.stem not in kept_documents:
+                document.unlink()
+        _drop_targets(folder, TARGETS_OF_THE_WHOLE)
+        shutil.copy(ROOT / "scripts/new.md", folder / "README.md")
+    (folder / "CHANGELOG.md").write_text(CHANGELOG)
+    replace_migrations(folder)
+    _mend_documents(folder)
+    rename_project(folder, name)
+    (folder / "CHANGELOG.md").write_text(CHANGELOG)
+    _write_what_is_made(folder, name)
+    _commit(folder)
+
+
+def _copy(folder: Path) -> None:
+    """What is under version control, as it is now."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    for path in filter(None, listed.stdout.split("\0")):
+        if (ROOT / path).is_file():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / path, folder / path)
+
+
+def _drop(folder: Path, paths: Iterable[str]) -> None:
+    for path in paths:
+        place = folder / path
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)  # it may have gone with a feature
+
+
+def _drop_targets(folder: Path, names: Iterable[str]) -> None:
+    """From the Makefile and the workflows."""
+    for name in names:
+        _edit(folder / "Makefile", rf"^(?:# .*\n)*{name}:.*\n(?:\t.*\n)+\n?", "")
+        _edit(folder / "Makefile", rf"(?<=^\.PHONY:)(.*(?:\\\n.*)?) {name}(?= |\n)", r"\1")
+        for workflow in (folder / ".github/workflows").glob("*.yml"):
+            _edit(workflow, rf"^ *- run: make {name}\n", "")
+
+
+def _edit(path: Path, pattern: str, text: str) -> None:
+    path.write_text(re.sub(pattern, text, path.read_text(), flags=re.MULTILINE))
+
+
+def _mend_documents(folder: Path) -> None:
+    """Keep the words of links that lead nowhere now, and leave out what names our programs."""
+    targets = "|".join((*OUR_TARGETS, *TARGETS_OF_THE_WHOLE))
+    gone = re.compile(rf"scripts\.bench|scripts\.scaling|(?:^|`)make ({targets})\b", re.MULTILINE)
+    makefile = (folder / "Makefile").read_text()
+    for path in folder.rglob("*.md"):
+        text = path.read_text()
+        kept = [
+            line
+            for line in re.split(r"(?<=\n)(?=\* |\n|make |\.venv/bin/python |```)", text)
+            if not (found := gone.search(line))
+            or (found[1] is not None and f"\n{found[1]}: " in makefile)
+        ]
+        path.write_text(_without_dead_links("".join(kept), path.parent))
+    navigation = folder / "mkdocs.yml"
+    if navigation.exists():
+        for name in ("new", "performance", "scaling"):
+            _edit(navigation, rf"^ *- .*: {name}\.md\n", "")
+
+
+def _without_dead_links(text: str, folder: Path) -> str:
+    dead = "\0dead\0"
+
+    def mark(target: str) -> str:
+        path = target.partition("#")[0]
+        alive = re.match(r"[a-z]+:", target) or not path or (folder / path).exists()
+        return target if alive else dead
+
+    return re.sub(rf"\[((?:[^\[\]]|\[[^\]]*\])*)\]\({dead}\)", r"\1", relink(text, mark))
+
+
+def _write_what_is_made(folder: Path, name: str) -> None:
+    """What scripts and formatters of the project make of the code."""
+    if len(name) > len(OLD):
+        _edit(
+            folder / "pyproject.toml",
+            r"^ignore = \[\n",
+            'ignore = [\n    "E501", # the name is longer than the one it was written with\n',
+        )
+    for arguments in (
+        ("-m", "ruff", "check", "-q", "--fix", "--exit-zero", "."),
+        ("-m", "ruff", "format", "-q", "."),
+        ("-m", "scripts.messages"),
+        ("-m", "scripts.openapi", "docs/openapi.json"),
+        *([("-m", "scripts.conformance")] if (folder / "scripts/conformance.py").exists() else []),
+    ):
+        done = subprocess.run(
+            [sys.executable, *arguments], cwd=folder, check=False, capture_output=True, text=True
+        )
+        if done.returncode:
+            sys.exit(f"{' '.join(arguments)} failed in {folder}:\n{done.stdout}{done.stderr}")
+
+
+def _commit(folder: Path) -> None:
+    for arguments in (
+        ("init", "-q", "-b", "main"),
+        ("add", "-A"),
+        ("commit", "-q", "-m", f"Begin {folder.name}"),
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
+
+
+if __name__ == "__main__":
+    main()
