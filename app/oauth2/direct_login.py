@@ -73,7 +73,6 @@ async def log_in_directly(
             request,
             login.user_id,
             login.scope,
-            security_stamp=login.security_stamp,
             amr=amr,
             ends_by=None if stand_in is None else stand_in.expires_at,
             resources=login.resources,

@@ -14,7 +14,7 @@ from app.errors import AccessDeniedError, InvalidTargetError
 from app.identity.clients import keep_for_a_while
 from app.identity.profile import Person, permitted_claims
 from app.login.claims import MoreClaims
-from app.login.logins import require_parties, start_login
+from app.login.logins import start_login
 from app.login.strength import PASSWORD_ALONE, Level, acr_of, level_of
 from app.oauth2.grant import TokenRequest
 from app.oauth2.responses import token_response
@@ -38,7 +38,6 @@ async def begin_login(
     user_id: uuid.UUID,
     scope: str,
     *,
-    security_stamp: str | None = None,
     session_id: uuid.UUID | None = None,
     auth_time: datetime | None = None,
     amr: Sequence[str] = PASSWORD_ALONE,
@@ -47,16 +46,14 @@ async def begin_login(
     resources: Sequence[str] = (),
     after: Sequence[Event] = (),
 ) -> NewLogin:
-    """Record that a user logged in through the request's client, as both are now.
+    """Record that a user logged in through the request's client.
 
-    ``security_stamp`` is that under which the password was checked, and ``ends_by`` when the login
-    ends at the latest, however long its client may refresh. ``amr`` are the methods of RFC 8176
-    with which the user logged in, and its tokens will be for ``resources``. The events that it
-    comes ``after`` are recorded with its own. Raises as
-    :func:`~app.login.logins.require_parties` does, :class:`AccessDeniedError` if the client is not
-    open to the user, or :class:`InvalidTargetError`.
+    The transaction holds both, by :func:`~app.login.logins.require_parties`. The login ends by
+    ``ends_by`` at the latest, however long its client may refresh. ``amr`` are the methods of
+    RFC 8176 with which the user logged in, and its tokens will be for ``resources``. The events
+    that it comes ``after`` are recorded with its own. Raises :class:`AccessDeniedError` if the
+    client is not open to the user, or :class:`InvalidTargetError`.
     """
-    await require_parties(connection, request.client, user_id, security_stamp)
     if not await request.admits(connection, user_id, request.client.client_id):
         raise AccessDeniedError(reason="the client is not open to this user")
     named = [each for each in resources if each != request.settings.issuer]

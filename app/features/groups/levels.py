@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import bindparam, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import insert_unless
@@ -12,15 +12,17 @@ from app.features.groups.service import CHANGED, GroupRecord
 from app.login.strength import ACR, Level
 from app.management.authority import Actor
 
+# Built once: every login asks.
+_OF_USER = (
+    select(func.max(GroupLevel.level))
+    .join(GroupMember, GroupMember.group_id == GroupLevel.group_id)
+    .where(GroupMember.user_id == bindparam("user_id"))
+)
+
 
 async def required_level(connection: AsyncConnection, user_id: uuid.UUID) -> Level:
     """The strictest of what the groups of a user require."""
-    of_user = (
-        select(func.max(GroupLevel.level))
-        .join(GroupMember, GroupMember.group_id == GroupLevel.group_id)
-        .where(GroupMember.user_id == user_id)
-    )
-    return Level(await connection.scalar(of_user) or Level.ANY)
+    return Level(await connection.scalar(_OF_USER, {"user_id": user_id}) or Level.ANY)
 
 
 async def require_level(actor: Actor, group: GroupRecord, level: Level) -> None:

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.features.mfa.appended import dividing
@@ -35,17 +35,23 @@ async def level_for(
     return required
 
 
-async def _required(connection: AsyncConnection, proving: Proving) -> Level:
-    level = await connection.scalar(
-        select(func.max(MfaRequirement.level)).where(
-            or_(
-                MfaRequirement.user_id == proving.user_id,
-                MfaRequirement.client_id == proving.client_id,
-                MfaRequirement.scope.in_(sorted(proving.scopes)),
-            )
-        )
+# Built once, like every statement of a login.
+_REQUIRED = select(func.max(MfaRequirement.level)).where(
+    or_(
+        MfaRequirement.user_id == bindparam("user_id"),
+        MfaRequirement.client_id == bindparam("client_id"),
+        MfaRequirement.scope.in_(bindparam("scopes", expanding=True)),
     )
-    return Level(level or Level.ANY)
+)
+
+
+async def _required(connection: AsyncConnection, proving: Proving) -> Level:
+    parameters = {
+        "user_id": proving.user_id,
+        "client_id": proving.client_id,
+        "scopes": sorted(proving.scopes),
+    }
+    return Level(await connection.scalar(_REQUIRED, parameters) or Level.ANY)
 
 
 async def _has_one(

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pyotp
-from sqlalchemy import CursorResult, delete, or_, select, update
+from sqlalchemy import CursorResult, bindparam, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import insert_unless
@@ -25,6 +25,10 @@ TIME_TO_CONFIRM = timedelta(minutes=15)
 """Within which the first code of a new secret has to come."""
 
 
+# Built once: every login asks.
+_CONFIRMED_SINCE = select(TotpSecret.confirmed_at).where(TotpSecret.user_id == bindparam("user_id"))
+
+
 async def has_totp(connection: AsyncConnection, user_id: uuid.UUID) -> bool:
     """Whether the user has an app whose codes count."""
     return await confirmed_since(connection, user_id) is not None
@@ -32,9 +36,7 @@ async def has_totp(connection: AsyncConnection, user_id: uuid.UUID) -> bool:
 
 async def confirmed_since(connection: AsyncConnection, user_id: uuid.UUID) -> datetime | None:
     """Since when the codes of the user's app count; None if they do not."""
-    return await connection.scalar(
-        select(TotpSecret.confirmed_at).where(TotpSecret.user_id == user_id)
-    )
+    return await connection.scalar(_CONFIRMED_SINCE, {"user_id": user_id})
 
 
 async def start(

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import Event, record
 from app.errors import InvalidGrantError, InvalidRequestError
 from app.identity.users import find_enabled_scopes, get_person
-from app.login.logins import end_login
+from app.login.logins import end_login, require_parties
 from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.redirect_uris import registered_uris
 from app.oauth2.resource import Target, Targets
@@ -130,6 +130,7 @@ async def _redeem(
     resources = targets.within(asked, used.resources)
     target = targets.of(resources)
     narrowed = granted_scope(target.narrow(scopes), scopes)
+    await require_parties(connection, client, used.user_id, None)
     login = await begin_login(
         connection,
         request,
