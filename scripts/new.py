@@ -62,6 +62,7 @@ OF_THE_WHOLE = (
     "tests/support/followed.py",
     "tests/test_conformance.py",
     "tests/test_deployment.py",
+    "tests/test_documented_commands.py",
     "tests/test_documents.py",
     "tests/test_fork_document.py",
     "tests/test_migrate_document.py",
@@ -202,6 +203,8 @@ def _drop_targets(folder: Path, names: Iterable[str]) -> None:
         _edit(folder / "Makefile", rf"(?<=^\.PHONY:)(.*(?:\\\n.*)?) {name}(?= |\n)", r"\1")
         for workflow in (folder / ".github/workflows").glob("*.yml"):
             _edit(workflow, rf"^ *- run: make {name}\n", "")
+        if (folder / ".ci/run").exists():
+            _edit(folder / ".ci/run", rf"^make {name}\n", "")
 
 
 def _edit(path: Path, pattern: str, text: str) -> None:

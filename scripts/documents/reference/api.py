@@ -33,7 +33,7 @@ def _operation(
     yield f"### {method.upper()} {path}"
     text = operation.get("description") or operation.get("summary", "")
     yield re.sub(r"^(#+) ", r"###\1 ", text, flags=re.MULTILINE)
-    yield f"Opened by: {_opened_by(operation)}."
+    yield f"Opened by: {'; or '.join(operation['x-opened-by'])}."
     fields = [
         (each["name"], each["in"], each.get("required", False), each.get("schema", {}), each)
         for each in operation.get("parameters", ())
@@ -57,17 +57,6 @@ def _operation(
         for status, answer in sorted(operation.get("responses", {}).items())
     ]
     yield "\n".join(["| answer | body | |", "| --- | --- | --- |", *rows])
-
-
-def _opened_by(operation: Mapping[str, Any]) -> str:
-    ways = []
-    for each in operation.get("security", ()):
-        schemes = []
-        for name, scopes in each.items():
-            needed = " and ".join(f"`{scope}`" for scope in scopes)
-            schemes.append(f"{name} with {needed}" if needed else name)
-        ways.append(" together with ".join(schemes) or "anyone")
-    return "; or ".join(dict.fromkeys(ways)) or "anyone"
 
 
 def _resolve(document: Mapping[str, Any], schema: Schema) -> Schema:
