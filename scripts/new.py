@@ -49,7 +49,6 @@ OUR_TARGETS = ("bench", "bench-long", "profile", "new")
 
 OF_THE_WHOLE = (
     "docs/drawings",
-    "examples",
     "mkdocs.yml",
     "scripts/conformance.py",
     "scripts/documents",
@@ -73,6 +72,8 @@ OF_THE_WHOLE = (
 """What speaks of all features or tries them together, and is not true of a part of them."""
 
 TARGETS_OF_THE_WHOLE = ("docs", "conformance")
+
+EXAMPLES_OF_THE_CORE = ("tested_service", "theme")
 
 DOCUMENTS_OF_THE_CORE = (
     *("administration", "apply", "audit", "authorization-code", "errors", "languages", "looks"),
@@ -161,6 +162,9 @@ def make(name: str, folder: Path, kept: Collection[str]) -> None:
     _drop_targets(folder, OUR_TARGETS)
     if gone:
         _drop(folder, OF_THE_WHOLE)
+        for example in (folder / "examples").iterdir():
+            if example.name not in EXAMPLES_OF_THE_CORE:
+                _drop(folder, [f"examples/{example.name}"])
         kept_documents = {*DOCUMENTS_OF_THE_CORE, *(DOCUMENTS.get(each) for each in kept)}
         for document in (folder / "docs").glob("*.md"):
             if document.stem not in kept_documents:

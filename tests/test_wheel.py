@@ -70,7 +70,8 @@ def http(
 
 
 def test_the_package_is_not_called_as_those_of_other_people_are(installed: Installed) -> None:
-    code = "import importlib.util as u; print(u.find_spec('app'), u.find_spec('latchkey').name)"
+    look = f"print(find_spec('app'), find_spec('{IDENTIFIER}').name)"
+    code = f"from importlib.util import find_spec; {look}"
     found = installed.run(installed.python, "-c", code, folder=installed.folder)
     assert found.stdout == f"None {IDENTIFIER}\n"
 

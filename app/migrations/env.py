@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, event, make_url, text
+from sqlalchemy import Connection, False_, True_, event, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -27,9 +27,14 @@ LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
 
 
 def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
-    """Migrations outlive the application's types: write plain ones."""
+    """Migrations outlive the application's types: write plain ones.
+
+    And a default as every database has it: on SQLite, where migrations are written, false is 0.
+    """
     if kind == "type" and isinstance(item, UtcDateTime):
         return "sa.DateTime(timezone=True)"
+    if kind == "server_default" and isinstance(item.arg, False_ | True_):
+        return f"sa.{str(item.arg).lower()}()"
     return False
 
 

@@ -22,6 +22,7 @@ import pytest
 
 from app.clock import Clock
 from app.database.engines import Database
+from app.features import FOLDERS
 from app.identity.scopes import list_scopes
 from app.management.authority import operating
 from app.management.scopes import create_scope
@@ -43,6 +44,10 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 Result = TypeVar("Result")
+
+pytestmark = pytest.mark.skipif(
+    "schemes" not in FOLDERS, reason="the samples that are tried out are not there"
+)
 
 DEFAULTS = default_scope("swagger-ui").split()
 

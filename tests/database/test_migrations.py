@@ -27,6 +27,7 @@ from tests.support.schemas import (
     count,
     execute,
     in_transaction,
+    several_migrations,
     state,
     with_another_migration,
 )
@@ -34,8 +35,6 @@ from tests.support.schemas import (
 BUILT_IN_SCOPES = BUILT_IN.union(
     *({*feature.scopes, *feature.management_scopes} for feature in load_features())
 )
-
-several = pytest.mark.skipif(len(revisions()[1]) == 1, reason="no schema is older than the first")
 
 NOT_MIGRATED = "the database is not migrated: run `latchkey db upgrade`"
 
@@ -216,7 +215,7 @@ def test_a_schema_at_the_newest_migration_is_current(database_url: str) -> None:
     assert state(database_url) == "current"
 
 
-@several
+@several_migrations
 def test_a_schema_that_was_taken_back_is_older(database_url: str) -> None:
     command.downgrade(alembic_config(database_url), "-1")
     assert state(database_url) == "older"
@@ -251,7 +250,7 @@ def test_the_server_does_not_start_on_an_empty_database(empty_url: str) -> None:
     assert str(stopped.value) == NOT_MIGRATED
 
 
-@several
+@several_migrations
 def test_the_server_does_not_start_on_an_older_schema(database_url: str) -> None:
     command.downgrade(alembic_config(database_url), "-1")
     with pytest.raises(SettingsError) as stopped:

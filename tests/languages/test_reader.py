@@ -65,10 +65,10 @@ def test_a_choice_that_nothing_is_written_in_leaves_it_to_the_next() -> None:
 
 
 def test_a_mail_is_in_the_language_of_whoever_gets_it_and_the_page_stays_in_its_own() -> None:
-    message = Message("New login at {service}", service="Latchkey")
+    message = Message("a password must have at least {least} characters", least=8)
     with read_by("de"):
         assert translated(message) != message
-    assert translated(message) == message == "New login at Latchkey"
+    assert translated(message) == message == "a password must have at least 8 characters"
 
 
 def test_whoever_gets_a_mail_and_has_chosen_nothing_reads_what_the_page_is_in() -> None:

@@ -21,6 +21,7 @@ from tests.support.schemas import (
     REBUILD_USERS,
     count,
     execute,
+    several_migrations,
     state,
     with_another_migration,
 )
@@ -117,6 +118,7 @@ def test_a_command_on_its_own_knows_the_tables_of_features(shell: Shell, file: P
     assert [user["username"] for user in shell.json("users", "list")] == ["ada"]
 
 
+@several_migrations
 def test_a_restored_database_can_be_upgraded(shell: Shell, elsewhere: Shell, file: Path) -> None:
     shell.json("db", "downgrade")
     shell.json("backup", str(file))

@@ -26,17 +26,26 @@ from tests.support.postgresql import running_cluster
 TEMPLATE = "latchkey_template" + os.environ.get("PYTEST_XDIST_WORKER", "")
 """Each worker of pytest-xdist has its own, though they may share a server."""
 
-SAMPLE_SCOPES = (
-    *("api-keys:read", "api-keys:write"),
-    *("claims:read", "claims:write"),
-    *("groups", "groups:read", "groups:write"),
-    *("items:read", "items:write"),
-    *("resources:read", "resources:write"),
-)
+SAMPLE_SCOPES = {
+    "api-keys:read": "See your API keys",
+    "api-keys:write": "Create and revoke your API keys",
+    "claims:read": "See all claims and their values",
+    "claims:write": "Declare claims and change their values",
+    "groups": "See which groups you are in",
+    "groups:read": "See all groups",
+    "groups:write": "Create, change and delete groups",
+    "items:read": "See your items",
+    "items:write": "Add, change and delete your items",
+    "resources:read": "See the resources that tokens can be for",
+    "resources:write": "Add, change and delete resources",
+}
 """What tests of the core have permitted, too. They are those of features, which may be deleted."""
 
 ADD_SAMPLE_SCOPES = "INSERT INTO scopes (name, description, created_at) VALUES {} {}".format(
-    ", ".join(f"('{name}', 'A sample', '2026-11-24 00:00:00.000000')" for name in SAMPLE_SCOPES),
+    ", ".join(
+        f"('{name}', '{description}', '2026-11-24 00:00:00.000000')"
+        for name, description in SAMPLE_SCOPES.items()
+    ),
     "ON CONFLICT DO NOTHING",
 )
 

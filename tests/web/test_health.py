@@ -16,6 +16,7 @@ from app.security.jwt import generate_private_key, parse_private_key
 from app.server import Server
 from app.web.health import Health
 from tests.support.clock import TestClock
+from tests.support.schemas import several_migrations
 from tests.support.shared import of_this_module_alone
 
 __all__ = ["of_this_module_alone"]  # a fixture
@@ -131,6 +132,7 @@ async def test_connections_that_the_database_has_closed_are_replaced(
     await assert_ready(http)
 
 
+@several_migrations
 async def test_an_application_on_an_older_schema_is_unready(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -213,6 +215,7 @@ async def test_an_application_that_cannot_decrypt_one_of_its_signing_keys_is_rea
     assert jwk in published
 
 
+@several_migrations
 def test_the_revision_that_counts_as_older_here_is_one() -> None:
     scripts = ScriptDirectory.from_config(alembic_config("sqlite://"))
     assert "0001" in {script.revision for script in scripts.walk_revisions()}
