@@ -65,6 +65,21 @@ def test_every_lock_file_is_written_by_make_lock() -> None:
         assert "--hash=sha256:" in lock.read_text()
 
 
+def test_the_lock_files_agree_on_what_several_of_them_have() -> None:
+    """They are installed into one environment, one after the other."""
+    pinned: dict[str, dict[str, set[str]]] = {}
+    for lock in ROOT.glob("requirements*.lock"):
+        for name, version in re.findall(r"^([\w.-]+)\S*==(\S+)", lock.read_text(), re.MULTILINE):
+            pinned.setdefault(name, {}).setdefault(lock.name, set()).add(version)
+    assert len(pinned) > 100
+    differing = {
+        name: locks
+        for name, locks in pinned.items()
+        if any(versions != next(iter(locks.values())) for versions in locks.values())
+    }
+    assert differing == {}
+
+
 @pytest.mark.parametrize(("taken", "code"), [(94, 1), (95, 0)])
 def test_too_few_branches_fail_the_coverage(tmp_path: Path, taken: int, code: int) -> None:
     totals = {"covered_branches": taken, "num_branches": 100}
