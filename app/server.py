@@ -2,8 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Collection, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,7 +15,6 @@ from app.audit.batch import AuditBatch
 from app.audit.trail import NOWHERE, Origin
 from app.clock import Clock
 from app.database.engines import Database
-from app.database.recent import Recent
 from app.database.schema import schema_state
 from app.feature import AccountSection, Feature, LoginLink
 from app.identity.clients import Clients
@@ -29,19 +27,11 @@ from app.login.claims import MoreClaims, Subject, gather
 from app.login.client_throttle import ClientThrottle
 from app.login.logins import LiveLogins
 from app.login.notices import Notice, PasswordChanged
-from app.login.second_step import (
-    Divide,
-    Factor,
-    Proving,
-    SecondStep,
-    SecondStepPolicy,
-    append_nothing,
-)
-from app.login.strength import Level, acrs_up_to, level_of
 from app.login.throttle import LoginThrottle
 from app.login.user_keys import KeyKind
 from app.login.ways import LoginWay
 from app.management.users import Revoke
+from app.second_factors import SecondFactors
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.form_tokens import FormTokens
 from app.security.jwt import Algorithm
@@ -110,9 +100,7 @@ class Server:
         self.clients = Clients(self.database, clock)
         self.client_throttle = ClientThrottle(settings, self.database, clock)
         self.scopes = Scopes(self.database, clock)
-        self._levels_of_scopes: Recent[str, Mapping[str, Level]] = Recent(
-            self._load_levels_of_scopes, clock
-        )
+        self.second_factors = SecondFactors(settings, self.database, clock, features, self.notify)
         kinds = [each.bearer_keys(settings) for each in features if each.bearer_keys]
         self._key_kinds = [kind for kind in kinds if kind is not None]
         sources = [each.claims for each in features if each.claims]
@@ -167,118 +155,10 @@ class Server:
     @property
     def published_by_features(self) -> Mapping[str, Any]:
         """What features add to the metadata of this server."""
-        members: dict[str, Any] = {"acr_values_supported": self.acr_values}
+        members: dict[str, Any] = {"acr_values_supported": self.second_factors.acr_values}
         for each in self.features:
             members |= each.metadata(self.settings) if each.metadata else {}
         return members
-
-    @cached_property
-    def factors(self) -> Sequence[Factor]:
-        """What users can show beside their password."""
-        return [
-            factor
-            for each in self.features
-            if each.factors
-            for factor in each.factors(self.settings)
-        ]
-
-    @cached_property
-    def acr_values(self) -> Sequence[str]:
-        """The levels of a login that can be reached here."""
-        asking = self._second_step is not None
-        best = max((each.level for each in self.factors), default=Level.ANY)
-        return acrs_up_to(best if asking else Level.ANY)
-
-    @cached_property
-    def _second_step(self) -> SecondStepPolicy | None:
-        policies = [each.second_step(self.settings) for each in self.features if each.second_step]
-        return next((policy for policy in policies if policy is not None), None)
-
-    @cached_property
-    def divide(self) -> Divide:
-        """What old software sends behind the password, where a feature expects that."""
-        policy = self._second_step
-        if policy is None:
-            return append_nothing
-        return policy.divide(self.database, self.settings, self.clock, self.notify)
-
-    async def level_for(self, connection: AsyncConnection, proving: Proving) -> Level:
-        """The least level that the login has to reach, beside what its client asks for."""
-        policy = self._second_step
-        if policy is None:
-            return Level.ANY
-        level = await policy.level(connection, self.settings, self.factors, proving)
-        for feature in self.features:
-            if feature.required_level:
-                level = max(level, await feature.required_level(connection, proving.user_id))
-        at_home = proving.client_id is None
-        if at_home and level > Level.FACTOR and not await self._reaches(level, connection, proving):
-            return (
-                Level.FACTOR
-            )  # or nobody would come to their account who cannot get it on the way
-        return level
-
-    async def _reaches(self, level: Level, connection: AsyncConnection, proving: Proving) -> bool:
-        factors = [factor for factor in self.factors if factor.level >= level]
-        if any(factor.enrolment is not None for factor in factors):
-            return True
-        return any([await each.has(connection, proving.user_id) for each in factors])
-
-    async def level_of_scopes(self, scopes: Collection[str]) -> Level:
-        """The least level that opens the routes of this server that want these scopes."""
-        if self._second_step is None or not scopes:
-            return Level.ANY
-        levels = await self._levels_of_scopes.get("all")
-        return max((levels.get(scope, Level.ANY) for scope in scopes), default=Level.ANY)
-
-    async def _load_levels_of_scopes(self, _key: str) -> Mapping[str, Level]:
-        if self._second_step is None:
-            return {}
-        async with self.database.read() as connection:
-            return await self._second_step.levels_of_scopes(connection)
-
-    async def has_factor(self, connection: AsyncConnection, user_id: uuid.UUID) -> bool:
-        """Whether the user has something to show beside the password."""
-        for factor in self.factors:
-            if not factor.fallback and await factor.has(connection, user_id):
-                return True
-        return False
-
-    async def shows_enough(self, user_id: uuid.UUID, amr: Sequence[str]) -> bool:
-        """Whether a login with ``amr`` is as strong as one of the user has to be now.
-
-        It may be from before they had a second factor: then it changes nothing that opens their
-        account.
-        """
-        proving = Proving(user_id=user_id, security_stamp="", amr=amr, client_id=None)
-        async with self.database.read() as connection:
-            return level_of(amr) >= await self.level_for(connection, proving)
-
-    async def lacks_factor(self, user_id: uuid.UUID, amr: Sequence[str]) -> bool:
-        """Whether a user who logged in with ``amr`` has to have a factor, and has none.
-
-        They were logged in before it was required, and log in again before anything else.
-        """
-        if await self.shows_enough(user_id, amr):
-            return False
-        async with self.database.read() as connection:
-            return not await self.has_factor(connection, user_id)
-
-    async def find_second_step(
-        self, connection: AsyncConnection, proving: Proving
-    ) -> SecondStep | None:
-        """What the user still has to show; None if they are logged in with what they did.
-
-        The transaction holds the user. What it writes has to be committed.
-        """
-        policy = self._second_step
-        if policy is None:
-            return None
-        level = max(proving.level, await self.level_for(connection, proving))
-        if level_of(proving.amr) >= level:
-            return None
-        asked = replace(proving, level=level)
-        return await policy.begin(connection, self.settings, self.factors, asked, self.clock.now())
 
     @property
     def signing_algorithms(self) -> frozenset[Algorithm]:

@@ -44,7 +44,7 @@ async def verify_current_password(
     )
     if account.id != user.id:  # the name was given to somebody else meanwhile
         raise LoginRefused("wrong", reason="another user")
-    if not await server.shows_enough(user.id, user.amr):
+    if not await server.second_factors.shows_enough(user.id, user.amr):
         raise InsufficientUserAuthenticationError(
             ACR[Level.FACTOR], reason="a login from before the second factor"
         )

@@ -134,9 +134,9 @@ async def read_authorization_request(
         claims = read_claims_parameter(parameters.get("claims"))
     except MalformedClaimsError as malformed:
         raise refuse("invalid_request", str(malformed)) from None
-    level = least_of(parameters.get("acr_values", "").split(), server.acr_values)
+    level = least_of(parameters.get("acr_values", "").split(), server.second_factors.acr_values)
     if claims.acr and "openid" in scopes:
-        level = least_of(claims.acr, server.acr_values)
+        level = least_of(claims.acr, server.second_factors.acr_values)
         if level is None:
             # OpenID Connect Core Error Code unmet_authentication_requirements 1.0, section 3.
             raise refuse("unmet_authentication_requirements", "This server promises no such acr.")

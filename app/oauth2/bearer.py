@@ -146,7 +146,7 @@ async def _require_level(server: Server, credential: Credential, scopes: Sequenc
     """
     if isinstance(credential, AccessToken) and credential.login_id is None:
         return
-    level = await server.level_of_scopes(scopes)
+    level = await server.second_factors.level_of_scopes(scopes)
     if level_of(amr_of(credential)) < level and credential.scopes.issuperset(scopes):
         raise InsufficientUserAuthenticationError(ACR[level], reason="the login is too weak")
 

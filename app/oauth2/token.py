@@ -64,9 +64,9 @@ async def answer_token_request(
         metrics=server.metrics,
         resources=server.resources,
         find_more_claims=server.more_claims,
-        find_second_step=server.find_second_step,
-        divide=server.divide,
-        factors=server.factors,
+        find_second_step=server.second_factors.find,
+        divide=server.second_factors.divide,
+        factors=server.second_factors.factors,
         admits=server.admits,
         notify=server.notify,
     )

@@ -108,7 +108,7 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
 
 
 async def _lacks_factor(session: Session, server: Server) -> bool:
-    return await server.lacks_factor(session.user_id, session.amr)
+    return await server.second_factors.lacks_factor(session.user_id, session.amr)
 
 
 def _notices(server: Server) -> Mapping[str, str]:

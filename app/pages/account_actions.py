@@ -132,7 +132,7 @@ async def verify_password(browser: Browser, session: Session, form: Form) -> Acc
             raise LoginRefused("wrong", reason="another user")
     except LoginRefused as refusal:
         raise _refused(refusal) from None
-    if not await browser.server.shows_enough(session.user_id, session.amr):
+    if not await browser.server.second_factors.shows_enough(session.user_id, session.amr):
         raise ActionRefusedError(TOO_WEAK)
     return account
 

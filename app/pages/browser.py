@@ -172,7 +172,7 @@ class Browser:
                 )
             amr = await prove(connection)
             proving = self.proving(account.id, account.security_stamp, amr, wanted)
-            step = await self.server.find_second_step(connection, proving)
+            step = await self.server.second_factors.find(connection, proving)
             if step is not None:
                 return step
             secret = await start_session(

@@ -140,9 +140,11 @@ async def _decide(
     admitted, level, has_factor = True, Level.ANY, False
     if session is not None:
         admitted = await browser.server.admits(connection, session.user_id, client.client_id)
-        level = await browser.server.level_for(connection, _proving(browser, session, pending))
+        level = await browser.server.second_factors.level_for(
+            connection, _proving(browser, session, pending)
+        )
         if level_of(session.amr) < max(level, pending.request.level):
-            has_factor = await browser.server.has_factor(connection, session.user_id)
+            has_factor = await browser.server.second_factors.has_factor(connection, session.user_id)
         user_scopes = await find_enabled_scopes(connection, session.user_id)
         remembered = await remembered_scopes(
             connection, session.user_id, client.client_id, pending.request.resources
@@ -192,7 +194,7 @@ async def _perform(
             return await send_to("login", connection, server, browser.request, pending, client)
         case StepUp():
             proving = _proving(browser, step.session, pending)
-            more = await server.find_second_step(connection, proving)
+            more = await server.second_factors.find(connection, proving)
             page = more.page if more else "login"
             return await send_to(page, connection, server, browser.request, pending, client)
         case AskConsent() | ShutOut():

@@ -68,7 +68,9 @@ async def login_page(
     """
     if not key:
         session = browser.session
-        if session is not None and not await server.lacks_factor(session.user_id, session.amr):
+        if session is not None and not await server.second_factors.lacks_factor(
+            session.user_id, session.amr
+        ):
             return onward_to(server, next_page)
         return _page(browser, None, None, next_page=next_page)
     pending, client = await load_pending(server, key)

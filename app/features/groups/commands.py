@@ -160,7 +160,7 @@ async def require_mfa(
     stop: Annotated[bool, typer.Option("--stop", help="No longer.")] = False,
 ) -> Sequence[Record]:
     """Require a second factor of every login of a group's members from now on."""
-    level = Level.ANY if stop else level_called(acr, server.acr_values)
+    level = Level.ANY if stop else level_called(acr, server.second_factors.acr_values)
     if level is None:
         raise InvalidError(told=f"no login reaches {acr!r} here")
     if name is not None:

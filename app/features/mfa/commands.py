@@ -46,7 +46,7 @@ async def require(
 
     A user's sessions and logins end, so that they log in again.
     """
-    level = level_called(acr, server.acr_values)
+    level = level_called(acr, server.second_factors.acr_values)
     if level is None:
         raise InvalidError(told=f"no login reaches {acr!r} here")
     requirement = _one_of(user, client, scope)
@@ -102,7 +102,7 @@ async def reset_mfa(
         account = await find_account(operator.connection, username)
         if account is None:
             raise NotFoundError(told=f"there is no user {username!r}")
-        return await reset_factors(operator, account.id, server.factors)
+        return await reset_factors(operator, account.id, server.second_factors.factors)
 
 
 def _one_of(user: str | None, client: str | None, scope: str | None) -> Requirement:

@@ -156,7 +156,9 @@ async def _press_twice(browser: Browser, onward: _Onward, form: Mapping[str, str
     """
     server, now = browser.server, browser.server.clock.now()
     which = challenges.of_browser(browser.key)
-    shown = next((form[each.method] for each in server.factors if form.get(each.method)), "")
+    shown = next(
+        (form[each.method] for each in server.second_factors.factors if form.get(each.method)), ""
+    )
     async with server.database.read() as connection:
         used = await challenges.find_used(connection, which, shown, now)
     if used is None or not browser.was_shown(form, _purpose(used)):
@@ -277,7 +279,7 @@ async def _find(browser: Browser) -> _Waiting | None:
         proving = browser.proving(
             account.id, account.security_stamp, challenge.amr, _wanted(challenge)
         )
-        factors = await usable_factors(connection, server.factors, proving)
+        factors = await usable_factors(connection, server.second_factors.factors, proving)
         loaded: dict[str, Any] = {}
         for factor in factors:
             if factor.load:
@@ -286,7 +288,7 @@ async def _find(browser: Browser) -> _Waiting | None:
                 )
         secret, enrolment = None, None
         if not factors:
-            enrolment = enrolment_for(server.factors, Level(challenge.level))
+            enrolment = enrolment_for(server.second_factors.factors, Level(challenge.level))
             if enrolment is not None:
                 loaded |= await enrolment.load(
                     connection, server.settings, account.id, browser.key, now
@@ -294,7 +296,11 @@ async def _find(browser: Browser) -> _Waiting | None:
             else:
                 secret = await totp.waiting_secret(connection, server.settings, account.id, now)
         to_set_up = secret is not None or enrolment is not None
-        if not factors and not to_set_up and not await server.has_factor(connection, account.id):
+        if (
+            not factors
+            and not to_set_up
+            and not await server.second_factors.has_factor(connection, account.id)
+        ):
             return None
     return _Waiting(challenge, account, factors, secret, enrolment, loaded)
 

@@ -77,7 +77,7 @@ class RecoveryCodes(BaseModel):
 async def get_mfa(user: AccountOwner, reading: Reading, server: CurrentServer) -> Mfa:
     """What there is beside the password. Without any method, the password is enough."""
     state = await service.state_of(reading, server.settings, user.id, server.clock.now())
-    has = [factor for factor in server.factors if await factor.has(reading, user.id)]
+    has = [factor for factor in server.second_factors.factors if await factor.has(reading, user.id)]
     methods = [] if all(factor.fallback for factor in has) else [each.method for each in has]
     return Mfa(
         methods=methods,
@@ -176,7 +176,9 @@ async def reset_mfa(actor: Writer, server: CurrentServer, user_id: uuid.UUID) ->
 
     The user is told by mail.
     """
-    return Reset.model_validate(await service.reset_factors(actor, user_id, server.factors))
+    return Reset.model_validate(
+        await service.reset_factors(actor, user_id, server.second_factors.factors)
+    )
 
 
 async def _require_proven(actor: ActingUser, account: Account) -> None:

@@ -69,7 +69,7 @@ async def check_password(
         if refusal.why == "wrong":
             return None
         raise
-    if not await server.shows_enough(account.id, PASSWORD_ALONE):
+    if not await server.second_factors.shows_enough(account.id, PASSWORD_ALONE):
         refused = Event(
             type="login.failed",
             user_id=account.id,

@@ -231,6 +231,6 @@ async def test_where_second_factors_are_off_the_password_is_enough(
 
 
 async def test_it_reaches_the_level_of_passkeys(server: Server) -> None:
-    (factor,) = [each for each in server.factors if each.method == "passkey"]
+    (factor,) = [each for each in server.second_factors.factors if each.method == "passkey"]
     assert (factor.level, factor.elsewhere) == (Level.PASSKEY, False)
-    assert "phr" in server.acr_values
+    assert "phr" in server.second_factors.acr_values
