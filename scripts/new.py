@@ -59,15 +59,6 @@ OF_THE_WHOLE = (
     "tests/generators",
     "tests/node",
     "tests/support/followed.py",
-    "tests/test_conformance.py",
-    "tests/test_deployment.py",
-    "tests/test_documented_commands.py",
-    "tests/test_documents.py",
-    "tests/test_fork_document.py",
-    "tests/test_migrate_document.py",
-    "tests/test_one_machine_document.py",
-    "tests/test_readme.py",
-    "tests/test_tutorial_document.py",
 )
 """What speaks of all features or tries them together, and is not true of a part of them."""
 
@@ -162,6 +153,7 @@ def make(name: str, folder: Path, kept: Collection[str]) -> None:
     _drop_targets(folder, OUR_TARGETS)
     if gone:
         _drop(folder, OF_THE_WHOLE)
+        _drop_tests_of(folder, OF_THE_WHOLE)
         for example in (folder / "examples").iterdir():
             if example.name not in EXAMPLES_OF_THE_CORE:
                 _drop(folder, [f"examples/{example.name}"])
@@ -198,6 +190,19 @@ def _drop(folder: Path, paths: Iterable[str]) -> None:
             shutil.rmtree(place)
         else:
             place.unlink(missing_ok=True)  # it may have gone with a feature
+
+
+def _drop_tests_of(folder: Path, paths: Iterable[str]) -> None:
+    """The tests that import what has been dropped."""
+    modules = "|".join(
+        re.escape(path.removesuffix(".py").replace("/", "."))
+        for path in paths
+        if path.startswith(("scripts/", "tests/support/"))
+    )
+    imports = re.compile(rf"^from (?:{modules})\b", re.MULTILINE)
+    for test in (folder / "tests").rglob("test_*.py"):
+        if imports.search(test.read_text()):
+            test.unlink()
 
 
 def _drop_targets(folder: Path, names: Iterable[str]) -> None:

@@ -43,7 +43,7 @@ def sentences(said: Catalog, language: str) -> Sentences:
             english = [message.id] if isinstance(message.id, str) else list(message.id)
             there = catalogue.get(message.id)
             forms = "" if there is None or there.fuzzy else there.string
-            found[english[0]] = english, [forms] if isinstance(forms, str) else list(forms)
+            found[english[0]] = english, [forms] if isinstance(forms, str) else list(forms or ())
     return found
 
 
