@@ -10,6 +10,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 
 from app.database.migrations import alembic_config, revision_before
+from app.database.schema import revisions
 from tests.support.databases import Backend
 from tests.support.schemas import (
     REBUILD_USERS,
@@ -120,6 +121,7 @@ def test_sql_applied_by_hand_makes_the_schema_that_an_upgrade_makes(empty: Shell
     command.check(alembic_config(empty.url))
 
 
+@pytest.mark.skipif("0010" not in revisions()[1], reason="there is no migration that fills rows in")
 def test_sql_begins_at_the_schema_that_is_there_and_keeps_what_is_in_it(empty: Shell) -> None:
     command.upgrade(alembic_config(empty.url), "0010")
     for name, (stored, _) in HASHES.items():

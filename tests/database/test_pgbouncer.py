@@ -39,8 +39,10 @@ async def use(url: str) -> None:
     app = create_app(make_settings(database_url=url, database_pgbouncer=True), TestClock())
     server = app.state.server
     async with started(app) as http:
-        web = await add_client(server, grant_types=("password", "refresh_token"))
-        users = [await add_user(server, f"user {n}") for n in range(AT_ONCE)]
+        web = await add_client(
+            server, grant_types=("password", "refresh_token"), scopes=("profile",)
+        )
+        users = [await add_user(server, f"user {n}", scopes=("profile",)) for n in range(AT_ONCE)]
 
         async def live(n: int) -> None:
             for _ in range(3):
