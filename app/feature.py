@@ -102,6 +102,9 @@ class AccountAction:
     """
     takes_password: bool = False
     """Whether the form has the field ``current_password``, which is checked first."""
+    takes_strong_login: bool = False
+    """Whether it takes a login as strong as one of the user has to be now, as what takes the
+    password does."""
     notice: str = ""
     """What the page says when it was done."""
 

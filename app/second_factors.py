@@ -126,9 +126,15 @@ class SecondFactors:
         It may be from before they had a second factor: then it changes nothing that opens their
         account.
         """
-        proving = Proving(user_id=user_id, security_stamp="", amr=amr, client_id=None)
         async with self._database.read() as connection:
-            return level_of(amr) >= await self.level_for(connection, proving)
+            return await self.are_shown(connection, user_id, amr)
+
+    async def are_shown(
+        self, connection: AsyncConnection, user_id: uuid.UUID, amr: Sequence[str]
+    ) -> bool:
+        """The same, judged in the transaction of what it is judged for."""
+        proving = Proving(user_id=user_id, security_stamp="", amr=amr, client_id=None)
+        return level_of(amr) >= await self.level_for(connection, proving)
 
     async def lacks_factor(self, user_id: uuid.UUID, amr: Sequence[str]) -> bool:
         """Whether a user who logged in with ``amr`` has to have a factor, and has none.

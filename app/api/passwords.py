@@ -9,6 +9,7 @@ from app.errors import InsufficientUserAuthenticationError, InvalidError, LoginR
 from app.identity.users import Account
 from app.login.authentication import LoginContext
 from app.login.strength import ACR, Level
+from app.oauth2.acting import ActingUser
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, forbidden
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
@@ -49,6 +50,18 @@ async def verify_current_password(
             ACR[Level.FACTOR], reason="a login from before the second factor"
         )
     return account
+
+
+async def require_strong_login(server: Server, actor: ActingUser) -> None:
+    """Raise :class:`InsufficientUserAuthenticationError` as :func:`verify_current_password` does.
+
+    In the transaction of what is to be changed.
+    """
+    user = actor.user
+    if not await server.second_factors.are_shown(actor.connection, user.id, user.amr):
+        raise InsufficientUserAuthenticationError(
+            ACR[Level.FACTOR], reason="a login from before the second factor"
+        )
 
 
 async def hash_new_password(server: Server, password: SecretStr, username: str) -> str:

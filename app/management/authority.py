@@ -55,6 +55,8 @@ class Actor:
     origin: Origin = NOWHERE
     amr: Sequence[str] = ()
     """With what a user logged in who acts, by the names of RFC 8176; empty for anybody else."""
+    login: str = field(default="", repr=False)
+    """Which login of theirs a user acts in; empty for anybody else."""
     notify: Notify = field(default=notify_nobody, repr=False)
     """What tells users of what is done."""
 

@@ -73,6 +73,7 @@ async def act_as_user(
         client_id=user.client_id,
         origin=origin,
         amr=amr_of(token),
+        login="" if isinstance(token, UserKey) else f"login {token.login_id}",
         notify=server.notify,
         user=user,
     )

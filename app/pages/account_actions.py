@@ -200,6 +200,15 @@ async def _change_profile(
         raise ActionRefusedError(next(iter(faults.values())), faults) from None
 
 
+async def require_strong_login(
+    connection: AsyncConnection, browser: Browser, session: Session
+) -> None:
+    """Raise :class:`ActionRefusedError` if the user has to show more at a login by now."""
+    second_factors = browser.server.second_factors
+    if not await second_factors.are_shown(connection, session.user_id, session.amr):
+        raise ActionRefusedError(TOO_WEAK)
+
+
 async def actor_of(connection: AsyncConnection, browser: Browser, session: Session) -> Actor:
     """The user of a session that goes on through the transaction."""
     user = await users.get_account(connection, session.user_id)
@@ -210,6 +219,7 @@ async def actor_of(connection: AsyncConnection, browser: Browser, session: Sessi
         scopes=user.scopes,
         origin=origin_of(browser.request),
         amr=session.amr,
+        login=f"session {session.id}",
         notify=browser.server.notify,
     )
 
@@ -237,6 +247,8 @@ async def _act(
     async def act(connection: AsyncConnection, session: Session) -> Mapping[str, Any]:
         if account is not None and not await users.is_still_proven(connection, account):
             raise ActionRefusedError(WRONG)  # by now
+        if action.takes_password or action.takes_strong_login:
+            await require_strong_login(connection, browser, session)
         actor = await actor_of(connection, browser, session)
         return await action.act(actor, server.settings, form)
 

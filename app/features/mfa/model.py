@@ -19,6 +19,8 @@ class TotpSecret(Base):
     )
     secret: Mapped[str] = mapped_column(Text)
     """Encrypted under ``LATCHKEY_SECRET_KEY``."""
+    started_by: Mapped[str | None] = mapped_column(String(64))
+    """A hash of the login or the browser that was shown it, until it is confirmed there."""
     created_at: Mapped[datetime] = mapped_column(index=True)
     confirmed_at: Mapped[datetime | None]
     """When a code showed that the app has it; before that it counts for nothing."""

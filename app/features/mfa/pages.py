@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.errors import InvalidError, LoginRefused
 from app.features.mfa import challenges, totp
 from app.features.mfa.challenges import Challenge
-from app.features.mfa.policy import PAGE, enrolment_for, usable_factors
+from app.features.mfa.policy import PAGE, enrolment_for, starter, usable_factors
 from app.features.mfa.qr import draw
 from app.features.mfa.service import confirm_enrolment, describe_secret
 from app.features.mfa.showing import WRONG, Showing, note_failure
@@ -209,12 +209,15 @@ async def _set_up(
             enrolled = await enrolment.confirm(shown)
             codes[:] = enrolled.recovery_codes
             return tuple(dict.fromkeys([*waiting.challenge.amr, *enrolled.amr]))
+        if await server.second_factors.has_factor(connection, waiting.account.id):
+            raise _over(onward)  # it was set up elsewhere meanwhile: a login has to show it
         actor = Actor(
             connection=connection,
             clock=server.clock,
             subject=str(waiting.account.id),
             scopes=waiting.account.scopes,
             origin=origin_of(browser.request),
+            login=starter(browser.key),
             notify=server.notify,
         )
         codes[:] = await confirm_enrolment(actor, server.settings, form.get("otp", ""))
@@ -294,7 +297,9 @@ async def _find(browser: Browser) -> _Waiting | None:
                     connection, server.settings, account.id, browser.key, now
                 )
             else:
-                secret = await totp.waiting_secret(connection, server.settings, account.id, now)
+                secret = await totp.waiting_secret(
+                    connection, server.settings, account.id, starter(browser.key), now
+                )
         to_set_up = secret is not None or enrolment is not None
         if (
             not factors

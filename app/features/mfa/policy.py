@@ -82,7 +82,7 @@ async def begin(
     usable = await usable_factors(connection, factors, proving)
     if proving.browser is not None:
         if not usable and enrolment_for(factors, proving.level) is None:
-            await start(connection, settings, proving.user_id, now)
+            await start(connection, settings, proving.user_id, starter(proving.browser), now)
         await begin_in_browser(connection, proving.browser, proving, now, enrols=not usable)
         return SecondStep(page=PAGE, told="")
     methods = [factor.method for factor in usable if factor.elsewhere]
@@ -95,6 +95,11 @@ async def begin(
         told = "A second factor is required."
         return SecondStep(page=PAGE, methods=methods, token=token, told=told)
     return SecondStep(page=PAGE, told=told)
+
+
+def starter(browser: str) -> str:
+    """Who is shown the secret of an app that is set up on the way to a login."""
+    return f"browser {browser}"
 
 
 async def usable_factors(

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Security
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from app.api.paging import AUTHORITY_RESPONSES
-from app.api.passwords import PASSWORD_RESPONSES, verify_current_password
+from app.api.passwords import PASSWORD_RESPONSES, require_strong_login, verify_current_password
 from app.errors import LoginRefused
 from app.features.mfa import service
 from app.identity.users import Account, is_still_proven
@@ -76,7 +76,7 @@ class RecoveryCodes(BaseModel):
 @own.get("", operation_id="get_mfa", summary="Get my second factor")
 async def get_mfa(user: AccountOwner, reading: Reading, server: CurrentServer) -> Mfa:
     """What there is beside the password. Without any method, the password is enough."""
-    state = await service.state_of(reading, server.settings, user.id, server.clock.now())
+    state = await service.state_of(reading, user.id)
     has = [factor for factor in server.second_factors.factors if await factor.has(reading, user.id)]
     methods = [] if all(factor.fallback for factor in has) else [each.method for each in has]
     return Mfa(
@@ -111,6 +111,7 @@ async def start_otp(
 @own.post("/otp/confirm", operation_id="confirm_otp", summary="Confirm an authenticator app")
 async def confirm_otp(actor: ActingOwner, server: CurrentServer, shown: FirstCode) -> RecoveryCodes:
     """Let the app count from now on, and get recovery codes."""
+    await require_strong_login(server, actor)
     codes = await service.confirm_enrolment(actor, server.settings, shown.otp)
     return _shown_once(codes)
 

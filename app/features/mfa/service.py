@@ -29,6 +29,8 @@ CODE_USED = FeatureEventType("mfa.recovery_code_used")
 
 WRONG_CODE = Message("The code is wrong. Take the one that the app shows now.")
 
+OVER = Message("Set the app up anew: this took too long, or was begun again elsewhere.")
+
 
 class WeakLoginError(ForbiddenError):
     """A user with a second factor has not shown it."""
@@ -39,18 +41,13 @@ class State:
     """What a user has."""
 
     otp_since: datetime | None
-    waiting: bool
-    """Whether a new secret waits for its first code."""
     recovery_codes_left: int
 
 
-async def state_of(
-    connection: AsyncConnection, settings: Settings, user_id: uuid.UUID, now: datetime
-) -> State:
+async def state_of(connection: AsyncConnection, user_id: uuid.UUID) -> State:
     """What the user of that id has."""
     return State(
         otp_since=await totp.confirmed_since(connection, user_id),
-        waiting=await totp.waiting_secret(connection, settings, user_id, now) is not None,
         recovery_codes_left=await recovery_codes.count_left(connection, user_id),
     )
 
@@ -70,11 +67,19 @@ async def start_enrolment(actor: Actor, settings: Settings) -> NewSecret:
     It counts for nothing until its first code comes. Raises :class:`ConflictError`.
     """
     connection, user_id, now = actor.connection, _id(actor), actor.now
-    if not await totp.start(connection, settings, user_id, now):
+    if not await totp.start(connection, settings, user_id, actor.login, now):
         raise ConflictError(told=Message("You have an authenticator app already. Remove it first."))
-    secret = await totp.waiting_secret(connection, settings, user_id, now)
+    return await show_again(actor, settings)
+
+
+async def show_again(actor: Actor, settings: Settings) -> NewSecret:
+    """The secret that waits for a code in this login. Raises :class:`InvalidError` without one."""
+    connection, user_id = actor.connection, _id(actor)
+    secret = await totp.waiting_secret(connection, settings, user_id, actor.login, actor.now)
+    if secret is None:
+        raise InvalidError(told=OVER, field="otp")
     account = await get_account(connection, user_id)
-    return describe_secret(settings, account.username, str(secret))
+    return describe_secret(settings, account.username, secret)
 
 
 def describe_secret(settings: Settings, username: str, secret: str) -> NewSecret:
@@ -90,7 +95,7 @@ async def confirm_enrolment(actor: Actor, settings: Settings, code: str) -> Sequ
     Raises :class:`InvalidError` for a code that is not of the secret that waits.
     """
     connection, user_id = actor.connection, _id(actor)
-    if not await totp.confirm(connection, settings, user_id, code, actor.now):
+    if not await totp.confirm(connection, settings, user_id, actor.login, code, actor.now):
         raise InvalidError(told=WRONG_CODE, field="otp")
     codes = await recovery_codes.replace_codes(connection, user_id)
     await actor.record(ADDED, user_id=user_id, client_id=actor.client_id, method="otp")

@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.database.engines import insert_unless
 from app.features.mfa.model import TotpSecret
 from app.security.encryption import Encryption, UndecryptableError
+from app.security.opaque import hash_secret
 from app.settings import Settings
 
 DIGITS = 6
@@ -40,17 +41,21 @@ async def confirmed_since(connection: AsyncConnection, user_id: uuid.UUID) -> da
 
 
 async def start(
-    connection: AsyncConnection, settings: Settings, user_id: uuid.UUID, now: datetime
+    connection: AsyncConnection, settings: Settings, user_id: uuid.UUID, by: str, now: datetime
 ) -> bool:
-    """Make a secret that waits for its first code; False if the user has one that counts."""
+    """Make a secret that waits for its first code; False if the user has one that counts.
+
+    ``by`` is the login or the browser that is shown it. It takes the place of one that another was
+    shown: a code of that is not taken any more.
+    """
     secret = pyotp.random_base32()
     encrypted = Encryption(settings.secret_keys).encrypt(secret.encode())
     added = insert_unless(connection, TotpSecret).values(
-        user_id=user_id, secret=encrypted, created_at=now
+        user_id=user_id, secret=encrypted, started_by=_hash(by), created_at=now
     )
     waiting = added.on_conflict_do_update(
         index_elements=[TotpSecret.user_id],
-        set_={"secret": encrypted, "created_at": now},
+        set_={"secret": encrypted, "started_by": _hash(by), "created_at": now},
         where=TotpSecret.confirmed_at.is_(None),
     )
     made = await connection.execute(waiting.returning(TotpSecret.user_id))
@@ -58,13 +63,17 @@ async def start(
 
 
 async def waiting_secret(
-    connection: AsyncConnection, settings: Settings, user_id: uuid.UUID, now: datetime
+    connection: AsyncConnection, settings: Settings, user_id: uuid.UUID, by: str, now: datetime
 ) -> str | None:
-    """The secret that waits for its first code, if one was made of late."""
+    """The secret that waits for its first code, if one was made of late, and for ``by``.
+
+    Nobody else is shown it: they would have what the user's app will count with.
+    """
     stored = await connection.scalar(
         select(TotpSecret.secret).where(
             TotpSecret.user_id == user_id,
             TotpSecret.confirmed_at.is_(None),
+            TotpSecret.started_by == _hash(by),
             TotpSecret.created_at > now - TIME_TO_CONFIRM,
         )
     )
@@ -72,17 +81,22 @@ async def waiting_secret(
 
 
 async def confirm(
-    connection: AsyncConnection, settings: Settings, user_id: uuid.UUID, code: str, now: datetime
+    connection: AsyncConnection,
+    settings: Settings,
+    user_id: uuid.UUID,
+    by: str,
+    code: str,
+    now: datetime,
 ) -> bool:
-    """Let the secret that waits count from now on, if ``code`` is of it."""
-    secret = await waiting_secret(connection, settings, user_id, now)
+    """Let the secret that waits for ``by`` count from now on, if ``code`` is of it."""
+    secret = await waiting_secret(connection, settings, user_id, by, now)
     step = None if secret is None else _step_of(secret, code, now, after=None)
     if step is None:
         return False
     confirmed: CursorResult[object] = await connection.execute(
         update(TotpSecret)
         .where(TotpSecret.user_id == user_id, TotpSecret.confirmed_at.is_(None))
-        .values(confirmed_at=now, last_step=step)
+        .values(confirmed_at=now, last_step=step, started_by=None)
     )
     return confirmed.rowcount > 0
 
@@ -152,6 +166,10 @@ async def renew_totp_secrets(connection: AsyncConnection, encryption: Encryption
             await connection.execute(
                 update(TotpSecret).where(TotpSecret.user_id == row.user_id).values(secret=renewed)
             )
+
+
+def _hash(by: str) -> str:
+    return hash_secret(f"totp for {by}")
 
 
 def _decrypted(settings: Settings, stored: str) -> str | None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidError
 from app.features.mfa.recovery_codes import has_codes, replace_codes
+from app.features.mfa.totp import has_totp
 from app.features.passkeys.ceremony import (
     BadResponseError,
     Credential,
@@ -22,6 +23,7 @@ from app.features.passkeys.service import (
     NAME_MAX_LENGTH,
     add_passkey,
     describe_passkeys,
+    has_passkeys,
     methods_of,
 )
 from app.identity.users import get_account
@@ -67,8 +69,8 @@ async def keep_new(
 ) -> tuple[Credential, Sequence[str]]:
     """Add the passkey of a form to those of the user who acts, who is held.
 
-    Returns recovery codes with the first one, if second factors are on and the user has no codes:
-    they are shown this once. Raises a :class:`~app.errors.Problem`.
+    Returns recovery codes with the first factor, or if the user has none left, where second factors
+    are on: they are shown this once. Raises a :class:`~app.errors.Problem`.
     """
     connection, sent = actor.connection, form.get(FIELD, "")
     try:
@@ -78,9 +80,11 @@ async def keep_new(
         raise InvalidError(told=BAD) from None
     if not await use_challenge(connection, settings, challenge, browser, purpose, actor.now):
         raise InvalidError(told=BAD)
-    await add_passkey(actor, form.get("name", ""), credential)
     user_id = uuid.UUID(actor.subject)
-    if settings.mfa == "off" or await has_codes(connection, user_id):
+    is_first = not (await has_passkeys(connection, user_id) or await has_totp(connection, user_id))
+    await add_passkey(actor, form.get("name", ""), credential)
+    # Codes that are left from a factor that is gone may have gone with it.
+    if settings.mfa == "off" or (not is_first and await has_codes(connection, user_id)):
         return credential, ()
     return credential, await replace_codes(connection, user_id)
 

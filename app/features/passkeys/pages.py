@@ -26,7 +26,13 @@ from app.identity.users import Account, get_account, is_still_proven
 from app.login.browser_sessions import Session
 from app.management.authority import Actor
 from app.message import Message
-from app.pages.account_actions import WRONG, ActionRefusedError, actor_of, verify_password
+from app.pages.account_actions import (
+    WRONG,
+    ActionRefusedError,
+    actor_of,
+    require_strong_login,
+    verify_password,
+)
 from app.pages.assets import serve
 from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.devices import describe_device
@@ -185,6 +191,7 @@ async def _judge(
     """The user, who may change passkeys in this transaction. Raises :class:`ActionRefusedError`."""
     if proven is not None and not await is_still_proven(connection, proven):
         raise ActionRefusedError(WRONG)  # by now
+    await require_strong_login(connection, browser, session)
     return await actor_of(connection, browser, session)
 
 

@@ -2,16 +2,17 @@
 
 import httpx2
 import pytest
-from sqlalchemy import select
+from fastapi import FastAPI
+from sqlalchemy import func, select
 
-from app.features.mfa.model import TotpSecret
+from app.features.mfa.model import RecoveryCode, TotpSecret
 from app.models import AuditEvent
 from app.server import Server
 from tests.features.mfa.phones import STEP, Phone, give_phone
 from tests.features.mfa.test_pages import secret_on, show, type_password
 from tests.support.clock import TestClock
 from tests.support.factories import PASSWORD, TestUser
-from tests.support.flow import Page, submit
+from tests.support.flow import Page, open_browser, submit
 from tests.support.on_sqlite import backend as backend
 
 WEAK = "Log out and log in again with your second factor before you change this."
@@ -73,8 +74,11 @@ async def test_a_wrong_first_code_changes_nothing(
 ) -> None:
     page = Page(await press(browser, "enrol-otp", current_password=PASSWORD))
     phone = Phone(secret_on(page), clock, ())
-    again = Page(await show(browser, page, action="confirm-otp", otp=phone.wrong_code()))
+    refused = await show(browser, page, action="confirm-otp", otp=phone.wrong_code())
+    again = Page(refused)
     assert again.alert == "The code is wrong. Take the one that the app shows now."
+    assert "<svg" in refused.text
+    assert secret_on(again) == phone.secret
     assert not await has_app(server)
     await show(browser, again, action="confirm-otp", otp=phone.code())
     assert await has_app(server)
@@ -134,3 +138,33 @@ async def test_new_recovery_codes_end_the_old_ones(
 @pytest.mark.parametrize("changes", [{"mfa": "off"}], ids=["off"])
 async def test_where_it_is_off_there_is_no_such_part(browser: httpx2.AsyncClient) -> None:
     assert "Second factor" not in Page(await browser.get("/account")).all("h2")
+
+
+async def test_a_login_from_before_the_factor_finishes_no_second_one(
+    browser: httpx2.AsyncClient, server: Server, clock: TestClock, alice: TestUser
+) -> None:
+    page = Page(await press(browser, "enrol-otp", current_password=PASSWORD))
+    begun = Phone(secret_on(page), clock, ())
+    theirs = await give_phone(server, clock, alice)
+    refused = await show(browser, page, action="confirm-otp", otp=begun.code())
+    assert Page(refused).alert == WEAK
+    async with server.database.read() as connection:
+        left = await connection.scalar(select(func.count()).select_from(RecoveryCode))
+    assert left == len(theirs.recovery_codes)
+
+
+async def test_an_app_that_was_begun_elsewhere_meanwhile_is_set_up_anew(
+    browser: httpx2.AsyncClient, app: FastAPI, server: Server, clock: TestClock, alice: TestUser
+) -> None:
+    page = Page(await press(browser, "enrol-otp", current_password=PASSWORD))
+    first = Phone(secret_on(page), clock, ())
+    async with open_browser(app) as other:
+        form = Page(await other.get("/login")).form
+        await submit(other, form, {"username": alice.username, "password": alice.password})
+        there = Page(await press(other, "enrol-otp", current_password=PASSWORD))
+    assert secret_on(there) != first.secret
+    refused = Page(await show(browser, page, action="confirm-otp", otp=first.code()))
+    assert refused.alert == (
+        "Set the app up anew: this took too long, or was begun again elsewhere."
+    )
+    assert not await has_app(server)

@@ -15,8 +15,8 @@ from tests.support.on_sqlite import backend as backend
 async def enrol(server: Server, user: TestUser, now: datetime) -> str:
     """The secret of a new app."""
     async with server.database.transaction() as connection:
-        assert await totp.start(connection, server.settings, user.id, now)
-        secret = await totp.waiting_secret(connection, server.settings, user.id, now)
+        assert await totp.start(connection, server.settings, user.id, "here", now)
+        secret = await totp.waiting_secret(connection, server.settings, user.id, "here", now)
     assert secret is not None
     return secret
 
@@ -53,5 +53,18 @@ async def test_a_code_is_that_of_the_rfc(
     now = datetime.fromtimestamp(time, UTC)
     await enrol(server, alice, now)
     async with server.database.transaction() as connection:
-        assert not await totp.confirm(connection, server.settings, alice.id, "000000", now)
-        assert await totp.confirm(connection, server.settings, alice.id, code, now)
+        assert not await totp.confirm(connection, server.settings, alice.id, "here", "000000", now)
+        assert await totp.confirm(connection, server.settings, alice.id, "here", code, now)
+
+
+async def test_a_secret_waits_for_whom_it_was_shown_to_alone(
+    server: Server, alice: TestUser
+) -> None:
+    now = server.clock.now()
+    secret = await enrol(server, alice, now)
+    code = pyotp.TOTP(secret).at(now)
+    async with server.database.transaction() as connection:
+        there = (connection, server.settings, alice.id, "elsewhere")
+        assert await totp.waiting_secret(*there, now) is None
+        assert not await totp.confirm(*there, code, now)
+        assert await totp.confirm(connection, server.settings, alice.id, "here", code, now)

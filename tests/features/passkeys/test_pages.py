@@ -8,15 +8,19 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
+from app.features.mfa import totp
+from app.features.mfa.recovery_codes import use_recovery_code
 from app.features.passkeys.enrolment import BAD
 from app.features.passkeys.model import Passkey
 from app.features.passkeys.pages import LOG_IN_AGAIN
 from app.features.passkeys.service import MOST, PasskeyRecord, list_passkeys
 from app.login.notices import CredentialAdded, Notice
 from app.models import User
+from app.pages.account_actions import TOO_WEAK
 from app.server import Server
 from app.settings import Settings
 from tests.conftest import make_settings
+from tests.features.mfa.phones import give_phone
 from tests.features.passkeys.devices import (
     HERE,
     Browser,
@@ -187,12 +191,39 @@ async def test_a_credential_that_no_authenticator_makes_is_not_added(
 async def test_a_challenge_makes_one_passkey(
     browser: Browser, server: Server, alice: TestUser, device: Authenticator
 ) -> None:
+    await add(browser, device)
+    await come_back(browser, device)
     page = await begin(browser)
     options, form = options_in(page), Page(page).form
-    await submit(browser, form, {"passkey": device.make(options)})
+    await submit(browser, form, {"passkey": Authenticator(HERE).make(options)})
     second = await submit(browser, form, {"passkey": Authenticator(HERE).make(options)})
     assert Page(second).alert == BAD
-    assert len(await own(server, alice)) == 1
+    assert len(await own(server, alice)) == 2
+
+
+async def test_a_login_from_before_the_factor_finishes_none(
+    browser: Browser, server: Server, clock: TestClock, alice: TestUser, device: Authenticator
+) -> None:
+    page = await begin(browser)
+    await give_phone(server, clock, alice)
+    form = Page(page).form
+    refused = await submit(browser, form, {"passkey": device.make(options_in(page))})
+    assert Page(refused).alert == TOO_WEAK
+    assert await own(server, alice) == []
+
+
+async def test_codes_of_a_factor_that_is_gone_are_replaced_with_the_next(
+    browser: Browser, server: Server, clock: TestClock, alice: TestUser, device: Authenticator
+) -> None:
+    phone = await give_phone(server, clock, alice)
+    async with server.database.transaction() as connection:
+        await totp.remove(connection, alice.id)
+    page = Page(await add(browser, device))
+    new = [code for code in page.all("code") if len(code) == 29]
+    assert len(new) == 10
+    assert set(new).isdisjoint(phone.recovery_codes)
+    async with server.database.transaction() as connection:
+        assert not await use_recovery_code(connection, alice.id, phone.recovery_codes[0])
 
 
 @pytest.mark.rfc("webauthn", "7.1", 2)
