@@ -175,7 +175,7 @@ async def _tell_of_credential(
 
 _OF_FACTORS = {
     "added": Message("A second factor was set up for your account at {service}."),
-    "removed": Message("The second factor was removed from your account at {service}."),
+    "removed": Message("A second factor was removed from your account at {service}."),
     "reset": Message("An administrator removed the second factor from your account at {service}."),
     "recovery_code_used": Message(
         "Someone used a recovery code to log in to your account at {service}."

@@ -25,7 +25,7 @@ from app.features.passkeys.model import Passkey
 from app.features.passkeys.relying_party import RelyingParty
 from app.identity.names import has_unseen
 from app.identity.users import hold_user
-from app.login.notices import CredentialAdded
+from app.login.notices import CredentialAdded, FactorChanged
 from app.management.authority import Actor
 from app.message import Message
 from app.security.opaque import hash_secret
@@ -139,6 +139,8 @@ async def remove_passkey(actor: Actor, passkey_id: uuid.UUID) -> None:
     if removed.one_or_none() is None:
         raise NotFoundError(told=Message("There is no such passkey."))
     await actor.record(REMOVED, user_id=user_id, client_id=actor.client_id, passkey=str(passkey_id))
+    notice = FactorChanged(user_id=user_id, at=actor.now, origin=actor.origin, what="removed")
+    await actor.notify(actor.connection, notice)
 
 
 async def forget_passkeys(connection: AsyncConnection, user_id: uuid.UUID) -> bool:

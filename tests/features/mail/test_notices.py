@@ -402,7 +402,7 @@ async def test_another_credential_is_not_told_to_an_unverified_address(server: S
     ("what", "told"),
     [
         ("added", "A second factor was set up for"),
-        ("removed", "The second factor was removed from"),
+        ("removed", "A second factor was removed from"),
         ("reset", "An administrator removed the second factor from"),
         ("recovery_code_used", "Someone used a recovery code to log in to"),
         (

@@ -14,7 +14,7 @@ from app.features.passkeys.enrolment import BAD
 from app.features.passkeys.model import Passkey
 from app.features.passkeys.pages import LOG_IN_AGAIN
 from app.features.passkeys.service import MOST, PasskeyRecord, list_passkeys
-from app.login.notices import CredentialAdded, Notice
+from app.login.notices import CredentialAdded, FactorChanged, Notice
 from app.models import User
 from app.pages.account_actions import TOO_WEAK
 from app.server import Server
@@ -352,6 +352,28 @@ async def test_one_is_renamed_and_removed(
     browser.cookies.clear()
     await log_in_with(browser, device.use(await asked(browser)))
     assert (await browser.get("/account")).status_code == 303
+
+
+async def test_a_removal_is_told_to_its_user(
+    browser: Browser,
+    server: Server,
+    alice: TestUser,
+    device: Authenticator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await add(browser, device)
+    await come_back(browser, device)
+    (record,) = await own(server, alice)
+    told: list[Notice] = []
+
+    async def note(_connection: object, notice: Notice) -> None:
+        told.append(notice)
+
+    monkeypatch.setattr(server, "notify", note)
+    await change(browser, record, action="remove")
+    (notice,) = told
+    assert isinstance(notice, FactorChanged)
+    assert (notice.user_id, notice.what) == (alice.id, "removed")
 
 
 @pytest.mark.parametrize("action", ["rename", "remove"])
