@@ -17,7 +17,7 @@ from app.database.paging import every
 from app.identity.definition import Changes, validated
 from app.identity.profile import NewUser
 from app.identity.scopes import SPEAK_OF_A_USER, list_scopes, require_known
-from app.login.throttle import forget_failures
+from app.login.throttle import forget_failures, forget_tries, second_factor_of
 from app.management.authority import operating
 from app.management.users import (
     UserRecord,
@@ -235,11 +235,15 @@ async def remove_scope(deployment: Deployment, username: Username, scopes: Scope
 async def unlock(deployment: Deployment, username: Username) -> Record:
     """Reset a user's failed logins, so that they need not wait any longer.
 
-    Failures on devices where they logged in recently are counted separately; those counts stay.
+    Wrong codes of a second factor are forgiven, too. Failures on devices where they logged in
+    recently are counted separately; those counts stay.
     """
     async with operating(deployment.database, deployment.clock) as operator:
-        user = await get_user_by_name(operator.connection, username)
-        unlocked = await forget_failures(operator.connection, user.username)
+        connection = operator.connection
+        user = await get_user_by_name(connection, username)
+        of_password = await forget_failures(connection, user.username)
+        of_factor = await forget_tries(connection, second_factor_of(user.id))
+        unlocked = of_password or of_factor
         if unlocked:
             await operator.record("login.unlocked", user_id=user.id)
     return {"id": user.id, "username": user.username, "unlocked": unlocked}

@@ -10,6 +10,7 @@ What stands in for a password is such a place of its own, wherever it is sent fr
 than the password does: it clears no count but its own, and makes no other place a known one.
 """
 
+import uuid
 from collections.abc import Collection, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -333,9 +334,15 @@ async def count_try(
     await add_failure(connection, [key], now)
 
 
-async def forget_tries(connection: AsyncConnection, what: str) -> None:
-    """Clear what :func:`count_try` has counted of ``what``: a try succeeded."""
-    await connection.execute(delete(FailedLogins).where(FailedLogins.key_hash == hash_secret(what)))
+async def forget_tries(connection: AsyncConnection, what: str) -> bool:
+    """Clear what :func:`count_try` has counted of ``what``. False if that is nothing."""
+    counted = FailedLogins.key_hash == hash_secret(what)
+    return (await connection.execute(delete(FailedLogins).where(counted))).rowcount > 0
+
+
+def second_factor_of(user_id: uuid.UUID) -> str:
+    """What :func:`count_try` counts of all that a user shows beside the password."""
+    return f"second factor {user_id}"
 
 
 async def take_turn(

@@ -33,6 +33,7 @@ from app.identity.users import (
     set_user_scopes,
 )
 from app.login.notices import Disabled, EmailChanged, Notify, notify_nobody
+from app.login.throttle import forget_tries, second_factor_of
 from app.management.administration import ADMINISTRATION, require_administered
 from app.management.authority import Actor
 from app.management.versions import ANY_VERSION, Versions
@@ -279,6 +280,7 @@ async def set_password(
 ) -> None:
     """Give a user another password; all their logins end, and with them what ``revoke`` ends.
 
+    Wrong codes of a second factor are forgiven: whoever had the old password may have sent them.
     Whoever needs another password may have lost the old one to somebody, who can have made API
     keys, for example. One's own takes the current one, or a token with ``users:write`` would be
     worth all that its user has: see ``POST /users/me/password``. Raises a
@@ -297,6 +299,7 @@ async def set_password(
         .values(security_stamp=generate_stamp(), updated_at=now, **columns)
     )
     await _end_everything(connection, user.id, now)
+    await forget_tries(connection, second_factor_of(user.id))
     details: dict[str, Any] = {}
     for each in revoke:
         details |= await each(connection, user.id, now)

@@ -20,7 +20,7 @@ from app.database.engines import insert_unless
 from app.errors import LoginRefused
 from app.features.mfa.model import MfaChallenge
 from app.login.second_step import Proving
-from app.login.throttle import count_try, forget_tries
+from app.login.throttle import count_try, forget_tries, second_factor_of
 from app.security.opaque import generate_secret, hash_secret
 from app.settings import Settings
 
@@ -146,12 +146,13 @@ async def count_try_of(
     connection: AsyncConnection, settings: Settings, user_id: uuid.UUID, now: datetime
 ) -> None:
     """Count a try of the user before it is looked at. Raises :class:`LoginRefused`."""
-    await count_try(connection, settings, _tries_of(user_id), settings.login_max_failures, now)
+    limit = settings.login_max_failures
+    await count_try(connection, settings, second_factor_of(user_id), limit, now)
 
 
 async def forget_tries_of(connection: AsyncConnection, user_id: uuid.UUID) -> None:
     """The user has shown what is right."""
-    await forget_tries(connection, _tries_of(user_id))
+    await forget_tries(connection, second_factor_of(user_id))
 
 
 async def use_up(
@@ -227,7 +228,3 @@ def _hash_of_browser(browser: str) -> str:
 
 def _hash_of_shown(challenge: Challenge, shown: str) -> str:
     return hash_secret(f"mfa shown {challenge.id} {shown}")
-
-
-def _tries_of(user_id: uuid.UUID) -> str:
-    return f"second factor {user_id}"

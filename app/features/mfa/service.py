@@ -17,6 +17,7 @@ from app.login.logins import end_other_logins
 from app.login.notices import FactorChanged
 from app.login.second_step import Factor
 from app.login.strength import Level, level_of
+from app.login.throttle import forget_tries, second_factor_of
 from app.management.authority import Actor
 from app.message import Message
 from app.settings import Settings
@@ -153,6 +154,7 @@ async def reset_factors(
     account = await get_account(connection, user_id)
     actor.require_over(account.scopes)
     taken = [each.method for each in factors if await each.reset(connection, user_id)]
+    await forget_tries(connection, second_factor_of(user_id))
     await end_other_sessions(connection, user_id, None, now)
     await end_other_logins(connection, user_id, None, now)
     await actor.record(RESET, user_id=user_id, client_id=actor.client_id, methods=taken)

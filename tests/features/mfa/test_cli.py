@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from app.errors import LoginRefused
+from app.features.mfa.challenges import count_try_of
+from app.identity.users import find_account
 from app.server import Server
+from tests.conftest import make_settings
 from tests.features.mfa.phones import give_phone
 from tests.support.clock import TestClock
 from tests.support.factories import add_client, add_user
@@ -71,6 +75,28 @@ def test_a_lost_factor_is_reset(latchkey: Shell) -> None:
     first, _ = latchkey.events(event_type="mfa.reset")
     assert (first.actor, first.details) == ("operator", {"methods": ["otp", "recovery_code"]})
     assert_line(latchkey("users", "reset-mfa", "nobody"), "there is no user 'nobody'")
+
+
+def test_who_sent_too_many_wrong_codes_goes_on_at_once_when_unlocked(latchkey: Shell) -> None:
+    latchkey.ask(add_ada)
+
+    settings = make_settings(database_url=latchkey.url, login_max_failures=1)
+
+    async def guess(server: Server) -> str:
+        async with server.database.transaction() as connection:
+            ada = await find_account(connection, "ada")
+            assert ada is not None
+            try:
+                await count_try_of(connection, settings, ada.id, server.clock.now())
+            except LoginRefused as refusal:
+                return refusal.why
+        return "let through"
+
+    assert [latchkey.ask(guess) for _ in range(2)] == ["let through", "wait"]
+    assert latchkey.json("users", "unlock", "ada")["unlocked"] is True
+    assert latchkey.ask(guess) == "let through"
+    (event,) = latchkey.events(event_type="login.unlocked")
+    assert event.actor == "operator"
 
 
 def test_a_client_takes_codes_behind_the_password_until_it_is_stopped(latchkey: Shell) -> None:
