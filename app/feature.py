@@ -133,6 +133,9 @@ class Feature:
     """What its routes ask for: a migration adds them, and alice of the demo data has them."""
     management_scopes: Sequence[str] = ()
     """Those that a migration adds as well, and alice does not have: who manages gives them."""
+    credential_scopes: Sequence[str] = ()
+    """Those of its scopes with which credentials are made, which no stand-in for a password gets:
+    what was made with it would outlive it."""
     event_types: Sequence[FeatureEventType] = ()
     activity: Mapping[FeatureEventType, str] = field(default_factory=dict)
     """What the account page calls those events that are about a user; empty for one that is of no

@@ -120,21 +120,22 @@ class SecondFactors:
                 return True
         return False
 
-    async def shows_enough(self, user_id: uuid.UUID, amr: Sequence[str]) -> bool:
-        """Whether a login with ``amr`` is as strong as one of the user has to be now.
+    async def level_missed(
+        self, connection: AsyncConnection, user_id: uuid.UUID, amr: Sequence[str]
+    ) -> Level | None:
+        """What a login of the user has to reach now; None if one with ``amr`` reaches it.
 
         It may be from before they had a second factor: then it changes nothing that opens their
         account.
         """
-        async with self._database.read() as connection:
-            return await self.are_shown(connection, user_id, amr)
-
-    async def are_shown(
-        self, connection: AsyncConnection, user_id: uuid.UUID, amr: Sequence[str]
-    ) -> bool:
-        """The same, judged in the transaction of what it is judged for."""
         proving = Proving(user_id=user_id, security_stamp="", amr=amr, client_id=None)
-        return level_of(amr) >= await self.level_for(connection, proving)
+        level = await self.level_for(connection, proving)
+        return None if level_of(amr) >= level else level
+
+    async def shows_enough(self, user_id: uuid.UUID, amr: Sequence[str]) -> bool:
+        """Whether a login with ``amr`` is as strong as one of the user has to be now."""
+        async with self._database.read() as connection:
+            return await self.level_missed(connection, user_id, amr) is None
 
     async def lacks_factor(self, user_id: uuid.UUID, amr: Sequence[str]) -> bool:
         """Whether a user who logged in with ``amr`` has to have a factor, and has none.

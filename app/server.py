@@ -94,6 +94,7 @@ class Server:
             self.metrics,
             by_email=settings.login_by_email,
             stand_ins=[each.stand_in for each in features if each.stand_in],
+            not_for_stand_ins=self.credential_scopes,
         )
         self.audit_batch = AuditBatch(self.database)
         self.live_logins = LiveLogins(self.database)
@@ -168,6 +169,11 @@ class Server:
     def find_key_kind(self, token: str) -> KeyKind | None:
         """The kind of key that ``token`` may be, where such keys are taken as bearer tokens."""
         return next((kind for kind in self._key_kinds if kind.has_form(token)), None)
+
+    @property
+    def credential_scopes(self) -> frozenset[str]:
+        """With what credentials are made: nothing that stands in for a password gets it."""
+        return frozenset().union(*(each.credential_scopes for each in self.features))
 
     @property
     def built_in_scopes(self) -> frozenset[str]:

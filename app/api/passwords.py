@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import Request
 from pydantic import Field, SecretStr
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InsufficientUserAuthenticationError, InvalidError, LoginRefused
 from app.identity.users import Account
 from app.login.authentication import LoginContext
-from app.login.strength import ACR, Level
+from app.login.strength import ACR
 from app.oauth2.acting import ActingUser
 from app.oauth2.bearer import BEARER_RESPONSES, CurrentUser, forbidden
 from app.security.passwords import UnacceptablePasswordError
@@ -45,10 +46,8 @@ async def verify_current_password(
     )
     if account.id != user.id:  # the name was given to somebody else meanwhile
         raise LoginRefused("wrong", reason="another user")
-    if not await server.second_factors.shows_enough(user.id, user.amr):
-        raise InsufficientUserAuthenticationError(
-            ACR[Level.FACTOR], reason="a login from before the second factor"
-        )
+    async with server.database.read() as connection:
+        await _require_level(server, connection, user)
     return account
 
 
@@ -57,10 +56,14 @@ async def require_strong_login(server: Server, actor: ActingUser) -> None:
 
     In the transaction of what is to be changed.
     """
-    user = actor.user
-    if not await server.second_factors.are_shown(actor.connection, user.id, user.amr):
+    await _require_level(server, actor.connection, actor.user)
+
+
+async def _require_level(server: Server, connection: AsyncConnection, user: CurrentUser) -> None:
+    missed = await server.second_factors.level_missed(connection, user.id, user.amr)
+    if missed is not None:
         raise InsufficientUserAuthenticationError(
-            ACR[Level.FACTOR], reason="a login from before the second factor"
+            ACR[missed], reason="a login from before the second factor"
         )
 
 

@@ -1,8 +1,8 @@
 """Checking a user's name and password: the one place for every way to log in."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -102,13 +102,15 @@ class Authenticator:
         *,
         by_email: bool = False,
         stand_ins: Sequence[StandInKind] = (),
+        not_for_stand_ins: Collection[str] = (),
     ) -> None:
         """Nothing is read yet. ``metrics`` count every attempt once, by door and outcome.
 
         With ``by_email`` a verified address is taken where a user name is. ``stand_ins`` are taken
-        by :meth:`authenticate_at_client` alone.
+        by :meth:`authenticate_at_client` alone, and permit no scope that is ``not_for_stand_ins``.
         """
         self._stand_ins = stand_ins
+        self._not_for_stand_ins = not_for_stand_ins
         self._by_email = by_email
         self._database = database
         self._throttle = throttle
@@ -181,7 +183,10 @@ class Authenticator:
         user_id = attempt.account.id if attempt.account else None
         client_id = attempt.context.client_id or ""
         async with self._database.read() as connection:
-            return await kind.find(connection, secret, user_id, client_id, self._clock.now())
+            found = await kind.find(connection, secret, user_id, client_id, self._clock.now())
+        if isinstance(found, StandIn):
+            return replace(found, scopes=found.scopes.difference(self._not_for_stand_ins))
+        return found
 
     @asynccontextmanager
     async def attempt(

@@ -205,7 +205,7 @@ async def require_strong_login(
 ) -> None:
     """Raise :class:`ActionRefusedError` if the user has to show more at a login by now."""
     second_factors = browser.server.second_factors
-    if not await second_factors.are_shown(connection, session.user_id, session.amr):
+    if await second_factors.level_missed(connection, session.user_id, session.amr) is not None:
         raise ActionRefusedError(TOO_WEAK)
 
 

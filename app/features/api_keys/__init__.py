@@ -119,6 +119,7 @@ feature = Feature(
     name="api_keys",
     tables=[ApiKey, ApiKeyScope],
     scopes=["api-keys:read", "api-keys:write"],
+    credential_scopes=["api-keys:write"],
     event_types=[CREATED, REVOKED],
     activity={CREATED: Message("API key created"), REVOKED: Message("API key revoked")},
     routers=_routers,

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Response, Security
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.api.paging import Limit, NextCursor
+from app.api.passwords import require_strong_login
 from app.errors import ForbiddenError
 from app.features.api_keys import service
 from app.identity import users
@@ -81,10 +82,12 @@ async def create_api_key(
 ) -> CreatedApiKey:
     """Create a key and show it once. Its scopes are at most those of the access token.
 
-    A key makes no keys: a stolen one would live on in those, after it was revoked.
+    A key makes no keys: a stolen one would live on in those, after it was revoked. And whoever
+    has a second factor has shown it in the login of the token.
     """
     if actor.user.login_id is None:
         raise ForbiddenError(told="An API key cannot create API keys. Log in to create one.")
+    await require_strong_login(server, actor)
     record, key = await service.create_api_key(
         actor,
         owner=await users.get_account(actor.connection, actor.user.id),

@@ -96,6 +96,7 @@ async def _create(browser: Browser, session: Session, form: Mapping[str, str]) -
             actor,
             user=user,
             permitted=user.scopes,
+            withheld=server.credential_scopes,
             client=client,
             name=form.get("name", ""),
             scopes=_ticked(form),
@@ -144,7 +145,7 @@ async def _form(
         name_length=NAME_MAX_LENGTH,
         scopes=[
             (scope, described.get(scope, scope), scope in ticked)
-            for scope in sorted(user.scopes & client.scopes)
+            for scope in sorted((user.scopes & client.scopes) - server.credential_scopes)
         ],
         most_days=most,
         days=shown.get("days", min(USUAL_DAYS, most)),

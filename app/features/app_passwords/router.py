@@ -97,6 +97,7 @@ async def create_app_password(
             actor,
             user=await get_account(actor.connection, user.id),
             permitted=actor.user.scopes,
+            withheld=server.credential_scopes,
             client=client,
             name=wanted.name,
             scopes=wanted.scopes,

@@ -167,6 +167,7 @@ async def create_app_password(
     *,
     user: Account,
     permitted: Collection[str],
+    withheld: Collection[str],
     client: RegisteredClient,
     name: str,
     scopes: Sequence[str],
@@ -177,7 +178,8 @@ async def create_app_password(
     """Add an app password of ``user``, who is held; return its record and the password itself.
 
     The password cannot be shown again. Its scopes are among those that its user and its client
-    have, and that are ``permitted`` to whoever asks. With a ``password_id`` there is only one,
+    have, and that are ``permitted`` to whoever asks, but never ``withheld``, which are those that
+    make credentials. With a ``password_id`` there is only one,
     however often a form is sent. Raises :class:`InvalidError`, or :class:`ConflictError` for an id
     that there is already, and for too many app passwords.
     """
@@ -197,6 +199,7 @@ async def create_app_password(
     _require(names, user.scopes, Message("the user does not have the scope"))
     _require(names, client.scopes, Message("the application may not ask for the scope"))
     _require(names, permitted, "the access token does not have the scope")
+    _require(names, user.scopes.difference(withheld), "no app password has the scope")
     if len(await list_app_passwords(connection, user.id, good_at=now)) >= MOST:
         raise ConflictError(
             told=Message("you have {most} app passwords: revoke one first", most=MOST)

@@ -13,9 +13,11 @@ from app.audit.trail import record
 from app.feature import AccountSection
 from app.features.export.document import EXPORTED, export_account
 from app.login.browser_sessions import Session
+from app.message import Message
 from app.pages.account import PURPOSE
+from app.pages.account_actions import ActionRefusedError, require_strong_login
 from app.pages.browser import CurrentBrowser, LoggedOutError
-from app.pages.errors import PageRoute
+from app.pages.errors import ACCOUNT, PageError, PageRoute
 from app.settings import Settings
 from app.web.dependencies import CurrentServer
 
@@ -30,6 +32,7 @@ async def download(server: CurrentServer, browser: CurrentBrowser) -> Response:
     form = await browser.read_form()
 
     async def note(connection: AsyncConnection, session: Session) -> uuid.UUID:
+        await require_strong_login(connection, browser, session)
         await record(connection, server.clock.now(), browser.event(EXPORTED))
         return session.user_id
 
@@ -39,6 +42,9 @@ async def download(server: CurrentServer, browser: CurrentBrowser) -> Response:
         user_id = await browser.transact(note)
     except LoggedOutError:
         return RedirectResponse(f"{server.settings.issuer}/login", 303)
+    except ActionRefusedError as refusal:
+        title = Message("One more step")
+        raise PageError(title, str(refusal), 403, onward=ACCOUNT) from None
     async with server.database.read() as connection:
         content = await export_account(connection, server, user_id)
     return Response(content, media_type="application/json", headers=HEADERS)

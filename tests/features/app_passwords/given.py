@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import httpx2
+import pytest
 
 from app.features.app_passwords.service import create_app_password, get_client, revoke_app_password
 from app.identity.users import get_account
 from app.management.authority import operating
 from app.management.lifetimes import lifetime_of
 from app.server import Server
-from tests.support.factories import TestClient, TestUser
+from tests.support.factories import TestClient, TestUser, add_client, add_user
 from tests.support.lifecycle import credentials
 
 
@@ -39,6 +40,7 @@ async def give_app_password(
             operator,
             user=account,
             permitted=account.scopes,
+            withheld=(),
             client=await get_client(connection, server.admits, user.id, client.client_id),
             name="laptop",
             scopes=scopes,
@@ -46,6 +48,14 @@ async def give_app_password(
             notify=server.notify,
         )
     return TestAppPassword(record.id, secret)
+
+
+async def add_keeper(server: Server) -> tuple[TestUser, TestClient]:
+    """A user and a client who may make API keys."""
+    pytest.importorskip("app.features.api_keys")
+    scopes = ("account", "profile", "api-keys:write")
+    keeper = await add_user(server, "keeper", scopes=scopes)
+    return keeper, await add_client(server, "mail", scopes=scopes, default_scopes=scopes)
 
 
 async def take_back(server: Server, given: TestAppPassword) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from app.features.app_passwords.service import MOST
 from app.server import Server
-from tests.features.app_passwords.given import ask_for_tokens, give_app_password
+from tests.features.app_passwords.given import add_keeper, ask_for_tokens, give_app_password
 from tests.support.assertions import assert_problem
 from tests.support.clock import TestClock
 from tests.support.factories import (
@@ -102,6 +102,17 @@ async def test_one_that_opens_too_much_is_not_made(
     said = [error["reason"] for error in problem.get("errors", [])] or [problem["detail"]]
     assert said == [detail]
     assert (await http.get(PATH, headers=as_alice)).json() == []
+
+
+async def test_one_that_would_make_credentials_is_not_made(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    keeper, mail = await add_keeper(server)
+    answer = await log_in(http, keeper, mail, "account api-keys:write")
+    headers = bearer(answer["access_token"])
+    problem = assert_problem(await ask(http, headers, scopes=["api-keys:write"]), 422)
+    assert problem["detail"] == "no app password has the scope"
+    assert (await http.get(PATH, headers=headers)).json() == []
 
 
 async def test_a_user_has_a_hundred_at_most(

@@ -9,7 +9,7 @@ from app.features.app_passwords.service import AppPasswordRecord, list_app_passw
 from app.main import create_app
 from app.server import Server
 from tests.conftest import make_settings
-from tests.features.app_passwords.given import ask_for_tokens, give_app_password
+from tests.features.app_passwords.given import add_keeper, ask_for_tokens, give_app_password
 from tests.support.clock import TestClock
 from tests.support.factories import (
     PASSWORD,
@@ -86,6 +86,21 @@ async def test_what_may_be_ticked_is_what_both_the_user_and_the_application_have
         "scope items:read",
         "scope profile",
     ]
+
+
+async def test_what_makes_credentials_is_not_offered_and_not_given(
+    http: Browser, server: Server
+) -> None:
+    keeper, _ = await add_keeper(server)
+    form = Page(await http.get("/login")).form
+    await submit(http, form, {"username": keeper.username, "password": keeper.password})
+    form = Page(await http.get("/app-passwords")).form
+    offered = [name for name in form.fields if name.startswith("scope ")]
+    assert offered == ["scope account", "scope profile"]
+    typed = {"name": "heir", "current_password": PASSWORD, "scope api-keys:write": "on"}
+    refused = Page(await submit(http, form, typed))
+    assert refused.alert == "No app password has the scope."
+    assert await own(server, keeper) == []
 
 
 async def test_of_several_applications_one_is_chosen_first(

@@ -15,6 +15,7 @@ from app.operations.purge import purge
 from app.server import Server
 from tests.features.app_passwords.given import (
     TestAppPassword,
+    add_keeper,
     ask_for_tokens,
     give_app_password,
     take_back,
@@ -99,6 +100,18 @@ async def test_it_permits_what_it_was_given_and_its_user_still_has(
     assert again["scope"] == "profile"
     refused = await ask_for_tokens(http, alice, mail, given.secret, "items:write")
     assert_oauth2_error(refused, "invalid_scope", 400)
+
+
+async def test_it_never_permits_what_makes_credentials_that_would_outlive_it(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    keeper, mail = await add_keeper(server)
+    scopes = ["profile", "api-keys:write"]  # as one from before this was so
+    given = await give_app_password(server, keeper, mail, scopes=scopes)
+    answer = await tokens(http, keeper, mail, given.secret, " ".join(scopes))
+    assert answer["scope"] == "profile"
+    alone = await ask_for_tokens(http, keeper, mail, given.secret, "api-keys:write")
+    assert_oauth2_error(alone, "invalid_scope", 400)
 
 
 async def test_a_refresh_permits_no_more(

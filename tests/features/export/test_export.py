@@ -12,7 +12,9 @@ from app.features.export import document
 from app.management.authority import operating
 from app.management.users import change_user
 from app.models import Base
+from app.pages.account_actions import TOO_WEAK
 from app.server import Server
+from tests.support.clock import TestClock
 from tests.support.factories import TestUser, add_user, disable_user
 from tests.support.flow import (
     STALE_FORM,
@@ -194,3 +196,15 @@ async def test_a_session_that_ends_meanwhile_gets_nothing(
     response = await submit(http, form)
     assert (response.status_code, response.headers["location"][-6:]) == (303, "/login")
     await assert_logged_out(http)
+
+
+async def test_a_session_from_before_the_second_factor_gets_nothing(
+    http: httpx2.AsyncClient, server: Server, clock: TestClock, alice: TestUser
+) -> None:
+    phones = pytest.importorskip("tests.features.mfa.phones")
+    await enter(http, alice)
+    await phones.give_phone(server, clock, alice)
+    refused = await download(http)
+    assert (refused.status_code, Page(refused).heading) == (403, "One more step")
+    assert TOO_WEAK in Page(refused).text
+    assert await events(server, event_type="account.exported") == []

@@ -1,11 +1,14 @@
 """One's own second factor by JSON, its reset, and routes that want one."""
 
+from dataclasses import replace
+
 import httpx2
 import pytest
 
 from app.features.mfa.requirements import Requirement, require_level
 from app.login.strength import Level
 from app.management.authority import operating
+from app.management.users import set_password
 from app.server import Server
 from tests.features.mfa.phones import Phone, challenge, give_phone, go_on
 from tests.support.clock import TestClock
@@ -18,6 +21,7 @@ from tests.support.factories import (
     bearer,
     log_in,
 )
+from tests.support.meanwhile import Meanwhile
 from tests.support.on_sqlite import backend as backend
 
 SCOPES = ("account", "profile", "items:read", "users:write")
@@ -109,6 +113,45 @@ async def test_a_login_from_before_the_factor_changes_no_credential(
     assert (await http.post(path, json=body, headers=headers)).is_success
 
 
+KEY = {"name": "backup", "scopes": ["items:read"]}
+
+
+@pytest.fixture
+async def keeper(server: Server) -> TestUser:
+    """May make API keys."""
+    pytest.importorskip("app.features.api_keys")
+    return await add_user(server, "keeper", scopes=("items:read", "api-keys:write"))
+
+
+@pytest.mark.rfc("9470", "3", 1, 2)
+async def test_a_login_from_before_the_factor_makes_no_api_key(
+    http: httpx2.AsyncClient, keeper: TestUser, server: Server, clock: TestClock
+) -> None:
+    web = await add_client(server, "keys", scopes=["api-keys:write", "items:read"])
+    token = await log_in(http, keeper, web, "api-keys:write items:read")
+    phone = await give_phone(server, clock, keeper)
+    headers = bearer(token["access_token"])
+    assert_too_weak(await http.post("/api-keys", json=KEY, headers=headers))
+    mfa_token = await challenge(http, keeper, web, scope="api-keys:write items:read")
+    strong = await go_on(http, web, mfa_token, otp=phone.code())
+    headers = bearer(strong.json()["access_token"])
+    assert (await http.post("/api-keys", json=KEY, headers=headers)).status_code == 201
+
+
+async def test_a_factor_that_is_set_up_meanwhile_keeps_a_weaker_login_from_making_one(
+    http: httpx2.AsyncClient,
+    keeper: TestUser,
+    server: Server,
+    clock: TestClock,
+    meanwhile: Meanwhile,
+) -> None:
+    web = await add_client(server, "keys", scopes=["api-keys:write", "items:read"])
+    token = await log_in(http, keeper, web, "api-keys:write items:read")
+    meanwhile(server, lambda: give_phone(server, clock, keeper))
+    headers = bearer(token["access_token"])
+    assert_too_weak(await http.post("/api-keys", json=KEY, headers=headers))
+
+
 @pytest.mark.parametrize("path", ["otp", "otp/remove", "recovery-codes"])
 async def test_the_password_is_needed(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, path: str
@@ -145,6 +188,45 @@ async def test_who_manages_users_resets_a_lost_factor_and_everything_ends(
     }
     assert (await http.get("/users/me", headers=headers)).status_code == 401
     assert (await weak(http, alice, web)).keys() == {"Authorization"}
+
+
+async def guess_until_they_wait(
+    http: httpx2.AsyncClient, user: TestUser, client: TestClient, phone: Phone
+) -> None:
+    token = await challenge(http, user, client)
+    guesses = [await go_on(http, client, token, otp=phone.wrong_code()) for _ in range(2)]
+    right = await go_on(http, client, token, recovery_code=phone.recovery_codes[0])
+    assert [each.status_code for each in (*guesses, right)] == [400, 400, 429]
+
+
+@pytest.mark.parametrize("changes", [{"login_max_failures": 2}], ids=["two_guesses"])
+async def test_a_reset_forgives_the_wrong_codes(
+    http: httpx2.AsyncClient,
+    alice: TestUser,
+    web: TestClient,
+    phone: Phone,
+    server: Server,
+    clock: TestClock,
+) -> None:
+    await guess_until_they_wait(http, alice, web, phone)
+    helpdesk = await add_user(server, "helpdesk", scopes=SCOPES)
+    as_helpdesk = await weak(http, helpdesk, web)
+    reset = await http.post(f"/users/{alice.id}/mfa/reset", headers=as_helpdesk)
+    assert reset.status_code == 200
+    new = await give_phone(server, clock, alice)
+    assert await strong(http, alice, web, new)
+
+
+@pytest.mark.parametrize("changes", [{"login_max_failures": 2}], ids=["two_guesses"])
+async def test_another_password_from_an_administrator_forgives_them_too(
+    http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
+) -> None:
+    await guess_until_they_wait(http, alice, web, phone)
+    async with operating(server.database, server.clock) as operator:
+        password_hash = server.passwords.hash_now("another long password")
+        await set_password(operator, alice.id, password_hash, revoke=())
+    changed = replace(alice, password="another long password")
+    assert await strong(http, changed, web, phone)
 
 
 async def test_nobody_resets_the_factor_of_somebody_who_may_more(

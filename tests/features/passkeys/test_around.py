@@ -6,9 +6,12 @@ import httpx2
 import pytest
 from fastapi import FastAPI
 from pydantic_core import to_json
+from sqlalchemy import insert
 
+from app.features.mfa.model import MfaRequirement
 from app.features.passkeys import feature
 from app.features.passkeys.relying_party import relying_party
+from app.login.strength import Level
 from app.operations.doctor import diagnose
 from app.server import Server
 from app.settings import Settings
@@ -70,6 +73,22 @@ async def test_without_the_password_programs_change_nothing(
     for response in (renamed, removed):
         assert assert_problem(response, 403)["detail"] == "The current password is wrong."
     assert (await http.get(PATH, headers=as_alice)).json() == before
+
+
+@pytest.mark.rfc("9470", "3", 1, 2)
+async def test_a_user_of_whom_a_passkey_is_required_is_told_that_a_code_is_not_enough(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser, as_alice: dict[str, str]
+) -> None:
+    async with server.database.transaction() as connection:
+        required = insert(MfaRequirement).values(user_id=alice.id, level=int(Level.PASSKEY))
+        await connection.execute(required)
+    with_a_code = await token_of(server, alice, "account", amr=("pwd", "otp", "mfa"))
+    change = {"current_password": PASSWORD, "new_password": "another long password"}
+    refused = await http.post("/users/me/password", json=change, headers=with_a_code)
+    assert refused.json()["error"] == "insufficient_user_authentication"
+    assert 'acr_values="phr"' in refused.headers["www-authenticate"]
+    changed = await http.post("/users/me/password", json=change, headers=as_alice)
+    assert changed.status_code == 204
 
 
 async def test_programs_of_others_find_nothing(
