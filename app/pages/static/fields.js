@@ -16,11 +16,9 @@ for (const field of document.querySelectorAll(".secret > input")) {
   caps.ariaLive = "polite";
 
   const show = (shown) => {
-    const rest = document.createElement("span");
-    rest.className = "unseen";
-    rest.textContent = words.which.replace("{field}", () => name);
     field.type = shown ? "text" : "password";
-    button.replaceChildren(shown ? words.hide : words.show, rest);
+    button.textContent = shown ? words.hide : words.show;
+    button.ariaLabel = button.textContent + words.which.replace("{field}", () => name);
   };
   const look = (event) => {
     // What fills forms in sends keys that have no such state.
