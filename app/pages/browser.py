@@ -36,6 +36,9 @@ from app.web.origin import origin_of
 
 Result = TypeVar("Result")
 
+Follow = Callable[[AsyncConnection, uuid.UUID], Awaitable[None]]
+"""Follows in the transaction in which the session of that id has begun."""
+
 BROWSER_COOKIE_LIFETIME = 400 * 24 * 3600
 """Seconds. What browsers grant at most."""
 
@@ -150,14 +153,18 @@ class Browser:
         )
 
     async def log_in(
-        self, account: Account, wanted: Wanted = ANYTHING, prove: Prove = by_password
+        self,
+        account: Account,
+        wanted: Wanted = ANYTHING,
+        prove: Prove = by_password,
+        follow: Follow | None = None,
     ) -> "LoggedInBrowser | SecondStep":
         """Start a session under a new cookie, replacing the previous one.
 
         The password of ``account`` was right; ``prove`` judges what else was shown. If more has to
-        be shown for what is ``wanted``, nothing starts, and that is returned. Raises
-        :class:`LoginRefused` if the password that was checked is no longer theirs, and what
-        ``prove`` does.
+        be shown for what is ``wanted``, nothing starts, and that is returned; else ``follow`` is
+        called. Raises :class:`LoginRefused` if the password that was checked is no longer theirs,
+        and what ``prove`` and ``follow`` do.
         """
         lifetime = timedelta(seconds=self.server.settings.session_ttl)
 
@@ -190,6 +197,8 @@ class Browser:
                 else:
                     await end_session(connection, self.session.id, now)
                     await record(connection, now, self.event("session.ended"))
+            if follow is not None and session is not None:
+                await follow(connection, session.id)
             succeeded = Event(
                 type="login.succeeded",
                 actor=str(account.id),

@@ -52,6 +52,8 @@ class Challenge:
     amr: Sequence[str]
     level: int
     """The least :class:`~app.login.strength.Level` that was asked for."""
+    session_id: uuid.UUID | None
+    """The browser session that it began, once it is used up."""
 
 
 async def begin_for_client(connection: AsyncConnection, proving: Proving, now: datetime) -> str:
@@ -92,6 +94,7 @@ async def _store(
         "expires_at": now + lifetime,
         "used_at": None,
         "shown_hash": None,
+        "session_id": None,
     }
     added = insert_unless(connection, MfaChallenge).values(key_hash=key_hash, **values)
     await connection.execute(
@@ -127,8 +130,9 @@ async def count_try_at(
 ) -> Challenge | None:
     """Count a try before what was shown is looked at; None if the challenge is good for no other.
 
-    In a transaction of its own: it counts whatever comes of it. Tries are also counted by user,
-    over all challenges, and wait as failed logins do. Raises :class:`LoginRefused`.
+    In a transaction before that one: it counts whatever comes of what was shown. Tries are also
+    counted by user, over all challenges, and wait as failed logins do. Raises
+    :class:`LoginRefused`.
     """
     counted = (
         update(MfaChallenge)
@@ -186,6 +190,14 @@ async def note_result(
     await connection.execute(update(MfaChallenge).where(this).values(amr=list(amr)))
 
 
+async def note_session(
+    connection: AsyncConnection, challenge: Challenge, session_id: uuid.UUID
+) -> None:
+    """Keep which browser session it began, for :func:`find_used`."""
+    this = MfaChallenge.key_hash == challenge.key_hash
+    await connection.execute(update(MfaChallenge).where(this).values(session_id=session_id))
+
+
 async def find_used(
     connection: AsyncConnection, which: ColumnElement[bool], shown: str, now: datetime
 ) -> Challenge | None:
@@ -211,6 +223,7 @@ _COLUMNS: Sequence[InstrumentedAttribute[Any]] = (
     *(MfaChallenge.key_hash, MfaChallenge.id, MfaChallenge.user_id, MfaChallenge.security_stamp),
     *(MfaChallenge.client_id, MfaChallenge.scope, MfaChallenge.requested_scope),
     *(MfaChallenge.resources, MfaChallenge.amr, MfaChallenge.level),
+    MfaChallenge.session_id,
 )
 
 

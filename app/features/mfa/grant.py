@@ -3,7 +3,10 @@
 An extension grant (RFC 6749, section 4.5) of this server: see docs/second-factor.md.
 """
 
+from collections.abc import Sequence
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import (
     InvalidGrantError,
@@ -48,10 +51,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     factor = _factor_of(request)
     keys = await find_signing_keys(request)
     targets, resources = await request.find_targets()
-    challenge = await _count_try(request, token)
-    _require_same(request, challenge)
-    if resources and set(resources) != set(challenge.resources):
-        raise InvalidTargetError(told="The mfa_token was issued for other resources.")
+    challenge = await _count_try(request, token, resources)
     login = DirectLogin(
         user_id=challenge.user_id,
         security_stamp=challenge.security_stamp,
@@ -89,28 +89,37 @@ def _factor_of(request: TokenRequest) -> Factor:
     return shown[0]
 
 
-async def _count_try(request: TokenRequest, token: str) -> Challenge:
+async def _count_try(request: TokenRequest, token: str, resources: Sequence[str]) -> Challenge:
+    """Count a try before the code is looked at. Where it will not be looked at, none is counted."""
     which = challenges.of_client(token, request.client.client_id, request.origin.address)
-    try:
-        challenge = await request.database.transact(
-            lambda connection: challenges.count_try_at(
-                connection, request.settings, which, request.clock.now()
-            )
+
+    async def count(connection: AsyncConnection) -> Challenge:
+        challenge = await challenges.count_try_at(
+            connection, request.settings, which, request.clock.now()
         )
+        if challenge is None:
+            raise InvalidGrantError(reason="no such mfa_token at this client", told=REFUSED)
+        _require_same(request, resources, challenge)
+        return challenge
+
+    try:
+        return await request.database.transact(count)
     except LoginRefused:
         _count(request, "throttled")
         raise
-    if challenge is None:
-        raise InvalidGrantError(reason="no such mfa_token at this client", told=REFUSED)
-    return challenge
 
 
-def _require_same(request: TokenRequest, challenge: Challenge) -> None:
-    """Raise :class:`InvalidScopeError` if the request names other scopes than the first one did."""
+def _require_same(request: TokenRequest, resources: Sequence[str], challenge: Challenge) -> None:
+    """Require what the first request asked for.
+
+    Raises :class:`InvalidScopeError` and :class:`InvalidTargetError` if this one names another.
+    """
     named = set(split_scope(request.form.get("scope", "")))
     before = (challenge.requested_scope, challenge.scope)
     if named and named not in [set(scope.split()) for scope in before]:
         raise InvalidScopeError(told="The mfa_token was issued for other scopes.")
+    if resources and set(resources) != set(challenge.resources):
+        raise InvalidTargetError(told="The mfa_token was issued for other resources.")
 
 
 def _count(request: TokenRequest, outcome: str) -> None:

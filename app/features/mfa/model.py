@@ -69,6 +69,10 @@ class MfaChallenge(Base):
     used_at: Mapped[datetime | None]
     shown_hash: Mapped[str | None] = mapped_column(String(64))
     """What used it up, for the browser that shows it twice because somebody pressed twice."""
+    session_id: Mapped[uuid.UUID | None] = mapped_column(
+        ForeignKey("browser_sessions.id", ondelete="SET NULL"), index=True
+    )
+    """What it began in a browser: a second press takes the place of that, as long as it goes on."""
 
 
 class AppendingClient(Base):

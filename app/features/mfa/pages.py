@@ -1,5 +1,6 @@
 """``/second-factor``: the page between the password and the login, and where one is set up."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from app.features.mfa.service import confirm_enrolment, describe_secret
 from app.features.mfa.showing import WRONG, Showing, note_failure
 from app.identity.clients import RegisteredClient
 from app.identity.users import Account, get_account
+from app.login.browser_sessions import hold_session, replace_session
 from app.login.second_step import WRONG_CODE, Enrolment, Factor, SecondStep, Shown
 from app.login.strength import Level
 from app.management.authority import Actor
@@ -145,13 +147,19 @@ async def _log_in(
         origin=origin_of(browser.request),
         browser=browser.key,
     )
-    return await browser.log_in(waiting.account, _wanted(waiting.challenge), showing.prove)
+
+    async def note(connection: AsyncConnection, session_id: uuid.UUID) -> None:
+        await challenges.note_session(connection, waiting.challenge, session_id)
+
+    wanted = _wanted(waiting.challenge)
+    return await browser.log_in(waiting.account, wanted, showing.prove, note)
 
 
 async def _press_twice(browser: Browser, onward: _Onward, form: Mapping[str, str]) -> Response:
     """Answer the second press like the first, whose answer the browser has dropped.
 
-    So has it the cookie in it: it gets another session, and what the first one has got. Raises
+    So has it the cookie in it: it gets another session, which takes the place of the first one and
+    of nothing else. Once that is over, by a logout here or elsewhere, so is the login. Raises
     :class:`PageError` for anything else.
     """
     server, now = browser.server, browser.server.clock.now()
@@ -161,28 +169,33 @@ async def _press_twice(browser: Browser, onward: _Onward, form: Mapping[str, str
     )
     async with server.database.read() as connection:
         used = await challenges.find_used(connection, which, shown, now)
-    if used is None or not browser.was_shown(form, _purpose(used)):
+        if used is None or used.session_id is None:
+            raise _over(onward)
+        account = await get_account(connection, used.user_id)
+    proven = replace(account, security_stamp=used.security_stamp)  # as the password was right
+    purpose, first = _purpose(used), used.session_id
+    if not (browser.was_shown(form, purpose) or await browser.was_shown_before(form, purpose)):
         raise _over(onward)
 
     async def prove(connection: AsyncConnection) -> Sequence[str]:
+        nonlocal first
         again = await challenges.find_used(connection, which, shown, now)
-        if again is None or again.id != used.id:
+        if again is None or again.id != used.id or again.session_id is None:
             raise _over(onward)
+        if await hold_session(connection, again.session_id, now) is None:
+            raise _over(onward)
+        first = again.session_id  # or of another press meanwhile
         return again.amr
 
-    async with server.database.read() as connection:
-        account = await _account(connection, used)
+    async def take_over(connection: AsyncConnection, session_id: uuid.UUID) -> None:
+        await replace_session(connection, first, session_id, now)
+        await challenges.note_session(connection, used, session_id)
+
     try:
-        begun = await browser.log_in(account, _wanted(used), prove)
+        begun = await browser.log_in(proven, _wanted(used), prove, take_over)
     except LoginRefused:
         raise _over(onward) from None
     return await go_on(browser, begun, onward.pending, onward.client, onward.next_page)
-
-
-async def _account(connection: AsyncConnection, challenge: Challenge) -> Account:
-    """The user, with the stamp under which the password was right."""
-    account = await get_account(connection, challenge.user_id)
-    return replace(account, security_stamp=challenge.security_stamp)
 
 
 async def _set_up(
@@ -278,7 +291,9 @@ async def _find(browser: Browser) -> _Waiting | None:
         challenge = await challenges.find(connection, challenges.of_browser(browser.key), now)
         if challenge is None:
             return None
-        account = await _account(connection, challenge)
+        account = await get_account(connection, challenge.user_id)
+        if not account.enabled or account.security_stamp != challenge.security_stamp:
+            return None
         proving = browser.proving(
             account.id, account.security_stamp, challenge.amr, _wanted(challenge)
         )

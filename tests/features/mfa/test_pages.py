@@ -8,12 +8,14 @@ from fastapi import FastAPI
 from sqlalchemy import insert
 
 from app.features.mfa.model import MfaRequirement
+from app.features.mfa.service import reset_factors
 from app.identity.users import change_password, get_account
+from app.management.authority import operating
 from app.server import Server
 from tests.conftest import ISSUER
 from tests.features.mfa.phones import STEP, Phone, give_phone
 from tests.support.clock import TestClock
-from tests.support.factories import PASSWORD, TestClient, TestUser, add_user
+from tests.support.factories import PASSWORD, TestClient, TestUser, add_user, disable_user
 from tests.support.flow import (
     USER_SCOPES,
     CodeFlow,
@@ -63,6 +65,10 @@ async def show(http: httpx2.AsyncClient, page: Page, **shown: str) -> httpx2.Res
     """Fill in the form that has these fields."""
     (form,) = [form for form in page.forms if set(shown) <= set(form.fields)]
     return await submit(http, form, shown)
+
+
+def assert_over(response: httpx2.Response) -> None:
+    assert (response.status_code, Page(response).heading) == (400, EXPIRED)
 
 
 def secret_on(page: Page) -> str:
@@ -174,8 +180,17 @@ async def test_a_login_that_waits_ends_with_the_password(
     async with server.database.transaction() as connection:
         account = await get_account(connection, alice.id)
         await change_password(connection, account, "another hash", server.clock.now())
-    assert (await show(http, page, otp=phone.code())).status_code == 400
+    assert_over(await show(http, page, otp=phone.code()))
+    assert (await http.get("/second-factor")).headers["location"] == f"{ISSUER}/login"
     await assert_logged_out(http)
+
+
+async def test_a_login_that_waits_ends_with_the_user(
+    http: httpx2.AsyncClient, alice: TestUser, phone: Phone, server: Server
+) -> None:
+    page = await type_password(http, alice)
+    await disable_user(server, alice)
+    assert_over(await show(http, page, otp=phone.code()))
 
 
 async def test_the_page_that_asked_for_the_login_comes_after_the_code(
@@ -388,6 +403,75 @@ async def test_a_second_press_is_answered_like_the_first(
     await assert_logged_in(flow.browser)
     tokens = (await flow.exchange(read_answer(again)["code"])).json()
     assert read_claims(tokens["id_token"])["acr"] == MFA_ACR
+
+
+async def test_so_is_that_of_whoever_was_logged_in_without_the_factor(
+    flow: CodeFlow, server: Server, clock: TestClock, alice: TestUser
+) -> None:
+    await flow.code()
+    before = flow.browser.cookies[SESSION]
+    phone = await give_phone(server, clock, alice)
+    page, code = Page(await flow.follow(await flow.start())), phone.code()
+    first = await show(flow.browser, page, otp=code)
+    flow.browser.cookies.delete(SESSION)
+    flow.browser.cookies.set(SESSION, before)
+    again = await show(flow.browser, page, otp=code)
+    assert read_answer(again)["code"] == read_answer(first)["code"]
+    await assert_logged_in(flow.browser)
+
+
+async def test_what_the_second_press_begins_takes_the_place_of_what_the_first_one_did(
+    http: httpx2.AsyncClient, alice: TestUser, phone: Phone
+) -> None:
+    page, code = await type_password(http, alice), phone.code()
+    given = []
+    for _ in range(3):
+        assert (await show(http, page, otp=code)).headers["location"] == f"{ISSUER}/account"
+        given.append(http.cookies[SESSION])
+        http.cookies.delete(SESSION)
+    for session in given[:2]:
+        http.cookies.set(SESSION, session)
+        await assert_logged_out(http)
+    http.cookies.set(SESSION, given[2])
+    await assert_logged_in(http)
+
+
+async def test_after_a_logout_it_is_no_second_press(
+    http: httpx2.AsyncClient, alice: TestUser, phone: Phone
+) -> None:
+    page, code = await type_password(http, alice), phone.code()
+    await show(http, page, otp=code)
+    await submit(http, Page(await http.get("/logout")).form)
+    assert_over(await show(http, page, otp=code))
+    await assert_logged_out(http)
+
+
+async def test_after_a_logout_from_elsewhere_it_is_no_second_press(
+    http: httpx2.AsyncClient, app: FastAPI, alice: TestUser, phone: Phone
+) -> None:
+    page, code = await type_password(http, alice), phone.code()
+    await show(http, page, otp=code)
+    http.cookies.delete(SESSION)
+    async with open_browser(app) as other:
+        entrance = await type_password(other, alice)
+        await show(other, entrance, recovery_code=phone.recovery_codes[0])
+        account = Page(await other.get("/account"))
+        await submit(other, account.form_with(action="elsewhere"))
+        await assert_logged_in(other)
+    assert_over(await show(http, page, otp=code))
+    await assert_logged_out(http)
+
+
+async def test_after_a_reset_it_is_no_second_press(
+    http: httpx2.AsyncClient, alice: TestUser, phone: Phone, server: Server
+) -> None:
+    page, code = await type_password(http, alice), phone.code()
+    await show(http, page, otp=code)
+    http.cookies.delete(SESSION)
+    async with operating(server.database, server.clock) as operator:
+        await reset_factors(operator, alice.id, server.second_factors.factors)
+    assert_over(await show(http, page, otp=code))
+    await assert_logged_out(http)
 
 
 async def test_another_code_is_no_second_press(

@@ -340,6 +340,22 @@ async def test_an_mfa_token_is_good_for_the_scopes_that_were_asked_for(
     assert same.json()["scope"] == "profile"
 
 
+async def test_a_request_for_other_scopes_is_no_try(
+    http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone
+) -> None:
+    token = await challenge(http, alice, web, scope="profile")
+    for _ in range(5):
+        response = await go_on(http, web, token, otp=phone.code(), scope="items:write")
+        assert response.json()["error"] == "invalid_scope"
+    assert (await go_on(http, web, token, otp=phone.code())).status_code == 200
+
+
+async def test_other_scopes_tell_nothing_of_a_token_that_there_is_not(
+    http: httpx2.AsyncClient, web: TestClient, phone: Phone
+) -> None:
+    assert_refused(await go_on(http, web, "unknown", otp=phone.code(), scope="items:write"))
+
+
 async def test_an_mfa_token_ends_with_the_password(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:
