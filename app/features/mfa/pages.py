@@ -116,7 +116,7 @@ async def show(
             )
         )
         if counted is None or counted.id != waiting.challenge.id:
-            raise _over(onward)
+            return await _press_twice(browser, onward, form)
         if not waiting.factors:
             return await _set_up(browser, waiting, onward, form)
         begun = await _log_in(browser, waiting, onward, form)

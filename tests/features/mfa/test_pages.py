@@ -1,5 +1,6 @@
 """The second step in a browser: after the password, before the session."""
 
+import asyncio
 import re
 
 import httpx2
@@ -434,6 +435,14 @@ async def test_what_the_second_press_begins_takes_the_place_of_what_the_first_on
         await assert_logged_out(http)
     http.cookies.set(SESSION, given[2])
     await assert_logged_in(http)
+
+
+async def test_of_presses_at_once_each_is_answered(
+    http: httpx2.AsyncClient, alice: TestUser, phone: Phone
+) -> None:
+    page, code = await type_password(http, alice), phone.code()
+    answers = await asyncio.gather(*[show(http, page, otp=code) for _ in range(3)])
+    assert {answer.headers["location"] for answer in answers} == {f"{ISSUER}/account"}
 
 
 async def test_after_a_logout_it_is_no_second_press(
