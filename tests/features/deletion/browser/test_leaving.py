@@ -12,7 +12,7 @@ import pytest
 from tests.support.hands import Keyboard
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
 PASSWORD = "alice-in-wonderland"
 
@@ -30,7 +30,7 @@ def see(page: Page, heading: str) -> None:
     page.get_by_role("heading", level=1, name=heading, exact=True).wait_for()
 
 
-def press(page: Page, name: str, role: Literal["button", "link"] = "button") -> None:
+def press(page: Page | Locator, name: str, role: Literal["button", "link"] = "button") -> None:
     hand.press(page.get_by_role(role, name=name, exact=True))
 
 
@@ -80,7 +80,7 @@ def test_an_account_is_changed_taken_away_deleted_and_kept(
             assert isinstance(user, dict)
             assert user["name"] == name
 
-        press(page, "Delete your account", "link")
+        press(page.locator("section"), "Delete your account", "link")
         see(page, "Delete your account?")
         hand.write(page.get_by_label("Confirm with your password", exact=True), PASSWORD)
         press(page, "Delete account")
