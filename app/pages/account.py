@@ -75,20 +75,21 @@ async def account_page(
     ``done`` is believed with a ``proof`` alone: no link from elsewhere can say what was done.
     ``browsers``, ``logins`` and ``activity`` are where their lists begin, if not with the newest.
     """
-    if browser.session is None or await _lacks_factor(browser.session, server):
+    session = await browser.entered()
+    if session is None:
         return _to_login(server)
     proven = server.form_tokens.check(proof, browser.key, f"done {done}")
     notice = _notices(server).get(done, "") if proven else ""
     lists = _Lists(browsers, logins, activity)
-    return await _page(browser, browser.session, notice=notice, lists=lists)
+    return await _page(browser, session, notice=notice, lists=lists)
 
 
 @router.post("/account")
 async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Response:
     """Do what one of the forms of the page asks for. Whoever is logged out logs in first."""
     form = await browser.read_form()
-    session = browser.session
-    if session is None or await _lacks_factor(session, server):
+    session = await browser.entered()
+    if session is None:
         return _to_login(server)
     browser.require_shown(form, PURPOSE)
     action = form.get("action", "")
@@ -105,10 +106,6 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
     proof = server.form_tokens.issue(browser.key, f"done {action}")
     told = {"done": action, "proof": proof}
     return RedirectResponse(with_parameters(f"{server.settings.issuer}/account", told), 303)
-
-
-async def _lacks_factor(session: Session, server: Server) -> bool:
-    return await server.second_factors.lacks_factor(session.user_id, session.amr)
 
 
 def _notices(server: Server) -> Mapping[str, str]:

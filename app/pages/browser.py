@@ -73,6 +73,17 @@ class Browser:
     session: Session | None
     """As it was at the beginning of the request: what to show is chosen by it, and nothing more."""
 
+    async def entered(self) -> Session | None:
+        """The session of somebody who may look around; None for whoever has to log in first.
+
+        So has a user who has to have a second factor by now, and has none.
+        """
+        session = self.session
+        if session is None:
+            return None
+        lacks_one = await self.server.second_factors.lacks_factor(session.user_id, session.amr)
+        return None if lacks_one else session
+
     def form_token(self, purpose: str) -> str:
         """The hidden field of a form that is shown to this browser, for this user."""
         return self.server.form_tokens.issue(self.key, self._bound(purpose))

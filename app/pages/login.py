@@ -67,10 +67,7 @@ async def login_page(
     ``switch`` is for whoever is logged in and wants to be somebody else.
     """
     if not key:
-        session = browser.session
-        if session is not None and not await server.second_factors.lacks_factor(
-            session.user_id, session.amr
-        ):
+        if await browser.entered() is not None:
             return onward_to(server, next_page)
         return _page(browser, None, None, next_page=next_page)
     pending, client = await load_pending(server, key)

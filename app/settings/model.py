@@ -82,6 +82,7 @@ class Settings(BaseSettings):
     api_key_ttl: Seconds = 31_536_000
     api_keys_as_bearer: bool = False
     app_password_ttl: Seconds = 31_536_000
+    reauthentication_age: Seconds = 300
     passkeys: bool = True
     request_body_limit: Annotated[int, Field(ge=1024)] = 65536
 

@@ -42,7 +42,7 @@ async def ask(
     client_id: Annotated[str, Query(alias="client")] = "",
 ) -> Response:
     """Ask for which application, unless there is one alone, and then what it may do."""
-    session = browser.session
+    session = await browser.entered()
     if session is None:
         return _to_login(server)
     async with server.database.read() as connection:
@@ -57,7 +57,7 @@ async def ask(
 async def create(server: CurrentServer, browser: CurrentBrowser) -> Response:
     """Make the app password and show it this once."""
     form = await browser.read_form()
-    session = browser.session
+    session = await browser.entered()
     if session is None:
         return _to_login(server)
     browser.require_shown(form, PURPOSE)

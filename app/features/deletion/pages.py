@@ -28,14 +28,14 @@ PURPOSE = "delete-account"
 @router.get("/delete-account")
 async def ask(server: CurrentServer, browser: CurrentBrowser) -> Response:
     """Say what ends, and ask for the password."""
-    return _to_login(server) if browser.session is None else _page(browser)
+    return _to_login(server) if await browser.entered() is None else _page(browser)
 
 
 @router.post("/delete-account")
 async def delete_account(server: CurrentServer, browser: CurrentBrowser) -> Response:
     """Close the account, or delete it at once where no days of grace are given."""
     form = await browser.read_form()
-    session = browser.session
+    session = await browser.entered()
     if session is None:
         return _to_login(server)
     browser.require_shown(form, PURPOSE)

@@ -43,12 +43,10 @@ from app.web.dependencies import CurrentServer
 
 PURPOSE = "passkeys"
 
-RECENT = timedelta(minutes=5)
-"""After which whoever has no password to type has to log in again."""
-
 LOG_IN_AGAIN = Message(
-    "Log out, and log in again with a passkey. Within five minutes after that you can do this."
+    "Log out, and log in again with a passkey. For a few minutes after that you can do this."
 )
+"""For whoever has no password to type: see ``LATCHKEY_REAUTHENTICATION_AGE``."""
 
 
 def passkey_pages(party: RelyingParty) -> APIRouter:
@@ -78,7 +76,7 @@ def passkey_pages(party: RelyingParty) -> APIRouter:
         passkey_id: Annotated[str, Query(alias="passkey")] = "",
     ) -> Response:
         """Ask what a new passkey is called, or what is to become of one that is there."""
-        session = browser.session
+        session = await browser.entered()
         if session is None:
             return _to_login(server)
         if not passkey_id:
@@ -93,7 +91,7 @@ def passkey_pages(party: RelyingParty) -> APIRouter:
     async def change(server: CurrentServer, browser: CurrentBrowser) -> Response:
         """Do what the form says."""
         form = await browser.read_form()
-        session = browser.session
+        session = await browser.entered()
         if session is None:
             return _to_login(server)
         browser.require_shown(form, PURPOSE)
@@ -180,7 +178,8 @@ async def _confirm(browser: Browser, session: Session, form: Mapping[str, str]) 
         account = await get_account(connection, session.user_id)
     if account.password_hash is not None:
         return await verify_password(browser, session, form)
-    if server.clock.now() - session.authenticated_at > RECENT:
+    longest = timedelta(seconds=server.settings.reauthentication_age)
+    if server.clock.now() - session.authenticated_at > longest:
         raise ActionRefusedError(LOG_IN_AGAIN)
     return None
 

@@ -380,6 +380,19 @@ async def test_whoever_was_logged_in_before_it_was_required_logs_in_again(
     assert (await type_password(http, alice)).heading == "Set up a second factor"
 
 
+async def test_no_page_of_the_account_is_open_to_who_has_to_set_a_factor_up(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    form = Page(await http.get("/login")).form
+    await submit(http, form, {"username": alice.username, "password": alice.password})
+    async with server.database.transaction() as connection:
+        await connection.execute(insert(MfaRequirement).values(level=2, user_id=alice.id))
+    for path in ("/account", "/app-passwords"):
+        response = await http.get(path)
+        if response.status_code != 404:  # of a feature that was deleted
+            assert response.headers["location"] == f"{ISSUER}/login", path
+
+
 # Whoever presses the button twice, and whose browser drops the first answer
 
 SESSION = "latchkey_session"
