@@ -118,7 +118,7 @@ def test_no_page_violates_a_rule_of_axe_or_is_too_wide_in_any_window(
         page.get_by_role("alert").wait_for()
         look(page)
         page.reload()
-        page.get_by_role("button", name="Show: Password", exact=True).click()
+        page.get_by_role("button", name="Show (Password)", exact=True).click()
         look(page)
         log_in(page, person.password)
         page.get_by_role("button", name="Allow").wait_for()

@@ -45,14 +45,14 @@ def password_of(page: Page) -> Locator:
 def test_a_password_is_shown_and_hidden_again_by_a_button_that_says_which(login: Page) -> None:
     field = password_of(login)
     field.fill("typed by hand")
-    login.get_by_role("button", name="Show: Password", exact=True).click()
+    login.get_by_role("button", name="Show (Password)", exact=True).click()
     assert (field.get_attribute("type"), field.input_value()) == ("text", "typed by hand")
-    login.get_by_role("button", name="Hide: Password", exact=True).click()
+    login.get_by_role("button", name="Hide (Password)", exact=True).click()
     assert field.get_attribute("type") == "password"
 
 
 def test_a_password_that_is_shown_is_hidden_before_it_is_sent(login: Page) -> None:
-    login.get_by_role("button", name="Show: Password", exact=True).click()
+    login.get_by_role("button", name="Show (Password)", exact=True).click()
     login.evaluate(
         "document.forms[0].addEventListener('submit', (event) => event.preventDefault())"
     )

@@ -2,7 +2,7 @@
 const words = {
   show: "Show",
   hide: "Hide",
-  which: ": {field}",
+  which: "({field})",
   capsLock: "Caps Lock is on",
   ...document.currentScript.dataset,
 };
@@ -17,8 +17,11 @@ for (const field of document.querySelectorAll(".secret > input")) {
 
   const show = (shown) => {
     field.type = shown ? "text" : "password";
-    button.textContent = shown ? words.hide : words.show;
-    button.ariaLabel = button.textContent + words.which.replace("{field}", () => name);
+    // No label: whoever looks for a field by its name must find the field alone.
+    const which = document.createElement("span");
+    which.className = "unseen";
+    which.textContent = ` ${words.which.replace("{field}", () => name)}`;
+    button.replaceChildren(shown ? words.hide : words.show, which);
   };
   const look = (event) => {
     // What fills forms in sends keys that have no such state.
