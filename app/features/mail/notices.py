@@ -5,6 +5,7 @@ yet gets the mail that asks to confirm it, which says the same.
 """
 
 import uuid
+from dataclasses import replace
 from datetime import timedelta
 
 from sqlalchemy import func, select, update
@@ -97,10 +98,6 @@ def _device(login: LoggedIn) -> str:
 
 
 async def _tell_of_login(connection: AsyncConnection, settings: Settings, login: LoggedIn) -> None:
-    account = await _verified(connection, login.user_id)
-    if account is None:
-        return
-    username, email = account
     service = settings.service_name
     letter = Letter(
         kind="new-login",
@@ -112,7 +109,6 @@ async def _tell_of_login(connection: AsyncConnection, settings: Settings, login:
                 service=service,
             )
         ],
-        facts={**account_fact(username), **what_happened(login.at, login.origin)},
         link=_account(settings),
         closing=[
             Message(
@@ -124,16 +120,12 @@ async def _tell_of_login(connection: AsyncConnection, settings: Settings, login:
             ),
         ],
     )
-    await queue_mail(connection, settings, letter, to=email, now=login.at, user_id=login.user_id)
+    await _send(connection, settings, login, letter)
 
 
 async def _tell_of_password(
     connection: AsyncConnection, settings: Settings, change: PasswordChanged
 ) -> None:
-    account = await _verified(connection, change.user_id)
-    if account is None:
-        return
-    username, email = account
     service = settings.service_name
     letter = Letter(
         kind="password-changed",
@@ -142,25 +134,19 @@ async def _tell_of_password(
             Message("The password of your account at {service} was changed.", service=service),
             *_by(change.by_user),
         ],
-        facts={**account_fact(username), **what_happened(change.at, change.origin)},
         closing=_what_to_do(settings, change.by_user),
     )
-    await queue_mail(connection, settings, letter, to=email, now=change.at, user_id=change.user_id)
+    await _send(connection, settings, change, letter)
 
 
 async def _tell_of_credential(
     connection: AsyncConnection, settings: Settings, added: CredentialAdded
 ) -> None:
-    account = await _verified(connection, added.user_id)
-    if account is None:
-        return
-    username, email = account
     values = {"credential": added.what, "service": settings.service_name}
     letter = Letter(
         kind="credential-added",
         subject=Message("{credential} was added to your account at {service}", **values),
         paragraphs=[Message("{credential} was added to your account at {service}.", **values)],
-        facts={**account_fact(username), **what_happened(added.at, added.origin)},
         link=_account(settings),
         closing=[
             Message("If it was you, there is nothing to do."),
@@ -170,7 +156,7 @@ async def _tell_of_credential(
             ),
         ],
     )
-    await queue_mail(connection, settings, letter, to=email, now=added.at, user_id=added.user_id)
+    await _send(connection, settings, added, letter)
 
 
 _OF_FACTORS = {
@@ -189,18 +175,13 @@ _OF_FACTORS = {
 async def _tell_of_factor(
     connection: AsyncConnection, settings: Settings, change: FactorChanged
 ) -> None:
-    account = await _verified(connection, change.user_id)
-    if account is None:
-        return
-    username, email = account
     letter = Letter(
         kind="second-factor",
         subject=Message("Your second factor at {service}", service=settings.service_name),
         paragraphs=[Message(_OF_FACTORS[change.what], service=settings.service_name)],
-        facts={**account_fact(username), **what_happened(change.at, change.origin)},
         closing=_what_to_do(settings, change.what != "reset"),
     )
-    await queue_mail(connection, settings, letter, to=email, now=change.at, user_id=change.user_id)
+    await _send(connection, settings, change, letter)
 
 
 async def _tell_of_address(
@@ -242,10 +223,6 @@ async def _tell_of_address(
 async def _tell_of_the_end(
     connection: AsyncConnection, settings: Settings, end: AccountEnds
 ) -> None:
-    account = await _verified(connection, end.user_id)
-    if account is None:
-        return
-    username, email = account
     service = settings.service_name
     if end.ends_at > end.at:
         subject = Message("Your account at {service} will be deleted", service=service)
@@ -268,10 +245,9 @@ async def _tell_of_the_end(
         kind="account-ends",
         subject=subject,
         paragraphs=[told],
-        facts={**account_fact(username), **what_happened(end.at, end.origin)},
         closing=[closing],
     )
-    await queue_mail(connection, settings, letter, to=email, now=end.at, user_id=end.user_id)
+    await _send(connection, settings, end, letter)
 
 
 def _account(settings: Settings) -> Link:
@@ -301,12 +277,17 @@ def _what_to_do(settings: Settings, by_user: bool) -> list[Message]:
     ]
 
 
-async def _verified(connection: AsyncConnection, user_id: uuid.UUID) -> tuple[str, str] | None:
-    """Name and address of a user who reads the mail of that address."""
-    person = await get_person(connection, user_id)
-    if person.profile.email is None or not person.profile.email_verified:
-        return None
-    return person.username, person.profile.email
+async def _send(
+    connection: AsyncConnection, settings: Settings, notice: Notice, letter: Letter
+) -> None:
+    """With when and where it happened, to a user who reads the mail of their address."""
+    person = await get_person(connection, notice.user_id)
+    email = person.profile.email
+    if email is None or not person.profile.email_verified:
+        return
+    facts = {**account_fact(person.username), **what_happened(notice.at, notice.origin)}
+    told = replace(letter, facts=facts)
+    await queue_mail(connection, settings, told, to=email, now=notice.at, user_id=notice.user_id)
 
 
 async def is_silenced(connection: AsyncConnection, user_id: uuid.UUID) -> bool:
