@@ -18,7 +18,7 @@ from app.message import Message
 from app.oauth2.redirect_uris import with_parameters
 from app.pages.account_actions import ActionRefusedError, action_for
 from app.pages.activity import list_activity, words_of
-from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
+from app.pages.browser import Browser, CurrentBrowser, LoggedOutError, to_login
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
 from app.server import Server
@@ -77,7 +77,7 @@ async def account_page(
     """
     session = await browser.entered()
     if session is None:
-        return _to_login(server)
+        return to_login(server)
     proven = server.form_tokens.check(proof, browser.key, f"done {done}")
     notice = _notices(server).get(done, "") if proven else ""
     lists = _Lists(browsers, logins, activity)
@@ -90,7 +90,7 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
     form = await browser.read_form()
     session = await browser.entered()
     if session is None:
-        return _to_login(server)
+        return to_login(server)
     browser.require_shown(form, PURPOSE)
     action = form.get("action", "")
     shown = None
@@ -98,7 +98,7 @@ async def change_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
         if (act := action_for(server, action)) is not None:
             shown = await act(browser, session, form)
     except LoggedOutError:
-        return _to_login(server)
+        return to_login(server)
     except ActionRefusedError as refusal:
         return await _page(browser, session, refusal=refusal, refused=action, typed=form)
     if shown:  # which a redirect would lose
@@ -113,10 +113,6 @@ def _notices(server: Server) -> Mapping[str, str]:
     for section in server.account_sections:
         notices |= {name: action.notice for name, action in section.actions.items()}
     return notices
-
-
-def _to_login(server: Server) -> Response:
-    return RedirectResponse(f"{server.settings.issuer}/login", 303)
 
 
 async def _page(

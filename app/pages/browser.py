@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request, Response
+from fastapi.responses import RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app import IDENTIFIER
@@ -322,3 +323,8 @@ async def _current_browser(request: Request, server: CurrentServer) -> Browser:
 
 
 CurrentBrowser = Annotated[Browser, Depends(_current_browser)]
+
+
+def to_login(server: Server) -> Response:
+    """The way of whoever is not logged in to where they can be."""
+    return RedirectResponse(f"{server.settings.issuer}/login", 303)

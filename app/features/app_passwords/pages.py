@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
-from fastapi.responses import RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidError, Problem
@@ -21,10 +20,9 @@ from app.login.browser_sessions import Session
 from app.management.lifetimes import USUAL_DAYS, lifetime_in_days, most_days
 from app.message import Message
 from app.pages.account_actions import WRONG, ActionRefusedError, actor_of, verify_password
-from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
+from app.pages.browser import Browser, CurrentBrowser, LoggedOutError, to_login
 from app.pages.errors import PageRoute, sentence
 from app.pages.rendering import render
-from app.server import Server
 from app.web.dependencies import CurrentServer
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -44,7 +42,7 @@ async def ask(
     """Ask for which application, unless there is one alone, and then what it may do."""
     session = await browser.entered()
     if session is None:
-        return _to_login(server)
+        return to_login(server)
     async with server.database.read() as connection:
         clients = await list_clients(connection, server.admits, session.user_id)
     chosen = [client for client in clients if client.client_id == client_id] or clients
@@ -59,7 +57,7 @@ async def create(server: CurrentServer, browser: CurrentBrowser) -> Response:
     form = await browser.read_form()
     session = await browser.entered()
     if session is None:
-        return _to_login(server)
+        return to_login(server)
     browser.require_shown(form, PURPOSE)
     client = None
     try:
@@ -69,7 +67,7 @@ async def create(server: CurrentServer, browser: CurrentBrowser) -> Response:
             )
         secret = await _create(browser, session, form)
     except LoggedOutError:
-        return _to_login(server)
+        return to_login(server)
     except ActionRefusedError as refusal:
         error = str(refusal)
     except Problem as refusal:
@@ -150,10 +148,6 @@ async def _form(
         most_days=most,
         days=shown.get("days", min(USUAL_DAYS, most)),
     )
-
-
-def _to_login(server: Server) -> Response:
-    return RedirectResponse(f"{server.settings.issuer}/login", 303)
 
 
 def _page(browser: Browser, template: str, *, error: str = "", **values: Any) -> Response:

@@ -3,7 +3,6 @@
 from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Response
-from fastapi.responses import RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import lock
@@ -13,10 +12,9 @@ from app.identity.users import is_still_proven
 from app.login.browser_sessions import hold_session
 from app.management.authority import MANAGEMENT_LOCK
 from app.pages.account_actions import WRONG, ActionRefusedError, actor_of, verify_password
-from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
+from app.pages.browser import Browser, CurrentBrowser, LoggedOutError, to_login
 from app.pages.errors import PageRoute, sentence
 from app.pages.rendering import render
-from app.server import Server
 from app.web.dependencies import CurrentServer
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -28,7 +26,7 @@ PURPOSE = "delete-account"
 @router.get("/delete-account")
 async def ask(server: CurrentServer, browser: CurrentBrowser) -> Response:
     """Say what ends, and ask for the password."""
-    return _to_login(server) if await browser.entered() is None else _page(browser)
+    return to_login(server) if await browser.entered() is None else _page(browser)
 
 
 @router.post("/delete-account")
@@ -37,7 +35,7 @@ async def delete_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
     form = await browser.read_form()
     session = await browser.entered()
     if session is None:
-        return _to_login(server)
+        return to_login(server)
     browser.require_shown(form, PURPOSE)
     grace = timedelta(days=server.settings.account_deletion_grace)
     try:
@@ -56,7 +54,7 @@ async def delete_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
 
         ends_at = await server.database.transact(close)
     except LoggedOutError:
-        return _to_login(server)
+        return to_login(server)
     except ActionRefusedError as refusal:
         return _page(browser, error=str(refusal))
     except ConflictError as refusal:  # the last administrator
@@ -68,10 +66,6 @@ async def delete_account(server: CurrentServer, browser: CurrentBrowser) -> Resp
         ends_at=ends_at if grace else None,
     )
     return browser.forget_session(page)
-
-
-def _to_login(server: Server) -> Response:
-    return RedirectResponse(f"{server.settings.issuer}/login", 303)
 
 
 def _page(browser: Browser, *, error: str = "") -> Response:

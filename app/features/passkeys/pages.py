@@ -34,7 +34,7 @@ from app.pages.account_actions import (
     verify_password,
 )
 from app.pages.assets import serve
-from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
+from app.pages.browser import Browser, CurrentBrowser, LoggedOutError, to_login
 from app.pages.devices import describe_device
 from app.pages.errors import PageRoute, sentence
 from app.pages.rendering import render
@@ -78,7 +78,7 @@ def passkey_pages(party: RelyingParty) -> APIRouter:
         """Ask what a new passkey is called, or what is to become of one that is there."""
         session = await browser.entered()
         if session is None:
-            return _to_login(server)
+            return to_login(server)
         if not passkey_id:
             agent = browser.request.headers.get("user-agent", "")
             return await _page(browser, session, "add", name=describe_device(agent))
@@ -93,7 +93,7 @@ def passkey_pages(party: RelyingParty) -> APIRouter:
         form = await browser.read_form()
         session = await browser.entered()
         if session is None:
-            return _to_login(server)
+            return to_login(server)
         browser.require_shown(form, PURPOSE)
         try:
             match form.get("action", ""):
@@ -104,7 +104,7 @@ def passkey_pages(party: RelyingParty) -> APIRouter:
                 case action:
                     return await _change(browser, session, action, form)
         except LoggedOutError:
-            return _to_login(server)
+            return to_login(server)
         except ActionRefusedError as refusal:
             error = str(refusal)
         except Problem as refusal:
@@ -210,10 +210,6 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise NotFoundError(told=Message("There is no such passkey.")) from None
-
-
-def _to_login(server: Server) -> Response:
-    return RedirectResponse(f"{server.settings.issuer}/login", 303)
 
 
 def _to_account(server: Server) -> Response:
