@@ -23,6 +23,7 @@ from app.login.second_step import (
     SecondStep,
     SecondStepPolicy,
     append_nothing,
+    has_one,
 )
 from app.login.strength import Level, acrs_up_to, level_of
 from app.settings import Settings
@@ -115,10 +116,7 @@ class SecondFactors:
 
     async def has_factor(self, connection: AsyncConnection, user_id: uuid.UUID) -> bool:
         """Whether the user has something to show beside the password."""
-        for factor in self.factors:
-            if not factor.fallback and await factor.has(connection, user_id):
-                return True
-        return False
+        return await has_one(connection, self.factors, user_id)
 
     async def level_missed(
         self, connection: AsyncConnection, user_id: uuid.UUID, amr: Sequence[str]

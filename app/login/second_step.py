@@ -150,6 +150,16 @@ class Factor:
     """Whether it only stands in for a lost one: nobody has to show it because they have it."""
 
 
+async def has_one(
+    connection: AsyncConnection, factors: Sequence[Factor], user_id: uuid.UUID
+) -> bool:
+    """Whether the user of that id has a factor that does not only stand in for another."""
+    for factor in factors:
+        if not factor.fallback and await factor.has(connection, user_id):
+            return True
+    return False
+
+
 @dataclass(frozen=True, kw_only=True)
 class Appended:
     """What was typed behind a password, to be judged once the password is known to be right."""

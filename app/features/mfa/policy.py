@@ -5,7 +5,6 @@ of its user, of its client, of a scope that it is granted, and of everybody by `
 whoever has a second factor is asked for it.
 """
 
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
@@ -16,7 +15,7 @@ from app.features.mfa.appended import dividing
 from app.features.mfa.challenges import begin_for_client, begin_in_browser
 from app.features.mfa.model import MfaRequirement
 from app.features.mfa.totp import start
-from app.login.second_step import Enrolment, Factor, Proving, SecondStep, SecondStepPolicy
+from app.login.second_step import Enrolment, Factor, Proving, SecondStep, SecondStepPolicy, has_one
 from app.login.strength import Level, level_of
 from app.settings import Settings
 
@@ -30,7 +29,7 @@ async def level_for(
     required = await _required(connection, proving)
     if required > Level.FACTOR or level_of(proving.amr) >= Level.FACTOR:
         return required
-    if settings.mfa == "required" or await _has_one(connection, factors, proving.user_id):
+    if settings.mfa == "required" or await has_one(connection, factors, proving.user_id):
         return max(required, Level.FACTOR)
     return required
 
@@ -52,15 +51,6 @@ async def _required(connection: AsyncConnection, proving: Proving) -> Level:
         "scopes": sorted(proving.scopes),
     }
     return Level(await connection.scalar(_REQUIRED, parameters) or Level.ANY)
-
-
-async def _has_one(
-    connection: AsyncConnection, factors: Sequence[Factor], user_id: uuid.UUID
-) -> bool:
-    for factor in factors:
-        if not factor.fallback and await factor.has(connection, user_id):
-            return True
-    return False
 
 
 async def levels_of_scopes(connection: AsyncConnection) -> Mapping[str, Level]:
