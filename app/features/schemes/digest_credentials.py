@@ -1,6 +1,7 @@
 """HTTP Digest: the credentials of users who asked for them, and counting nonces."""
 
 import hashlib
+import unicodedata
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,7 +61,8 @@ async def set_digest_credential(
     now: datetime,
 ) -> None:
     """Give a user a Digest credential, in place of the one that they may have."""
-    secret = f"{username}:{realm}:{password}".encode()  # RFC 7616, section 3.4.2
+    # RFC 7616, section 3.4.2, in the form that `charset` asks clients for (section 4).
+    secret = unicodedata.normalize("NFC", f"{username}:{realm}:{password}").encode()
     await remove_digest_credential(connection, user_id)
     await connection.execute(
         insert(DigestCredential).values(

@@ -60,6 +60,7 @@ def test_a_digest_password_comes_on_stdin_and_is_not_shown(latchkey: Shell, user
     assert ha1(latchkey) == {"latchkey": hashes(DIGEST_PASSWORD)}
 
 
+@pytest.mark.rfc("7616", "5.1", 1)
 def test_a_digest_password_is_generated_and_shown_once(latchkey: Shell) -> None:
     record = latchkey.json("users", "set-digest", "alice")
     password = record.pop("password")
@@ -104,14 +105,17 @@ def test_the_login_password_is_refused(latchkey: Shell) -> None:
     assert ha1(latchkey) == {}
 
 
+COMMON = "this password is one of the most common: choose another, such as several words"
 NOT_ONE_LINE = (
     "the input is not accepted: there are control characters in it, or more than one line"
 )
 
 
+@pytest.mark.rfc("7616", "5.7")
 @pytest.mark.parametrize(
     ("password", "reason"),
     [
+        pytest.param("1234567890qwerty", COMMON, id="common"),
         pytest.param("short", "a password must have at least 15 characters", id="short"),
         pytest.param("", "a password must have at least 15 characters", id="empty"),
         pytest.param("x" * 1025, "a password can have at most 1024 characters", id="long"),

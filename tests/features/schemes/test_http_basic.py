@@ -57,6 +57,7 @@ async def stored_hash(server: Server, user: TestUser) -> str | None:
 # Right and wrong
 
 
+@pytest.mark.rfc("7617", "2", 7)
 @pytest.mark.rfc("7617", "2.2")
 async def test_a_name_and_its_password_name_the_user_and_all_their_scopes(
     http: httpx2.AsyncClient, alice: TestUser
@@ -78,7 +79,7 @@ async def test_no_credentials_are_refused(http: httpx2.AsyncClient) -> None:
     assert_no_good_password(await http.get(PATH))
 
 
-@pytest.mark.rfc("7617", "2", 5)
+@pytest.mark.rfc("7617", "2", 7)
 @pytest.mark.parametrize(
     "password",
     [
@@ -169,7 +170,7 @@ async def test_utf_8_is_read(
     assert_recognised(await present(http, user, password), "HTTPBasic", user.id, ["email"])
 
 
-@pytest.mark.rfc("7617", "B.2")
+@pytest.mark.rfc("7617", "B.2", 1)
 async def test_iso_8859_1_is_read_where_it_is_not_utf_8(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -178,7 +179,7 @@ async def test_iso_8859_1_is_read_where_it_is_not_utf_8(
     assert_recognised(await send(http, value), "HTTPBasic", user.id, ["email"])
 
 
-@pytest.mark.rfc("7617", "B.2")
+@pytest.mark.rfc("7617", "B.2", 1)
 async def test_what_is_utf_8_is_never_read_as_iso_8859_1(
     http: httpx2.AsyncClient, server: Server
 ) -> None:

@@ -1,5 +1,6 @@
 """Throttling of failed logins with Basic and Digest: the counts are those of other logins."""
 
+import base64
 import hashlib
 import re
 
@@ -37,7 +38,6 @@ def settings(database_url: str) -> Settings:
     return throttled(database_url)
 
 
-@pytest.mark.rfc("7617", "4", 3)
 async def test_the_counts_are_shared_with_http_basic(
     http: httpx2.AsyncClient, web: TestClient, alice: TestUser
 ) -> None:
@@ -45,6 +45,16 @@ async def test_the_counts_are_shared_with_http_basic(
     response = await http.get("/schemes/http/basic", auth=("alice", alice.password))
     assert_problem(response, 429)
     assert response.headers["retry-after"] == str(LOCKOUT)
+
+
+@pytest.mark.rfc("7617", "B.2", 2)
+async def test_a_wrong_password_that_is_not_utf_8_counts_once(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    pair = base64.b64encode("alice:müßiggang".encode("iso-8859-1")).decode()
+    response = await http.get("/schemes/http/basic", headers={"Authorization": f"Basic {pair}"})
+    assert response.status_code == 401
+    assert await failures(server) == [1, 1]
 
 
 def digest(server: Server, challenge: str, username: str, password: str) -> str:
@@ -85,7 +95,6 @@ async def alices_digest(server: Server, alice: TestUser) -> str:
     return "another password for Digest"
 
 
-@pytest.mark.rfc("7616", "5.7")
 async def test_wrong_digests_are_counted_and_have_to_wait(
     http: httpx2.AsyncClient, server: Server, web: TestClient, alice: TestUser, alices_digest: str
 ) -> None:

@@ -29,6 +29,7 @@ import hmac
 import re
 import secrets as random
 import time
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -55,8 +56,12 @@ _SECRET_LENGTH = 32
 
 
 def make_ha1(username: str, realm: str, password: str, algorithm: str) -> str:
-    """What the server stores of a password (RFC 7616, section 3.4.2)."""
-    return ALGORITHMS[algorithm](f"{username}:{realm}:{password}".encode())
+    """What the server stores of a password (RFC 7616, section 3.4.2).
+
+    In normalization form C, which ``charset`` asks clients for (section 4).
+    """
+    text = unicodedata.normalize("NFC", f"{username}:{realm}:{password}")
+    return ALGORITHMS[algorithm](text.encode())
 
 
 class DigestCredentials(HTTPAuthorizationCredentials):
@@ -163,7 +168,8 @@ class DigestServer(HTTPDigest):
                 # Who knows the password may try again at once with the new nonce.
                 raise self._challenge(stale=True)
             if not await self.accept_count(request, answer.nonce, int(answer.nc, 16), expires_at):
-                raise self.make_not_authenticated_error()
+                # A replay, or a request that another one of the client has overtaken.
+                raise self._challenge(stale=True)
             verdict = True
         finally:
             await self.judged(request, answer.username, verdict)
