@@ -78,6 +78,7 @@ async def assert_granted(http: httpx2.AsyncClient, client: TestClient, address: 
 
 
 @pytest.mark.rfc("6749", "2.3.1", 7)
+@pytest.mark.rfc("7009", "5", 3)
 @pytest.mark.rfc("7662", "4", 2)
 @pytest.mark.parametrize("path", ["/token", "/revoke", "/introspect"])
 async def test_a_client_with_too_many_wrong_secrets_has_to_wait(

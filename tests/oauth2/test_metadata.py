@@ -92,7 +92,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
 @pytest.mark.rfc("8414", "2", 2, 3, 7, 8, 12, 13, 14, 16, 17)
 @pytest.mark.rfc("8414", "3.1")
 @pytest.mark.rfc("8414", "3.2", 1, 2)
-@pytest.mark.rfc("9207", "3")
+@pytest.mark.rfc("9207", "2.3", 2)
 @pytest.mark.rfc("9470", "7")
 @pytest.mark.rfc("9700", "2.1.1", 9, 10)
 @pytest.mark.rfc("9700", "2.1.2", 2)
@@ -106,7 +106,7 @@ async def test_the_document_says_what_this_server_can_do(
 
 @pytest.mark.rfc("8414", "3.3")
 @pytest.mark.rfc("8414", "4")
-@pytest.mark.rfc("9207", "2.3")
+@pytest.mark.rfc("9207", "2.3", 1)
 @pytest.mark.parametrize(
     ("changes", "issuer"),
     [

@@ -22,9 +22,10 @@ def settings(database_url: str, request: pytest.FixtureRequest) -> Settings:
 
 @pytest.mark.rfc("6750", "2.1", 2)
 @pytest.mark.rfc("9728", "2", 1, 2, 3, 4, 5)
+@pytest.mark.rfc("9728", "2.1", 2)
 @pytest.mark.rfc("9728", "3.1")
 @pytest.mark.rfc("9728", "3.2", 1, 2)
-@pytest.mark.rfc("9728", "3.3")
+@pytest.mark.rfc("9728", "3.3", 1)
 async def test_it_says_where_to_get_tokens_for_this_server(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -44,6 +45,7 @@ async def test_it_says_where_to_get_tokens_for_this_server(
     assert response.headers["access-control-allow-origin"] == "*"
 
 
+@pytest.mark.rfc("9728", "5")
 @pytest.mark.rfc("9728", "5.1")
 async def test_every_challenge_for_a_token_names_it(http: httpx2.AsyncClient) -> None:
     for headers in ({}, bearer("no.good.token")):
@@ -54,7 +56,7 @@ async def test_every_challenge_for_a_token_names_it(http: httpx2.AsyncClient) ->
 
 
 @pytest.mark.rfc("9728", "3")
-@pytest.mark.rfc("9728", "3.3")
+@pytest.mark.rfc("9728", "3.3", 1)
 @pytest.mark.rfc("9728", "7.3")
 @pytest.mark.parametrize("settings", [WITH_PATH], indirect=True)
 async def test_the_path_of_an_issuer_comes_behind_the_well_known_one(

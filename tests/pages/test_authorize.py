@@ -1316,7 +1316,7 @@ async def test_the_login_page_is_at_the_issuer_whatever_the_headers_say(flow: Co
 
 
 @pytest.mark.rfc("9207", "2", 2)
-@pytest.mark.rfc("9207", "2.3")
+@pytest.mark.rfc("9207", "2.3", 1)
 @pytest.mark.rfc("9700", "4.4.2.1", 1)
 async def test_the_iss_is_the_issuer_whatever_the_headers_say(flow: CodeFlow) -> None:
     response = await flow.browser.get(

@@ -79,6 +79,7 @@ def assert_varies(response: httpx2.Response) -> None:
 # The preflight
 
 
+@pytest.mark.rfc("7009", "2.3", 2)
 @pytest.mark.rfc("9700", "2.6", 6)
 @pytest.mark.rfc("openid-connect-core", "5.3", 4)
 @ENDPOINTS

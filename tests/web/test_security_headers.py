@@ -170,6 +170,7 @@ async def test_every_answer_keeps_browsers_from_guessing_telling_and_asking(
 @pytest.mark.rfc("6750", "5.2", 5)
 @pytest.mark.rfc("7616", "5.1", 2)
 @pytest.mark.rfc("7617", "4", 1)
+@pytest.mark.rfc("9728", "7.1")
 async def test_https_is_insisted_on_where_the_issuer_has_it(answers: Answers, issuer: str) -> None:
     expected = "max-age=31536000" if issuer == HTTPS_ISSUER else None
     for name, response in answers.items():

@@ -15,6 +15,7 @@ from app.features.client_registration.statement import (
     read_statement,
 )
 from app.features.client_registration.tokens import use_registration_token
+from app.identity.clients import hold_client
 from app.oauth2.bearer import bearer_token
 from app.oauth2.responses import NO_STORE, PROTOCOL_ERRORS
 from app.security.opaque import generate_secret, hash_secret
@@ -114,6 +115,7 @@ def registration_router(settings: Settings) -> APIRouter:
         statement = read_statement(document, settings.client_registration_schemes)
 
         async def work(connection: AsyncConnection) -> Registered:
+            await hold_client(connection, client_id)
             await service.find_registered(connection, client_id, token)
             await service.replace(
                 connection,
@@ -139,6 +141,7 @@ def registration_router(settings: Settings) -> APIRouter:
         server, token, origin = server_of(request), bearer_token(request), origin_of(request)
 
         async def work(connection: AsyncConnection) -> None:
+            await hold_client(connection, client_id)
             await service.find_registered(connection, client_id, token)
             await service.remove(connection, client_id, origin, server.clock.now())
 

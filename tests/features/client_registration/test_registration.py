@@ -1,5 +1,6 @@
 """Dynamic client registration: RFC 7591, and RFC 7592."""
 
+import asyncio
 import json
 import uuid
 from typing import Any
@@ -60,7 +61,8 @@ async def is_there(server: Server, client_id: str) -> bool:
 @pytest.mark.rfc("7591", "3.1", 1, 2)
 @pytest.mark.rfc("7591", "3.2.1", 1, 2, 4, 5)
 @pytest.mark.rfc("7591", "5", 4)
-@pytest.mark.rfc("7592", "3", 1, 2)
+@pytest.mark.rfc("7592", "3", 1, 2, 3)
+@pytest.mark.rfc("7592", "5", 3)
 async def test_a_client_registers_and_is_told_as_what(
     http: httpx2.AsyncClient, clock: TestClock
 ) -> None:
@@ -243,16 +245,18 @@ async def test_a_page_of_any_origin_may_register(http: httpx2.AsyncClient) -> No
 # Managing the registration
 
 
-@pytest.mark.rfc("7592", "2.1", 1, 2)
-@pytest.mark.rfc("7592", "2.2", 1, 3)
+@pytest.mark.rfc("7592", "2.1", 1, 2, 4)
+@pytest.mark.rfc("7592", "2.2", 1)
 @pytest.mark.rfc("7592", "2.3", 1)
 @pytest.mark.rfc("7592", "3", 3)
+@pytest.mark.rfc("7592", "5", 4)
 async def test_a_client_reads_replaces_and_deletes_its_registration(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
     made = await registered(http)
     address, headers = f"{PATH}/{made['client_id']}", bearer(made["registration_access_token"])
-    assert (await http.get(address, headers=headers)).json() == made
+    read = await http.get(address, headers=headers)
+    assert (read.status_code, read.json()) == (200, made)
     body = {"client_id": made["client_id"], "client_name": "Ed", "redirect_uris": ["cursor://x"]}
     replaced = await http.put(address, json=body, headers=headers)
     assert replaced.json() == {**made, "client_name": "Ed", "redirect_uris": ["cursor://x"]}
@@ -281,8 +285,8 @@ async def test_nothing_works_any_more_of_a_client_that_deleted_itself(
     assert_oauth2_error(response, "invalid_client", 401)
 
 
-@pytest.mark.rfc("7592", "2", 2, 3)
-@pytest.mark.rfc("7592", "5", 1)
+@pytest.mark.rfc("7592", "2", 2)
+@pytest.mark.rfc("7592", "2.1", 3)
 async def test_nobody_else_does(http: httpx2.AsyncClient) -> None:
     made, other = await registered(http), await registered(http)
     address = f"{PATH}/{made['client_id']}"
@@ -306,6 +310,54 @@ async def test_a_replacement_names_the_client_that_it_replaces(http: httpx2.Asyn
     body = {"redirect_uris": [CALLBACK]}
     response = await http.put(f"{PATH}/{made['client_id']}", json=body, headers=headers)
     assert_oauth2_error(response, "invalid_request", 400)
+
+
+@pytest.mark.rfc("7592", "2.2", 3, 6)
+async def test_a_client_chooses_neither_its_token_nor_its_secret(http: httpx2.AsyncClient) -> None:
+    made = await registered(http)
+    address, headers = f"{PATH}/{made['client_id']}", bearer(made["registration_access_token"])
+    chosen = {
+        "registration_access_token": "chosen",
+        "registration_client_uri": "https://evil.example",
+        "client_secret": "chosen",
+        "client_secret_expires_at": 0,
+        "client_id_issued_at": 0,
+    }
+    replaced = await http.put(address, json=made | chosen, headers=headers)
+    assert (replaced.status_code, replaced.json()) == (200, made)
+
+
+@pytest.mark.rfc("7592", "2.2", 7)
+async def test_a_replacement_that_is_invalid_changes_nothing(http: httpx2.AsyncClient) -> None:
+    made = await registered(http)
+    address, headers = f"{PATH}/{made['client_id']}", bearer(made["registration_access_token"])
+    body = made | {"redirect_uris": ["javascript:alert(1)"]}
+    response = await http.put(address, json=body, headers=headers)
+    assert_oauth2_error(response, "invalid_redirect_uri", 400)
+    assert (await http.get(address, headers=headers)).json() == made
+
+
+@pytest.mark.rfc("7592", "2", 4)
+@pytest.mark.parametrize("method", ["POST", "PATCH"])
+async def test_a_registration_has_no_other_methods(http: httpx2.AsyncClient, method: str) -> None:
+    made = await registered(http)
+    address, headers = f"{PATH}/{made['client_id']}", bearer(made["registration_access_token"])
+    response = await http.request(method, address, json=made, headers=headers)
+    assert_oauth2_error(response, "invalid_request", 405)
+
+
+async def test_a_replacement_against_a_deletion_is_done_before_it_or_refused(
+    http: httpx2.AsyncClient,
+) -> None:
+    made = await registered(http)
+    address, headers = f"{PATH}/{made['client_id']}", bearer(made["registration_access_token"])
+    body = {"client_id": made["client_id"], "redirect_uris": [CALLBACK]}
+    *replaced, deleted = await asyncio.gather(
+        *(http.put(address, json=body, headers=headers) for _ in range(4)),
+        http.delete(address, headers=headers),
+    )
+    assert deleted.status_code == 204
+    assert {response.status_code for response in replaced} <= {200, 401}
 
 
 # Resources
@@ -441,6 +493,7 @@ async def test_when_there_are_as_many_as_may_be_no_more_register(
 
 
 @pytest.mark.rfc("7591", "5", 5)
+@pytest.mark.rfc("7592", "5", 1)
 async def test_one_that_is_not_used_for_a_day_is_purged_and_one_that_is_used_stays(
     http: httpx2.AsyncClient, server: Server, clock: TestClock, app: FastAPI, alice: TestUser
 ) -> None:
@@ -454,7 +507,8 @@ async def test_one_that_is_not_used_for_a_day_is_purged_and_one_that_is_used_sta
     assert not await is_there(server, unused["client_id"])
     clock.advance(88 * DAY)
     await purge(server)
-    assert await is_there(server, used["client_id"])
+    headers = bearer(used["registration_access_token"])
+    assert (await http.get(f"{PATH}/{used['client_id']}", headers=headers)).status_code == 200
     clock.advance(2 * DAY)
     await purge(server)
     assert not await is_there(server, used["client_id"])
