@@ -15,6 +15,7 @@ COPY requirements.lock ./
 RUN ["/opt/latchkey/bin/pip", "install", "--no-cache-dir", "--only-binary=:all:", "--require-hashes", "--requirement=requirements.lock"]
 COPY pyproject.toml README.md LICENSE ./
 COPY app ./app
+COPY migrations ./migrations
 COPY scripts ./scripts
 RUN ["/opt/latchkey/bin/pip", "install", "--no-cache-dir", "--no-deps", "--no-build-isolation", "."]
 RUN ["/opt/latchkey/bin/pip", "uninstall", "--yes", "hatchling", "editables", "pathspec", "pluggy", "trove-classifiers", "pip"]

@@ -78,7 +78,7 @@ migration: $(VENV)/.dev ## Write a migration from the models: make migration MES
 	@LATCHKEY_ENVIRONMENT=development LATCHKEY_DATABASE_URL=sqlite:///./.migration.db \
 		sh -c '$(VENV)/bin/alembic upgrade head && $(VENV)/bin/alembic revision --autogenerate -m "$(MESSAGE)"'
 	@rm -f .migration.db
-	@$(VENV)/bin/ruff format -q app/migrations
+	@$(VENV)/bin/ruff format -q migrations
 
 messages: $(VENV)/.dev ## Bring the catalogues up to date with what the code says (ARGS=it begins a language)
 	@$(PY) -m scripts.messages $(ARGS)

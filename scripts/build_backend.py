@@ -36,6 +36,8 @@ __all__ = [
 ROOT = Path(__file__).parent.parent
 
 PACKED = ("app", "LICENSE", "README.md", "pyproject.toml")
+MIGRATIONS = "migrations"
+"""At the top of a checkout, and in the package of a wheel, which is a whole server."""
 
 
 def build_wheel(
@@ -56,6 +58,7 @@ def _renamed() -> Generator[Path]:
         for each in PACKED:
             copy = shutil.copytree if (ROOT / each).is_dir() else shutil.copy
             copy(ROOT / each, folder / each)
+        shutil.copytree(ROOT / MIGRATIONS, folder / "app" / MIGRATIONS)
         for cache in list(folder.rglob("__pycache__")):
             shutil.rmtree(cache)
         rename_package(folder, IDENTIFIER)

@@ -38,7 +38,7 @@ LIST_SCOPES = (
 
 def replace_migrations(folder: Path) -> None:
     """Write the one migration of the checkout in ``folder``, and delete those that it replaces."""
-    versions = folder / "app/migrations/versions"
+    versions = folder / "migrations/versions"
     for path in versions.glob("*.py"):
         path.unlink()
     with TemporaryDirectory() as name:

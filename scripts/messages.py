@@ -21,7 +21,6 @@ from app.languages.reader import FOLDER, SOURCE
 APP = FOLDER.parent
 
 METHODS = [
-    ("migrations/**", "ignore"),
     ("**.py", "python"),
     ("**.html", "jinja2"),
     ("**.txt", "jinja2"),

@@ -22,7 +22,7 @@ PYTHON_BLOCK = re.compile(r"^(```python\n)(.*?)(?=^```$)", re.MULTILINE | re.DOT
 MOST = 30
 """Characters."""
 
-TAKEN = frozenset({"app", "scripts", "tests", OLD}) | sys.stdlib_module_names
+TAKEN = frozenset({"app", "migrations", "scripts", "tests", OLD}) | sys.stdlib_module_names
 
 
 def identifier_of(name: str) -> str:

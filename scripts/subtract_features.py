@@ -113,7 +113,7 @@ def check(names: frozenset[str]) -> str:
 
 def drop_tables(folder: Path, count: int) -> None:
     """Write the migration that drops as many tables as have gone."""
-    versions = folder / "app/migrations/versions"
+    versions = folder / "migrations/versions"
     before = set(versions.glob("*.py"))
     run(folder, "make", "migration", "MESSAGE=remove features")
     (written,) = set(versions.glob("*.py")) - before

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 
 
 def test_the_committed_document_is_what_make_openapi_writes(tmp_path: Path) -> None:

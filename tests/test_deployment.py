@@ -12,7 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from app.__main__ import cli
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from app.settings import IN_A_FILE, PREFIX, SECRETS, Settings
 from scripts.dockerfile import instructions, words
 from scripts.empty_debian import script

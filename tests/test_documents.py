@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from app.errors import BearerError, OAuth2Error
 from app.features import load_features
 from app.settings import IN_A_FILE, PREFIX, SECRETS, Settings

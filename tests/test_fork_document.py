@@ -73,7 +73,7 @@ def upstream(copy: Reader) -> None:
     """Let the clone have a remote on which somebody has added a migration since."""
     folder = copy.folder.parent / "upstream"
     git(copy.folder, "clone", str(copy.folder), str(folder))
-    versions = folder / "app/migrations/versions"
+    versions = folder / "migrations/versions"
     revisions = [file.read_text() for file in versions.glob("*.py")]
     known = {
         found[1] for text in revisions if (found := re.search(r'^revision = "(\w+)"', text, re.M))

@@ -78,14 +78,14 @@ def test_a_new_project_has_the_features_that_were_asked_for(project: Path) -> No
 def test_a_new_project_begins_with_one_commit_and_one_migration(project: Path) -> None:
     assert run(project, "git", "status", "--porcelain") == ""
     assert len(run(project, "git", "log", "--oneline").splitlines()) == 1
-    assert len(list((project / "app/migrations/versions").glob("*.py"))) == 1
+    assert len(list((project / "migrations/versions").glob("*.py"))) == 1
 
 
 def test_the_migration_of_a_new_project_has_defaults_that_every_database_takes(
     project: Path,
 ) -> None:
     """It is written on SQLite, where false is 0; PostgreSQL refuses that."""
-    (migration,) = (project / "app/migrations/versions").glob("*.py")
+    (migration,) = (project / "migrations/versions").glob("*.py")
     text = migration.read_text()
     assert "server_default=sa.false()" in text
     assert 'server_default=sa.text("0")' not in text

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 

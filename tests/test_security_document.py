@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from app.models import Base
 from app.posture import WHO_MAY, LegacyFeature, Posture, permits
 from app.settings import Settings

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from app.settings import DEVELOPMENT_SECRET_KEY, Settings, SettingsError, load_settings
 from app.settings.mail import SmtpServer
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from app.settings import Settings
 from tests.conftest import make_settings
 

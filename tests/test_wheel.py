@@ -83,14 +83,15 @@ def test_nothing_in_it_speaks_of_the_old_name(installed: Installed) -> None:
     assert speaking == []
 
 
-def test_it_has_every_file_of_the_package_in_the_checkout(installed: Installed) -> None:
+def test_it_has_every_file_of_the_package_and_the_migrations(installed: Installed) -> None:
     (package,) = installed.folder.glob(f"lib/python*/site-packages/{IDENTIFIER}")
 
     def files(folder: Path) -> set[str]:
         found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
         return {str(path) for path in found if "__pycache__" not in path.parts}
 
-    assert files(package) == files(ROOT / "app")
+    migrations = {f"migrations/{name}" for name in files(ROOT / "migrations")}
+    assert files(package) == files(ROOT / "app") | migrations
 
 
 def test_an_installed_command_tells_its_version(installed: Installed, tmp_path: Path) -> None:

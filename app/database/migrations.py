@@ -13,9 +13,6 @@ from app.database.schema import SCRIPTS
 from app.errors import ConflictError
 from app.settings.database_url import driver_url
 
-ROOT = SCRIPTS.parents[1]
-"""What holds the package: a checkout, or the folder where it is installed."""
-
 BASE = "base"
 """What Alembic calls the schema before the first migration."""
 

@@ -12,8 +12,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-SCRIPTS = Path(__file__).parents[1] / "migrations"
-"""Where the migrations are, in a checkout and where the package is installed."""
+_PACKAGE = Path(__file__).parents[1]
+
+ROOT = _PACKAGE.parent
+"""What holds the package: a checkout, or the folder where it is installed."""
+
+SCRIPTS = next(
+    folder / "migrations" for folder in (_PACKAGE, ROOT) if (folder / "migrations").is_dir()
+)
+"""Where the migrations are: in the package where it is installed, beside it in a checkout."""
 
 _REVISION = re.compile(r"""^revision(?:: str)? = ["'](\w+)["']$""", re.MULTILINE)
 _FOLLOWS = re.compile(r"^down_revision(?:: [^=]+)? = (.+)$", re.MULTILINE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from tests.support.docs_page import Watch, fresh_context
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from typer.testing import CliRunner, Result
 
 from app.__main__ import cli
 from app.clock import Clock
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from app.models import RevokedToken, SigningKey
 from app.server import Server
 from app.settings import load_settings

@@ -15,7 +15,8 @@ from alembic import command
 from alembic.script import Script, ScriptDirectory
 from sqlalchemy import Connection, inspect
 
-from app.database.migrations import ROOT, alembic_config
+from app.database.migrations import alembic_config
+from app.database.schema import ROOT
 from tests.support.databases import Backend
 from tests.support.processes import development
 from tests.support.schemas import in_transaction

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from app.features import load_features
 from app.models import ClientSecret, User
 from app.security.opaque import hash_secret

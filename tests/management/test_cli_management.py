@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from app.main import create_app
 from app.models import Client
 from app.security.passwords import PasswordHasher

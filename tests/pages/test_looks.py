@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import ISSUER, make_settings

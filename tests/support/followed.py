@@ -17,8 +17,15 @@ from tests.support.live_server import ROOT
 LEFT_OUT = shutil.ignore_patterns("__pycache__", "node_modules", "*.db*")
 
 COPIED = (
-    *("app", "scripts", "tests", "docs", "examples", "deploy", "Makefile", "alembic.ini"),
-    *("pyproject.toml", "README.md", "CHANGELOG.md", ".env.example", "requirements.lock"),
+    *("app", "migrations", "scripts", "tests", "docs", "examples", "deploy", "Makefile"),
+    *(
+        "alembic.ini",
+        "pyproject.toml",
+        "README.md",
+        "CHANGELOG.md",
+        ".env.example",
+        "requirements.lock",
+    ),
     *("requirements-dev.lock", "requirements-tools.lock"),
 )
 

@@ -11,7 +11,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from app import NAME
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 
 FORKING = multiprocessing.get_context("forkserver")
 FORKING.set_forkserver_preload(["app.preloaded", "app.cli.serve"])

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from app.database.migrations import ROOT
+from app.database.schema import ROOT
 
 CHOSEN = {
     "LATCHKEY_PASSWORD_HASH_MEMORY_KIB": "8",

@@ -13,8 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import Database
-from app.database.migrations import ROOT, alembic_config
-from app.database.schema import revisions, schema_state
+from app.database.migrations import alembic_config
+from app.database.schema import ROOT, revisions, schema_state
 
 Result = TypeVar("Result")
 
@@ -76,6 +76,6 @@ def with_another_migration(url: str, folder: Path, body: str) -> Config:
         f"revision = 'ffff'\ndown_revision = {head!r}\n\n{body}"
     )
     config = alembic_config(url)
-    versions = f"{ROOT / 'app' / 'migrations' / 'versions'}{os.pathsep}{folder}"
+    versions = f"{ROOT / 'migrations' / 'versions'}{os.pathsep}{folder}"
     config.set_main_option("version_locations", versions)
     return config
