@@ -17,7 +17,8 @@ from app.database.paging import every
 from app.identity.definition import Changes, validated
 from app.identity.profile import NewUser
 from app.identity.scopes import SPEAK_OF_A_USER, list_scopes, require_known
-from app.login.throttle import forget_failures, forget_tries, second_factor_of
+from app.login.counts import forget_tries, second_factor_of
+from app.login.throttle import forget_failures
 from app.management.authority import operating
 from app.management.users import (
     UserRecord,

@@ -14,7 +14,7 @@ from app.audit.trail import network_of
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.recent import Recent
-from app.login.throttle import (
+from app.login.counts import (
     FailureCount,
     add_failure,
     hold_counts,

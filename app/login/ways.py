@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import Event, Origin, network_of, record
 from app.clock import Clock
 from app.database.engines import Database
+from app.login.counts import count_try
 from app.login.second_step import Shown
-from app.login.throttle import count_try
 from app.settings import Settings
 
 

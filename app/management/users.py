@@ -32,8 +32,8 @@ from app.identity.users import (
     require_free,
     set_user_scopes,
 )
+from app.login.counts import forget_tries, second_factor_of
 from app.login.notices import Disabled, EmailChanged, Notify, notify_nobody
-from app.login.throttle import forget_tries, second_factor_of
 from app.management.administration import ADMINISTRATION, require_administered
 from app.management.authority import Actor
 from app.management.versions import ANY_VERSION, Versions

@@ -7,7 +7,8 @@ from sqlalchemy import or_
 
 from app.audit.trail import OPERATOR, Event, record
 from app.database.expired import Expired, Progress, delete_expired
-from app.login.throttle import FORGOTTEN_AFTER, KNOWN_FOR
+from app.login.counts import FORGOTTEN_AFTER
+from app.login.throttle import KNOWN_FOR
 from app.models import (
     AuditEvent,
     AuthorizationCode,

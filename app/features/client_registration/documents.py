@@ -35,7 +35,12 @@ from app.features.client_registration.statement import (
 from app.identity.clients import UnknownClientError, web_origin
 from app.identity.resources import Resources
 from app.log import get_logger
-from app.login.throttle import add_failure, hold_counts, require_no_wait, time_left
+from app.login.counts import (
+    add_failure,
+    hold_counts,
+    require_no_wait,
+    time_left,
+)
 from app.message import Message
 from app.models import Client
 from app.security.opaque import hash_secret

@@ -21,7 +21,7 @@ from app.features.mail.model import MailRequest
 from app.identity.profile import EMAIL_MAX_LENGTH
 from app.languages.reader import reader
 from app.log import get_logger
-from app.login.throttle import take_turn
+from app.login.counts import take_turn
 from app.security.encryption import Encryption
 from app.settings import Settings
 

@@ -19,8 +19,8 @@ from app.audit.trail import network_of
 from app.database.engines import insert_unless
 from app.errors import LoginRefused
 from app.features.mfa.model import MfaChallenge
+from app.login.counts import count_try, forget_tries, second_factor_of
 from app.login.second_step import Proving
-from app.login.throttle import count_try, forget_tries, second_factor_of
 from app.security.opaque import generate_secret, hash_secret
 from app.settings import Settings
 

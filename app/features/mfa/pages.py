@@ -2,34 +2,39 @@
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from dataclasses import replace
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidError, LoginRefused
-from app.features.mfa import challenges, totp
-from app.features.mfa.challenges import Challenge
-from app.features.mfa.policy import PAGE, enrolment_for, starter, usable_factors
+from app.features.mfa import challenges
+from app.features.mfa.policy import PAGE, starter
 from app.features.mfa.qr import draw
 from app.features.mfa.service import confirm_enrolment, describe_secret
 from app.features.mfa.showing import WRONG, Showing, note_failure
-from app.identity.clients import RegisteredClient
-from app.identity.users import Account, get_account
+from app.features.mfa.waiting import (
+    Onward,
+    Waiting,
+    find_waiting,
+    over,
+    purpose_of,
+    read_onward,
+    wanted_by,
+)
+from app.identity.users import get_account
 from app.login.browser_sessions import hold_session, replace_session
-from app.login.second_step import WRONG_CODE, Enrolment, Factor, SecondStep, Shown
-from app.login.strength import Level
+from app.login.second_step import WRONG_CODE, SecondStep, Shown
 from app.management.authority import Actor
 from app.message import Message
 from app.oauth2.redirect_uris import form_targets
-from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser, Wanted
-from app.pages.code_flow import RequestKey, load_pending
+from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser
+from app.pages.code_flow import RequestKey
 from app.pages.errors import ACCOUNT, PageError, PageRoute, say_refused, sentence
 from app.pages.login import ASKING, NextPage, go_on, onward_to
 from app.pages.rendering import redirect, render
 from app.server import Server
-from app.tokens.authorizations import Pending
 from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of
 
@@ -38,49 +43,14 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 DOOR = "login"
 
 
-@dataclass(frozen=True)
-class _Waiting:
-    """A login that waits in this browser."""
-
-    challenge: Challenge
-    account: Account
-    factors: Sequence[Factor]
-    """With which it goes on; none if something has to be set up."""
-    secret: str | None = field(repr=False)
-    """Of the app that is set up then."""
-    enrolment: Enrolment | None
-    """How another factor is set up in its place."""
-    loaded: Mapping[str, Any]
-
-    @property
-    def lacks_passkey(self) -> bool:
-        """Whether they have shown what they have, and it takes what nobody can get here."""
-        return not self.factors and self.secret is None and self.enrolment is None
-
-
-@dataclass(frozen=True)
-class _Onward:
-    """What comes after the login."""
-
-    pending: Pending | None
-    client: RegisteredClient | None
-    next_page: str
-
-    @property
-    def parameters(self) -> dict[str, str]:
-        """The same for the address of a page."""
-        key = {"request": str(self.pending.key)} if self.pending else {}
-        return key | ({"next": self.next_page} if self.next_page in ASKING else {})
-
-
 @router.head(f"/{PAGE}")
 @router.get(f"/{PAGE}")
 async def ask(
     server: CurrentServer, browser: CurrentBrowser, key: RequestKey = "", next_page: NextPage = ""
 ) -> Response:
     """Ask for a factor, or show what to set one up with."""
-    onward = await _read_onward(server, key, next_page)
-    waiting = await _find(browser)
+    onward = await read_onward(server, key, next_page)
+    waiting = await find_waiting(browser)
     if waiting is None:
         return redirect(f"{server.settings.issuer}/login", onward.parameters)
     if waiting.lacks_passkey:
@@ -101,11 +71,11 @@ async def show(
 ) -> Response:
     """Judge what was shown, and go on."""
     form = await browser.read_form()
-    onward = await _read_onward(server, form.get("request", ""), next_page)
-    waiting = await _find(browser)
+    onward = await read_onward(server, form.get("request", ""), next_page)
+    waiting = await find_waiting(browser)
     if waiting is None or waiting.lacks_passkey:
         return await _press_twice(browser, onward, form)
-    browser.require_shown(form, _purpose(waiting.challenge))
+    browser.require_shown(form, purpose_of(waiting.challenge))
     try:
         counted = await server.database.transact(
             lambda connection: challenges.count_try_at(
@@ -131,7 +101,7 @@ async def show(
 
 
 async def _log_in(
-    browser: Browser, waiting: _Waiting, onward: _Onward, form: Mapping[str, str]
+    browser: Browser, waiting: Waiting, onward: Onward, form: Mapping[str, str]
 ) -> LoggedInBrowser | SecondStep:
     shown = [factor for factor in waiting.factors if form.get(factor.method)]
     if not shown:
@@ -151,11 +121,11 @@ async def _log_in(
     async def note(connection: AsyncConnection, session_id: uuid.UUID) -> None:
         await challenges.note_session(connection, waiting.challenge, session_id)
 
-    wanted = _wanted(waiting.challenge)
+    wanted = wanted_by(waiting.challenge)
     return await browser.log_in(waiting.account, wanted, showing.prove, note)
 
 
-async def _press_twice(browser: Browser, onward: _Onward, form: Mapping[str, str]) -> Response:
+async def _press_twice(browser: Browser, onward: Onward, form: Mapping[str, str]) -> Response:
     """Answer the second press like the first, whose answer the browser has dropped.
 
     So has it the cookie in it: it gets another session, which takes the place of the first one and
@@ -170,20 +140,20 @@ async def _press_twice(browser: Browser, onward: _Onward, form: Mapping[str, str
     async with server.database.read() as connection:
         used = await challenges.find_used(connection, which, shown, now)
         if used is None or used.session_id is None:
-            raise _over(onward)
+            raise over(onward)
         account = await get_account(connection, used.user_id)
     proven = replace(account, security_stamp=used.security_stamp)  # as the password was right
-    purpose, first = _purpose(used), used.session_id
+    purpose, first = purpose_of(used), used.session_id
     if not (browser.was_shown(form, purpose) or await browser.was_shown_before(form, purpose)):
-        raise _over(onward)
+        raise over(onward)
 
     async def prove(connection: AsyncConnection) -> Sequence[str]:
         nonlocal first
         again = await challenges.find_used(connection, which, shown, now)
         if again is None or again.id != used.id or again.session_id is None:
-            raise _over(onward)
+            raise over(onward)
         if await hold_session(connection, again.session_id, now) is None:
-            raise _over(onward)
+            raise over(onward)
         first = again.session_id  # or of another press meanwhile
         return again.amr
 
@@ -192,14 +162,14 @@ async def _press_twice(browser: Browser, onward: _Onward, form: Mapping[str, str
         await challenges.note_session(connection, used, session_id)
 
     try:
-        begun = await browser.log_in(proven, _wanted(used), prove, take_over)
+        begun = await browser.log_in(proven, wanted_by(used), prove, take_over)
     except LoginRefused:
-        raise _over(onward) from None
+        raise over(onward) from None
     return await go_on(browser, begun, onward.pending, onward.client, onward.next_page)
 
 
 async def _set_up(
-    browser: Browser, waiting: _Waiting, onward: _Onward, form: Mapping[str, str]
+    browser: Browser, waiting: Waiting, onward: Onward, form: Mapping[str, str]
 ) -> Response:
     """Let the new factor count, log in, and show the recovery codes: they are seen this once."""
     server, enrolment = browser.server, waiting.enrolment
@@ -223,7 +193,7 @@ async def _set_up(
             codes[:] = enrolled.recovery_codes
             return tuple(dict.fromkeys([*waiting.challenge.amr, *enrolled.amr]))
         if await server.second_factors.has_factor(connection, waiting.account.id):
-            raise _over(onward)  # it was set up elsewhere meanwhile: a login has to show it
+            raise over(onward)  # it was set up elsewhere meanwhile: a login has to show it
         actor = Actor(
             connection=connection,
             clock=server.clock,
@@ -236,7 +206,7 @@ async def _set_up(
         codes[:] = await confirm_enrolment(actor, server.settings, form.get("otp", ""))
         return (*waiting.challenge.amr, "otp", "mfa")
 
-    begun = await browser.log_in(waiting.account, _wanted(waiting.challenge), prove)
+    begun = await browser.log_in(waiting.account, wanted_by(waiting.challenge), prove)
     if isinstance(begun, SecondStep) or not codes:
         return await go_on(browser, begun, onward.pending, onward.client, onward.next_page)
     page = render(
@@ -249,7 +219,7 @@ async def _set_up(
     return browser.set_session(page, begun.secret)
 
 
-def _address_after(server: Server, onward: _Onward) -> str:
+def _address_after(server: Server, onward: Onward) -> str:
     """Where a link leads on to: a request that waits is answered from the login page."""
     if onward.pending is None:
         return onward_to(server, onward.next_page).headers["location"]
@@ -258,8 +228,8 @@ def _address_after(server: Server, onward: _Onward) -> str:
 
 async def _refused(
     browser: Browser,
-    waiting: _Waiting,
-    onward: _Onward,
+    waiting: Waiting,
+    onward: Onward,
     form: Mapping[str, str],
     refusal: LoginRefused,
 ) -> Response:
@@ -276,73 +246,16 @@ async def _refused(
     return page
 
 
-async def _again(browser: Browser, onward: _Onward, error: str, status: int) -> Response:
+async def _again(browser: Browser, onward: Onward, error: str, status: int) -> Response:
     """The page once more, if the login is good for another try."""
-    waiting = await _find(browser)
+    waiting = await find_waiting(browser)
     if waiting is None:
-        raise _over(onward)
+        raise over(onward)
     return _page(browser, waiting, onward, error=error, status=status)
 
 
-async def _find(browser: Browser) -> _Waiting | None:
-    server = browser.server
-    async with server.database.read() as connection:
-        now = server.clock.now()
-        challenge = await challenges.find(connection, challenges.of_browser(browser.key), now)
-        if challenge is None:
-            return None
-        account = await get_account(connection, challenge.user_id)
-        if not account.enabled or account.security_stamp != challenge.security_stamp:
-            return None
-        proving = browser.proving(
-            account.id, account.security_stamp, challenge.amr, _wanted(challenge)
-        )
-        factors = await usable_factors(connection, server.second_factors.factors, proving)
-        loaded: dict[str, Any] = {}
-        for factor in factors:
-            if factor.load:
-                loaded |= await factor.load(
-                    connection, server.settings, account.id, browser.key, now
-                )
-        secret, enrolment = None, None
-        if not factors:
-            enrolment = enrolment_for(server.second_factors.factors, Level(challenge.level))
-            if enrolment is not None:
-                loaded |= await enrolment.load(
-                    connection, server.settings, account.id, browser.key, now
-                )
-            else:
-                secret = await totp.waiting_secret(
-                    connection, server.settings, account.id, starter(browser.key), now
-                )
-        to_set_up = secret is not None or enrolment is not None
-        if (
-            not factors
-            and not to_set_up
-            and not await server.second_factors.has_factor(connection, account.id)
-        ):
-            return None
-    return _Waiting(challenge, account, factors, secret, enrolment, loaded)
-
-
-async def _read_onward(server: Server, key: str, next_page: str) -> _Onward:
-    if not key:
-        return _Onward(None, None, next_page)
-    pending, client = await load_pending(server, key, or_answered=True)
-    return _Onward(pending, client, next_page)
-
-
-def _wanted(challenge: Challenge) -> Wanted:
-    return Wanted(
-        client_id=challenge.client_id,
-        scopes=challenge.scope.split(),
-        resources=challenge.resources,
-        level=Level(challenge.level),
-    )
-
-
 def _page(
-    browser: Browser, waiting: _Waiting, onward: _Onward, *, error: str = "", status: int = 200
+    browser: Browser, waiting: Waiting, onward: Onward, *, error: str = "", status: int = 200
 ) -> Response:
     settings = browser.server.settings
     pending, client = onward.pending, onward.client
@@ -358,7 +271,7 @@ def _page(
         status=status,
         popup=True,
         form_targets=form_targets(pending.request.redirect_uri) if pending else (),
-        form_token=browser.form_token(_purpose(waiting.challenge)),
+        form_token=browser.form_token(purpose_of(waiting.challenge)),
         request_key=pending.key if pending else "",
         has_next=onward.next_page in ASKING,
         username=waiting.account.username,
@@ -370,18 +283,6 @@ def _page(
         **waiting.loaded,
     )
     return browser.remember(page)
-
-
-def _purpose(challenge: Challenge) -> str:
-    return f"second factor {challenge.id}"
-
-
-def _over(onward: _Onward) -> PageError:
-    return PageError(
-        Message("This login has expired"),
-        Message("Log in again. After five wrong codes, or five minutes, it begins anew."),
-        onward=(Message("Log in"), redirect("login", onward.parameters).headers["location"]),
-    )
 
 
 def _count(server: Server, outcome: str) -> None:

@@ -19,7 +19,7 @@ from app.features.registration.links import Offer, find_offer
 from app.identity.definition import STRICT
 from app.identity.profile import Email, Name, Username
 from app.identity.users import Account, get_account
-from app.login.throttle import count_try
+from app.login.counts import count_try
 from app.message import Message
 from app.server import Server
 

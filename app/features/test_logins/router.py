@@ -8,7 +8,8 @@ from pydantic import BaseModel
 from sqlalchemy import update
 
 from app.errors import ConflictError
-from app.login.throttle import attempt_of, hold_counts
+from app.login.counts import hold_counts
+from app.login.throttle import attempt_of
 from app.models import FailedLogins
 from app.oauth2.bearer import verified_token
 from app.operations.demo import demo_clients, demo_is_present, demo_users
