@@ -562,7 +562,7 @@ async def test_no_other_may_be_named_where_the_request_had_none(flow: CodeFlow) 
 @pytest.mark.rfc("7636", "4.4", 1)
 @pytest.mark.rfc("7636", "4.6", 2)
 @pytest.mark.rfc("9700", "2.1.1", 7)
-@pytest.mark.rfc("9700", "4.5.3.1")
+@pytest.mark.rfc("9700", "4.5.2")
 @pytest.mark.parametrize(
     "verifier",
     [

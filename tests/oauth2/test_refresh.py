@@ -277,6 +277,7 @@ async def test_another_login_of_the_same_user_goes_on_when_a_family_ends(
 
 @pytest.mark.rfc("6749", "6", 5)
 @pytest.mark.rfc("6749", "10.4", 2)
+@pytest.mark.rfc("openid-connect-core", "12.1", 2)
 async def test_the_token_of_another_client_is_refused_and_stays_usable_for_its_owner(
     http: httpx2.AsyncClient, shop: TestClient, spa: TestClient, first: Tokens
 ) -> None:
@@ -372,7 +373,7 @@ async def test_a_token_in_the_address_is_an_invalid_request(
 @pytest.mark.rfc("6749", "3.2.1", 1)
 @pytest.mark.rfc("6749", "6", 4)
 @pytest.mark.rfc("6749", "10.4", 3)
-@pytest.mark.rfc("openid-connect-core", "12.1")
+@pytest.mark.rfc("openid-connect-core", "12.1", 1)
 @pytest.mark.parametrize("secret", ["", "wrong"], ids=["no_secret", "a_wrong_secret"])
 async def test_a_confidential_client_must_authenticate_and_a_failure_costs_nothing(
     http: httpx2.AsyncClient, shop: TestClient, first: Tokens, secret: str

@@ -177,7 +177,7 @@ async def test_only_the_user_that_is_named_gets_an_answer(flow: CodeFlow, server
     assert "code" in read_answer(await flow.start(claims=own, prompt="none"))
 
 
-@pytest.mark.rfc("9470", "5")
+@pytest.mark.rfc("9470", "5", 1)
 @pytest.mark.rfc("openid-connect-core", "5.5.1.1", 1)
 @pytest.mark.parametrize(
     "wanted",

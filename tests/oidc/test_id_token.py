@@ -254,7 +254,7 @@ async def test_at_hash_fits_the_new_access_token_after_a_refresh(
 # Refreshing: Core, section 12.2
 
 
-@pytest.mark.rfc("openid-connect-core", "12.2", 1, 2, 4)
+@pytest.mark.rfc("openid-connect-core", "12.2", 1, 2, 4, 6)
 async def test_a_refresh_brings_a_new_id_token_for_the_same_login(
     flow: CodeFlow, clock: TestClock
 ) -> None:

@@ -962,7 +962,7 @@ async def test_prompt_none_by_form_without_a_consent_shows_no_page(flow: CodeFlo
     assert_error_answer(response, "consent_required", MUST_CONSENT)
 
 
-@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 11)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 11, 27)
 async def test_prompt_none_with_all_that_it_needs_is_a_code(flow: CodeFlow) -> None:
     await flow.finish()
     assert_code_answer(await flow.start(prompt="none"))
@@ -998,6 +998,13 @@ async def test_prompt_consent_asks_again_for_what_is_allowed(flow: CodeFlow) -> 
     response = await flow.start(prompt="consent")
     assert_asks_to_allow(response)
     assert_code_answer(await flow.allow(await flow.follow(response)))
+
+
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 26)
+async def test_prompt_consent_is_not_satisfied_by_what_was_allowed_before(flow: CodeFlow) -> None:
+    await flow.finish()
+    page = await flow.follow(await flow.start(prompt="consent"))
+    assert_error_answer(await flow.deny(page), "access_denied", "The user denied the request.")
 
 
 async def test_two_prompts_ask_for_both(flow: CodeFlow, clock: TestClock) -> None:
@@ -1075,6 +1082,7 @@ async def test_the_hint_of_the_user_who_is_logged_in_changes_nothing(flow: CodeF
 
 
 @pytest.mark.rfc("openid-connect-core", "3.1.2.1", 22)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.2", 7)
 async def test_an_expired_hint_is_good(flow: CodeFlow, clock: TestClock) -> None:
     hint = (await flow.tokens())["id_token"]
     clock.advance(3600)
@@ -1106,6 +1114,7 @@ async def test_the_hint_of_another_user_is_an_error_with_prompt_none(
     assert_error_answer(response, "login_required", MUST_LOG_IN)
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 23)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.2", 3)
 async def test_a_user_other_than_the_hinted_one_gets_no_code(
     flow: CodeFlow, clock: TestClock, hint_of_bob: str

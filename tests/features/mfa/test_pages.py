@@ -251,7 +251,7 @@ async def test_a_session_from_before_the_factor_shows_it_when_it_is_asked_for(
     assert "code" in read_answer(response)
 
 
-@pytest.mark.rfc("9470", "5")
+@pytest.mark.rfc("9470", "5", 1)
 @pytest.mark.parametrize(
     "asked",
     [

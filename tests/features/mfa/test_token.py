@@ -132,6 +132,7 @@ async def test_a_clock_that_is_half_a_minute_wrong_does_no_harm(
 
 
 @pytest.mark.rfc("6238", "5.2", 1, 2)
+@pytest.mark.rfc("6238", "6", 2)
 @pytest.mark.parametrize("steps", [-2, 2], ids=["behind", "ahead"])
 async def test_a_clock_that_is_a_minute_wrong_has_wrong_codes(
     http: httpx2.AsyncClient,
@@ -431,6 +432,7 @@ async def test_what_is_no_code_and_no_token_is_refused(
 
 
 @pytest.mark.rfc("6238", "3", 7)
+@pytest.mark.rfc("6238", "5.1", 3)
 async def test_no_secret_of_it_is_stored_as_it_is(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:

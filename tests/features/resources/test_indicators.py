@@ -111,7 +111,7 @@ async def test_a_token_for_a_resource_is_for_it_alone_and_has_the_scopes_that_it
     assert (claims["aud"], claims["scope"]) == (orders, "profile items:read")
 
 
-@pytest.mark.rfc("8707", "2", 5)
+@pytest.mark.rfc("8707", "2.1", 3)
 async def test_without_a_resource_a_token_is_as_it_ever_was(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str
 ) -> None:
@@ -211,7 +211,7 @@ async def test_the_consent_page_says_for_what_and_the_code_is_for_that(
     assert read_claims(answer["id_token"])["aud"] == flow.client.client_id
 
 
-@pytest.mark.rfc("8707", "2.2", 1, 4)
+@pytest.mark.rfc("8707", "2.2", 1, 4, 6)
 async def test_a_token_request_takes_one_of_the_resources_and_a_refresh_the_other(
     http: httpx2.AsyncClient, flow: CodeFlow, shop: TestClient, orders: str, billing: str
 ) -> None:
