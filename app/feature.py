@@ -53,7 +53,7 @@ Background = Callable[[Settings, Database, Clock], AbstractAsyncContextManager[N
 
 WayBack = Callable[[AsyncConnection, uuid.UUID, datetime], Awaitable[str | None]]
 """The path of a page for the user of that id, if there is one for them: see
-:mod:`app.pages.way_back`."""
+:mod:`app.features.authorization_code.way_back`."""
 
 Purge = Callable[[Database, Clock, Notify, Progress], Awaitable[Mapping[str, int]]]
 """Returns how many rows it deleted of each table."""
@@ -141,6 +141,16 @@ class Feature:
     """What the account page calls those events that are about a user; empty for one that is of no
     interest to them. One that is not there is called by its type."""
     routers: Callable[[Settings, Clock], Sequence["APIRouter"]] | None = None
+    endpoints: Callable[[Any, Mapping[str, Any]], Sequence["APIRouter"]] | None = None
+    """Routers that are asked for as often as those of the protocol, and stand with them. It takes
+    the ``app.server.Server`` and its grants by name, each an ``app.oauth2.grant.Grant``."""
+    find_visitor: Callable[[Any, Any], Awaitable[uuid.UUID | None]] | None = None
+    """The id of the user who is logged in in the browser that a request to an
+    ``app.server.Server`` comes from. A feature that knows has a page to log in, at ``/login``."""
+    description: str = ""
+    """What the OpenAPI document says of the whole server: one feature says."""
+    home: tuple[str, str] | None = None
+    """Where a page leads somebody who has come from nowhere: the text of a link, and its path."""
     samples: Mapping[str, str] = field(default_factory=dict)
     """Groups of operations that are samples, with a sentence: ``/docs`` shows them last."""
     docs_scripts: Callable[[Settings], Sequence[str]] | None = None

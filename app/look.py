@@ -43,6 +43,8 @@ class Look:
     terms_url: str = ""
     privacy_url: str = ""
     theme: Theme = NO_THEME
+    home: tuple[str, str] | None = None
+    """Where somebody goes who has come from nowhere: the text of a link, and its path here."""
     root: str = ""
     """The way from the page to the root of the server, such as ``../../``: addresses are relative,
     so that pages also work under a prefix and at a host that is not the issuer's."""

@@ -3,6 +3,7 @@
 import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from logging.config import dictConfig
 from typing import cast
 
@@ -21,11 +22,9 @@ from app.oauth2.grants import supported_grants
 from app.oauth2.metadata import metadata_router
 from app.oauth2.protected_resource import protected_resource_router
 from app.oauth2.token import token_router
-from app.oidc import userinfo
-from app.oidc.discovery import discovery_router
 from app.operations.demo import refuse_demo_data
 from app.operations.housekeeping import keeping_house
-from app.pages import account, assets, authorize, consent, docs, landing, login, logout
+from app.pages import assets, docs, landing
 from app.pages.errors import PageRoute
 from app.server import Server
 from app.settings import Settings, SettingsError, load_settings
@@ -43,10 +42,10 @@ from app.web.routes import learn_classes
 from app.web.shortcuts import add_shortcuts
 
 DESCRIPTION = """
-An OAuth2 authorization server with the password grant, the authorization code flow and OpenID
-Connect, and a resource server behind it. Log in, and try the operations with a padlock. Users see
-their sessions and applications at [/account](account).
+An OAuth2 authorization server with the password grant, and a resource server behind it. Log in, and
+try the operations with a padlock.
 """
+"""What the OpenAPI document says of the whole, unless a feature has more to say."""
 
 COLLECTED_AFTER = (10_000, 10, 10)
 """What :func:`gc.set_threshold` takes. A request leaves little garbage behind, and by default every
@@ -68,6 +67,7 @@ def create_app(
     features = load_features() if features is None else features
     server = Server(settings, clock or Clock(), features)
     telemetry = _telemetry(settings)
+    look = replace(settings.look, home=server.home)
 
     async def start() -> None:
         await server.start()
@@ -94,7 +94,7 @@ def create_app(
     app = FastAPI(
         title=settings.service_name,
         version=VERSION,
-        description=DESCRIPTION,
+        description=next((each.description for each in features if each.description), DESCRIPTION),
         lifespan=lifespan,
         redirect_slashes=False,  # a 307 would send a password on, to whatever Host says
         openapi_url=None,  # app.pages.docs serves it, with the scopes of the database
@@ -107,11 +107,11 @@ def create_app(
         server=server,
         body_limit=settings.request_body_limit,
         https=settings.issuer.startswith("https:"),
-        look=settings.look,
+        look=look,
     )
     if settings.metrics:
         app.add_middleware(measuring.Measured, server=server)
-    add_error_handlers(app, settings.realm, settings.look, metadata_url(settings.issuer))
+    add_error_handlers(app, settings.realm, look, metadata_url(settings.issuer))
 
     # The ones that are called most come first: a request tries the routers in turn.
     of_features = server.published_by_features
@@ -124,10 +124,10 @@ def create_app(
     app.include_router(metadata_router(settings, grants, of_features))
     app.include_router(protected_resource_router(settings))
     app.include_router(jwks.router)
-    app.include_router(userinfo.router)
-    app.include_router(discovery_router(settings, grants, of_features, server.prompts))
-    for page in (authorize, login, consent, logout, account, assets):
-        app.include_router(page.router)
+    for feature in features:
+        for router in feature.endpoints(server, grants) if feature.endpoints else ():
+            app.include_router(router)
+    app.include_router(assets.router)
     if settings.look.theme.files:
         app.include_router(assets.theme_router(settings.look.theme))
     for management in (users, clients, scopes, audit):

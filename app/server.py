@@ -139,6 +139,11 @@ class Server:
         # What is parsed now is known also when another server has encrypted it under a new secret.
         await self.keys.public()
         self.keys.forget()
+        if self.settings.docs == "login" and not any(each.find_visitor for each in self.features):
+            raise SettingsError(
+                "LATCHKEY_DOCS=login takes a page to log in, which no feature here has: "
+                "set it to true or false"
+            )
         default = self.settings.default_client_id
         client = await self.clients.find(default) if default else None
         if client is not None and not client.is_public:
@@ -186,6 +191,18 @@ class Server:
         return {
             name: column for each in self.features for name, column in each.scope_holders.items()
         }
+
+    @property
+    def home(self) -> tuple[str, str] | None:
+        """Where a page leads somebody who has come from nowhere."""
+        return next((each.home for each in self.features if each.home), None)
+
+    async def find_visitor(self, request: object) -> uuid.UUID | None:
+        """The user who is logged in in the browser of a request, if a feature knows."""
+        for feature in self.features:
+            if feature.find_visitor:
+                return await feature.find_visitor(self, request)
+        return None
 
     @cached_property
     def account_sections(self) -> Sequence[AccountSection]:

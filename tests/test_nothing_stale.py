@@ -129,12 +129,6 @@ LOGINS = ("/token", *brought("LOGINS"))
 OTHERWISE: Mapping[str, str] = {
     "POST /introspect": "writes nothing but that it was asked",
     "POST /revoke": "only ends what the client itself was issued",
-    "POST /userinfo": "writes nothing",
-    "POST /authorize": "stores what anybody may ask: tests/pages/test_authorize.py",
-    "POST /login": "tests/pages/test_meanwhile.py",
-    "POST /consent": "tests/pages/test_meanwhile.py",
-    "POST /account": "tests/pages/test_meanwhile.py",
-    "POST /logout": "tests/pages/test_meanwhile.py",
     **brought("WRITES_OTHERWISE"),
 }
 """Routes that change something without an access token, and where they are tested."""

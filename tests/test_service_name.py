@@ -5,6 +5,7 @@ import pytest
 
 from app.settings import Settings
 from tests.conftest import make_settings
+from tests.features import brought
 
 NAME = "Alice & Friends"
 
@@ -14,7 +15,7 @@ def settings(database_url: str) -> Settings:
     return make_settings(database_url=database_url, service_name=NAME)
 
 
-@pytest.mark.parametrize("path", ["/", "/docs", "/login", "/logout", "/authorize"])
+@pytest.mark.parametrize("path", ["/", "/docs", *brought("SHOWN")])
 async def test_every_page_shows_the_name_of_the_service(
     http: httpx2.AsyncClient, path: str
 ) -> None:

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from app import IDENTIFIER, NAME, VERSION
+from tests.features import brought
 from tests.support.installed import Installed, install_wheel
 from tests.support.live_server import ROOT, START_TIMEOUT, free_port
 
@@ -106,7 +107,7 @@ def test_an_installed_server_migrates_and_logs_a_user_in(http: httpx2.Client) ->
     assert (me.status_code, me.json()["username"]) == (200, "alice")
 
 
-@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui.css", "/login", "/"])
+@pytest.mark.parametrize("path", ["/docs", "/docs/swagger-ui.css", "/", *brought("SHOWN")])
 def test_an_installed_server_has_its_pages(http: httpx2.Client, path: str) -> None:
     assert http.get(path).status_code == 200
 

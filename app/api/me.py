@@ -27,7 +27,6 @@ from app.errors import LoginRefused
 from app.identity import users
 from app.identity.definition import broken
 from app.identity.profile import ChangedProfile, PermittedProfile, permitted_profile
-from app.login import browser_sessions as sessions
 from app.login import logins
 from app.login.notices import PasswordChanged
 from app.management.own_profile import change_own_profile
@@ -151,8 +150,6 @@ async def change_password(
         if not await users.change_password(connection, account, password_hash, now):
             raise LoginRefused("wrong", reason="given another password in the meantime")
         await logins.end_other_logins(connection, user.id, user.login_id, now)
-        own_session = await logins.find_session_of(connection, user.login_id)
-        await sessions.end_other_sessions(connection, user.id, own_session, now)
         await record(connection, now, user.event("password.changed", request))
         notice = PasswordChanged(user_id=user.id, at=now, origin=actor.origin)
         await server.notify(connection, notice)

@@ -3,7 +3,7 @@
 A file is imported when one of its commands is called: see :mod:`app.cli.later`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated
@@ -71,7 +71,7 @@ def command_line(
     """The commands of the core and of ``features``, which ``load`` finds by their names.
 
     With each feature stand its commands, each with the first line of its help: a noun, or a noun of
-    the core and a verb.
+    the core and a verb. A noun of the core itself is imported after the feature.
     """
     cli = typer.Typer(
         no_args_is_help=True,
@@ -92,12 +92,14 @@ def command_line(
 
     more_verbs = {name: typer.Typer() for name in COMMANDS}
     for name, (file, line) in COMMANDS.items():
-        add_later(cli, name, line, partial(_of_core, file, name, more_verbs[name]))
+        with_it = [partial(load, each) for each, commands in features.items() if name in commands]
+        add_later(cli, name, line, partial(_of_core, file, name, more_verbs[name], with_it))
     for feature, commands in features.items():
         for words, line in commands.items():
             noun, _, name = words.rpartition(" ")
             place = more_verbs[noun] if noun else cli
-            add_later(place, name, line, partial(_of_feature, load, feature, words))
+            if words not in COMMANDS:
+                add_later(place, name, line, partial(_of_feature, load, feature, words))
     return cli
 
 
@@ -107,7 +109,11 @@ def _tell_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _of_core(file: str, name: str, more_verbs: typer.Typer) -> Command:
+def _of_core(
+    file: str, name: str, more_verbs: typer.Typer, with_it: Iterable[Callable[[], object]]
+) -> Command:
+    for load in with_it:
+        load()
     found = get_group(import_module(f"app.cli.{file}").cli)
     found.commands.update(get_group(more_verbs).commands)
     return found.commands.get(name) or found  # type: ignore[return-value]

@@ -10,6 +10,7 @@ from app.audit.password_grant_use import NEVER, PasswordGrantUse, find_password_
 from app.cli.command import Deployment, Noted, Record, command, given, read_secret
 from app.database.paging import every
 from app.identity.definition import Changes, validated
+from app.identity.grant_types import grant_types
 from app.identity.registration import SECRET_METHODS, Registration
 from app.identity.scopes import require_known
 from app.management.authority import operating
@@ -23,7 +24,6 @@ from app.management.clients import (
     register_client,
     rotate_secret,
 )
-from app.oauth2.grants import FILES as GRANTS
 from app.settings import TEN_YEARS
 
 cli = typer.Typer(no_args_is_help=True, help="Register and manage clients.")
@@ -39,7 +39,7 @@ Many = list[str] | None
 ClientId = Annotated[str, typer.Argument(help="From `clients list`.")]
 Scopes = Annotated[list[str], typer.Argument(help="One or more.")]
 
-Grant = Annotated[Many, typer.Option(help="One of: " + ", ".join(GRANTS))]
+Grant = Annotated[Many, typer.Option(help="One of: " + ", ".join(grant_types()))]
 RedirectUri = Annotated[Many, typer.Option(help="Compared exactly; may be repeated.")]
 PostLogoutRedirectUri = Annotated[
     Many, typer.Option(help="Where users may be sent after logout; may be repeated.")

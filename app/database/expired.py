@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVarTuple
 
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, select, true
@@ -19,6 +19,10 @@ BATCH = 500
 
 READ = 20 * BATCH
 """Keys that are read at once where there can be many for each parent."""
+
+KEPT_LONGER = timedelta(days=1)
+"""What keeps something from being good again stays for so long after that is over by itself: a
+purge by a clock that is ahead by less brings nothing back."""
 
 Progress = Callable[[], Awaitable[None]]
 """What is told after each transaction."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 FOLDERS: Mapping[str, Mapping[str, str]] = {
     # A feature stands behind those that it requires. With it stand its commands, each with the
     # first line of its help, so that the command line can list them without importing it: a noun,
-    # or a verb behind a noun of the core.
+    # or a verb behind a noun of the core. A noun of the core itself works with the feature.
+    "authorization_code": {"clients": "Register and manage clients."},
     "items": {},
     "api_keys": {"api-keys": "Create, list and revoke API keys."},
     "app_passwords": {"app-passwords": "List and revoke app passwords."},

@@ -16,6 +16,7 @@ from app.errors import InvalidClientError, InvalidGrantError, NotFoundError
 from app.identity.clients import RegisteredClient, find_client
 from app.identity.profile import Person
 from app.identity.users import PROFILE, SCOPES_OF_USER, hold_user, holding, profile_of
+from app.login.endings import end_with_logins
 from app.login.strength import PASSWORD_ALONE
 from app.models import Client, Login, RefreshToken, User
 
@@ -169,39 +170,16 @@ async def end_own_login(
         raise NotFoundError(told="There is no such login.")
 
 
-async def end_logins_at(
-    connection: AsyncConnection, user_id: uuid.UUID, client_id: str, now: datetime
-) -> bool:
-    """End every login of a user at one client; False if there was none."""
-    await hold_user(connection, user_id)
-    ended = await connection.execute(
-        _ending(now, is_live(user_id, now), Login.client_id == client_id).returning(Login.id)
-    )
-    return bool(ended.all())
-
-
 async def end_other_logins(
     connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID | None, now: datetime
 ) -> None:
-    """End every login of a user but one; every single one for None."""
+    """End every login of a user but one, every single one for None, and what ends along with them.
+
+    See :mod:`app.login.endings`.
+    """
     await hold_user(connection, user_id)
     await connection.execute(_ending(now, Login.user_id == user_id, Login.id != kept))
-
-
-async def find_session_of(
-    connection: AsyncConnection, login_id: uuid.UUID | None
-) -> uuid.UUID | None:
-    """The browser session that a login came through, if it did."""
-    return await connection.scalar(select(Login.session_id).where(Login.id == login_id))
-
-
-async def end_logins_outside(
-    connection: AsyncConnection, user_id: uuid.UUID, session_id: uuid.UUID, now: datetime
-) -> None:
-    """End every login of a user that did not come through this browser session."""
-    await hold_user(connection, user_id)
-    outside = Login.session_id.is_distinct_from(session_id)
-    await connection.execute(_ending(now, Login.user_id == user_id, outside))
+    await end_with_logins(connection, user_id, kept, now)
 
 
 @dataclass(frozen=True)

@@ -19,16 +19,10 @@ from app.identity.registration import (
     create_client,
     set_client_scopes,
 )
+from app.login.endings import end_with_client
 from app.management.authority import SEES_USERS, Actor
 from app.management.versions import ANY_VERSION, Versions
-from app.models import (
-    AuthorizationCode,
-    Client,
-    ClientScope,
-    ClientSecret,
-    Login,
-    PendingAuthorization,
-)
+from app.models import Client, ClientScope, ClientSecret, Login
 from app.models.base import ScopeSet, generate_stamp
 from app.security.opaque import generate_secret, hash_secret
 
@@ -195,14 +189,7 @@ async def _end_everything(actor: Actor, client_id: str) -> None:
         .where(Login.client_id == client_id, Login.ended_at.is_(None), Login.expires_at > now)
         .values(ended_at=now)
     )
-    await connection.execute(
-        update(AuthorizationCode)
-        .where(AuthorizationCode.client_id == client_id, AuthorizationCode.used_at.is_(None))
-        .values(used_at=now)
-    )
-    await connection.execute(
-        delete(PendingAuthorization).where(PendingAuthorization.client_id == client_id)
-    )
+    await end_with_client(connection, client_id, now)
 
 
 def _described(client: ClientRecord) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from app.database.engines import insert_new
 from app.errors import ConflictError, ForbiddenError, InvalidError
 from app.identity.names import has_unseen
 from app.identity.scopes import SCOPE_TOKEN, get_scope, list_scopes
+from app.login.endings import end_with_scope
 from app.management.authority import Actor
 from app.management.clients import get_client
-from app.models import Client, ClientScope, Consent, Scope, User, UserScope
+from app.models import Client, ClientScope, Scope, User, UserScope
 
 MANAGEMENT = "scopes:write"
 """Holders of this scope get every scope that is added, so none is beyond the others' reach."""
@@ -106,7 +107,7 @@ async def delete_scope(
     for plural, column in others.items():
         if await connection.scalar(select(exists().where(column == name))):
             raise ConflictError(told=f"{plural} have the scope {name}: remove it from them first")
-    await connection.execute(delete(Consent).where(Consent.scope == name))
+    await end_with_scope(connection, name)
     await connection.execute(delete(Scope).where(Scope.name == name))
     await _note_holders(actor, losers, removed=[name])
     await actor.record("scope.deleted", scope=name)

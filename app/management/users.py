@@ -33,11 +33,12 @@ from app.identity.users import (
     set_user_scopes,
 )
 from app.login.counts import forget_tries, second_factor_of
+from app.login.logins import end_other_logins
 from app.login.notices import Disabled, EmailChanged, Notify, notify_nobody
 from app.management.administration import ADMINISTRATION, require_administered
 from app.management.authority import Actor
 from app.management.versions import ANY_VERSION, Versions
-from app.models import BrowserSession, Login, User, UserScope
+from app.models import User, UserScope
 from app.models.base import ScopeSet, generate_stamp
 
 Revoke = Callable[[AsyncConnection, uuid.UUID, datetime], Awaitable[Mapping[str, Any]]]
@@ -241,7 +242,7 @@ async def apply_changes(actor: Actor, before: UserRecord, changes: Changes) -> N
         difference["disabled"] = wanted.disabled
         if wanted.disabled:
             values["security_stamp"] = generate_stamp()
-            await _end_everything(connection, before.id, now)
+            await end_other_logins(connection, before.id, None, now)
     await connection.execute(update(User).where(User.id == before.id).values(values))
     if difference:
         # Users see what an application has changed for them, and which.
@@ -298,7 +299,7 @@ async def set_password(
         .where(User.id == user.id)
         .values(security_stamp=generate_stamp(), updated_at=now, **columns)
     )
-    await _end_everything(connection, user.id, now)
+    await end_other_logins(connection, user.id, None, now)
     await forget_tries(connection, second_factor_of(user.id))
     details: dict[str, Any] = {}
     for each in revoke:
@@ -312,15 +313,6 @@ async def delete_user(actor: Actor, user_id: uuid.UUID, expected: Versions = ANY
     await actor.connection.execute(delete(User).where(User.id == user_id))
     await require_administered(actor.connection, _administered_by(user))
     await actor.record("user.deleted", user_id=user_id, username=user.username)
-
-
-async def _end_everything(connection: AsyncConnection, user_id: uuid.UUID, now: datetime) -> None:
-    for table in (Login, BrowserSession):
-        await connection.execute(
-            update(table)
-            .where(table.user_id == user_id, table.ended_at.is_(None))
-            .values(ended_at=now)
-        )
 
 
 def _administered_by(user: UserRecord) -> frozenset[str]:

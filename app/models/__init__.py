@@ -1,9 +1,7 @@
 """The tables of the core, one file each. A feature names its own in its object."""
 
 from app.models.audit_event import AuditEvent
-from app.models.authorization import AuthorizationCode, Consent, PendingAuthorization
 from app.models.base import Base
-from app.models.browser_session import BrowserSession
 from app.models.chore import Chore
 from app.models.client import Client, ClientScope, ClientSecret
 from app.models.login import Login
@@ -16,18 +14,14 @@ from app.models.user import User, UserScope
 
 __all__ = [
     "AuditEvent",
-    "AuthorizationCode",
     "Base",
-    "BrowserSession",
     "Chore",
     "Client",
     "ClientScope",
     "ClientSecret",
-    "Consent",
     "FailedLogins",
     "KnownOrigin",
     "Login",
-    "PendingAuthorization",
     "RefreshToken",
     "RevokedToken",
     "Scope",

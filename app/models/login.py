@@ -3,7 +3,7 @@
 import uuid
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.models.base import Base, ClientId, UserId
@@ -21,10 +21,9 @@ class Login(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     user_id: Mapped[UserId]
     client_id: Mapped[ClientId] = mapped_column(index=True)
-    session_id: Mapped[uuid.UUID | None] = mapped_column(
-        ForeignKey("browser_sessions.id", ondelete="SET NULL"), index=True
-    )
-    """The browser session that it came through; None for the password grant."""
+    session_id: Mapped[uuid.UUID | None] = mapped_column(index=True)
+    """The browser session that it came through, where a feature has any; None for the password
+    grant."""
     auth_time: Mapped[datetime | None]
     """When that session's user logged in: what an ID token says."""
     amr: Mapped[list[str]] = mapped_column(JSON, default=["pwd"], server_default='["pwd"]')

@@ -9,7 +9,6 @@ from fastapi import APIRouter, Request, Response
 
 from app.identity.registration import SECRET_METHODS
 from app.languages.reader import languages
-from app.oauth2.authorization_request import RESPONSE_MODES
 from app.oauth2.published import Published, serve_published
 from app.settings import Settings
 from app.web.dependencies import server_of
@@ -56,15 +55,13 @@ def describe(
     of_features: Mapping[str, Any],
     scopes: Collection[str],
 ) -> dict[str, Any]:
-    """The members of RFC 8414, section 2. One without elements is left out (section 3.2)."""
+    """The members of RFC 8414, section 2. One without elements is left out (section 3.2).
+
+    So is ``response_types_supported`` where there is no authorization endpoint.
+    """
     issuer = settings.issuer
     document = {
         "issuer": issuer,
-        "authorization_endpoint": f"{issuer}/authorize",
-        "response_types_supported": ["code"],
-        "response_modes_supported": list(RESPONSE_MODES),
-        "code_challenge_methods_supported": ["S256"],
-        "authorization_response_iss_parameter_supported": True,
         "token_endpoint": f"{issuer}/token",
         "token_endpoint_auth_methods_supported": [*SECRET_METHODS, "none"],
         "grant_types_supported": list(grants),

@@ -1,14 +1,16 @@
 """Demo data: users and clients whose secrets are printed in the documents. Development only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
+from typing import Any
 
 from sqlalchemy import exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import Problem
 from app.feature import Feature
+from app.identity.grant_types import grant_types
 from app.identity.profile import NewUser
 from app.identity.registration import Registration, create_client
 from app.identity.scopes import SPEAK_OF_A_USER, list_scopes
@@ -42,50 +44,64 @@ WITH_EVERY_SCOPE = ("first-party", "swagger-ui")
 """Those of the clients that have every scope, also those that are still to come."""
 
 
+_CLIENTS: Sequence[Mapping[str, Any]] = (
+    {
+        "client_id": "first-party",
+        "name": "First-party application",
+        "public": True,
+        "grant_types": ["password", "refresh_token"],
+        "default_scopes": ["profile", "email"],
+    },
+    {
+        "client_id": "swagger-ui",
+        "name": "Swagger UI",
+        "public": True,
+        "grant_types": ["password", "authorization_code", "refresh_token"],
+        "default_scopes": ["openid", "profile", "email"],
+    },
+    {
+        "client_id": "demo-web",
+        "client_secret": "demo-web-secret-for-development-only",
+        "name": "Demo web application",
+        "grant_types": ["password", "authorization_code", "refresh_token"],
+        "redirect_uris": [_CALLBACK, "http://localhost:9000/callback"],
+        "scopes": ["openid", "offline_access"],
+        "default_scopes": ["profile", "email"],
+    },
+    {
+        "client_id": "demo-service",
+        "client_secret": "demo-service-secret-for-development-only",
+        "name": "Demo service",
+        "grant_types": ["client_credentials"],
+        "scopes": ["users:read"],
+        "introspect": "any",
+    },
+    {
+        "client_id": "demo-spa",
+        "name": "Demo single-page application",
+        "public": True,
+        "grant_types": ["authorization_code", "refresh_token"],
+        "redirect_uris": [_CALLBACK],
+        "scopes": ["openid"],
+        "default_scopes": ["profile", "email"],
+    },
+)
+"""What each is for is its first grant."""
+
+
 def _clients() -> Sequence[Registration]:
-    # Made when they are asked for: the grants that they name are registered above this module.
-    return (
-        Registration(
-            client_id="first-party",
-            name="First-party application",
-            public=True,
-            grant_types=["password", "refresh_token"],
-            default_scopes=["profile", "email"],
-        ),
-        Registration(
-            client_id="swagger-ui",
-            name="Swagger UI",
-            public=True,
-            grant_types=["password", "authorization_code", "refresh_token"],
-            default_scopes=["openid", "profile", "email"],
-        ),
-        Registration(
-            client_id="demo-web",
-            client_secret="demo-web-secret-for-development-only",
-            name="Demo web application",
-            grant_types=["password", "authorization_code", "refresh_token"],
-            redirect_uris=[_CALLBACK, "http://localhost:9000/callback"],
-            scopes=["openid", "offline_access"],
-            default_scopes=["profile", "email"],
-        ),
-        Registration(
-            client_id="demo-service",
-            client_secret="demo-service-secret-for-development-only",
-            name="Demo service",
-            grant_types=["client_credentials"],
-            scopes=["users:read"],
-            introspect="any",
-        ),
-        Registration(
-            client_id="demo-spa",
-            name="Demo single-page application",
-            public=True,
-            grant_types=["authorization_code", "refresh_token"],
-            redirect_uris=[_CALLBACK],
-            scopes=["openid"],
-            default_scopes=["profile", "email"],
-        ),
-    )
+    """Those whose first grant there is, with as many of their others.
+
+    Made when they are asked for: grants are offered above this module.
+    """
+    offered = set(grant_types())
+    registered = []
+    for client in _CLIENTS:
+        first, *others = client["grant_types"]
+        if first in offered:
+            granted = [first, *(each for each in others if each in offered)]
+            registered.append(Registration(**{**client, "grant_types": granted}))
+    return registered
 
 
 def demo_users(features: Sequence[Feature]) -> Sequence[DemoUser]:

@@ -6,26 +6,19 @@ from datetime import timedelta
 from sqlalchemy import or_
 
 from app.audit.trail import OPERATOR, Event, record
-from app.database.expired import Expired, Progress, delete_expired
+from app.database.expired import KEPT_LONGER, Expired, Progress, delete_expired
 from app.login.counts import FORGOTTEN_AFTER
 from app.login.throttle import KNOWN_FOR
 from app.models import (
     AuditEvent,
-    AuthorizationCode,
-    BrowserSession,
     FailedLogins,
     KnownOrigin,
     Login,
-    PendingAuthorization,
     RefreshToken,
     RevokedToken,
     SigningKey,
 )
 from app.server import Server
-
-KEPT_LONGER = timedelta(days=1)
-"""What keeps something from being good again stays for so long after that is over by itself: a
-purge by a clock that is ahead by less brings nothing back."""
 
 
 async def _nothing() -> None:
@@ -70,9 +63,6 @@ def _all_expired(server: Server) -> Iterator[Expired]:
     now, settings = server.clock.now(), server.settings
     long_over = now - KEPT_LONGER
     over = long_over - timedelta(seconds=settings.access_token_ttl)
-    yield Expired(PendingAuthorization.key_hash, PendingAuthorization.expires_at, now)
-    yield Expired(AuthorizationCode.code_hash, AuthorizationCode.expires_at, over)
-    yield Expired(BrowserSession.id, BrowserSession.expires_at, over)
     # One that is refreshed every quarter of an hour has thousands of tokens after a month.
     tokens = (RefreshToken.token_hash, RefreshToken.login_id)
     yield Expired(Login.id, Login.expires_at, over, children=[tokens])

@@ -59,6 +59,5 @@ def theme_router(theme: Theme) -> APIRouter:
 
 serve(router, "/assets/page.css", "app.pages", "static/page.css", "text/css")
 serve(router, "/assets/fields.js", "app.pages", "static/fields.js", "text/javascript")
-serve(router, "/assets/form-post.js", "app.pages", "static/form-post.js", "text/javascript")
 serve(router, "/assets/times.js", "app.pages", "static/times.js", "text/javascript")
 serve(router, "/assets/icon.svg", "app.pages", "static/icon.svg", "image/svg+xml")

@@ -12,7 +12,6 @@ from fastapi.responses import RedirectResponse
 from app.errors import ForbiddenError
 from app.identity.users import find_enabled_scopes
 from app.pages import login_docs
-from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError
 from app.server import Server
 from app.settings import Settings
@@ -42,14 +41,15 @@ NOT_LOGGED_IN = "Log in to this server in this browser first."
 NOT_ALLOWED = "Your account does not have the scope that this takes."
 
 
-async def _refusal(server: Server, browser: Browser) -> str:
+async def _refusal(server: Server, request: Request) -> str:
     """Why whoever is logged in in the browser may not read this; empty if they may."""
     if server.settings.docs != "login":
         return ""
-    if browser.session is None:
+    user_id = await server.find_visitor(request)
+    if user_id is None:
         return NOT_LOGGED_IN
     async with server.database.read() as connection:
-        scopes = await find_enabled_scopes(connection, browser.session.user_id)
+        scopes = await find_enabled_scopes(connection, user_id)
     wanted = server.settings.docs_scope
     return NOT_ALLOWED if wanted and wanted not in scopes else ""
 
@@ -75,17 +75,17 @@ def _opened_by(settings: Settings) -> str:
     return f"a login in the browser{scope}"
 
 
-async def docs(server: CurrentServer, browser: CurrentBrowser) -> Response:
+async def docs(request: Request, server: CurrentServer) -> Response:
     """The page, told which client to log in with, and the scripts of features.
 
     Where a login is wanted, the login page comes first, and leads back here.
     """
-    refusal = await _refusal(server, browser)
+    refusal = await _refusal(server, request)
     if refusal == NOT_LOGGED_IN:
         return RedirectResponse(f"{server.settings.issuer}/login?next=docs", 303)
     if refusal:
-        onward = ("See who you are logged in as", "account")
-        raise PageError("You cannot see this page", refusal, 403, onward=onward)
+        home = server.home and ("See who you are logged in as", server.home[1])
+        raise PageError("You cannot see this page", refusal, 403, onward=home)
     client = await server.clients.find(server.settings.docs_client_id)
     settings = {
         "document": "openapi.json",
@@ -107,9 +107,9 @@ async def docs(server: CurrentServer, browser: CurrentBrowser) -> Response:
     )
 
 
-async def openapi(request: Request, server: CurrentServer, browser: CurrentBrowser) -> Response:
+async def openapi(request: Request, server: CurrentServer) -> Response:
     """The OpenAPI document, with the scopes that the database has now."""
-    if refusal := await _refusal(server, browser):
+    if refusal := await _refusal(server, request):
         raise ForbiddenError(told=refusal)
     document: dict[str, Any] = copy.deepcopy(dict(_document(request, server)))
     scopes = dict(await server.scopes.all())

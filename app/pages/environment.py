@@ -46,6 +46,7 @@ from app.languages.reader import reader
 from app.log import get_logger
 from app.look import NO_THEME, Look, Theme
 from app.pages.devices import describe_device
+from app.settings.theme import template_folders
 
 log = get_logger(NAME)
 
@@ -94,7 +95,7 @@ class _Templates(PackageLoader):
 
 @cache
 def _environment(theme: Theme) -> ImmutableSandboxedEnvironment:
-    ours = ChoiceLoader([_Templates("app.pages"), _Templates(PACKAGE, "features")])
+    ours = ChoiceLoader([_Templates(PACKAGE, folder) for folder in template_folders()])
     environment = ImmutableSandboxedEnvironment(
         loader=ChoiceLoader([DictLoader(theme.templates), ours, PrefixLoader({NAME: ours})]),
         autoescape=lambda name: not (name or "").endswith(".txt"),  # whatever is put into a page

@@ -33,10 +33,6 @@ SAID = {
 }
 """Titles and advice where an error is known by its status alone."""
 
-ACCOUNT = (Message("Go to your account"), "account")
-"""A way on, for whoever has come from nowhere."""
-
-
 REFUSALS = {
     "wait": (Message("Too many failed attempts. Wait a few minutes, then try again."), 429),
     "busy": (Message("We're busy right now. Try again in a few seconds."), 503),
@@ -71,10 +67,12 @@ class PageError(AnsweredError):
         *,
         retry_after: int | None = None,
         onward: tuple[str, str] | None = None,
+        is_lost: bool = False,
     ) -> None:
         """``title`` says what happened, ``advice`` what to do; neither repeats input.
 
-        ``retry_after`` is in seconds, ``onward`` the text of a link and its path here.
+        ``retry_after`` is in seconds, ``onward`` the text of a link and its path here. Whoever
+        ``is_lost`` is led home, if there is one.
         """
         super().__init__()
         self.title = title
@@ -82,6 +80,7 @@ class PageError(AnsweredError):
         self.status = status
         self.retry_after = retry_after
         self.onward = onward
+        self.is_lost = is_lost
 
     def response(self, realm: str, look: Look) -> Response:
         """The page."""
@@ -92,7 +91,7 @@ class PageError(AnsweredError):
             popup=True,
             title=self.title,
             advice=self.advice,
-            onward=self.onward,
+            onward=look.home if self.is_lost else self.onward,
             request_id=REQUEST_ID.get(""),
         )
         if self.retry_after is not None:
@@ -112,7 +111,7 @@ class PageRoute(ApiRoute):
         if status not in SAID:
             return super().http_error(status, sentence)
         title, advice = SAID[status]
-        return PageError(title, advice, status, onward=ACCOUNT if status in (404, 405) else None)
+        return PageError(title, advice, status, is_lost=status in (404, 405))
 
     @classmethod
     def outage(cls) -> AnsweredError:

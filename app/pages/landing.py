@@ -17,6 +17,7 @@ async def landing(server: CurrentServer, reading: Reading) -> Response:
         server.settings.look,
         for_developers=True,
         issuer=server.settings.issuer,
+        code_flow="authorization_endpoint" in server.published_by_features,
         demo=await demo_is_present(reading, server),
         users=demo_users(server.features),
         clients=demo_clients(server.features),

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from app.languages.reader import SOURCE, read_by, reader
 from app.look import Look
-from app.oauth2.redirect_uris import with_parameters
 from app.pages.environment import fill
 
 POLICY = (
@@ -46,6 +46,17 @@ def render(
             **(POPUP_HEADERS if popup else {}),
         }
         return HTMLResponse(fill(template, look, values), status, headers)
+
+
+def with_parameters(uri: str, parameters: Mapping[str, str], *, in_fragment: bool = False) -> str:
+    """``uri`` with ``parameters`` behind those that it has, or in the fragment that it has not.
+
+    A space becomes ``%20``: everything that reads an address understands it, ``+`` only forms.
+    """
+    if not parameters:
+        return uri
+    separator = "#" if in_fragment else "&" if "?" in uri else "?"
+    return uri + separator + urlencode(parameters, quote_via=quote)
 
 
 def redirect(uri: str, parameters: Mapping[str, str], *, in_fragment: bool = False) -> Response:

@@ -5,7 +5,7 @@ one that is elsewhere.
 """
 
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -139,5 +139,18 @@ def _is_ours(name: str) -> bool:
     parts = name.removeprefix(f"{NAME}/").split("/")
     if ".." in parts or not name.endswith(ENDINGS):
         return False
-    folders = (files(PACKAGE) / "pages" / "templates", files(PACKAGE) / "features")
-    return any(folder.joinpath(*parts).is_file() for folder in folders)
+    return any(
+        (files(PACKAGE) / folder).joinpath(*parts).is_file() for folder in template_folders()
+    )
+
+
+def template_folders() -> Sequence[str]:
+    """Where our templates are, below the package.
+
+    One of a feature bears the name of its folder, unless it is in the folder ``templates`` there:
+    then it is called as those of the core are.
+    """
+    features = files(PACKAGE) / "features"
+    of_features = [each.name for each in features.iterdir() if (each / "templates").is_dir()]
+    own = [f"features/{name}/templates" for name in sorted(of_features)]
+    return ["pages/templates", "features", *own]

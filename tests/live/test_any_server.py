@@ -59,7 +59,7 @@ def test_a_server_serves(backend: Backend, command: str, tmp_path: Path) -> None
             wait_until_ready(http, process, tmp_path / "log")
             answer = http.post("/token", data={"grant_type": "password", **ALICE, **CLIENT})
             assert answer.status_code == 200, answer.text
-            page = http.get("/login")
+            page = http.get("/docs")
             assert "form-action" in page.headers["content-security-policy"]
     finally:
         process.terminate()

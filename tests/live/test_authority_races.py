@@ -10,14 +10,14 @@ import re
 import uuid
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 import pytest
 from sqlalchemy import or_, select
 
 from app.models import AuditEvent
-from tests.support.flow import Page
+from tests.features import brought
 from tests.support.live_server import latchkey
 from tests.support.live_tokens import (
     ask_for_tokens,
@@ -176,33 +176,17 @@ class TokenLogins:
         return refreshed.is_success or await use(http, url, tokens.access) == 200
 
 
-class BrowserLogins:
-    """Logins at the login page."""
+class Logins(Protocol):
+    """A way to log in, and to tell whether that went on."""
 
-    def __init__(self, race: Race, person: Person) -> None:
-        self._race, self._person = race, person
+    def __init__(self, race: Race, person: Person) -> None: ...
 
-    async def log_in(self, url: str) -> httpx2.Response:
-        shown = await self._race.http.get(f"{url}/login", headers={"Cookie": "none=none"})
-        cookie = f"latchkey_browser={shown.cookies['latchkey_browser']}"
-        return await self._race.http.post(
-            f"{url}/login",
-            data=Page(shown).forms[0].fields | self._person.old_login,
-            headers={"Cookie": cookie},
-        )
+    async def log_in(self, url: str) -> httpx2.Response: ...
 
-    async def is_good(self, answer: httpx2.Response) -> bool:
-        """Whether the session of that answer goes on; one that was refused has none."""
-        if answer.status_code != 303:
-            return False
-        cookie = f"latchkey_session={answer.cookies['latchkey_session']}"
-        account = f"{self._race.urls[0]}/account"
-        return (await self._race.http.get(account, headers={"Cookie": cookie})).status_code == 200
+    async def is_good(self, answer: httpx2.Response) -> bool: ...
 
 
-Logins = TokenLogins | BrowserLogins
-
-EITHER_WAY = pytest.mark.parametrize("kind", [TokenLogins, BrowserLogins])
+EITHER_WAY = pytest.mark.parametrize("kind", [TokenLogins, *brought("RACING_LOGINS").values()])
 
 
 async def _count_good(logins: Logins, answers: list[httpx2.Response]) -> int:

@@ -73,7 +73,7 @@ headers = {{ Authorization = "Basic {client}" }}
 
 def log_in(http: httpx2.Client) -> str:
     """An access token of the administrator with every scope."""
-    scopes = http.get("/.well-known/openid-configuration").json()["scopes_supported"]
+    scopes = http.get("/.well-known/oauth-authorization-server").json()["scopes_supported"]
     form = {
         "grant_type": "password",
         "username": "admin",

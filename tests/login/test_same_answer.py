@@ -11,7 +11,6 @@ import pytest
 from app.server import Server
 from tests.features import brought
 from tests.support.factories import PASSWORD, TestClient, add_client, add_user
-from tests.support.flow import Page, submit
 from tests.support.on_sqlite import settings
 from tests.support.passwords import Hashes, count_hashes
 from tests.support.started import app, clock, http, server
@@ -50,14 +49,7 @@ async def by_token(
     return await http.post("/token", data=form, auth=web.basic)
 
 
-async def by_page(
-    http: httpx2.AsyncClient, web: TestClient, username: str, password: str
-) -> httpx2.Response:
-    form = Page(await http.get("/login")).form
-    return await submit(http, form, {"username": username, "password": password})
-
-
-WAYS_IN = pytest.mark.parametrize("log_in", [by_token, by_page, *brought("WAYS_IN").values()])
+WAYS_IN = pytest.mark.parametrize("log_in", [by_token, *brought("WAYS_IN").values()])
 
 
 @WAYS_IN

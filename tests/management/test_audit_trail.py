@@ -23,7 +23,6 @@ from tests.support.assertions import assert_oauth2_error, assert_problem
 from tests.support.clock import TestClock
 from tests.support.databases import Backend
 from tests.support.factories import PASSWORD, TestClient, TestUser, add_user, log_in
-from tests.support.flow import CodeFlow, Page, add_web_client, open_browser, submit
 from tests.support.lifecycle import (
     add_refreshing,
     add_service,
@@ -42,9 +41,8 @@ from tests.support.operators import (
     token_of,
 )
 from tests.support.started import started
+from tests.support.trail import AGENT, an_event, written
 
-ADDRESS = "127.0.0.1"
-AGENT = "browser/7.0"
 NEW_PASSWORD = "another horse battery staple"
 
 
@@ -64,35 +62,6 @@ def _agent(http: httpx2.AsyncClient) -> None:
 @pytest.fixture
 async def shop(server: Server) -> TestClient:
     return await add_refreshing(server, f"shop-{uuid.uuid4()}")
-
-
-async def written(server: Server, event_type: str) -> list[dict[str, Any]]:
-    """All that the trail has of a type, without ids and times."""
-    return [
-        {
-            "actor": event.actor,
-            "user_id": event.user_id,
-            "client_id": event.client_id,
-            "address": event.address,
-            "user_agent": event.user_agent,
-            "details": event.details,
-        }
-        for event in await events(server, event_type=event_type)
-    ]
-
-
-def an_event(
-    actor: object, user: object, client_id: str | None, **details: object
-) -> dict[str, Any]:
-    """An event that came over HTTP."""
-    return {
-        "actor": None if actor is None else str(actor),
-        "user_id": None if user is None else str(user),
-        "client_id": client_id,
-        "address": ADDRESS,
-        "user_agent": AGENT,
-        "details": details,
-    }
 
 
 # Logins
@@ -170,31 +139,15 @@ async def test_a_right_password_without_any_scope_to_grant_is_a_failed_login(
     assert len(await events(server)) == 1
 
 
-@pytest.mark.parametrize("door", ["account", "login"])
-async def test_a_failed_login_is_written_down_at_every_door(
-    http: httpx2.AsyncClient,
-    app: FastAPI,
-    server: Server,
-    alice: TestUser,
-    console: TestClient,
-    door: str,
+async def test_a_wrong_current_password_is_a_failed_login(
+    http: httpx2.AsyncClient, server: Server, console: TestClient
 ) -> None:
-    client_id = None
-    if door == "account":
-        client_id = console.client_id
-        manager = await add_somebody(server, "account")
-        alice = manager
-        body = {"current_password": "wrong", "new_password": NEW_PASSWORD}
-        headers = await token_of(server, manager, "account")
-        await http.post("/users/me/password", json=body, headers=headers)
-    else:
-        async with open_browser(app) as browser:
-            browser.headers["User-Agent"] = AGENT
-            page = Page(await browser.get("/login"))
-            fields = {"username": alice.username, "password": "wrong"}
-            await submit(browser, page.form, fields)
+    manager = await add_somebody(server, "account")
+    body = {"current_password": "wrong", "new_password": NEW_PASSWORD}
+    headers = await token_of(server, manager, "account")
+    await http.post("/users/me/password", json=body, headers=headers)
     assert await written(server, "login.failed") == [
-        an_event(None, alice.id, client_id, door=door, reason="wrong password")
+        an_event(None, manager.id, console.client_id, door="account", reason="wrong password")
     ]
 
 
@@ -315,142 +268,6 @@ async def test_a_batch_is_written_when_the_server_stops(sqlite: Backend) -> None
     await again.close()
     sqlite.drop(url)
     assert types == ["token.issued"]
-
-
-# Pages
-
-
-async def test_the_code_flow_is_written_down_step_by_step(app: FastAPI, server: Server) -> None:
-    alice = await add_somebody(server, "openid", "profile")
-    shop = await add_web_client(server, f"shop-{uuid.uuid4()}", scopes=["openid", "profile"])
-    async with open_browser(app) as browser:
-        browser.headers["User-Agent"] = AGENT
-        tokens = await CodeFlow(browser, alice, shop).tokens()
-    assert [event.type for event in await events(server)] == [
-        "login.succeeded",
-        "consent.granted",
-        "token.issued",
-    ]
-    assert await written(server, "login.succeeded") == [
-        an_event(alice.id, alice.id, shop.client_id, door="login")
-    ]
-    assert await written(server, "consent.granted") == [
-        an_event(alice.id, alice.id, shop.client_id, scope="openid profile")
-    ]
-    assert await written(server, "token.issued") == [
-        an_event(
-            alice.id,
-            alice.id,
-            shop.client_id,
-            grant="authorization_code",
-            scope="openid profile",
-            session=str(login_of(tokens)),
-        )
-    ]
-
-
-async def test_a_second_use_of_a_code_is_written_down_once_however_often_it_comes(
-    app: FastAPI, server: Server
-) -> None:
-    alice = await add_somebody(server, "openid", "profile")
-    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
-    async with open_browser(app) as browser:
-        browser.headers["User-Agent"] = AGENT
-        flow = CodeFlow(browser, alice, shop)
-        code = await flow.code()
-        session = str(login_of((await flow.exchange(code)).json()))
-        for _ in range(3):
-            assert_oauth2_error(await flow.exchange(code), "invalid_grant")
-    assert await written(server, "code.reused") == [
-        an_event(None, alice.id, shop.client_id, session=session)
-    ]
-
-
-async def test_a_code_that_is_refused_is_written_down_and_its_second_use_ends_nothing(
-    app: FastAPI, server: Server
-) -> None:
-    alice = await add_somebody(server, "openid", "profile")
-    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
-    async with open_browser(app) as browser:
-        browser.headers["User-Agent"] = AGENT
-        flow = CodeFlow(browser, alice, shop)
-        code = await flow.code()
-        wrong = await flow.exchange(code, code_verifier="x" * 43)
-        assert_oauth2_error(wrong, "invalid_grant")
-        assert_oauth2_error(await flow.exchange(code), "invalid_grant")
-    assert await written(server, "code.refused") == [
-        an_event(None, alice.id, shop.client_id, reason="the code verifier is wrong")
-    ]
-    assert await written(server, "code.reused") == []
-    assert await written(server, "token.issued") == []
-
-
-async def test_a_strangers_attempt_with_a_code_is_no_event(app: FastAPI, server: Server) -> None:
-    alice = await add_somebody(server, "openid", "profile")
-    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
-    stranger = await add_web_client(server, f"stranger-{uuid.uuid4()}")
-    async with open_browser(app) as browser:
-        flow = CodeFlow(browser, alice, shop)
-        code = await flow.code()
-        await CodeFlow(browser, alice, stranger).exchange(code)
-    assert [event.type for event in await events(server)] == ["login.succeeded", "consent.granted"]
-
-
-async def test_a_consent_that_is_denied_is_written_down(app: FastAPI, server: Server) -> None:
-    alice = await add_somebody(server, "openid", "profile")
-    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
-    async with open_browser(app) as browser:
-        browser.headers["User-Agent"] = AGENT
-        flow = CodeFlow(browser, alice, shop)
-        await flow.deny(await flow.consent_page())
-    assert await written(server, "consent.denied") == [an_event(alice.id, alice.id, shop.client_id)]
-    assert await written(server, "consent.granted") == []
-
-
-async def test_a_session_that_another_users_login_replaces_is_written_down_as_ended(
-    app: FastAPI, server: Server, clock: TestClock
-) -> None:
-    alice = await add_somebody(server, "openid", "profile")
-    bob = await add_somebody(server, "openid", "profile")
-    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
-    async with open_browser(app) as browser:
-        browser.headers["User-Agent"] = AGENT
-        await CodeFlow(browser, alice, shop).tokens()
-        clock.advance(1)
-        await CodeFlow(browser, bob, shop).finish(prompt="login")
-    assert await written(server, "session.ended") == [an_event(alice.id, alice.id, None)]
-
-
-async def test_what_a_user_does_at_the_account_page_is_written_down(
-    app: FastAPI, server: Server
-) -> None:
-    alice = await add_somebody(server, "openid", "profile")
-    shop = await add_web_client(server, f"shop-{uuid.uuid4()}", scopes=["openid", "profile"])
-    async with open_browser(app) as browser:
-        browser.headers["User-Agent"] = AGENT
-        tokens = await CodeFlow(browser, alice, shop).tokens()
-        for fields, more in (
-            ({"action": "session"}, {}),
-            ({"action": "application"}, {}),
-            (
-                {"action": "password"},
-                {"current_password": alice.password, "new_password": NEW_PASSWORD},
-            ),
-        ):
-            page = Page(await browser.get("/account"))
-            response = await submit(browser, page.form_with(**fields), more)
-            assert response.status_code == 303, response.text
-        page = Page(await browser.get("/logout"))
-        await submit(browser, page.form)
-    login = str(login_of(tokens))
-    assert await written(server, "session.ended") == [
-        an_event(alice.id, alice.id, None, session=login),
-        an_event(alice.id, alice.id, None),
-    ]
-    assert await written(server, "consent.withdrawn") == [
-        an_event(alice.id, alice.id, shop.client_id)
-    ]
-    assert await written(server, "password.changed") == [an_event(alice.id, alice.id, None)]
 
 
 # One's own account, over HTTP
@@ -658,8 +475,7 @@ async def test_no_credential_is_in_any_row(
 
     alice = await add_somebody(server, *EVERY_SCOPE)
     service = await add_service(server, f"service-{uuid.uuid4()}")
-    shop = await add_web_client(server, f"shop-{uuid.uuid4()}")
-    credentials |= {service.secret, shop.secret}
+    credentials.add(service.secret)
     tokens = await log_in(http, alice, console)
     keep(tokens, "access_token", "refresh_token")
     again = await refreshed(http, console, tokens["refresh_token"])
@@ -668,13 +484,8 @@ async def test_no_credential_is_in_any_row(
     credentials.add(token := await own_token(http, service))
     await introspected(http, service, token)
     await revoked(http, service, token)
-    async with open_browser(app) as browser:
-        flow = CodeFlow(browser, alice, shop)
-        code = await flow.code()
-        issued = (await flow.exchange(code)).json()
-        keep(issued, "access_token", "refresh_token", "id_token")
-        await flow.exchange(code)
-        credentials |= {code, *browser.cookies.values()}
+    for more in brought("CREDENTIALS").values():
+        credentials |= await more(app, alice)
     headers = await token_of(server, alice, *EVERY_SCOPE)
     for path, body, member in brought("SHOWN_ONCE").values():
         keep((await http.post(path, json=body, headers=headers)).json(), member)
@@ -692,7 +503,7 @@ async def test_no_credential_is_in_any_row(
     credentials.add(body["password"])
     await http.post(f"/users/{alice.id}/password", json=body, headers=as_admin)
     trail = await dump(server)
-    assert len(credentials) >= 19
+    assert len(credentials) >= 12
     found = {credential for credential in credentials if credential in trail}
     hashes = {hashlib.sha256(credential.encode()).hexdigest() for credential in credentials}
     assert found | {value for value in hashes if value in trail} == set()

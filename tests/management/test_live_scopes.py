@@ -11,6 +11,7 @@ from app.errors import InvalidError
 from app.main import create_app
 from app.server import Server
 from app.settings import Settings
+from tests.features import brought
 from tests.support.assertions import assert_oauth2_error, assert_problem
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, add_client, add_user
@@ -22,7 +23,7 @@ from tests.support.started import started
 pytestmark = pytest.mark.usefixtures("no_dotenv_file")
 
 DESCRIPTION = "Read your reports"
-DOCUMENTS = ("/.well-known/oauth-authorization-server", "/.well-known/openid-configuration")
+DOCUMENTS = ("/.well-known/oauth-authorization-server", *brought("PUBLISHED"))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ import pytest
 from app.features import load_features
 from app.identity.scopes import BUILT_IN
 from app.server import Server
-from app.tokens.consents import remember
 from tests.conftest import ISSUER
 from tests.support.clock import TestClock
 from tests.support.factories import add_client, add_scope
@@ -321,16 +320,6 @@ async def test_a_scope_in_use_is_not_deleted(
     response = await http.delete(f"/scopes/{scope}", headers=as_admin)
     assert_refused(response, 409, f"{plural} have the scope {scope}: remove it from them first")
     assert scope in await known(http, as_admin)
-
-
-async def test_a_scope_that_was_once_allowed_to_a_client_is_deleted_with_the_consent(
-    http: httpx2.AsyncClient, server: Server, as_admin: dict[str, str], scope: str
-) -> None:
-    somebody = await add_somebody(server)
-    async with server.database.transaction() as connection:
-        await remember(connection, somebody.id, "console", [scope], [], server.clock.now())
-    response = await http.delete(f"/scopes/{scope}", headers=as_admin)
-    assert response.status_code == 204, response.text
 
 
 @pytest.mark.parametrize(

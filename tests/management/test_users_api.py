@@ -8,7 +8,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 
 from app.server import Server
 from tests.conftest import ISSUER
@@ -24,7 +23,6 @@ from tests.support.factories import (
     bearer,
     log_in,
 )
-from tests.support.flow import Page, assert_logged_in, assert_logged_out, open_browser, submit
 from tests.support.lifecycle import (
     INACTIVE,
     Tokens,
@@ -804,19 +802,6 @@ async def test_the_tokens_of_a_user_stop_at_once(
     assert (await http.get("/users/me", headers=bearer(access_token))).status_code == 401
     assert await introspected(http, api, access_token) == INACTIVE
     assert_oauth2_error(await refresh(http, shop, tokens["refresh_token"]), "invalid_grant")
-
-
-@pytest.mark.parametrize("stop", ENDING)
-async def test_the_browser_sessions_of_a_user_stop_at_once(
-    http: httpx2.AsyncClient, app: FastAPI, as_admin: dict[str, str], alice: TestUser, stop: Any
-) -> None:
-    async with open_browser(app) as browser:
-        page = Page(await browser.get("/login"))
-        fields = {"username": alice.username, "password": alice.password}
-        await submit(browser, page.form, fields)
-        await assert_logged_in(browser, alice.username)
-        await stop(http, as_admin, alice)
-        await assert_logged_out(browser)
 
 
 @pytest.mark.parametrize("stop", ENDING)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from app.errors import InvalidClientError, InvalidRequestError
 from app.oauth2 import client_auth
 from app.web.form import parse_pairs
+from tests.features import brought
 from tests.support.factories import PASSWORD, add_client, add_user
 from tests.support.flow import FORM
 from tests.support.fuzzed import PARSED, REFUSED, SENT, basic_credentials, request_with
@@ -89,7 +90,10 @@ async def test_any_body_at_a_protocol_endpoint_is_a_4xx(
     assert set(response.json()) == {"error", "error_description"}
 
 
-@pytest.mark.parametrize("path", ["/authorize", "/login", "/consent", "/logout", "/account"])
+PAGES = [*brought("FORMS")]
+
+
+@pytest.mark.parametrize("path", PAGES)
 @SENT
 @given(body=bytes_of_a_form)
 async def test_any_body_at_a_page_is_never_a_fault(

@@ -17,8 +17,7 @@ from app.management.importing import import_document
 from app.security.opaque import hash_secret
 from app.server import Server
 from tests.support.clock import TestClock
-from tests.support.factories import TestClient, TestUser, log_in
-from tests.support.flow import add_web_client
+from tests.support.factories import TestClient, TestUser, add_client, log_in
 from tests.support.forger import assert_accepted, assert_refused
 from tests.support.lifecycle import (
     KNOWN_EVERYWHERE,
@@ -34,10 +33,8 @@ GRANTS = ("password", "refresh_token", "client_credentials")
 
 
 async def add_shop(server: Server) -> TestClient:
-    return await add_web_client(
-        server,
-        grant_types=(*GRANTS, "authorization_code"),
-        default_scopes=("profile", "items:read"),
+    return await add_client(
+        server, "shop", grant_types=GRANTS, default_scopes=("profile", "items:read")
     )
 
 

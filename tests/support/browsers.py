@@ -6,19 +6,25 @@ asynchronous, and the browser is closed before the next package's tests.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
-from collections.abc import Generator
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pytest
 
+from app.database.engines import Database
 from tests.support.databases import Backend
 from tests.support.docs_page import Docs, fresh_context
 from tests.support.live_server import serving
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+Result = TypeVar("Result")
 
 FLAGS = [
     "--no-sandbox",
@@ -92,3 +98,26 @@ def docs(page: Page, live: str) -> Docs:
     docs = Docs(page, live)
     docs.load()
     return docs
+
+
+class InDatabase(Protocol):
+    def __call__(self, work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result: ...
+
+
+@pytest.fixture(scope="package")
+def in_database(live_database_url: str) -> InDatabase:
+    """Runs work on the server's database; in a thread, for the browser's loop runs in this one."""
+
+    def run(work: Callable[[AsyncConnection], Awaitable[Result]]) -> Result:
+        async def main() -> Result:
+            database = Database(live_database_url)
+            try:
+                async with database.transaction() as connection:
+                    return await work(connection)
+            finally:
+                await database.close()
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(lambda: asyncio.run(main())).result()
+
+    return run

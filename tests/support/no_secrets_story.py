@@ -8,9 +8,9 @@ from fastapi import FastAPI
 from app.server import Server
 from tests.features import brought
 from tests.support.factories import TestClient, TestUser, add_user, bearer, log_in
-from tests.support.flow import CodeFlow, Page, add_web_client, open_browser, submit
 from tests.support.lifecycle import (
     act_for_itself,
+    add_refreshing,
     add_resource_server,
     add_service,
     introspect,
@@ -19,7 +19,7 @@ from tests.support.lifecycle import (
 )
 from tests.support.operators import EVERY_SCOPE, add_console
 from tests.support.routes import every_route
-from tests.support.watch import Watch, watched
+from tests.support.watch import Watch
 
 TYPED = "what somebody typed into the wrong field"
 
@@ -40,14 +40,10 @@ class Story:
     async def tell(self) -> None:
         self.root = await add_user(self.server, "root", self.password, scopes=EVERY_SCOPE)
         self.console = await add_console(self.server)
-        self.shop = await add_web_client(
-            self.server,
-            grant_types=("authorization_code", "refresh_token", "password"),
-            scopes=EVERY_SCOPE,
-            default_scopes=("profile",),
+        self.shop = await add_refreshing(
+            self.server, "shop", scopes=EVERY_SCOPE, default_scopes=("profile",)
         )
         await self.tokens()
-        await self.code_flow()
         self.headers = await self.log_in()
         await self.own_account()
         self.headers = await self.log_in()
@@ -84,36 +80,6 @@ class Story:
         await revoke(http, service, own)
         await http.post("/token", data={"grant_type": "password"}, auth=("shop", "a wrong secret"))
         await http.post("/token?password=in-the-address&code=in-the-address-too", data={})
-
-    async def code_flow(self) -> None:
-        async with open_browser(self.app) as browser:
-            watched(browser, self.app, self.watch)
-            flow = CodeFlow(browser, self.user, self.shop, scope="openid profile offline_access")
-            page = await flow.login_page()
-            await flow.log_in(page, password="a wrong password of the page")
-            await flow.log_in(page, username=TYPED)
-            issued = await flow.exchange(code := await flow.code())
-            await flow.exchange(await flow.code(), code_verifier="w" * 50)
-            await flow.exchange(await flow.code(response_mode="query"), client_secret="x" * 43)
-            await flow.finish(response_mode="form_post")
-            await flow.post()
-            headers = bearer(issued.json()["access_token"])
-            for method in ("GET", "POST"):
-                await browser.request(method, "/userinfo", headers=headers)
-            await self.account_page(browser)
-            hint = {"id_token_hint": issued.json()["id_token"]}
-            await browser.get("/logout", params=hint)
-            await browser.post("/logout", data=hint)
-            await flow.exchange(code)
-
-    async def account_page(self, browser: httpx2.AsyncClient) -> None:
-        form = Page(await browser.get("/account")).form_with(action="password")
-        change = {"current_password": "a wrong one of the account", "new_password": "short"}
-        await submit(browser, form, change)
-        change = {"current_password": self.password, "new_password": NEW_PASSWORDS[0]}
-        response = await submit(browser, form, change)
-        assert response.status_code == 303, response.text
-        self.password = NEW_PASSWORDS[0]
 
     async def own_account(self) -> None:
         http, headers = self.http, self.headers

@@ -10,7 +10,8 @@ NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
 FEATURES = (
-    *("api_keys", "app_passwords", "claims", "client_registration", "groups", "items", "mail"),
+    *("api_keys", "app_passwords", "authorization_code", "claims", "client_registration"),
+    *("groups", "items", "mail"),
     *("deletion", "export", "recovery", "registration", "resources", "schemes", "test_logins"),
     *("mfa", "verification"),
 )

@@ -12,6 +12,7 @@ from app.models import Client
 from app.server import Server
 from app.settings import Settings
 from tests.conftest import make_settings
+from tests.features import brought
 from tests.support.assertions import assert_oauth2_error
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, add_client, log_in
@@ -20,7 +21,7 @@ from tests.support.lifecycle import disable_client, refresh, revoke
 LISTED = "https://app.example.com"
 ANOTHER = "https://evil.example.com"
 
-ENDPOINTS = pytest.mark.parametrize("path", ["/revoke", "/token", "/userinfo"])
+ENDPOINTS = pytest.mark.parametrize("path", ["/revoke", "/token", *brought("ENDPOINTS")])
 
 
 @pytest.fixture
@@ -101,7 +102,7 @@ async def test_the_preflight_of_a_listed_origin_is_allowed(
     "path",
     [
         "/.well-known/oauth-authorization-server",
-        "/.well-known/openid-configuration",
+        *brought("PUBLISHED"),
         "/.well-known/jwks.json",
     ],
 )

@@ -11,12 +11,10 @@ from fastapi.routing import iter_route_contexts
 
 from app.errors import AnsweredError, LoginRefused
 from app.look import Look
-from app.pages.errors import PageRoute
 from app.web.error_answers import add_error_handlers
 from app.web.routes import (
     ApiRoute,
     CrossOriginOAuth2Route,
-    CrossOriginRoute,
     OAuth2Route,
     learn_classes,
 )
@@ -147,8 +145,7 @@ def test_each_path_has_the_format_that_its_specification_wants(app: FastAPI) -> 
         "/token": CrossOriginOAuth2Route,
         "/revoke": CrossOriginOAuth2Route,
         "/introspect": OAuth2Route,
-        "/userinfo": CrossOriginRoute,
-        **dict.fromkeys(["/authorize", "/login", "/consent", "/logout", "/account"], PageRoute),
+        **brought("ENDPOINTS"),
         **brought("PAGES"),
     }
     assert classes.keys() <= {route.path for route in iter_route_contexts(app.routes)}

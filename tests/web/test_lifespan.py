@@ -89,7 +89,7 @@ async def test_a_worker_without_its_database_waits_and_then_serves(
         unready = await http.get("/readyz")
         assert (unready.status_code, UNREADY.items() <= unready.json().items()) == (503, True)
         assert (await http.get("/healthz")).status_code == 200
-        page = await http.get("/login")
+        page = await http.get("/docs")
         assert (page.status_code, page.headers["retry-after"]) == (503, "2")
         await server.database.close()
         server.database = there

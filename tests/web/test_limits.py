@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from app.server import Server
 from app.web import limits
+from tests.features import brought
 from tests.support.assertions import assert_bearer_error, assert_oauth2_error, assert_problem
 from tests.support.factories import TestClient, TestUser, add_client, add_user, bearer, log_in
 from tests.support.flow import FORM, Page
@@ -22,7 +23,7 @@ from tests.support.started import app, clock, http, server
 __all__ = ["app", "clock", "http", "server", "settings"]
 
 PROTOCOL = ["/token", "/revoke", "/introspect"]
-PAGES = ["/authorize", "/login", "/consent", "/logout", "/account"]
+PAGES = [*brought("FORMS")]
 JSON_API = ["/users/me/password", "/users", "/scopes", "/clients"]
 
 
@@ -109,7 +110,7 @@ async def test_headers_past_the_limit_are_431_and_cost_no_hash(
     assert hashes.count == 0
 
 
-@pytest.mark.parametrize("path", ["/users/me", "/userinfo"])
+@pytest.mark.parametrize("path", ["/users/me", *brought("ENDPOINTS")])
 @pytest.mark.parametrize("scheme", ["Bearer", "Basic", "Digest"])
 async def test_credentials_past_the_limit_are_431_whatever_the_scheme(
     http: httpx2.AsyncClient, hashes: Hashes, path: str, scheme: str

@@ -21,7 +21,6 @@ from tests.conftest import make_settings
 from tests.support.assertions import assert_oauth2_error, assert_problem
 from tests.support.databases import Backend
 from tests.support.factories import TestClient, TestUser, add_client, add_user, log_in, other_secret
-from tests.support.flow import Page, submit
 from tests.support.live_server import START_TIMEOUT, latchkey, live_server
 from tests.support.live_tokens import ALICE, http_client
 from tests.support.started import app, clock, http, server, started
@@ -91,11 +90,6 @@ async def counted(http: httpx2.AsyncClient) -> Counted:
 async def fail(http: httpx2.AsyncClient, web: TestClient, username: str) -> httpx2.Response:
     form = {"grant_type": "password", "username": username, "password": "wrong"}
     return await http.post("/token", data=form, auth=web.basic)
-
-
-async def fail_on_the_page(http: httpx2.AsyncClient, username: str) -> None:
-    form = Page(await http.get("/login")).form
-    await submit(http, form, {"username": username, "password": "wrong"})
 
 
 async def test_without_the_setting_there_is_no_such_address(sqlite: Backend) -> None:
@@ -170,11 +164,9 @@ async def test_a_failed_login_is_counted_by_door_and_reason(
     await fail(http, web, alice.username)
     await fail(http, web, "nobody")
     await fail(http, web, "x" * 1000)
-    await fail_on_the_page(http, "nobody-either")
     assert await counted.login("wrong password") == 1
     assert await counted.login("unknown user") == 1
     assert await counted.login("impossible name") == 1
-    assert await counted.login("unknown user", door="login") == 1
 
 
 async def test_a_login_that_has_to_wait_is_counted(

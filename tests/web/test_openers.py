@@ -22,8 +22,6 @@ OPEN = (
     r"OPTIONS /.+",  # preflights of browsers
     r"(GET|HEAD) /(healthz|readyz|openapi\.json|docs|docs/.+|assets/.+)",
     r"GET /",
-    # Pages, which ask for a login themselves; forms are bound to the browser they were shown to.
-    r"(GET|HEAD|POST) /(authorize|login|consent|logout|account)",
     *brought("OPEN"),
 )
 """What anybody may ask for."""
@@ -52,7 +50,6 @@ def test_no_operation_is_open_that_is_not_listed(app: FastAPI) -> None:
     [
         ("GET /users/me", ("OAuth2PasswordBearer profile",)),
         ("POST /token", ("client authentication",)),
-        ("POST /userinfo", ("OAuth2PasswordBearer openid",)),
         ("GET /healthz", ("anyone",)),
     ],
 )

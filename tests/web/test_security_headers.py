@@ -7,13 +7,10 @@ import pytest
 from fastapi import FastAPI
 
 from app.main import create_app
-from app.server import Server
 from tests.conftest import ISSUER, make_settings
 from tests.features import brought
 from tests.support.clock import TestClock
 from tests.support.databases import Backend
-from tests.support.factories import add_user
-from tests.support.flow import USER_SCOPES, CodeFlow, Page, add_web_client, submit
 from tests.support.routes import every_route, filled
 
 HTTPS_ISSUER = "https://auth.example.com"
@@ -37,26 +34,23 @@ PAGE = (
     "form-action 'self'"
 )
 
-PAGES = {"/authorize", "/login", "/consent", "/logout", "/account", "/docs", "/", *brought("PAGES")}
+PAGES = {"/docs", "/", *brought("PAGES")}
 
 OPENER_POLICY_OPEN = {
-    *("GET /authorize", "POST /authorize", "GET /login", "POST /login"),
-    *("GET /consent", "POST /consent", "GET /docs", "GET /docs/oauth2-redirect"),
-    *("POST /logout", "POST /account"),  # without their form they show the error page
+    *("GET /docs", "GET /docs/oauth2-redirect"),
     *brought("PAGES_OF_POPUPS"),
-    *("consent page", "form post", "second press", "code redirect"),
 }
 
-CACHE = {
+CACHE: dict[str, str] = {
     "GET /.well-known/oauth-authorization-server": "public, max-age=60",
-    "GET /.well-known/openid-configuration": "public, max-age=60",
+    **{f"GET {path}": caching for path, caching in brought("PUBLISHED").items()},
     "GET /.well-known/oauth-protected-resource": "public, max-age=60",
     "GET /docs/openid-configuration": "no-cache",
     "GET /.well-known/jwks.json": "public, max-age=300",
 }
 
 
-FOR_SOME_ORIGINS = {"/token", "/revoke", "/userinfo"}
+FOR_SOME_ORIGINS = {"/token", "/revoke", *brought("ENDPOINTS")}
 
 
 def expected_caching(name: str) -> str:
@@ -64,6 +58,9 @@ def expected_caching(name: str) -> str:
         # The modules of /docs belong together: none may be older than the others.
         return "no-cache" if " /docs/" in name else "public, max-age=3600"
     return CACHE.get(as_get(name), "no-store")
+
+
+LEAD_TO_CLIENTS = brought("LEAD_TO_CLIENTS")
 
 
 def path_of(name: str) -> str:
@@ -112,19 +109,8 @@ async def answers(app: FastAPI, http: httpx2.AsyncClient) -> Answers:
     found["preflight"] = await http.options(
         "/token", headers={"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
     )
-    return found | await behind_a_login(http, app.state.server)
-
-
-async def behind_a_login(http: httpx2.AsyncClient, server: Server) -> dict[str, httpx2.Response]:
-    user = await add_user(server, scopes=USER_SCOPES)
-    flow = CodeFlow(http, user, await add_web_client(server))
-    found = {"consent page": await flow.consent_page(response_mode="form_post")}
-    found["form post"] = await flow.allow(found["consent page"])
-    found["code redirect"] = await flow.start()
-    found["second press"] = await submit(http, Page(found["consent page"]).form)
-    found["account page"] = await http.get("/account")
-    found["logout page"] = await http.get("/logout")
-    found["logged out page"] = await submit(http, Page(found["logout page"]).form)
+    for more in brought("ANSWERS").values():
+        found |= await more(http, app.state.server)
     return found
 
 
@@ -142,8 +128,7 @@ def expected_policy(name: str, response: httpx2.Response) -> str:
     """The Content-Security-Policy of an answer, by its route and by what it is."""
     if not response.headers.get("content-type", "").startswith("text/html"):
         return NOTHING
-    leads_to_client = name in ("consent page", "form post", "second press")
-    return PAGE + (" https:" if leads_to_client else "")
+    return PAGE + (" https:" if name in LEAD_TO_CLIENTS else "")
 
 
 async def test_pages_are_where_pages_are_expected(answers: Answers) -> None:

@@ -20,6 +20,7 @@ from app.features.app_passwords.service import (
     list_app_passwords,
     revoke_all,
 )
+from app.features.authorization_code import feature as authorization_code
 from app.message import Message
 from app.models import Client
 from app.posture import Finding, LegacyFeature, Severity, permits
@@ -97,6 +98,7 @@ async def _export(connection: AsyncConnection, user_id: uuid.UUID, limit: int) -
 
 feature = Feature(
     name="app_passwords",
+    requires=[authorization_code],
     tables=[AppPassword, AppPasswordScope, AppPasswordLogin],
     event_types=[CREATED, REVOKED],
     activity={CREATED: Message("App password created"), REVOKED: Message("App password revoked")},

@@ -14,13 +14,23 @@ from app.features.app_passwords.service import (
     get_client,
     list_clients,
 )
+from app.features.authorization_code.account_actions import (
+    WRONG,
+    ActionRefusedError,
+    actor_of,
+    verify_password,
+)
+from app.features.authorization_code.browser import (
+    Browser,
+    CurrentBrowser,
+    LoggedOutError,
+    to_login,
+)
+from app.features.authorization_code.browser_sessions import Session
 from app.identity.clients import RegisteredClient
 from app.identity.users import get_account, is_still_proven
-from app.login.browser_sessions import Session
 from app.management.lifetimes import USUAL_DAYS, lifetime_in_days, most_days
 from app.message import Message
-from app.pages.account_actions import WRONG, ActionRefusedError, actor_of, verify_password
-from app.pages.browser import Browser, CurrentBrowser, LoggedOutError, to_login
 from app.pages.errors import PageRoute, sentence
 from app.pages.rendering import render
 from app.web.dependencies import CurrentServer

@@ -9,20 +9,24 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 
 from app.database.paging import Place
+from app.features.authorization_code import browser_sessions as sessions
+from app.features.authorization_code import consents
+from app.features.authorization_code.account_actions import ActionRefusedError, action_for
+from app.features.authorization_code.activity import list_activity, words_of
+from app.features.authorization_code.browser import (
+    Browser,
+    CurrentBrowser,
+    LoggedOutError,
+    to_login,
+)
+from app.features.authorization_code.browser_sessions import LiveSession, Session
+from app.features.authorization_code.signed_in import list_signed_in
 from app.identity.users import get_person
-from app.login import browser_sessions as sessions
-from app.login.browser_sessions import LiveSession, Session
 from app.login.logins import LiveLogin
-from app.login.signed_in import list_signed_in
 from app.message import Message
-from app.oauth2.redirect_uris import with_parameters
-from app.pages.account_actions import ActionRefusedError, action_for
-from app.pages.activity import list_activity, words_of
-from app.pages.browser import Browser, CurrentBrowser, LoggedOutError, to_login
 from app.pages.errors import PageRoute
-from app.pages.rendering import render
+from app.pages.rendering import render, with_parameters
 from app.server import Server
-from app.tokens import consents
 from app.web.cursors import ROW_CURSOR, page, row_place_at, row_place_of
 from app.web.dependencies import CurrentServer
 

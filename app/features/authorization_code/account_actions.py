@@ -11,23 +11,24 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import record
 from app.errors import InvalidFieldsError, LoginRefused, NotFoundError, Problem
 from app.feature import AccountAction
+from app.features.authorization_code import browser_sessions as sessions
+from app.features.authorization_code import consents
+from app.features.authorization_code.browser import Browser
+from app.features.authorization_code.browser_sessions import Session
+from app.features.authorization_code.signed_in import end_logins_at
 from app.identity import users
 from app.identity.definition import Changes
 from app.identity.profile import Profile
 from app.identity.users import Account
-from app.login import browser_sessions as sessions
 from app.login.authentication import LoginContext
-from app.login.browser_sessions import Session
-from app.login.logins import end_logins_at, end_own_login
+from app.login.logins import end_own_login
 from app.login.notices import PasswordChanged
 from app.management.authority import Actor
 from app.management.own_profile import change_own_profile
 from app.message import Message
-from app.pages.browser import Browser
 from app.pages.errors import faults_in_words, say_refused, sentence
 from app.security.passwords import UnacceptablePasswordError
 from app.server import Server
-from app.tokens import consents
 from app.web.origin import origin_of
 
 Form = Mapping[str, str]
@@ -268,4 +269,4 @@ ACTIONS: Mapping[str, Action] = {
     "email": change_email,
     "password": change_password,
 }
-"""Each raises :class:`~app.pages.browser.LoggedOutError` if the session is over."""
+"""Each raises :class:`~.browser.LoggedOutError` if the session is over."""

@@ -11,18 +11,25 @@ from collections.abc import Mapping, Sequence
 
 from app.audit.trail import Origin
 from app.errors import InvalidScopeError, InvalidTargetError
+from app.features.authorization_code.authorizations import AuthorizationRequest
+from app.features.authorization_code.claims_parameter import (
+    MalformedClaimsError,
+    read_claims_parameter,
+)
+from app.features.authorization_code.redirect_uris import (
+    is_anybodys_page,
+    may_redirect_to,
+    registered_uris,
+)
 from app.identity.clients import RegisteredClient, UnknownClientError
 from app.identity.scopes import SCOPE_TOKEN
 from app.languages.reader import best_of
 from app.login.strength import Level, least_of
 from app.message import Message
-from app.oauth2.claims_parameter import MalformedClaimsError, read_claims_parameter
-from app.oauth2.redirect_uris import is_anybodys_page, may_redirect_to, registered_uris
 from app.oauth2.resource import find_targets
 from app.oauth2.scope import split_scope
 from app.posture import LegacyFeature, permits
 from app.server import Server
-from app.tokens.authorizations import AuthorizationRequest
 from app.web.form import joined
 
 MAX_VALUE_LENGTH = 4096

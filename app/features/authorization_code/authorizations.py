@@ -12,7 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import network_of
 from app.database.engines import lock
-from app.models import AuthorizationCode, BrowserSession, Client, PendingAuthorization, User
+from app.features.authorization_code.model import (
+    AuthorizationCode,
+    BrowserSession,
+    PendingAuthorization,
+)
+from app.models import Client, User
 from app.security.encryption import Encryption
 from app.security.opaque import generate_secret, hash_secret
 

@@ -7,20 +7,26 @@ from fastapi import APIRouter, Request, Response
 from app import NAME
 from app.database.engines import OUTAGES, is_outage
 from app.errors import InvalidRequestError
-from app.identity.clients import RegisteredClient
-from app.languages.reader import reader
-from app.log import get_logger
-from app.message import Message
-from app.oauth2.authorization_request import (
+from app.features.authorization_code.authorization_request import (
     AuthorizationError,
     UnsafeRequestError,
     read_authorization_request,
 )
-from app.pages.browser import CurrentBrowser
-from app.pages.code_flow import ASK_ITS_DEVELOPER, START_AGAIN, answer, proceed, send_to
+from app.features.authorization_code.authorizations import Pending
+from app.features.authorization_code.browser import CurrentBrowser
+from app.features.authorization_code.code_flow import (
+    ASK_ITS_DEVELOPER,
+    START_AGAIN,
+    answer,
+    proceed,
+    send_to,
+)
+from app.identity.clients import RegisteredClient
+from app.languages.reader import reader
+from app.log import get_logger
+from app.message import Message
 from app.pages.errors import PageError, PageRoute
 from app.server import Server
-from app.tokens.authorizations import Pending
 from app.web.dependencies import CurrentServer
 from app.web.form import parse_pairs, read_pairs
 from app.web.origin import origin_of

@@ -13,9 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app import IDENTIFIER
 from app.audit.trail import Event, EventType, FeatureEventType, record
 from app.errors import InvalidRequestError, LoginRefused
-from app.identity.users import Account, hold_user, is_still_proven
-from app.languages.reader import reader
-from app.login.browser_sessions import (
+from app.features.authorization_code.browser_sessions import (
     Session,
     end_session,
     find_session,
@@ -24,6 +22,8 @@ from app.login.browser_sessions import (
     replace_session,
     start_session,
 )
+from app.identity.users import Account, hold_user, is_still_proven
+from app.languages.reader import reader
 from app.login.notices import LoggedIn
 from app.login.second_step import Prove, Proving, SecondStep, by_password
 from app.login.strength import PASSWORD_ALONE, Level
@@ -310,13 +310,23 @@ def _cookie(server: Server, use: str) -> str:
     return f"__Host-{IDENTIFIER}_{use}" if _is_https(server) else f"{IDENTIFIER}_{use}"
 
 
+async def _find_session(request: Request, server: Server) -> Session | None:
+    secret = request.cookies.get(_session_cookie(server), "")
+    if not secret:
+        return None
+    async with server.database.read() as connection:
+        return await find_session(connection, secret, server.clock.now())
+
+
+async def find_visitor(server: Server, request: Request) -> uuid.UUID | None:
+    """The id of the user who is logged in in the browser of a request."""
+    session = await _find_session(request, server)
+    return session.user_id if session else None
+
+
 async def _current_browser(request: Request, server: CurrentServer) -> Browser:
     key = request.cookies.get(_browser_cookie(server), "")
-    secret = request.cookies.get(_session_cookie(server), "")
-    session = None
-    if secret:
-        async with server.database.read() as connection:
-            session = await find_session(connection, secret, server.clock.now())
+    session = await _find_session(request, server)
     if session is not None:
         reader().note(locale=session.locale or "")
     return Browser(server, request, key or generate_secret(), not key, session)

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import USER_AGENT_MAX_LENGTH, Origin
 from app.database.paging import Place, newest_first
 from app.errors import NotFoundError
+from app.features.authorization_code.model import AuthorizationCode, BrowserSession
 from app.identity.users import hold_user, holding
-from app.login.logins import end_logins_outside
 from app.login.strength import PASSWORD_ALONE
-from app.models import AuthorizationCode, BrowserSession, Login, User
+from app.models import Login, User
 from app.security.opaque import generate_secret, hash_secret
 
 
@@ -251,4 +251,9 @@ async def log_out_elsewhere(
     Whoever asks for this may have lost a device: ``offline_access`` spares nothing.
     """
     await end_other_sessions(connection, user_id, kept, now)
-    await end_logins_outside(connection, user_id, kept, now)
+    outside = Login.session_id.is_distinct_from(kept)
+    await connection.execute(
+        update(Login)
+        .where(Login.user_id == user_id, Login.ended_at.is_(None), outside)
+        .values(ended_at=now)
+    )

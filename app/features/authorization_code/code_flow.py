@@ -2,7 +2,7 @@
 
 A valid request is answered at once if nobody has to be asked anything. Else it is stored, and from
 then on the browser carries only its key: through the login, through the consent, to the redirect.
-:func:`~app.oauth2.next_step.next_step` says what is next, and :func:`proceed` performs it.
+:func:`~.next_step.next_step` says what is next, and :func:`proceed` performs it.
 """
 
 import uuid
@@ -14,14 +14,19 @@ from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
-from app.identity.clients import RegisteredClient, is_unchanged
-from app.identity.users import find_enabled_scopes
-from app.languages.reader import reader
-from app.login.browser_sessions import Session, replace_session
-from app.login.second_step import Proving
-from app.login.strength import Level, level_of
-from app.message import Message
-from app.oauth2.next_step import (
+from app.features.authorization_code.authorizations import (
+    Answer,
+    Pending,
+    find_answer,
+    find_pending,
+    finish_pending,
+    issue_code,
+    store_pending,
+)
+from app.features.authorization_code.browser import Browser, LoggedOutError, Wanted
+from app.features.authorization_code.browser_sessions import Session, replace_session
+from app.features.authorization_code.consents import remember, remembered_scopes
+from app.features.authorization_code.next_step import (
     AskConsent,
     Decision,
     IssueCode,
@@ -32,26 +37,21 @@ from app.oauth2.next_step import (
     StepUp,
     next_step,
 )
-from app.oauth2.redirect_uris import (
+from app.features.authorization_code.redirect_uris import (
     form_targets,
     is_anybodys_page,
     is_remembering_safe,
     may_redirect_to,
 )
-from app.pages.browser import Browser, LoggedOutError, Wanted
+from app.identity.clients import RegisteredClient, is_unchanged
+from app.identity.users import find_enabled_scopes
+from app.languages.reader import reader
+from app.login.second_step import Proving
+from app.login.strength import Level, level_of
+from app.message import Message
 from app.pages.errors import PageError
 from app.pages.rendering import redirect, render
 from app.server import Server
-from app.tokens.authorizations import (
-    Answer,
-    Pending,
-    find_answer,
-    find_pending,
-    finish_pending,
-    issue_code,
-    store_pending,
-)
-from app.tokens.consents import remember, remembered_scopes
 from app.web.origin import origin_of
 
 RequestKey = Annotated[str, Query(alias="request")]

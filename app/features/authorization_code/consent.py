@@ -2,12 +2,10 @@
 
 from fastapi import APIRouter, Response
 
-from app.identity.clients import RegisteredClient
-from app.login.browser_sessions import Session
-from app.oauth2.next_step import AskConsent, Decision, ShutOut
-from app.oauth2.redirect_uris import form_targets, is_remembering_safe, shown_target
-from app.pages.browser import Browser, CurrentBrowser
-from app.pages.code_flow import (
+from app.features.authorization_code.authorizations import Pending
+from app.features.authorization_code.browser import Browser, CurrentBrowser
+from app.features.authorization_code.browser_sessions import Session
+from app.features.authorization_code.code_flow import (
     FinishedError,
     RequestKey,
     answer_again,
@@ -15,9 +13,15 @@ from app.pages.code_flow import (
     look_ahead,
     proceed,
 )
+from app.features.authorization_code.next_step import AskConsent, Decision, ShutOut
+from app.features.authorization_code.redirect_uris import (
+    form_targets,
+    is_remembering_safe,
+    shown_target,
+)
+from app.identity.clients import RegisteredClient
 from app.pages.errors import PageRoute
 from app.pages.rendering import render
-from app.tokens.authorizations import Pending
 from app.web.dependencies import CurrentServer
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)

@@ -9,8 +9,9 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import insert_unless
+from app.features.authorization_code.model import AuthorizationCode, Consent
 from app.identity.users import hold_user
-from app.models import AuthorizationCode, Client, Consent, Login
+from app.models import Client, Login
 
 
 async def remembered_scopes(

@@ -7,11 +7,12 @@ from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 
+from app.features.authorization_code.authorization_request import PROMPTS, RESPONSE_MODES
+from app.features.authorization_code.userinfo import CLAIMS
 from app.identity.registration import ID_TOKEN_ALGORITHMS
-from app.oauth2.authorization_request import PROMPTS
 from app.oauth2.metadata import MAX_AGE, describe
 from app.oauth2.published import Published, serve_published
-from app.oidc.userinfo import CLAIMS
+from app.server import Server
 from app.settings import Settings
 from app.web.dependencies import server_of
 from app.web.problems import PROBLEM_RESPONSES
@@ -19,21 +20,29 @@ from app.web.problems import PROBLEM_RESPONSES
 WELL_KNOWN = "/.well-known/openid-configuration"
 
 
-def discovery_router(
-    settings: Settings,
-    grants: Collection[str],
-    of_features: Mapping[str, Any],
-    prompts: Collection[str],
-) -> APIRouter:
+def metadata(settings: Settings) -> Mapping[str, Any]:
+    """What the document of RFC 8414 says of the authorization endpoint."""
+    return {
+        "authorization_endpoint": f"{settings.issuer}/authorize",
+        "response_types_supported": ["code"],
+        "response_modes_supported": list(RESPONSE_MODES),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+    }
+
+
+def discovery_router(server: Server, grants: Collection[str]) -> APIRouter:
     """The document at its well-known address.
 
     For an issuer with a path, OpenID Connect puts the address behind that path, where a proxy
     that strips the path finds the plain one; RFC 8414 puts it in front. All are served.
     """
     router = APIRouter(tags=["discovery"], responses=PROBLEM_RESPONSES)
-    path = urlsplit(settings.issuer).path
+    path = urlsplit(server.settings.issuer).path
 
-    published = Published(partial(configuration, settings, grants, of_features, prompts), MAX_AGE)
+    of_features, prompts = server.published_by_features, server.prompts
+    render = partial(configuration, server.settings, grants, of_features, prompts)
+    published = Published(render, MAX_AGE)
 
     async def openid_configuration(request: Request) -> Response:
         """What this OpenID Connect provider can do, for client libraries."""

@@ -12,10 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, record
 from app.errors import InvalidGrantError, InvalidRequestError
+from app.features.authorization_code.authorizations import (
+    Code,
+    consume_code,
+    find_used_code,
+    record_login_of_code,
+)
+from app.features.authorization_code.redirect_uris import registered_uris
 from app.identity.users import find_enabled_scopes, get_person
 from app.login.logins import end_login, require_parties
 from app.oauth2.grant import Grant, TokenRequest
-from app.oauth2.redirect_uris import registered_uris
 from app.oauth2.resource import Target, Targets
 from app.oauth2.scope import granted_scope
 from app.oauth2.tokens import (
@@ -24,12 +30,6 @@ from app.oauth2.tokens import (
     claims_of_id_token,
     find_signing_keys,
     user_tokens,
-)
-from app.tokens.authorizations import (
-    Code,
-    consume_code,
-    find_used_code,
-    record_login_of_code,
 )
 
 REFUSED = "The authorization code is invalid, expired, already used, or not for this request."

@@ -9,17 +9,9 @@ from fastapi.responses import RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import LoginRefused
-from app.identity.clients import RegisteredClient
-from app.identity.profile import USERNAME_MAX_LENGTH, username_key
-from app.identity.users import get_account
-from app.login.authentication import SUCCEEDED, LoginContext, UserDisabledError
-from app.login.second_step import SecondStep, Shown
-from app.login.ways import LoginWay, note_failure
-from app.message import Message
-from app.oauth2.next_step import LogIn
-from app.oauth2.redirect_uris import form_targets
-from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser, Wanted
-from app.pages.code_flow import (
+from app.features.authorization_code.authorizations import Pending
+from app.features.authorization_code.browser import Browser, CurrentBrowser, LoggedInBrowser, Wanted
+from app.features.authorization_code.code_flow import (
     RequestKey,
     load_pending,
     look_ahead,
@@ -27,11 +19,19 @@ from app.pages.code_flow import (
     proceed_after_login,
     wanted_by,
 )
+from app.features.authorization_code.next_step import LogIn
+from app.features.authorization_code.redirect_uris import form_targets
+from app.features.authorization_code.way_back import lead_back
+from app.identity.clients import RegisteredClient
+from app.identity.profile import USERNAME_MAX_LENGTH, username_key
+from app.identity.users import get_account
+from app.login.authentication import SUCCEEDED, LoginContext, UserDisabledError
+from app.login.second_step import SecondStep, Shown
+from app.login.ways import LoginWay, note_failure
+from app.message import Message
 from app.pages.errors import PageRoute, say_refused
 from app.pages.rendering import redirect, render
-from app.pages.way_back import lead_back
 from app.server import Server
-from app.tokens.authorizations import Pending
 from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of
 

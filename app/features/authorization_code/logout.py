@@ -9,11 +9,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
 from app.errors import InvalidRequestError
+from app.features.authorization_code.browser import Browser, CurrentBrowser, LoggedOutError
+from app.features.authorization_code.browser_sessions import Session, end_session
+from app.features.authorization_code.redirect_uris import form_targets
 from app.languages.reader import reader
-from app.login.browser_sessions import Session, end_session
 from app.message import Message
-from app.oauth2.redirect_uris import form_targets
-from app.pages.browser import Browser, CurrentBrowser, LoggedOutError
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import redirect, render
 from app.server import Server

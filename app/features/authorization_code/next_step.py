@@ -1,7 +1,7 @@
 """What comes next for an authorization request: the table behind the code flow, as one function.
 
 It knows neither HTTP nor the database: the caller looks everything up, in the transaction in which
-the step is performed (:mod:`app.pages.code_flow`).
+the step is performed (:mod:`app.features.authorization_code.code_flow`).
 """
 
 from collections.abc import Collection, Sequence
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.errors import AccessDeniedError
+from app.features.authorization_code.authorizations import Pending
+from app.features.authorization_code.browser_sessions import Session
+from app.features.authorization_code.redirect_uris import is_remembering_safe
 from app.identity.clients import RegisteredClient
-from app.login.browser_sessions import Session
 from app.login.strength import Level, level_of
-from app.oauth2.redirect_uris import is_remembering_safe
-from app.tokens.authorizations import Pending
 
 TIME_TO_CONSENT = timedelta(minutes=1)
 """How long a login for a request is good for it at least: with ``max_age=0`` too, somebody who

@@ -1,8 +1,7 @@
 """Where a client's users may be sent: RFC 6749, section 3.1.2, and RFC 9700, section 2.1."""
 
 import re
-from collections.abc import Mapping
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from app.identity.clients import RegisteredClient
 from app.settings import Settings
@@ -70,17 +69,6 @@ def is_anybodys_page(client: RegisteredClient, uri: str) -> bool:
     be an open redirector (RFC 9700, section 4.11.2).
     """
     return client.self_registered and uri.startswith("https://")
-
-
-def with_parameters(uri: str, parameters: Mapping[str, str], *, in_fragment: bool = False) -> str:
-    """``uri`` with ``parameters`` behind those that it has, or in the fragment that it has not.
-
-    A space becomes ``%20``: everything that reads an address understands it, ``+`` only forms.
-    """
-    if not parameters:
-        return uri
-    separator = "#" if in_fragment else "&" if "?" in uri else "?"
-    return uri + separator + urlencode(parameters, quote_via=quote)
 
 
 def form_targets(uri: str) -> tuple[str, ...]:

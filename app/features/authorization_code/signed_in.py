@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.paging import Place, newest_first
+from app.identity.users import hold_user
 from app.login.logins import LiveLogin, describe_logins, is_live
 from app.models import Login
 
@@ -74,3 +75,17 @@ async def list_signed_in(
         for client_id, of_client in logins.items()
         if of_client  # they may have ended between the two queries
     ]
+
+
+async def end_logins_at(
+    connection: AsyncConnection, user_id: uuid.UUID, client_id: str, now: datetime
+) -> bool:
+    """End every login of a user at one client; False if there was none."""
+    await hold_user(connection, user_id)
+    ended = await connection.execute(
+        update(Login)
+        .where(is_live(user_id, now), Login.client_id == client_id)
+        .values(ended_at=now)
+        .returning(Login.id)
+    )
+    return bool(ended.all())

@@ -6,8 +6,8 @@ they are led to gets a proof of that.
 
 from fastapi import Response
 
+from app.features.authorization_code.browser import Browser
 from app.identity.users import Account
-from app.pages.browser import Browser
 from app.pages.rendering import redirect
 
 

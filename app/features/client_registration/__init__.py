@@ -13,6 +13,7 @@ from app.clock import Clock
 from app.database.engines import Database
 from app.database.expired import Expired
 from app.feature import Feature, Introduce
+from app.features.authorization_code import feature as authorization_code
 from app.features.client_registration.model import RegistrationToken, SelfRegistration
 from app.features.client_registration.service import REGISTERED, REREGISTERED, UNREGISTERED
 from app.features.client_registration.tokens import CREATED, REVOKED
@@ -85,7 +86,7 @@ async def _examine(
 
 feature = Feature(
     name="client_registration",
-    requires=[resources],  # without any, there would be little to log in for
+    requires=[authorization_code, resources],  # without any, there would be little to log in for
     tables=[SelfRegistration, RegistrationToken],
     event_types=[REGISTERED, REREGISTERED, UNREGISTERED, CREATED, REVOKED],
     routers=_routers,

@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.audit.trail import Event, FeatureEventType, Origin, network_of, record
 from app.database.engines import lock
 from app.errors import InvalidTokenError, TemporarilyUnavailableError
+from app.features.authorization_code.model import AuthorizationCode
 from app.features.client_registration.model import SelfRegistration
 from app.features.client_registration.statement import Statement
 from app.identity.clients import UNUSED_FOR_A_DAY
 from app.identity.registration import set_client_scopes
 from app.identity.resources import Resources
 from app.identity.scopes import ABOUT_THE_USER, list_scopes
-from app.models import AuditEvent, AuthorizationCode, Client, ClientScope, Login
+from app.models import AuditEvent, Client, ClientScope, Login
 from app.security.opaque import generate_secret, hash_secret
 from app.settings import Settings
 

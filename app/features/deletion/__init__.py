@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.feature import AccountSection, Feature
+from app.features.authorization_code import feature as authorization_code
 from app.features.deletion.model import AccountDeletion
 from app.features.deletion.service import (
     KEPT,
@@ -75,6 +76,7 @@ async def _examine(
 
 feature = Feature(
     name="deletion",
+    requires=[authorization_code],
     tables=[AccountDeletion],
     event_types=[REQUESTED, KEPT],
     activity={

@@ -10,14 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import lock
 from app.errors import NotFoundError
+from app.features.authorization_code.browser import Browser, CurrentBrowser
+from app.features.authorization_code.way_back import was_led_back
 from app.features.deletion.service import WAY_BACK, find_end, keep_account
 from app.identity.users import Account, get_account, hold_user
 from app.management.authority import MANAGEMENT_LOCK, Actor
 from app.message import Message
-from app.pages.browser import Browser, CurrentBrowser
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import render
-from app.pages.way_back import was_led_back
 from app.server import Server
 from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of

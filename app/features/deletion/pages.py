@@ -7,12 +7,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import lock
 from app.errors import ConflictError
+from app.features.authorization_code.account_actions import (
+    WRONG,
+    ActionRefusedError,
+    actor_of,
+    verify_password,
+)
+from app.features.authorization_code.browser import (
+    Browser,
+    CurrentBrowser,
+    LoggedOutError,
+    to_login,
+)
+from app.features.authorization_code.browser_sessions import hold_session
 from app.features.deletion.service import close_account
 from app.identity.users import is_still_proven
-from app.login.browser_sessions import hold_session
 from app.management.authority import MANAGEMENT_LOCK
-from app.pages.account_actions import WRONG, ActionRefusedError, actor_of, verify_password
-from app.pages.browser import Browser, CurrentBrowser, LoggedOutError, to_login
 from app.pages.errors import PageRoute, sentence
 from app.pages.rendering import render
 from app.web.dependencies import CurrentServer

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from app.clock import Clock
 from app.feature import AccountSection, Feature
+from app.features.authorization_code import feature as authorization_code
 from app.features.export.document import EXPORTED
 from app.message import Message
 from app.settings import Settings
@@ -27,6 +28,7 @@ def _account(_settings: Settings) -> AccountSection:
 
 feature = Feature(
     name="export",
+    requires=[authorization_code],
     event_types=[EXPORTED],
     activity={EXPORTED: Message("Data of the account downloaded")},
     routers=_routers,

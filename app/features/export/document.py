@@ -9,11 +9,11 @@ from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import FeatureEventType, as_seen_by, list_events
-from app.login.browser_sessions import list_sessions
+from app.features.authorization_code.browser_sessions import list_sessions
+from app.features.authorization_code.consents import list_allowed
 from app.login.logins import list_logins
 from app.management.users import get_user
 from app.server import Server
-from app.tokens.consents import list_allowed
 
 EXPORTED = FeatureEventType("account.exported")
 

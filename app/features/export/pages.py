@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
 from app.feature import AccountSection
+from app.features.authorization_code import ACCOUNT
+from app.features.authorization_code.account import PURPOSE
+from app.features.authorization_code.account_actions import ActionRefusedError, require_strong_login
+from app.features.authorization_code.browser import CurrentBrowser, LoggedOutError
+from app.features.authorization_code.browser_sessions import Session
 from app.features.export.document import EXPORTED, export_account
-from app.login.browser_sessions import Session
 from app.message import Message
-from app.pages.account import PURPOSE
-from app.pages.account_actions import ActionRefusedError, require_strong_login
-from app.pages.browser import CurrentBrowser, LoggedOutError
-from app.pages.errors import ACCOUNT, PageError, PageRoute
+from app.pages.errors import PageError, PageRoute
 from app.settings import Settings
 from app.web.dependencies import CurrentServer
 

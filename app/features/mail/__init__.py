@@ -13,6 +13,7 @@ from app.clock import Clock
 from app.database.engines import Database
 from app.database.expired import Expired
 from app.feature import AccountSection, Feature
+from app.features.authorization_code import feature as authorization_code
 from app.features.mail.model import KnownDevice, Mail, MailProof, MailRequest, SilencedNotice
 from app.features.mail.notices import KEPT_FOR, is_silenced, tell
 from app.features.mail.queue import FAILED, SENT, mail_is_on, renew_mails
@@ -108,6 +109,7 @@ async def _examine(
 
 feature = Feature(
     name="mail",
+    requires=[authorization_code],
     tables=[Mail, MailRequest, MailProof, KnownDevice, SilencedNotice],
     event_types=[SENT, FAILED],
     activity={SENT: "", FAILED: Message("A mail to you could not be delivered")},

@@ -1,8 +1,8 @@
 """The pages that links in mails lead to."""
 
+from app.features.authorization_code.browser import Browser
 from app.features.mail.proofs import Proof
 from app.message import Message
-from app.pages.browser import Browser
 from app.pages.errors import PageError
 
 TOO_MANY = Message(

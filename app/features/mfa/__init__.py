@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.clock import Clock
 from app.database.expired import Expired
 from app.feature import AccountSection, Feature
+from app.features.authorization_code import feature as authorization_code
 from app.features.mfa.factors import OTP, RECOVERY_CODE
 from app.features.mfa.model import (
     AppendingClient,
@@ -125,6 +126,7 @@ async def _export(
 
 feature = Feature(
     name="mfa",
+    requires=[authorization_code],
     tables=[TotpSecret, RecoveryCode, MfaChallenge, MfaRequirement, AppendingClient],
     event_types=[ADDED, REMOVED, RESET, CODES_REPLACED, CODE_USED, REQUIRED, WAIVED],
     activity={

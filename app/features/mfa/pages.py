@@ -9,6 +9,12 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidError, LoginRefused
+from app.features.authorization_code import ACCOUNT
+from app.features.authorization_code.browser import Browser, CurrentBrowser, LoggedInBrowser
+from app.features.authorization_code.browser_sessions import hold_session, replace_session
+from app.features.authorization_code.code_flow import RequestKey
+from app.features.authorization_code.login import ASKING, NextPage, go_on, onward_to
+from app.features.authorization_code.redirect_uris import form_targets
 from app.features.mfa import challenges
 from app.features.mfa.policy import PAGE, starter
 from app.features.mfa.qr import draw
@@ -24,15 +30,10 @@ from app.features.mfa.waiting import (
     wanted_by,
 )
 from app.identity.users import get_account
-from app.login.browser_sessions import hold_session, replace_session
 from app.login.second_step import WRONG_CODE, SecondStep, Shown
 from app.management.authority import Actor
 from app.message import Message
-from app.oauth2.redirect_uris import form_targets
-from app.pages.browser import Browser, CurrentBrowser, LoggedInBrowser
-from app.pages.code_flow import RequestKey
-from app.pages.errors import ACCOUNT, PageError, PageRoute, say_refused, sentence
-from app.pages.login import ASKING, NextPage, go_on, onward_to
+from app.pages.errors import PageError, PageRoute, say_refused, sentence
 from app.pages.rendering import redirect, render
 from app.server import Server
 from app.web.dependencies import CurrentServer

@@ -15,7 +15,6 @@ from app.features.mfa.model import AppendingClient, MfaRequirement
 from app.identity.clients import find_client
 from app.identity.scopes import require_known
 from app.identity.users import find_account, hold_user
-from app.login.browser_sessions import end_other_sessions
 from app.login.logins import end_other_logins
 from app.login.strength import ACR, Level
 from app.management.authority import Actor
@@ -63,7 +62,6 @@ async def require_level(actor: Actor, requirement: Requirement, level: Level) ->
     column, value, user_id = await _named(actor.connection, requirement)
     if user_id is not None:
         await hold_user(actor.connection, user_id)
-        await end_other_sessions(actor.connection, user_id, None, actor.now)
         await end_other_logins(actor.connection, user_id, None, actor.now)
     added = insert_unless(actor.connection, MfaRequirement).values(
         id=uuid.uuid4(), level=int(level), **{column.key: value}

@@ -12,7 +12,6 @@ from app.audit.trail import FeatureEventType
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.features.mfa import recovery_codes, totp
 from app.identity.users import get_account, hold_user
-from app.login.browser_sessions import end_other_sessions
 from app.login.counts import forget_tries, second_factor_of
 from app.login.logins import end_other_logins
 from app.login.notices import FactorChanged
@@ -155,7 +154,6 @@ async def reset_factors(
     actor.require_over(account.scopes)
     taken = [each.method for each in factors if await each.reset(connection, user_id)]
     await forget_tries(connection, second_factor_of(user_id))
-    await end_other_sessions(connection, user_id, None, now)
     await end_other_logins(connection, user_id, None, now)
     await actor.record(RESET, user_id=user_id, client_id=actor.client_id, methods=taken)
     await _tell(actor, user_id, "reset")

@@ -4,6 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from app.features.authorization_code.authorizations import Pending
+from app.features.authorization_code.browser import Browser, Wanted
+from app.features.authorization_code.code_flow import load_pending
+from app.features.authorization_code.login import ASKING
 from app.features.mfa import challenges, totp
 from app.features.mfa.challenges import Challenge
 from app.features.mfa.policy import enrolment_for, starter, usable_factors
@@ -12,13 +16,9 @@ from app.identity.users import Account, get_account
 from app.login.second_step import Enrolment, Factor
 from app.login.strength import Level
 from app.message import Message
-from app.pages.browser import Browser, Wanted
-from app.pages.code_flow import load_pending
 from app.pages.errors import PageError
-from app.pages.login import ASKING
 from app.pages.rendering import redirect
 from app.server import Server
-from app.tokens.authorizations import Pending
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
-from app.database.expired import Expired
+from app.database.expired import KEPT_LONGER, Expired
 from app.feature import AccountSection, Feature
+from app.features.authorization_code import feature as authorization_code
 from app.features.mfa import feature as mfa
 from app.features.passkeys.factor import passkey_factor
 from app.features.passkeys.model import Passkey, UsedChallenge
@@ -20,7 +21,6 @@ from app.features.passkeys.way import passkey_login
 from app.login.second_step import Factor
 from app.login.ways import LoginWay
 from app.message import Message
-from app.operations.purge import KEPT_LONGER
 from app.posture import Finding, Severity
 from app.settings import Settings
 
@@ -82,7 +82,7 @@ async def _export(connection: AsyncConnection, user_id: uuid.UUID, limit: int) -
 
 feature = Feature(
     name="passkeys",
-    requires=[mfa],
+    requires=[authorization_code, mfa],
     tables=[Passkey, UsedChallenge],
     event_types=[ADDED, REMOVED],
     activity={ADDED: Message("Passkey added"), REMOVED: Message("Passkey removed")},

@@ -10,6 +10,20 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import NotFoundError, Problem
+from app.features.authorization_code.account_actions import (
+    WRONG,
+    ActionRefusedError,
+    actor_of,
+    require_strong_login,
+    verify_password,
+)
+from app.features.authorization_code.browser import (
+    Browser,
+    CurrentBrowser,
+    LoggedOutError,
+    to_login,
+)
+from app.features.authorization_code.browser_sessions import Session
 from app.features.passkeys.ceremony import request_options
 from app.features.passkeys.challenges import LOGIN, issue_challenge
 from app.features.passkeys.enrolment import ask_for_new, keep_new
@@ -23,18 +37,9 @@ from app.features.passkeys.service import (
     rename_passkey,
 )
 from app.identity.users import Account, get_account, is_still_proven
-from app.login.browser_sessions import Session
 from app.management.authority import Actor
 from app.message import Message
-from app.pages.account_actions import (
-    WRONG,
-    ActionRefusedError,
-    actor_of,
-    require_strong_login,
-    verify_password,
-)
 from app.pages.assets import serve
-from app.pages.browser import Browser, CurrentBrowser, LoggedOutError, to_login
 from app.pages.devices import describe_device
 from app.pages.errors import PageRoute, sentence
 from app.pages.rendering import render

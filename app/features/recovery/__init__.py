@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from app.clock import Clock
 from app.database.engines import Database
 from app.feature import Feature, LoginLink
+from app.features.authorization_code import feature as authorization_code
 from app.features.mail import feature as mail
 from app.features.mail.queue import mail_is_on
 from app.features.recovery.answer import PURPOSE, REQUESTED, answer
@@ -43,7 +44,7 @@ def _background(
 
 feature = Feature(
     name="recovery",
-    requires=[mail],
+    requires=[authorization_code, mail],
     event_types=[REQUESTED, RECOVERED],
     activity={
         REQUESTED: Message("A link for a new password was asked for"),

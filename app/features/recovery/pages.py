@@ -6,14 +6,14 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import LoginRefused
+from app.features.authorization_code.browser import Browser, CurrentBrowser
+from app.features.authorization_code.code_flow import RequestKey, read_like
 from app.features.mail.links import TOO_MANY, require_proof
 from app.features.mail.proofs import Proof, find_proof, use_token
 from app.features.mail.requests import Asked, note_request
 from app.features.recovery.answer import PURPOSE
 from app.features.recovery.service import set_recovered_password
 from app.message import Message
-from app.pages.browser import Browser, CurrentBrowser
-from app.pages.code_flow import RequestKey, read_like
 from app.pages.errors import PageError, PageRoute, say_refused, sentence
 from app.pages.rendering import render
 from app.security.passwords import UnacceptablePasswordError

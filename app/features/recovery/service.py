@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, FeatureEventType, Origin, record
 from app.identity.users import change_password, get_account
-from app.login.browser_sessions import end_other_sessions
 from app.login.logins import end_other_logins
 from app.login.notices import Notify, PasswordChanged
 from app.login.throttle import forget_failures
@@ -30,7 +29,6 @@ async def set_recovered_password(
     """
     account = await get_account(connection, user_id)
     await change_password(connection, account, password_hash, now)
-    await end_other_sessions(connection, user_id, None, now)
     await end_other_logins(connection, user_id, None, now)
     await forget_failures(connection, account.username)
     event = Event(type=RECOVERED, actor=str(user_id), user_id=user_id, origin=origin)

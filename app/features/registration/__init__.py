@@ -11,6 +11,7 @@ from app.clock import Clock
 from app.database.engines import Database
 from app.database.expired import Expired
 from app.feature import AccountSection, Feature, LoginLink
+from app.features.authorization_code import feature as authorization_code
 from app.features.mail import feature as mail
 from app.features.registration.accounts import REGISTERED
 from app.features.registration.asking import PURPOSE, REQUESTED, answer
@@ -108,7 +109,7 @@ async def _examine(
 
 feature = Feature(
     name="registration",
-    requires=[mail, verification],
+    requires=[authorization_code, mail, verification],
     tables=[Invitation],
     event_types=[REQUESTED, REGISTERED, CREATED, REVOKED],
     activity={REGISTERED: Message("You created this account")},

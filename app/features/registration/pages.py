@@ -6,6 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from app.errors import InvalidFieldsError, LoginRefused, NotFoundError, Problem
+from app.features.authorization_code.browser import Browser, CurrentBrowser
+from app.features.authorization_code.code_flow import RequestKey, read_like
 from app.features.mail.links import TOO_MANY
 from app.features.registration.links import Offer, find_offer
 from app.features.registration.visitors import NewAccount, join, request_link
@@ -13,8 +15,6 @@ from app.identity.definition import validated
 from app.languages.catalogues import translated
 from app.login.second_step import SecondStep
 from app.message import Message
-from app.pages.browser import Browser, CurrentBrowser
-from app.pages.code_flow import RequestKey, read_like
 from app.pages.errors import PageError, PageRoute, faults_in_words, say_refused, sentence
 from app.pages.rendering import redirect, render
 from app.security.opaque import hash_secret

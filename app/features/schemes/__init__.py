@@ -14,10 +14,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
-from app.database.expired import Expired
+from app.database.expired import KEPT_LONGER, Expired
 from app.feature import Demo, Feature
 from app.features.api_keys import DEMO_API_KEY
 from app.features.api_keys import feature as api_keys
+from app.features.authorization_code import feature as authorization_code
 from app.features.schemes.digest_credentials import (
     REMOVED,
     SET,
@@ -28,7 +29,6 @@ from app.features.schemes.model import DigestCredential, DigestNonce
 from app.identity.users import Account
 from app.management.authority import Actor
 from app.message import Message
-from app.operations.purge import KEPT_LONGER
 from app.posture import Finding, Severity
 from app.security.encryption import Encryption
 from app.settings import Settings
@@ -98,7 +98,7 @@ async def _export(
 
 feature = Feature(
     name="schemes",
-    requires=[api_keys],
+    requires=[authorization_code, api_keys],
     tables=[DigestCredential, DigestNonce],
     scopes=["items:read", "items:write"],  # of the samples of SecurityScopes
     event_types=[SET, REMOVED],

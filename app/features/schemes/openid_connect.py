@@ -14,13 +14,14 @@ from fastapi.security import SecurityScopes
 from starlette.requests import HTTPConnection
 
 from app.errors import InsufficientScopeError, InvalidTokenError
+from app.features.authorization_code.discovery import configuration, metadata
+from app.features.authorization_code.grant import GRANT
 from app.features.schemes.answer import TAG, SchemeAnswer, answer_for
 from app.features.schemes.dropin.openid_connect import Claims, OpenIdConnectBearer
 from app.oauth2.bearer import BEARER_RESPONSES, bearer_token, identify, verify
 from app.oauth2.grants import supported_grants
 from app.oauth2.published import Published
 from app.oauth2.responses import demo_hint
-from app.oidc.discovery import configuration
 from app.settings import Settings
 from app.web.dependencies import CurrentServer
 
@@ -98,16 +99,17 @@ def _configuration_for_docs(settings: Settings, scopes: Collection[str]) -> dict
     Its endpoints are relative, as those of the other schemes in OpenAPI are: so a login works
     where the page is, be it the issuer's address or, in development, localhost.
     """
-    document = configuration(settings, supported_grants(settings), {}, (), scopes)
+    grants = supported_grants(settings, [GRANT])
+    document = configuration(settings, grants, metadata(settings), (), scopes)
     relative = {
         name: document[name].removeprefix(f"{document['issuer']}/")
         for name in ("authorization_endpoint", "token_endpoint")
     }
-    grants = [grant for grant in GRANTS if grant in document["grant_types_supported"]]
+    usable = [grant for grant in GRANTS if grant in document["grant_types_supported"]]
     named = [scope for scope in document["scopes_supported"] if scope in SCOPES]
     return {
         **document,
         **relative,
-        "grant_types_supported": grants,
+        "grant_types_supported": usable,
         "scopes_supported": named,
     }

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.feature import AccountSection, Feature
+from app.features.authorization_code import feature as authorization_code
 from app.features.mail import feature as mail
 from app.features.mail.queue import mail_is_on
 from app.features.verification.service import VERIFIED, send_verification
@@ -41,7 +42,7 @@ async def _notify(connection: AsyncConnection, settings: Settings, notice: Notic
 
 feature = Feature(
     name="verification",
-    requires=[mail],
+    requires=[authorization_code, mail],
     event_types=[VERIFIED],
     activity={VERIFIED: Message("E-mail address confirmed")},
     routers=_routers,

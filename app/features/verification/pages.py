@@ -6,11 +6,11 @@ from fastapi import APIRouter, Query, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError
+from app.features.authorization_code.browser import CurrentBrowser
 from app.features.mail.links import require_proof
 from app.features.mail.proofs import Proof, find_proof, use_token
 from app.features.verification.service import PURPOSE, verify_email
 from app.message import Message
-from app.pages.browser import CurrentBrowser
 from app.pages.errors import PageError, PageRoute
 from app.pages.rendering import render
 from app.web.dependencies import CurrentServer

@@ -1,4 +1,5 @@
-"""The grants of ``POST /token``, one file each. To add one, write its file and list it here."""
+"""The grants of ``POST /token``, one file each. To add one, write its file and list it here; a
+feature brings its own."""
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -15,7 +16,6 @@ FILES: Mapping[str, str] = {
     "password": "password",
     "refresh_token": "refresh_token",
     "client_credentials": "client_credentials",
-    "authorization_code": "authorization_code",
 }
 """By ``grant_type``. Whoever registers a client needs the names, and none of the files."""
 
@@ -36,5 +36,5 @@ def supported_grants(
         del grants["password"]
     elif not settings.strict_password_form:
         grants["password"] = files["password"].LAX  # FastAPI's other form
-    with_others = [each for each in of_features if each.goes_with in grants]
+    with_others = [each for each in of_features if each.goes_with in ("", *grants)]
     return grants | {each.grant_type: each for each in with_others}

@@ -7,9 +7,9 @@ import httpx2
 import pytest
 from sqlalchemy import select
 
-from app.login import signed_in
+from app.features.authorization_code import account as account_page
+from app.features.authorization_code import signed_in
 from app.models import User
-from app.pages import account as account_page
 from app.server import Server
 from tests.conftest import ISSUER
 from tests.support.clock import TestClock

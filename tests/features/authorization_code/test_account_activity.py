@@ -9,10 +9,10 @@ from fastapi import FastAPI
 
 from app.audit.trail import Event, EventType, FeatureEventType, Origin, record
 from app.feature import Feature
+from app.features.authorization_code import activity as activity_module
+from app.features.authorization_code.activity import WORDS, words_of
 from app.management.authority import operating
 from app.management.users import change_user
-from app.pages import activity as activity_module
-from app.pages.activity import WORDS, words_of
 from app.server import Server
 from tests.support.clock import TestClock
 from tests.support.factories import TestUser, add_user, log_in

@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select
 
-from app.models import AuthorizationCode
+from app.features.authorization_code.model import AuthorizationCode
 from app.operations.purge import purge
 from app.server import Server
 from app.settings import Settings

@@ -7,7 +7,8 @@ import httpx2
 import pytest
 from sqlalchemy import func, select, update
 
-from app.models import AuthorizationCode, Client, Consent
+from app.features.authorization_code.model import AuthorizationCode, Consent
+from app.models import Client
 from app.server import Server
 from tests.support.clock import TestClock
 from tests.support.factories import TestClient, TestUser, add_scope, add_user, bearer, disable_user

@@ -5,9 +5,10 @@ from typing import Any
 import httpx2
 import pytest
 
+from app.features.authorization_code import feature
+from app.features.authorization_code.userinfo import CLAIMS
 from app.identity.scopes import list_scopes
 from app.languages.reader import languages
-from app.oidc.userinfo import CLAIMS
 from app.server import Server
 from tests.conftest import ISSUER
 from tests.support.clock import TestClock
@@ -36,7 +37,7 @@ ID_TOKEN_CLAIMS = ["iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "nonce
 async def read(http: httpx2.AsyncClient, path: str = WELL_KNOWN) -> dict[str, Any]:
     response = await http.get(path)
     assert response.status_code == 200, response.text
-    return of_the_core(response.json())
+    return of_the_core(response.json(), feature)
 
 
 def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
@@ -127,7 +128,7 @@ async def test_the_issuer_is_not_taken_from_the_request(
 ) -> None:
     evil = {"Host": "evil.example.com", "X-Forwarded-Host": "evil.example.com"}
     response = await http.get(WELL_KNOWN, headers=evil | {"X-Forwarded-Proto": "https"})
-    assert of_the_core(response.json()) == document_of(ISSUER, scopes)
+    assert of_the_core(response.json(), feature) == document_of(ISSUER, scopes)
 
 
 @pytest.mark.rfc("openid-connect-discovery", "4")

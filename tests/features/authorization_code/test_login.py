@@ -14,10 +14,11 @@ from fastapi import FastAPI
 from passlib.hash import bcrypt
 from sqlalchemy import select
 
+from app.features.authorization_code.authorizations import PENDING_LIFETIME
+from app.features.authorization_code.model import BrowserSession
 from app.identity.profile import USERNAME_MAX_LENGTH
-from app.models import BrowserSession, User
+from app.models import User
 from app.server import Server
-from app.tokens.authorizations import PENDING_LIFETIME
 from tests.conftest import ISSUER
 from tests.support.clock import TestClock
 from tests.support.factories import PASSWORD, TestClient, TestUser, add_user, disable_user

@@ -14,22 +14,21 @@ import pytest
 from sqlalchemy import select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.identity import users
-from app.identity.users import HeldUser, hold_user
-from app.login import browser_sessions as sessions
-from app.management.authority import operating
-from app.management.clients import change_client, delete_client
-from app.models import (
-    AuditEvent,
+from app.features.authorization_code import browser_sessions as sessions
+from app.features.authorization_code import consents
+from app.features.authorization_code.authorizations import Code, consume_code
+from app.features.authorization_code.model import (
     AuthorizationCode,
     BrowserSession,
     Consent,
-    Login,
     PendingAuthorization,
 )
+from app.identity import users
+from app.identity.users import HeldUser, hold_user
+from app.management.authority import operating
+from app.management.clients import change_client, delete_client
+from app.models import AuditEvent, Login
 from app.server import Server
-from app.tokens import consents
-from app.tokens.authorizations import Code, consume_code
 from tests.support.clock import TestClock
 from tests.support.factories import PASSWORD, TestUser, disable_user
 from tests.support.flow import (
@@ -327,7 +326,7 @@ async def test_a_client_can_be_disabled_while_it_redeems_a_code(
                 pass
         return used
 
-    monkeypatch.setattr("app.oauth2.grants.authorization_code.consume_code", be_disabled_then)
+    monkeypatch.setattr("app.features.authorization_code.grant.consume_code", be_disabled_then)
     response = await flow.exchange(code)
     assert response.status_code == 200, response.text
     await disabling[0]
@@ -358,7 +357,7 @@ async def test_two_browsers_whose_users_change_places_hold_them_in_one_order(
         held.append(user_id)
         return await hold_user(connection, user_id)
 
-    for place in ("app.identity.users", "app.pages.browser"):
+    for place in ("app.identity.users", "app.features.authorization_code.browser"):
         monkeypatch.setattr(f"{place}.hold_user", note)
     await flow.log_in(pages[0], username=bob.username, password=bob.password)
     first = list(dict.fromkeys(held))

@@ -8,10 +8,9 @@ from typing import Any
 import pytest
 
 from app.audit.trail import Origin
-from app.identity.clients import RegisteredClient
-from app.login.browser_sessions import Session
-from app.login.strength import Level
-from app.oauth2.next_step import (
+from app.features.authorization_code.authorizations import AuthorizationRequest, Pending
+from app.features.authorization_code.browser_sessions import Session
+from app.features.authorization_code.next_step import (
     TIME_TO_CONSENT,
     AskConsent,
     Decision,
@@ -22,7 +21,8 @@ from app.oauth2.next_step import (
     StepUp,
     next_step,
 )
-from app.tokens.authorizations import AuthorizationRequest, Pending
+from app.identity.clients import RegisteredClient
+from app.login.strength import Level
 
 NOW = datetime(2030, 1, 1, 12, tzinfo=UTC)
 ALICE = uuid.UUID(int=1)

@@ -9,9 +9,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import func, select, update
 
-from app.models import PendingAuthorization
+from app.features.authorization_code import authorizations
+from app.features.authorization_code.model import PendingAuthorization
 from app.server import Server
-from app.tokens import authorizations
 from tests.conftest import ISSUER
 from tests.support.clock import TestClock
 from tests.support.flow import (
@@ -57,7 +57,7 @@ async def test_a_request_that_is_answered_at_once_is_not_stored(
 
     await flow.finish()
     assert await waiting(server) == 0
-    monkeypatch.setattr("app.pages.code_flow.store_pending", store_nothing)
+    monkeypatch.setattr("app.features.authorization_code.code_flow.store_pending", store_nothing)
     assert_code_answer(await flow.start())
     assert_code_answer(await flow.start(prompt="none"))
 

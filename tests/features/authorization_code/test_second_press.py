@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from sqlalchemy import func, select
 
-from app.models import AuthorizationCode
+from app.features.authorization_code.model import AuthorizationCode
 from app.server import Server
 from tests.support.clock import TestClock
 from tests.support.factories import TestUser

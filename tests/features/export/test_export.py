@@ -8,11 +8,11 @@ from fastapi import FastAPI
 from sqlalchemy import select
 
 from app.features import load_features
+from app.features.authorization_code.account_actions import TOO_WEAK
 from app.features.export import document
 from app.management.authority import operating
 from app.management.users import change_user
 from app.models import Base
-from app.pages.account_actions import TOO_WEAK
 from app.server import Server
 from tests.support.clock import TestClock
 from tests.support.factories import TestUser, add_user, disable_user

@@ -8,8 +8,9 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
+from app.features.authorization_code.model import BrowserSession
 from app.features.passkeys.model import Passkey, UsedChallenge
-from app.models import BrowserSession, User
+from app.models import User
 from app.operations.purge import purge
 from app.server import Server
 from app.settings import Settings

@@ -8,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy import select, update
 
+from app.features.authorization_code.account_actions import TOO_WEAK
 from app.features.mfa import totp
 from app.features.mfa.recovery_codes import use_recovery_code
 from app.features.passkeys.enrolment import BAD
@@ -16,7 +17,6 @@ from app.features.passkeys.pages import LOG_IN_AGAIN
 from app.features.passkeys.service import MOST, PasskeyRecord, list_passkeys
 from app.login.notices import CredentialAdded, FactorChanged, Notice
 from app.models import User
-from app.pages.account_actions import TOO_WEAK
 from app.server import Server
 from app.settings import Settings
 from tests.conftest import make_settings

@@ -15,9 +15,10 @@ import httpx2
 import pytest
 from sqlalchemy import update
 
+from app.features.authorization_code.model import PendingAuthorization
 from app.identity.registration import Registration, create_client
-from app.models import PendingAuthorization
-from tests.browser.conftest import WELCOME, InDatabase, Person
+from tests.features.authorization_code.browser.conftest import WELCOME, Person
+from tests.support.browsers import InDatabase
 from tests.support.docs_page import Watch, fresh_context
 
 if TYPE_CHECKING:

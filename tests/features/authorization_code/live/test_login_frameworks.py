@@ -7,7 +7,12 @@ from typing import Any
 
 import pytest
 
-from tests.live.test_openid_clients import CALLBACK, Person, Shop, StarletteLogin
+from tests.features.authorization_code.live.test_openid_clients import (
+    CALLBACK,
+    Person,
+    Shop,
+    StarletteLogin,
+)
 from tests.support.databases import Backend
 from tests.support.live_server import latchkey, serving
 from tests.support.node import FOLDER, needs_node

@@ -18,7 +18,7 @@ from fastapi import FastAPI
 
 from app.identity.registration import Registration, create_client
 from app.pages.login_docs import REDIRECT, login_docs
-from tests.browser.conftest import InDatabase
+from tests.support.browsers import InDatabase
 from tests.support.docs_page import PASSWORD, Docs, fresh_context, kept
 from tests.support.shop_api import CLIENT, HOSTILE_PATH, hostile_shop, shop
 

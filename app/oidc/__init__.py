@@ -1,1 +1,0 @@
-"""OpenID Connect on top of the protocol: who the user is."""
