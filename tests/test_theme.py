@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from app.database.schema import ROOT
 from app.settings import Settings
+from app.settings.theme import template_folders
 from tests.conftest import make_settings
 
 PNG = b"\x89PNG\r\n\x1a\n and then pixels"
@@ -176,11 +177,12 @@ def test_a_template_needs_the_others_that_it_names(write: Write) -> None:
 
 
 def test_our_own_templates_are_a_theme_that_nothing_is_wrong_with(write: Write) -> None:
-    ours = {
-        f"templates/{path.relative_to(folder)}": path.read_bytes()
-        for folder in (ROOT / "app/pages/templates", ROOT / "app/features")
-        for path in folder.rglob("*.html")
-    }
+    ours = {}
+    for folder in (ROOT / "app" / each for each in template_folders()):
+        for path in folder.rglob("*.html"):
+            name = path.relative_to(folder)
+            if "templates" not in name.parts:  # which are in a folder of their own
+                ours[f"templates/{name}"] = path.read_bytes()
     assert len(settings_with(write(ours)).look.theme.templates) == len(ours) > 10
 
 

@@ -28,6 +28,7 @@ from app.identity import users
 from app.identity.definition import broken
 from app.identity.profile import ChangedProfile, PermittedProfile, permitted_profile
 from app.login import logins
+from app.login.endings import end_other_logins
 from app.login.notices import PasswordChanged
 from app.management.own_profile import change_own_profile
 from app.oauth2.acting import ActingUser, UserLater, acting_user, acting_user_later
@@ -149,7 +150,7 @@ async def change_password(
         connection, now = actor.connection, actor.now
         if not await users.change_password(connection, account, password_hash, now):
             raise LoginRefused("wrong", reason="given another password in the meantime")
-        await logins.end_other_logins(connection, user.id, user.login_id, now)
+        await end_other_logins(connection, user.id, user.login_id, now)
         await record(connection, now, user.event("password.changed", request))
         notice = PasswordChanged(user_id=user.id, at=now, origin=actor.origin)
         await server.notify(connection, notice)

@@ -1,8 +1,7 @@
-"""What ends along with logins, in the same transaction.
+"""Ending all that a user is logged in to, and what ends along with it in the same transaction.
 
-Logins themselves end in :mod:`app.login.logins`. What a feature keeps, such as browser sessions, it
-ends by an :class:`Along`, which it hands down when it is imported: so does whatever serves, and
-whatever commands end anything.
+What a feature keeps beside logins, such as browser sessions, it ends by an :class:`Along`. It hands
+that down when it is imported, which whatever serves does, and whatever commands end anything.
 """
 
 import uuid
@@ -10,7 +9,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.identity.users import hold_user
+from app.models import Login
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,10 +36,16 @@ def end_along(along: Along) -> None:
     _along.append(along)
 
 
-async def end_with_logins(
+async def end_other_logins(
     connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID | None, now: datetime
 ) -> None:
-    """End what ends with all logins of a user but ``kept``."""
+    """End every login of a user but one, every single one for None, and what ends along."""
+    await hold_user(connection, user_id)
+    await connection.execute(
+        update(Login)
+        .where(Login.user_id == user_id, Login.id != kept, Login.ended_at.is_(None))
+        .values(ended_at=now)
+    )
     for each in _along:
         await each.with_logins(connection, user_id, kept, now)
 

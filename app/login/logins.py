@@ -16,7 +16,6 @@ from app.errors import InvalidClientError, InvalidGrantError, NotFoundError
 from app.identity.clients import RegisteredClient, find_client
 from app.identity.profile import Person
 from app.identity.users import PROFILE, SCOPES_OF_USER, hold_user, holding, profile_of
-from app.login.endings import end_with_logins
 from app.login.strength import PASSWORD_ALONE
 from app.models import Client, Login, RefreshToken, User
 
@@ -168,18 +167,6 @@ async def end_own_login(
     ended = await connection.execute(own.returning(Login.id))
     if ended.one_or_none() is None:
         raise NotFoundError(told="There is no such login.")
-
-
-async def end_other_logins(
-    connection: AsyncConnection, user_id: uuid.UUID, kept: uuid.UUID | None, now: datetime
-) -> None:
-    """End every login of a user but one, every single one for None, and what ends along with them.
-
-    See :mod:`app.login.endings`.
-    """
-    await hold_user(connection, user_id)
-    await connection.execute(_ending(now, Login.user_id == user_id, Login.id != kept))
-    await end_with_logins(connection, user_id, kept, now)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from app.identity.users import (
     set_user_scopes,
 )
 from app.login.counts import forget_tries, second_factor_of
-from app.login.logins import end_other_logins
+from app.login.endings import end_other_logins
 from app.login.notices import Disabled, EmailChanged, Notify, notify_nobody
 from app.management.administration import ADMINISTRATION, require_administered
 from app.management.authority import Actor

@@ -71,7 +71,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
 
 
 @pytest.mark.rfc("6749", "3.2", 1)
-@pytest.mark.rfc("8414", "2", 3, 12, 13, 14, 16)
+@pytest.mark.rfc("8414", "2", 3, 12, 13, 16, 17)
 @pytest.mark.rfc("8414", "3.1")
 @pytest.mark.rfc("8414", "3.2", 1, 2)
 @pytest.mark.rfc("9470", "7")

@@ -12,6 +12,7 @@ from app.database.schema import ROOT
 from app.main import create_app
 from app.settings import Settings
 from tests.conftest import ISSUER, make_settings
+from tests.features import brought
 from tests.support.clock import TestClock
 from tests.support.on_sqlite import backend as backend
 
@@ -23,6 +24,8 @@ POLICY = (
     "form-action 'self'"
 )
 
+HEADING = "<h1>Running for development</h1>"
+
 NAME = "</title><script>alert(1)</script>"
 
 
@@ -33,6 +36,11 @@ def changes(tmp_path: Path) -> dict[str, object]:
         "terms_url": "https://www.example.com/terms?a=1&b=2",
         "privacy_url": "https://www.example.com/privacy",
     }
+
+
+@pytest.fixture
+def settings(database_url: str, changes: dict[str, object]) -> Settings:
+    return make_settings(database_url=database_url, **changes)
 
 
 @asynccontextmanager
@@ -65,7 +73,7 @@ async def test_every_page_has_the_logo_the_style_sheet_and_the_links(
     http: httpx2.AsyncClient, settings: Settings
 ) -> None:
     base = f"theme/{settings.look.theme.digest}"
-    for path in ("/", "/login", "/logout", "/authorize"):
+    for path in ("/", *brought("SHOWN")):
         page = await http.get(path)
         for part in (
             f'<img src="{base}/logo.svg" alt="Latchkey">',
@@ -128,7 +136,7 @@ async def test_our_own_files_are_asked_for_anew_when_they_have_changed(
     http: httpx2.AsyncClient,
 ) -> None:
     digest = sha256((ROOT / "app/pages/static/page.css").read_bytes()).hexdigest()[:8]
-    assert f'href="assets/page.css?{digest}"' in (await http.get("/login")).text
+    assert f'href="assets/page.css?{digest}"' in (await http.get("/")).text
 
 
 # Templates of a theme
@@ -137,9 +145,9 @@ async def test_our_own_files_are_asked_for_anew_when_they_have_changed(
 async def test_a_template_that_fails_is_replaced_with_ours(
     settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with themed(settings, tmp_path, login="{{ nothing_of_that_name }}") as http:
-        page = await http.get("/login")
-    assert (page.status_code, "<h1>Log in</h1>" in page.text) == (200, True)
+    async with themed(settings, tmp_path, landing="{{ nothing_of_that_name }}") as http:
+        page = await http.get("/")
+    assert (page.status_code, HEADING in page.text) == (200, True)
 
 
 @pytest.mark.parametrize(
@@ -153,25 +161,25 @@ async def test_a_template_that_fails_is_replaced_with_ours(
         "{{ ''.__class__.__mro__[1].__subclasses__() }}",
         "{{ lipsum.__globals__['os'].environ }}",
         "{{ cycler.__init__.__globals__ }}",
-        "{{ links.__class__ }}",
-        "{{ error.format.__globals__ }}",
-        "{{ '{0.__class__.__mro__}'.format(error) }}",
-        "{{ links.append('more') }}",
+        "{{ users.__class__ }}",
+        "{{ issuer.format.__globals__ }}",
+        "{{ '{0.__class__.__mro__}'.format(issuer) }}",
+        "{{ users.append('more') }}",
         "{% for each in range(10000000) %}.{% endfor %}",
         '{% include "../../../app/settings/" ~ "model.py" %}',
-        '{% include "mail/" ~ "__init__.py" %}',
-        '{% set itself = "login.html" %}{% extends itself %}',
+        '{% include "items/" ~ "__init__.py" %}',
+        '{% set itself = "landing.html" %}{% extends itself %}',
         '{{ asset("../../settings/model.py") }}',
     ],
 )
 async def test_a_template_reaches_nothing_but_what_its_page_was_given(
     settings: Settings, tmp_path: Path, hostile: str
 ) -> None:
-    async with themed(settings, tmp_path, login="HOSTILE " + hostile) as http:
-        page = await http.get("/login")
+    async with themed(settings, tmp_path, landing="HOSTILE " + hostile) as http:
+        page = await http.get("/")
     assert page.status_code == 200
     assert "HOSTILE" not in page.text
-    assert "<h1>Log in</h1>" in page.text
+    assert HEADING in page.text
 
 
 async def test_a_template_is_told_no_more_of_the_deployment_than_names_and_addresses(
@@ -190,7 +198,7 @@ async def test_a_script_in_a_template_does_not_change_what_may_run(
         "{% extends 'latchkey/page.html' %}{% block head %}<script>alert(1)</script>{% endblock %}"
     )
     async with themed(settings, tmp_path, page=script) as http:
-        page = await http.get("/login")
+        page = await http.get("/")
     assert "<script>alert(1)</script>" in page.text
     assert page.headers["content-security-policy"] == POLICY
 
@@ -200,7 +208,7 @@ async def test_a_script_in_a_template_does_not_change_what_may_run(
 
 async def test_a_name_is_text_wherever_it_is_shown(settings: Settings) -> None:
     async with serving(settings, service_name=NAME) as http:
-        for path in ("/", "/login", "/logout", "/authorize", "/docs"):
+        for path in ("/", "/docs", *brought("SHOWN")):
             page = await http.get(path)
             assert "<script>alert" not in page.text, path
             assert "&lt;script&gt;alert(1)" in page.text, path

@@ -15,7 +15,7 @@ from app.features.mfa.model import AppendingClient, MfaRequirement
 from app.identity.clients import find_client
 from app.identity.scopes import require_known
 from app.identity.users import find_account, hold_user
-from app.login.logins import end_other_logins
+from app.login.endings import end_other_logins
 from app.login.strength import ACR, Level
 from app.management.authority import Actor
 from app.models import User

@@ -13,7 +13,7 @@ from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundErro
 from app.features.mfa import recovery_codes, totp
 from app.identity.users import get_account, hold_user
 from app.login.counts import forget_tries, second_factor_of
-from app.login.logins import end_other_logins
+from app.login.endings import end_other_logins
 from app.login.notices import FactorChanged
 from app.login.second_step import Factor
 from app.login.strength import Level, level_of

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import Event, FeatureEventType, Origin, record
 from app.identity.users import change_password, get_account
-from app.login.logins import end_other_logins
+from app.login.endings import end_other_logins
 from app.login.notices import Notify, PasswordChanged
 from app.login.throttle import forget_failures
 
