@@ -155,10 +155,13 @@ def command(
 
 
 def server_command(
-    cli: typer.Typer, name: str
+    cli: typer.Typer, name: str, *, dashes: bool = False
 ) -> Callable[[Work["Server", Parameters]], Work["Server", Parameters]]:
-    """The same for what takes a :class:`Server`."""
-    return lambda work: _add(cli, name, run, work)
+    """The same for what takes a :class:`Server`.
+
+    With ``dashes`` an argument may begin with one, as one in 64 of the ids of keys does.
+    """
+    return lambda work: _add(cli, name, run, work, {"ignore_unknown_options": dashes})
 
 
 def _add(
@@ -166,6 +169,7 @@ def _add(
     name: str,
     run: Callable[[Callable[[Place], Awaitable[Answer]]], Answer],
     work: Work[Place, Parameters],
+    context: Mapping[str, Any] | None = None,
 ) -> Work[Place, Parameters]:
     parameters = list(inspect.signature(work).parameters.values())[1:]
     wants_json = any(parameter.name == "json" for parameter in parameters)
@@ -181,7 +185,7 @@ def _add(
     command.__doc__ = work.__doc__
     command.__annotations__ = {each.name: each.annotation for each in parameters}
     vars(command)["__signature__"] = inspect.Signature(parameters)
-    cli.command(name)(command)
+    cli.command(name, context_settings=dict(context or {}))(command)
     return work
 
 

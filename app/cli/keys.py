@@ -64,7 +64,7 @@ async def rotate(
     return {"kid": main, **_told(succession), "kids": list(kids.values())}
 
 
-@server_command(cli, "retire")
+@server_command(cli, "retire", dashes=True)
 async def retire(
     server: "Server", kid: Annotated[str, typer.Argument(help="From `keys list`.")]
 ) -> Record:

@@ -27,6 +27,7 @@ from app.__main__ import cli
 from app.clock import Clock
 from app.database.schema import ROOT
 from app.models import RevokedToken, SigningKey
+from app.security.jwt import generate_private_key, parse_private_key
 from app.server import Server
 from app.settings import load_settings
 from tests.support.databases import Backend
@@ -277,6 +278,17 @@ def test_the_last_key_is_not_retired(latchkey: Latchkey, first: str) -> None:
     assert latchkey.states() == {first: "signing"}
 
 
+def test_a_key_whose_id_begins_with_a_dash_is_retired(latchkey: Latchkey, tmp_path: Path) -> None:
+    file, kid = tmp_path / "dash.pem", ""
+    while not kid.startswith("-"):
+        file.write_bytes(generate_private_key("ES256"))
+        kid = parse_private_key(file.read_bytes())[0].kid
+    latchkey.json("keys", "import", str(file))
+    execute(update(SigningKey).values(active_from=datetime.now(UTC) - timedelta(hours=1)))
+    latchkey.json("keys", "rotate", "--now")
+    assert latchkey.json("keys", "retire", kid) == {"kid": kid, "state": "retired"}
+
+
 def test_an_unknown_key_is_not_retired(latchkey: Latchkey) -> None:
     assert latchkey.refused("keys", "retire", "unknown") == "there is no published key unknown"
 
@@ -286,7 +298,7 @@ def test_an_unknown_key_is_not_retired(latchkey: Latchkey) -> None:
 
 def test_an_imported_key_waits_for_its_time(latchkey: Latchkey, first: str, tmp_path: Path) -> None:
     file = write_pem(tmp_path, ec.generate_private_key(ec.SECP256R1()))
-    told = latchkey.json("keys", "import", file)
+    told = latchkey.json("keys", "import", str(file))
     assert list(told) == ["kid", "active_from", "older_keys_retire_at"]
     assert 540 < seconds_from_now(told["active_from"]) <= 600
     assert latchkey.states() == {told["kid"]: "pending", first: "signing"}
