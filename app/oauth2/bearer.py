@@ -9,7 +9,7 @@ import re
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from pydantic import Field
@@ -31,7 +31,7 @@ from app.login.user_keys import UserKey
 from app.security import jwt
 from app.server import Server
 from app.tokens.access_tokens import AccessToken
-from app.web.dependencies import server_of
+from app.web.dependencies import DirectDependency, Found, server_of
 from app.web.origin import origin_of
 from app.web.problems import PROBLEM_RESPONSES, ProblemResponse, problem
 
@@ -65,10 +65,7 @@ def bearer_token(request: HTTPConnection) -> str:
     return credentials[1]
 
 
-Found = TypeVar("Found")
-
-
-class Guard(OAuth2PasswordBearer, Generic[Found]):
+class Guard(OAuth2PasswordBearer, DirectDependency[Found]):
     """FastAPI's ``OAuth2PasswordBearer``, which gives a route what the token stands for.
 
     It is one dependency, where a chain of functions would be one for each: resolving them takes
@@ -90,6 +87,10 @@ class Guard(OAuth2PasswordBearer, Generic[Found]):
     ) -> Found:
         """What the token stands for. Raises a :class:`~app.errors.BearerError`."""
         return await self._find(request, security_scopes.scopes)
+
+    async def find(self, request: HTTPConnection, scopes: Sequence[str]) -> Found:
+        """The same, for a route of which nobody has gathered the scopes."""
+        return await self._find(request, scopes)
 
 
 Credential = AccessToken | UserKey

@@ -1,7 +1,8 @@
 """The aliases by which routes ask for the server and for a connection."""
 
-from collections.abc import AsyncGenerator
-from typing import Annotated, cast
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Sequence
+from typing import Annotated, Generic, TypeVar, cast
 
 from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,12 +16,29 @@ def server_of(request: HTTPConnection) -> Server:
     return cast(Server, request.app.state.server)
 
 
-async def current_server(request: HTTPConnection) -> Server:
-    """The same, for :data:`CurrentServer`."""
-    return server_of(request)
+Found = TypeVar("Found")
 
 
-CurrentServer = Annotated[Server, Depends(current_server)]
+class DirectDependency(ABC, Generic[Found]):
+    """A dependency that needs nothing but the request and the scopes that its route wants.
+
+    So :mod:`app.web.shortcuts` can ask for it where FastAPI need not.
+    """
+
+    @abstractmethod
+    async def find(self, request: HTTPConnection, scopes: Sequence[str]) -> Found:
+        """What the endpoint gets."""
+
+
+class _CurrentServer(DirectDependency[Server]):
+    async def __call__(self, request: HTTPConnection) -> Server:
+        return server_of(request)
+
+    async def find(self, request: HTTPConnection, scopes: Sequence[str]) -> Server:
+        return server_of(request)
+
+
+CurrentServer = Annotated[Server, Depends(_CurrentServer())]
 
 
 async def _transaction(server: CurrentServer) -> AsyncGenerator[AsyncConnection]:

@@ -1,11 +1,17 @@
 """Routes that are found at once are those that would be found one after the other."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import httpx2
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response, Security
+from fastapi.exceptions import ResponseValidationError
+from fastapi.security import SecurityScopes
+from pydantic import BaseModel
+from starlette.requests import HTTPConnection
 
+from app.web.dependencies import DirectDependency
 from app.web.shortcuts import Shortcuts, add_shortcuts
 
 
@@ -15,6 +21,24 @@ def only(text: str) -> Response:
 
 async def wanted() -> str:
     return "injected"
+
+
+class Scopes(DirectDependency[list[str]]):
+    """Gives a route the scopes that it wants."""
+
+    async def __call__(self, security_scopes: SecurityScopes) -> list[str]:
+        return security_scopes.scopes
+
+    async def find(self, request: HTTPConnection, scopes: Sequence[str]) -> list[str]:
+        return list(scopes)
+
+
+scopes = Scopes()
+
+
+class Told(BaseModel):
+    scopes: list[str]
+    more: str | None = None
 
 
 async def described(request: Request) -> Response:
@@ -45,6 +69,22 @@ def app(request: pytest.FixtureRequest) -> FastAPI:
     async def injected(found: Annotated[str, Depends(wanted)]) -> dict[str, str]:
         return {"found": found}
 
+    @app.get("/direct", response_model_exclude_unset=True)
+    async def direct(
+        found: Annotated[list[str], Security(scopes, scopes=["read", "write"])],
+        none: Annotated[list[str], Depends(scopes)],
+        request: Request,
+    ) -> Told:
+        return Told(scopes=[*found, *none, request.url.path])
+
+    @app.get("/wrong")
+    async def wrong(found: Annotated[list[str], Depends(scopes)]) -> Told:
+        return found  # type: ignore[return-value]
+
+    @app.get("/created", status_code=201)
+    async def created(found: Annotated[list[str], Depends(scopes)]) -> Told:
+        return Told(scopes=found)
+
     @app.get("/fails")
     async def fails(request: Request) -> Response:
         raise LookupError
@@ -72,6 +112,8 @@ def http(app: FastAPI) -> httpx2.AsyncClient:
         ("POST", "/first/fixed", 200, "body"),
         ("GET", "/described", 200, "/described {}"),
         ("GET", "/injected", 200, '{"found":"injected"}'),
+        ("GET", "/direct", 200, '{"scopes":["read","write","/direct"]}'),
+        ("GET", "/created", 201, '{"scopes":[],"more":null}'),
         ("POST", "/injected", 405, '{"detail":"Method Not Allowed"}'),
         ("GET", "/nowhere", 404, '{"detail":"Not Found"}'),
         ("GET", "/fails", 418, "handled"),
@@ -82,6 +124,21 @@ async def test_a_request_is_answered_the_same(
 ) -> None:
     response = await http.request(method, path, content=b"body" if method == "POST" else None)
     assert (response.status_code, response.text) == (status, text)
+
+
+async def test_what_is_not_what_a_route_promises_is_a_fault(http: httpx2.AsyncClient) -> None:
+    with pytest.raises(ResponseValidationError):
+        await http.get("/wrong")
+
+
+async def test_a_dependency_can_be_overridden(app: FastAPI, http: httpx2.AsyncClient) -> None:
+    app.dependency_overrides[scopes] = lambda: ["other"]
+    response = await http.get("/direct")
+    assert response.json() == {"scopes": ["other", "other", "/direct"]}
+
+
+async def test_an_answer_says_what_it_is(http: httpx2.AsyncClient) -> None:
+    assert (await http.get("/direct")).headers["content-type"] == "application/json"
 
 
 async def test_under_a_path_prefix_the_same_routes_are_found(app: FastAPI) -> None:
