@@ -3,8 +3,9 @@
     python -m scripts.drill --minutes 10
 
 Two instances of two workers each on one PostgreSQL, behind nginx: a worker is killed, an instance
-is killed, PostgreSQL is stopped as by a power cut, keys and secrets are rotated, the schema is
-migrated, and both instances are restarted one after the other. Nothing that was acknowledged may be
+is killed, PostgreSQL is stopped as by a power cut, and then for good, so that its standby takes
+over, keys and secrets are rotated, the schema is migrated, and both instances are restarted one
+after the other. Nothing that was acknowledged may be
 lost, no token may be accepted after its revocation, and no answer may be 5xx, but for those of
 requests that were under way in what was killed, or while PostgreSQL was away. ``tests/live/
 test_drill.py`` runs a short version. It needs nginx.
@@ -26,8 +27,8 @@ import asyncpg
 
 from scripts.drill.deployment import Deployment, deployed
 from scripts.drill.load import Failure, Ledger, Load
+from scripts.drill.replication import Replicated, replicated_cluster
 from tests.support.databases import Postgresql
-from tests.support.postgresql import Cluster, running_cluster
 
 OLD, NEW = "the-first-secret-of-this-deployment", "the-second-secret-of-this-deployment"
 
@@ -98,7 +99,7 @@ async def drill(
     folder: Path, *, pause: float, clients: int, renewals: Sequence[str] = RENEWALS
 ) -> Report:
     """Go through everything, ``pause`` seconds apart, with ``clients`` of every kind."""
-    with running_cluster(durable=True) as cluster:
+    with replicated_cluster() as cluster:
         database_url = await asyncio.to_thread(lambda: Postgresql(cluster.url("{}")).seeded())
         with deployed(folder, database_url, OLD) as deployment:
             load = Load(deployment.url)
@@ -120,7 +121,7 @@ async def drill(
 
 
 async def _go_through(
-    deployment: Deployment, cluster: Cluster, database_url: str, report: Report, pause: float
+    deployment: Deployment, cluster: Replicated, database_url: str, report: Report, pause: float
 ) -> None:
     first, second = deployment.instances
     await asyncio.sleep(pause)
@@ -136,6 +137,14 @@ async def _go_through(
         await asyncio.to_thread(cluster.stop)
         await asyncio.sleep(AWAY)
         await asyncio.to_thread(cluster.start)
+    await asyncio.sleep(AFTERWARDS + pause)
+    report.note("PostgreSQL gets a standby, without which nothing is acknowledged any more")
+    await asyncio.to_thread(cluster.add_standby)
+    await asyncio.sleep(pause)
+    with report.trouble("PostgreSQL is gone, and its standby takes over at the same address"):
+        await asyncio.to_thread(cluster.fail)
+        await asyncio.sleep(AWAY)
+        await asyncio.to_thread(cluster.promote)
     await asyncio.sleep(AFTERWARDS + pause)
     report.note("the signing keys are rotated")
     await asyncio.to_thread(deployment.command, "keys", "rotate", "--now")
@@ -171,7 +180,7 @@ def main() -> int:
     parser.add_argument("--clients", type=int, default=3, help="of each of four kinds")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="drill") as name:
-        pause = arguments.minutes * 60 / 9
+        pause = arguments.minutes * 60 / 11
         report = asyncio.run(drill(Path(name), pause=pause, clients=arguments.clients))
     print("\nanswered:", dict(report.ledger.answers))
     print("failed in trouble:", len(report.ledger.failures) - len(report.unexcused))

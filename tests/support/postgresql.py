@@ -35,9 +35,12 @@ class Cluster:
             **self._account,  # type: ignore[call-overload]
         )
 
-    def create(self) -> None:
+    def _own_folder(self) -> None:
         if self._account:
             shutil.chown(self.folder, **self._account)
+
+    def create(self) -> None:
+        self._own_folder()
         self._run("initdb", "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
 
     def start(self) -> None:
@@ -48,6 +51,23 @@ class Cluster:
 
     def stop(self) -> None:
         self._run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+    def follow(self, primary: "Cluster") -> None:
+        """Begin as a standby of another one, which may be at work; it is still to be started."""
+        self._own_folder()
+        source = ("-h", str(primary.folder), "-U", "postgres")
+        self._run("pg_basebackup", *source, "-R", "-c", "fast", "--no-sync")
+
+    def promote(self) -> None:
+        """Be a standby no more."""
+        self._run("pg_ctl", "-w", "promote")
+
+    def stand_by(self, folder: Path) -> "Cluster":
+        """A started standby of this one, in another folder."""
+        standby = Cluster(self._binaries, folder, durable=self._durable)
+        standby.follow(self)
+        standby.start()
+        return standby
 
 
 def _reachable(installed: Path, folder: Path) -> Path:
