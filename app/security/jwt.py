@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -21,6 +22,9 @@ Algorithm = Literal["ES256", "RS256", "EdDSA"]
 
 MAX_LENGTH = 4096
 """Characters. Ours have under 800; longer ones are refused unread."""
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+"""Three parts in base64url without padding (RFC 7515, section 7.1), which PyJWT would take."""
 
 _THUMBPRINT_MEMBERS = {
     "EC": ("crv", "kty", "x", "y"),
@@ -140,8 +144,8 @@ def verify(
     as well. The dates ``exp``, ``iat`` and ``nbf`` are numbers where they are there (RFC 7519,
     section 2). Raises :class:`InvalidTokenError`.
     """
-    if len(token) > MAX_LENGTH or not token.isascii():
-        raise InvalidTokenError("too long, or not ASCII")
+    if len(token) > MAX_LENGTH or not _COMPACT.fullmatch(token):
+        raise InvalidTokenError("too long, or no compact JWS")
     try:
         header = jwt.get_unverified_header(token)
         key = keys[header["kid"]]

@@ -71,6 +71,7 @@ def token(forger: Forger) -> str:
         pytest.param("~~~.{c}.{s}", id="header not Base64"),
         pytest.param("{h}.~~~.{s}", id="claims not Base64"),
         pytest.param("{h}.{c}.~~~", id="signature not Base64"),
+        pytest.param("{h}.{c}.{s}==", id="padding"),
     ],
 )
 async def test_a_malformed_token_is_invalid(
@@ -168,7 +169,6 @@ async def test_a_token_signed_again_with_the_same_key_is_accepted(
 
 
 @pytest.mark.rfc("6749", "10.3", 3)
-@pytest.mark.rfc("7519", "6")
 @pytest.mark.rfc("8725", "3.2", 3)
 @pytest.mark.rfc("9068", "2.1", 1, 4)
 @pytest.mark.rfc("9068", "4", 6)
@@ -411,7 +411,6 @@ async def test_a_claim_of_another_type_is_refused(
     await assert_refused(http, forger.sign(claims))
 
 
-@pytest.mark.rfc("7519", "4.1.5", 2)
 async def test_a_token_from_a_clock_that_is_a_little_ahead_is_accepted(
     http: httpx2.AsyncClient, forger: Forger
 ) -> None:
@@ -422,7 +421,7 @@ async def test_a_token_from_the_future_is_refused(http: httpx2.AsyncClient, forg
     await assert_refused(http, forger.sign({"iat": forger.claims["iat"] + SKEW + 1}))
 
 
-@pytest.mark.rfc("7519", "4.1.5", 1)
+@pytest.mark.rfc("7519", "4.1.5", 1, 2)
 @pytest.mark.parametrize(("ahead", "accepted"), [(SKEW, True), (SKEW + 1, False)])
 async def test_a_token_is_not_accepted_before_its_time(
     http: httpx2.AsyncClient, forger: Forger, ahead: int, accepted: bool
@@ -470,7 +469,6 @@ async def test_a_token_of_an_unknown_client_is_refused(
 # What is in it is another thing
 
 
-@pytest.mark.rfc("7519", "5.2")
 @pytest.mark.rfc("8725", "3.3")
 async def test_a_token_inside_a_signed_token_is_refused(
     http: httpx2.AsyncClient, forger: Forger

@@ -85,8 +85,9 @@ async def first(http: httpx2.AsyncClient, alice: TestUser, shop: TestClient) -> 
 # What is told of a good token
 
 
-@pytest.mark.rfc("7662", "2.1", 3)
+@pytest.mark.rfc("7662", "2.1", 3, 6)
 @pytest.mark.rfc("7662", "2.2", 1, 2)
+@pytest.mark.rfc("7662", "4", 8)
 @HINTS
 async def test_all_of_an_access_token_is_told(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, first: Tokens, hint: str
@@ -108,8 +109,9 @@ async def test_all_of_an_access_token_is_told(
     }
 
 
-@pytest.mark.rfc("7662", "2.1", 3)
+@pytest.mark.rfc("7662", "2.1", 3, 6)
 @pytest.mark.rfc("7662", "2.2", 2)
+@pytest.mark.rfc("7662", "4", 8)
 @HINTS
 async def test_all_of_a_refresh_token_is_told(
     http: httpx2.AsyncClient,
@@ -207,6 +209,7 @@ async def test_asking_about_a_refresh_token_does_not_use_it_up(
 
 
 @pytest.mark.rfc("7662", "2.2", 6)
+@pytest.mark.rfc("7662", "4", 5)
 @pytest.mark.rfc("7662", "5")
 @KINDS
 async def test_a_client_does_not_see_the_tokens_of_another(
@@ -223,6 +226,7 @@ async def test_a_client_does_not_see_the_own_token_of_another(
     assert await introspected(http, shop, token) == INACTIVE
 
 
+@pytest.mark.rfc("7662", "4", 5)
 async def test_a_resource_server_sees_the_access_tokens_of_every_client(
     http: httpx2.AsyncClient, server: Server, api: TestClient, first: Tokens
 ) -> None:
@@ -248,6 +252,7 @@ async def test_a_resource_server_does_not_see_the_refresh_tokens_of_another(
     assert await introspected(http, api, first["refresh_token"]) == INACTIVE
 
 
+@pytest.mark.rfc("7662", "4", 6)
 async def test_a_resource_server_sees_its_own_refresh_tokens(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
@@ -341,7 +346,7 @@ def happenings(*all_of_them: Happening) -> pytest.MarkDecorator:
 
 
 @pytest.mark.rfc("7009", "3")
-@pytest.mark.rfc("7662", "2.2", 5)
+@pytest.mark.rfc("7662", "2.2", 5, 6)
 @pytest.mark.rfc("7662", "4", 1)
 @happenings(
     it_expires,
@@ -417,7 +422,7 @@ async def test_the_token_of_a_disabled_client_is_not_active_within_two_seconds(
     assert await introspected(http, api, token) == INACTIVE
 
 
-@pytest.mark.rfc("7662", "2.2", 5)
+@pytest.mark.rfc("7662", "2.2", 5, 6)
 @pytest.mark.rfc("7662", "2.3", 3)
 @pytest.mark.parametrize(
     "token",
@@ -451,7 +456,7 @@ class TestForged:
         signature = forger.genuine.rpartition(".")[2]
         assert await introspected(http, shop, f"{parts}.{signature}") == INACTIVE
 
-    @pytest.mark.rfc("7519", "6")
+    @pytest.mark.rfc("7662", "4", 1)
     async def test_a_token_that_is_not_signed_is_not_active(
         self, http: httpx2.AsyncClient, server: Server, alice: TestUser, shop: TestClient
     ) -> None:
@@ -477,6 +482,7 @@ class TestForged:
             pytest.param({"sub": "00000000-0000-4000-8000-000000000000"}, {}, id="another_user"),
             pytest.param({"sid": "00000000-0000-4000-8000-000000000000"}, {}, id="another_login"),
             pytest.param({"exp": 1}, {}, id="expired"),
+            pytest.param({"nbf": 253_402_300_799}, {}, id="not_yet_good"),
             pytest.param({}, {"typ": "JWT"}, id="an_id_token"),
             pytest.param({}, {"kid": "unknown"}, id="another_key"),
             pytest.param({}, {"crit": ["unknown"], "unknown": 1}, id="a_critical_extension"),
@@ -607,6 +613,7 @@ async def test_a_token_in_the_address_is_an_invalid_request(
 
 
 @pytest.mark.rfc("7662", "2.1", 1)
+@pytest.mark.rfc("7662", "4", 3)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_only_post_is_answered(http: httpx2.AsyncClient, method: str) -> None:
     response = await http.request(method, "/introspect")

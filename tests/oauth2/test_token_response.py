@@ -144,7 +144,8 @@ async def test_the_token_opens_a_protected_route(
     assert response.json()["username"] == "alice"
 
 
-@pytest.mark.rfc("7519", "5.1")
+@pytest.mark.rfc("7519", "5.1", 1)
+@pytest.mark.rfc("7519", "5.2", 2)
 @pytest.mark.rfc("8725", "3.11")
 @pytest.mark.rfc("9068", "2.1", 5)
 async def test_the_header_of_the_token_is_that_of_rfc_9068(

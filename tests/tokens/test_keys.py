@@ -267,7 +267,7 @@ async def test_a_token_of_each_algorithm_opens_a_protected_route(
     assert (response.status_code, response.json()["username"]) == (200, "alice")
 
 
-@pytest.mark.rfc("7519", "8", 2)
+@pytest.mark.rfc("7519", "8", 2, 3)
 @pytest.mark.rfc("9068", "2.1", 1)
 @ALGORITHMS
 async def test_a_library_verifies_a_token_of_each_algorithm_with_the_public_key(

@@ -210,7 +210,6 @@ async def test_a_key_that_is_lost_meanwhile_writes_nothing(
 # Introspection
 
 
-@pytest.mark.rfc("7662", "2.2", 3)
 async def test_introspection_answers_for_a_key(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, clock: TestClock
 ) -> None:

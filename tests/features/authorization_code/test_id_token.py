@@ -91,6 +91,7 @@ async def test_an_id_token_has_these_claims_and_no_others(flow: CodeFlow, clock:
     }
 
 
+@pytest.mark.rfc("7519", "5.1", 2)
 @pytest.mark.rfc("openid-connect-core", "2", 13)
 @pytest.mark.rfc("openid-connect-core", "10.1", 1)
 async def test_the_header_has_these_members_and_no_others(flow: CodeFlow) -> None:

@@ -39,6 +39,7 @@ async def make_token(server: Server, uses: int | None = None) -> dict[str, str]:
 
 @pytest.mark.rfc("7591", "1.2")
 @pytest.mark.rfc("7591", "3", 2)
+@pytest.mark.rfc("7591", "3.2.2", 4)
 async def test_without_a_token_nobody_registers(http: httpx2.AsyncClient) -> None:
     assert_no_token_sent(await register(http))
     refused = await register(http, bearer("lr_of-somebody-else"))

@@ -104,6 +104,7 @@ async def test_a_refresh_keeps_how_the_user_logged_in(
     assert read_claims(refreshed.json()["access_token"])["amr"] == ["pwd", "otp", "mfa"]
 
 
+@pytest.mark.rfc("7662", "2.2", 3)
 @pytest.mark.rfc("9470", "6.2")
 async def test_introspection_tells_how_the_user_logged_in(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone

@@ -336,6 +336,7 @@ async def test_introspection_tells_the_audience(
 
 
 @pytest.mark.rfc("7662", "2.2", 4)
+@pytest.mark.rfc("7662", "4", 4)
 @pytest.mark.parametrize("introspect", ["own", "any"])
 async def test_a_client_that_serves_a_resource_is_told_of_its_tokens_and_of_no_others(
     http: httpx2.AsyncClient,
