@@ -178,7 +178,7 @@ async def test_a_client_is_registered_as_it_is_described(
 @pytest.mark.rfc("6749", "2", 1)
 @pytest.mark.rfc("6749", "10.1", 1)
 @pytest.mark.rfc("8252", "8.4", 1)
-@pytest.mark.rfc("8252", "8.5", 2)
+@pytest.mark.rfc("8252", "8.5", 1)
 async def test_a_public_client_has_no_secret(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:
@@ -530,9 +530,10 @@ URI_FIELDS = ["redirect_uris", "post_logout_redirect_uris"]
 
 
 @pytest.mark.rfc("6749", "2", 2)
-@pytest.mark.rfc("8252", "5")
+@pytest.mark.rfc("8252", "7", 1)
 @pytest.mark.rfc("8252", "7.1", 1)
 @pytest.mark.rfc("8252", "8.3", 1)
+@pytest.mark.rfc("8252", "8.4", 4)
 @pytest.mark.rfc("openid-connect-rp-initiated-logout", "3.1")
 @pytest.mark.parametrize("field", URI_FIELDS)
 @pytest.mark.parametrize("uri", GOOD_URIS)
@@ -546,7 +547,6 @@ async def test_a_client_may_have_an_exact_and_safe_redirect_uri(
 @pytest.mark.rfc("6749", "3.1.2", 2, 4)
 @pytest.mark.rfc("6749", "3.1.2.1", 1)
 @pytest.mark.rfc("6749", "10.5", 1)
-@pytest.mark.rfc("8252", "8.4", 3)
 @pytest.mark.rfc("9700", "2.6", 4)
 @pytest.mark.parametrize("field", URI_FIELDS)
 @pytest.mark.parametrize(("uri", "detail"), BAD_URIS)

@@ -109,7 +109,7 @@ async def test_a_token_without_a_scheme_counts_as_no_token(
 
 @pytest.mark.rfc("6749", "7.2")
 @pytest.mark.rfc("6750", "2.1", 3)
-@pytest.mark.rfc("6750", "3", 7, 9)
+@pytest.mark.rfc("6750", "3", 7, 9, 10)
 @pytest.mark.rfc("6750", "3.1", 2)
 @pytest.mark.parametrize(
     "header",
@@ -171,7 +171,7 @@ async def test_a_token_in_a_cookie_is_ignored(http: httpx2.AsyncClient, token: s
     assert_no_token_sent(await http.get("/users/me", headers={"Cookie": f"access_token={token}"}))
 
 
-@pytest.mark.rfc("6750", "3", 9)
+@pytest.mark.rfc("6750", "3", 9, 10)
 async def test_a_refused_token_is_not_repeated(http: httpx2.AsyncClient) -> None:
     response = await get_me(http, "a-secret-of-somebody")
     assert_bearer_error(response, "invalid_token", 401)
@@ -193,6 +193,7 @@ async def test_a_token_is_good_until_the_second_of_its_expiry(
 @pytest.mark.rfc("6749", "7")
 @pytest.mark.rfc("6750", "3", 1, 7)
 @pytest.mark.rfc("6750", "3.1", 2)
+@pytest.mark.rfc("6750", "5.2", 8)
 @pytest.mark.rfc("7519", "4.1.4", 1)
 @pytest.mark.rfc("9068", "4", 7)
 @pytest.mark.rfc("9110", "11.4")

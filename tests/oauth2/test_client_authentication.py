@@ -372,7 +372,7 @@ class TestPublicClient:
         assert_refused(await ask(http, basic("mobile:made-up")))
 
     @pytest.mark.rfc("6749", "2.1", 1)
-    @pytest.mark.rfc("8252", "8.5", 1)
+    @pytest.mark.rfc("8252", "8.5", 2)
     async def test_a_public_client_that_was_given_a_secret_cannot_use_it(
         self, http: httpx2.AsyncClient, server: Server
     ) -> None:

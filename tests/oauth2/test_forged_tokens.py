@@ -258,6 +258,7 @@ KEY_HEADERS = [
 
 
 @pytest.mark.rfc("8725", "3.10", 2)
+@pytest.mark.rfc("9068", "4", 6)
 @pytest.mark.parametrize("header", KEY_HEADERS)
 async def test_a_header_that_brings_a_key_does_not_make_it_trusted(
     http: httpx2.AsyncClient, forger: Forger, header: dict[str, Any]

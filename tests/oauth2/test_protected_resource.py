@@ -45,6 +45,7 @@ async def test_it_says_where_to_get_tokens_for_this_server(
     assert response.headers["access-control-allow-origin"] == "*"
 
 
+@pytest.mark.rfc("6750", "3", 12)
 @pytest.mark.rfc("9728", "5")
 @pytest.mark.rfc("9728", "5.1")
 async def test_every_challenge_for_a_token_names_it(http: httpx2.AsyncClient) -> None:

@@ -153,6 +153,7 @@ async def test_every_answer_keeps_browsers_from_guessing_telling_and_asking(
 @pytest.mark.rfc("6238", "5.1", 1)
 @pytest.mark.rfc("6749", "2.3.1", 6)
 @pytest.mark.rfc("6750", "5.2", 5)
+@pytest.mark.rfc("6750", "5.3", 7)
 @pytest.mark.rfc("7616", "5.1", 2)
 @pytest.mark.rfc("7617", "4", 1)
 @pytest.mark.rfc("9728", "7.1")
@@ -193,7 +194,6 @@ async def test_the_opener_policy_is_open_on_the_pages_of_a_popup_and_closed_else
         assert response.headers.get_list("cross-origin-opener-policy") == [expected], name
 
 
-@pytest.mark.rfc("6750", "2.3", 2)
 async def test_nothing_is_stored_but_assets_and_what_is_published(answers: Answers) -> None:
     for name, response in answers.items():
         assert response.headers.get_list("cache-control") == [expected_caching(name)], name

@@ -156,6 +156,7 @@ async def test_another_path_than_the_issuers_is_not_described(
     assert (await http.get(path)).status_code == 404
 
 
+@pytest.mark.rfc("9068", "4", 10)
 async def test_it_says_the_same_as_the_metadata_of_rfc_8414(http: httpx2.AsyncClient) -> None:
     metadata = await read(http, "/.well-known/oauth-authorization-server")
     document = await read(http)

@@ -27,6 +27,7 @@ async def test_a_client_that_may_have_such_a_scheme_is_sent_the_code(
 
 
 @pytest.mark.rfc("8252", "7.1", 1)
+@pytest.mark.rfc("8252", "8.4", 4)
 @pytest.mark.parametrize(
     ("changes", "field"),
     [

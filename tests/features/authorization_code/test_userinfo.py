@@ -144,6 +144,7 @@ async def test_the_token_may_come_in_a_form(
     assert (response.status_code, response.json()) == (200, {"sub": str(alice.id)})
 
 
+@pytest.mark.rfc("6750", "2.2", 6)
 async def test_the_token_may_come_in_the_header_beside_another_form(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient
 ) -> None:
@@ -162,7 +163,7 @@ async def test_a_token_in_the_header_and_in_the_form_is_an_error(
     assert_bearer_error(response, "invalid_request", 400)
 
 
-@pytest.mark.rfc("6750", "2.2", 4)
+@pytest.mark.rfc("6750", "3.1", 1)
 async def test_a_token_that_comes_twice_in_the_form_is_an_error(
     http: httpx2.AsyncClient, alice: TestUser, app_client: TestClient
 ) -> None:
@@ -317,7 +318,6 @@ async def test_the_token_of_a_deleted_user_is_refused(
 # How it is sent
 
 
-@pytest.mark.rfc("6750", "2.3", 2)
 @pytest.mark.rfc("openid-connect-core", "5.3.2", 3)
 @METHODS
 async def test_no_answer_is_stored(

@@ -47,7 +47,7 @@ async def told(http: httpx2.AsyncClient, tokens: dict[str, Any]) -> list[Any]:
     return [each.get("groups") for each in (*claims, userinfo.json())]
 
 
-@pytest.mark.rfc("9068", "2.2.3.1")
+@pytest.mark.rfc("9068", "2.2.3.1", 1)
 async def test_the_names_of_the_groups_are_told_wherever_the_scope_was_granted(
     http: httpx2.AsyncClient, server: Server, carol: TestUser, shop: TestClient
 ) -> None:

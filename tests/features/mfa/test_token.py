@@ -91,7 +91,7 @@ async def test_a_recovery_code_does_in_place_of_the_app(
     assert await events(server, "mfa.recovery_code_used") == [{"left": 9}]
 
 
-@pytest.mark.rfc("9068", "2.2.1")
+@pytest.mark.rfc("9068", "2.2.1", 1, 2)
 async def test_a_refresh_keeps_how_the_user_logged_in(
     http: httpx2.AsyncClient, server: Server, clock: TestClock
 ) -> None:

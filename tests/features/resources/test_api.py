@@ -116,6 +116,7 @@ async def test_an_identifier_is_an_absolute_uri_without_fragment(
     assert_invalid(response, ("body.identifier", reason))
 
 
+@pytest.mark.rfc("9068", "5", 3)
 async def test_two_spellings_are_one_resource(
     http: httpx2.AsyncClient, as_admin: dict[str, str]
 ) -> None:

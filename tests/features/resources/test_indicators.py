@@ -99,6 +99,7 @@ async def log_in(
 @pytest.mark.rfc("8707", "2.2", 3)
 @pytest.mark.rfc("9068", "2.2.3", 2)
 @pytest.mark.rfc("9068", "3", 1)
+@pytest.mark.rfc("9068", "5", 3)
 @pytest.mark.rfc("9700", "2.3", 2)
 @pytest.mark.rfc("9728", "7.4")
 async def test_a_token_for_a_resource_is_for_it_alone_and_has_the_scopes_that_it_understands(
@@ -174,7 +175,6 @@ async def test_a_token_for_a_resource_opens_nothing_here(
 
 
 @pytest.mark.rfc("8707", "2.2", 3)
-@pytest.mark.rfc("9068", "3", 3)
 async def test_a_resource_that_understands_none_of_the_scopes_is_invalid_scope(
     http: httpx2.AsyncClient, alice: TestUser, shop: TestClient, orders: str
 ) -> None:
