@@ -464,7 +464,9 @@ def test_an_https_url_is_an_issuer(environment: Environment, issuer: str) -> Non
 @pytest.mark.rfc("openid-connect-core", "2", 2)
 @pytest.mark.rfc("openid-connect-core", "5.3", 1)
 @pytest.mark.rfc("openid-connect-core", "16.17")
-@pytest.mark.rfc("openid-connect-discovery", "7.1")
+@pytest.mark.rfc("openid-connect-discovery", "3", 25)
+@pytest.mark.rfc("openid-connect-discovery", "4.1", 2)
+@pytest.mark.rfc("openid-connect-discovery", "7.1", 1)
 @pytest.mark.parametrize(
     "issuer",
     [

@@ -86,6 +86,7 @@ def thumbprint(jwk: dict[str, str], members: set[str]) -> str:
 @pytest.mark.rfc("7517", "9.2")
 @pytest.mark.rfc("8414", "2", 4)
 @pytest.mark.rfc("openid-connect-core", "10.1", 2)
+@pytest.mark.rfc("openid-connect-discovery", "3", 28)
 @ALGORITHMS
 async def test_a_key_has_its_public_members_and_what_it_is_for(
     http: httpx2.AsyncClient, alg: Algorithm

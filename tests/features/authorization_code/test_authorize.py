@@ -207,7 +207,7 @@ async def test_a_repeated_redirect_uri_is_refused_on_a_page(flow: CodeFlow, seco
 @pytest.mark.rfc("6749", "3.1.2.3", 3)
 @pytest.mark.rfc("6749", "3.1.2.4", 1, 2)
 @pytest.mark.rfc("6749", "10.1", 2)
-@pytest.mark.rfc("8252", "7.2")
+@pytest.mark.rfc("8252", "7.2", 1)
 @pytest.mark.rfc("8252", "8.10", 1)
 @pytest.mark.rfc("9700", "2.1", 1)
 @pytest.mark.rfc("9700", "4.1.3", 1)

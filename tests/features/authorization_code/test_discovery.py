@@ -82,8 +82,8 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
 
 
 @pytest.mark.rfc("openid-connect-core", "8")
-@pytest.mark.rfc("openid-connect-discovery", "3", 2, 5, 6, 10, 11, 13, 19, 20, 22, 23, 24)
-@pytest.mark.rfc("openid-connect-discovery", "4.1")
+@pytest.mark.rfc("openid-connect-discovery", "3", 2, 5, 6, 10, 11, 13, 19, 20, 22, 23, 24, 32)
+@pytest.mark.rfc("openid-connect-discovery", "4.1", 1)
 @pytest.mark.rfc("openid-connect-discovery", "4.2", 2)
 @pytest.mark.rfc("openid-connect-rp-initiated-logout", "2.1")
 async def test_the_document_says_what_this_provider_can_do(
@@ -103,8 +103,9 @@ async def test_no_member_is_null_or_empty(http: httpx2.AsyncClient) -> None:
     assert [name for name, value in (await read(http)).items() if value in (None, [], "")] == []
 
 
-@pytest.mark.rfc("openid-connect-discovery", "3", 1)
-@pytest.mark.rfc("openid-connect-discovery", "4.3")
+@pytest.mark.rfc("openid-connect-discovery", "3", 1, 25)
+@pytest.mark.rfc("openid-connect-discovery", "4.3", 1)
+@pytest.mark.rfc("openid-connect-discovery", "5")
 @pytest.mark.parametrize(
     ("changes", "issuer"),
     [
@@ -122,7 +123,7 @@ async def test_the_issuer_is_the_configured_one_byte_for_byte(
     assert await read(http) == document_of(issuer, scopes)
 
 
-@pytest.mark.rfc("openid-connect-discovery", "4.3")
+@pytest.mark.rfc("openid-connect-discovery", "4.3", 1)
 async def test_the_issuer_is_not_taken_from_the_request(
     http: httpx2.AsyncClient, scopes: list[str]
 ) -> None:
@@ -131,7 +132,7 @@ async def test_the_issuer_is_not_taken_from_the_request(
     assert of_the_core(response.json(), feature) == document_of(ISSUER, scopes)
 
 
-@pytest.mark.rfc("openid-connect-discovery", "4")
+@pytest.mark.rfc("openid-connect-discovery", "4", 1)
 @pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
 @pytest.mark.parametrize(
     "path",
@@ -147,7 +148,7 @@ async def test_an_issuer_with_a_path_is_described_at_all_its_addresses(
     assert await read(http, path) == document_of(WITH_PATH, scopes)
 
 
-@pytest.mark.rfc("openid-connect-discovery", "4")
+@pytest.mark.rfc("openid-connect-discovery", "4.2", 3)
 @pytest.mark.parametrize("changes", [{"issuer": WITH_PATH}], ids=["an_issuer_with_a_path"])
 @pytest.mark.parametrize("path", [f"/tenants/two{WELL_KNOWN}", f"{WELL_KNOWN}/tenants/two"])
 async def test_another_path_than_the_issuers_is_not_described(
@@ -183,7 +184,7 @@ async def test_a_grant_that_is_switched_off_is_not_listed(http: httpx2.AsyncClie
 # What is listed works
 
 
-@pytest.mark.rfc("openid-connect-discovery", "3", 2, 3)
+@pytest.mark.rfc("openid-connect-discovery", "3", 2, 3, 26)
 async def test_every_endpoint_that_is_listed_answers(flow: CodeFlow) -> None:
     """One walk with nothing but the addresses of the document."""
     http, document = flow.browser, await read(flow.browser)
@@ -264,6 +265,7 @@ async def test_the_tokens_of_the_flow_can_be_refreshed_introspected_and_revoked(
 # How it is sent
 
 
+@pytest.mark.rfc("openid-connect-discovery", "4", 2)
 @pytest.mark.rfc("openid-connect-discovery", "4.2", 1)
 async def test_any_page_may_read_and_keep_the_document(http: httpx2.AsyncClient) -> None:
     response = await http.get(WELL_KNOWN, headers={"Origin": "https://any.example.com"})

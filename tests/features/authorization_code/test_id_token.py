@@ -65,6 +65,7 @@ async def flow_with(flow: CodeFlow, server: Server, alg: str) -> CodeFlow:
 
 @pytest.mark.rfc("openid-connect-core", "2", 1, 2, 4, 7, 8, 9)
 @pytest.mark.rfc("openid-connect-discovery", "3", 1)
+@pytest.mark.rfc("openid-connect-discovery", "4.3", 2)
 @pytest.mark.rfc("openid-connect-discovery", "7.2")
 async def test_an_id_token_has_these_claims_and_no_others(flow: CodeFlow, clock: TestClock) -> None:
     page = await flow.login_page(nonce=NONCE)

@@ -104,12 +104,12 @@ async def test_an_error_of_the_authorization_endpoint_is_told_in_the_client_s_la
     assert (page.status_code, spoken(page)) == (400, "ja")
 
 
-@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 8)
+@pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 8, 18)
 async def test_a_logout_is_asked_for_in_the_client_s_language(
     http: httpx2.AsyncClient, alice: TestUser
 ) -> None:
     await enter(http, alice)
-    asked = await http.get("/logout?ui_locales=es")
+    asked = await http.get("/logout?ui_locales=xx+es")
     assert spoken(asked) == "es"
     assert spoken(await submit(http, Page(asked).form)) == "es"
 

@@ -153,6 +153,8 @@ async def test_over_http_the_cookie_is_hidden_from_scripts_and_other_sites_until
     http.cookies.clear()
 
 
+@pytest.mark.rfc("6750", "5.2", 6)
+@pytest.mark.rfc("6750", "5.3", 3, 8)
 async def test_over_https_the_cookie_is_secure_as_well(
     https: httpx2.AsyncClient, key: TestKey
 ) -> None:
@@ -235,6 +237,7 @@ async def test_clearing_does_not_revoke_the_key(
 # Other sites
 
 
+@pytest.mark.rfc("6750", "5.3", 8)
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "something-new", ""])
 async def test_another_site_can_neither_set_nor_clear_the_cookie(
