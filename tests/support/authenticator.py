@@ -7,7 +7,7 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 
 ES256, EDDSA, ES384, RS256 = -7, -8, -35, -257
 
-USER_PRESENT, USER_VERIFIED, BACKUP_ELIGIBLE, BACKED_UP, ATTESTED = 0x01, 0x04, 0x08, 0x10, 0x40
+USER_PRESENT, USER_VERIFIED, BACKUP_ELIGIBLE, BACKED_UP = 0x01, 0x04, 0x08, 0x10
+ATTESTED, EXTENDED = 0x40, 0x80
 
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -73,6 +74,9 @@ class Authenticator:
     count: int = 0
     flags: int = USER_PRESENT
     """Those that it sets whatever else is so."""
+    transports: Sequence[str] = ()
+    extensions: Mapping[str, Any] = field(default_factory=dict)
+    """What it and the browser say of extensions."""
     id: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     user_handle: bytes = b""
     key: Key | None = field(default=None, repr=False)
@@ -87,6 +91,7 @@ class Authenticator:
         data = self._data(otherwise.pop("rp_id", options["rp"]["id"]), ATTESTED, attested)
         statement = {"fmt": "none", "attStmt": {}, "authData": data}
         return self._sent(
+            {"transports": list(self.transports)},
             clientDataJSON=_client_data("webauthn.create", self.origin, options, otherwise),
             attestationObject=bytes(cbor2.dumps(statement)),
         )
@@ -100,7 +105,7 @@ class Authenticator:
         signature = _sign(self.key, data + hashlib.sha256(client_data).digest())
         more = {"userHandle": handle} if handle else {}
         return self._sent(
-            clientDataJSON=client_data, authenticatorData=data, signature=signature, **more
+            {}, clientDataJSON=client_data, authenticatorData=data, signature=signature, **more
         )
 
     def _data(self, rp_id: str, flags: int = 0, attested: bytes = b"") -> bytes:
@@ -108,14 +113,18 @@ class Authenticator:
         flags |= self.flags
         flags |= USER_VERIFIED if self.verifies_user else 0
         flags |= BACKUP_ELIGIBLE | BACKED_UP if self.synced else 0
+        flags |= EXTENDED if self.extensions else 0
         self.count += 1 if self.counts else 0
         count = self.count.to_bytes(4, "big")
-        return hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + count + attested
+        extensions = bytes(cbor2.dumps(self.extensions)) if self.extensions else b""
+        told = attested + extensions
+        return hashlib.sha256(rp_id.encode()).digest() + bytes([flags]) + count + told
 
-    def _sent(self, **response: bytes) -> str:
+    def _sent(self, more: Mapping[str, Any], **response: bytes) -> str:
         members = {name: encoded(value) for name, value in response.items()}
         sent = {"id": encoded(self.id), "rawId": encoded(self.id), "type": "public-key"}
-        return json.dumps({**sent, "response": members})
+        told = {"response": {**more, **members}, "clientExtensionResults": dict(self.extensions)}
+        return json.dumps({**sent, **told})
 
 
 def _client_data(

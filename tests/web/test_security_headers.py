@@ -164,7 +164,7 @@ async def test_https_is_insisted_on_where_the_issuer_has_it(answers: Answers, is
 
 
 @pytest.mark.rfc("9700", "4.16", 2)
-@pytest.mark.rfc("webauthn", "13.4.8")
+@pytest.mark.rfc("webauthn", "13.4.8", 1)
 async def test_every_answer_says_what_it_may_load_and_who_may_frame_it(answers: Answers) -> None:
     for name, response in answers.items():
         policies = response.headers.get_list("content-security-policy")

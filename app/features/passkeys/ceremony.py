@@ -5,6 +5,7 @@ specification lists; it knows nothing of the database.
 """
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -209,14 +210,18 @@ def _parse_new(sent: str) -> "RegistrationCredential":
 
 
 def _challenge(client_data: bytes) -> str:
-    """Raises :class:`BadResponseError`, also for a page of somebody else that has ours in it."""
+    """Raises :class:`BadResponseError`, also for a page of somebody else that has ours in it.
+
+    Either of two members says that (level 3, sections 7.1 and 7.2); the library knows one.
+    """
     from webauthn.helpers import parse_client_data_json
 
     try:
         parsed = parse_client_data_json(client_data)
         challenge = parsed.challenge.decode("ascii")
+        framed = parsed.cross_origin or "topOrigin" in json.loads(client_data)
     except Exception as error:  # as above
         raise BadResponseError("client data of a passkey that cannot be read") from error
-    if parsed.cross_origin:
+    if framed:
         raise BadResponseError("a passkey that was used in a frame of another site")
     return challenge

@@ -129,8 +129,8 @@ async def test_a_passkey_logs_its_user_in(
 
 
 @pytest.mark.rfc("webauthn", "5.4.3", 2)
-@pytest.mark.rfc("webauthn", "14.6.2")
-@pytest.mark.rfc("webauthn", "14.6.3")
+@pytest.mark.rfc("webauthn", "14.6.2", 1)
+@pytest.mark.rfc("webauthn", "14.6.3", 1)
 async def test_nobody_is_named_to_the_browser_beforehand(browser: Browser) -> None:
     options = await asked(browser)
     assert options.pop("challenge")
@@ -156,6 +156,7 @@ async def test_a_login_for_an_application_goes_on_there_and_is_told_as_strong(
     assert (told["acr"], told["amr"]) == ("phr", ["hwk", "user", "mfa"])
 
 
+@pytest.mark.rfc("webauthn", "7.1", 13)
 @pytest.mark.rfc("webauthn", "7.2", 15)
 async def test_a_passkey_that_its_maker_syncs_is_a_key_in_software(
     app: FastAPI, server: Server, alice: TestUser
@@ -172,6 +173,21 @@ async def test_a_passkey_that_its_maker_syncs_is_a_key_in_software(
     assert last.details["amr"] == ["swk", "user", "mfa"]
 
 
+@pytest.mark.rfc("webauthn", "7.1", 14)
+@pytest.mark.rfc("webauthn", "7.2", 17)
+async def test_what_extensions_tell_that_nobody_asked_for_is_ignored(
+    app: FastAPI, server: Server, alice: TestUser
+) -> None:
+    device = Authenticator(HERE, extensions={"credProtect": 2})
+    async with open_browser(app, HERE) as browser:
+        await enter(browser, alice)
+        await add(browser, device)
+    async with open_browser(app, HERE) as browser:
+        await log_in_with(browser, device.use(await asked(browser)))
+        assert await whose(browser) == "alice"
+
+
+@pytest.mark.rfc("webauthn", "13.4.6", 1)
 async def test_either_of_two_passkeys_logs_in(
     app: FastAPI, alices: Browser, device: Authenticator
 ) -> None:
@@ -189,7 +205,8 @@ async def test_either_of_two_passkeys_logs_in(
 
 @pytest.mark.rfc("webauthn", "7.2", 3, 5, 6, 7, 8, 9)
 @pytest.mark.rfc("webauthn", "13.4.3", 1)
-@pytest.mark.rfc("webauthn", "13.4.9")
+@pytest.mark.rfc("webauthn", "13.4.8", 2)
+@pytest.mark.rfc("webauthn", "13.4.9", 1, 2)
 @pytest.mark.parametrize(
     ("otherwise", "reason"),
     [
@@ -197,7 +214,12 @@ async def test_either_of_two_passkeys_logs_in(
         ({"origin": "http://localhost:8001"}, BAD),
         ({"type": "webauthn.create"}, BAD),
         ({"rp_id": "example.com"}, BAD),
+        ({"origin": "http://evil.localhost:8000"}, BAD),
         ({"crossOrigin": True}, "a passkey that was used in a frame of another site"),
+        (
+            {"topOrigin": "https://evil.example.com"},
+            "a passkey that was used in a frame of another site",
+        ),
         ({"user_handle": b"somebody else"}, "a passkey of another user"),
         ({"user_handle": b""}, "a passkey that does not say whose it is"),
         (

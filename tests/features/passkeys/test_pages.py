@@ -68,11 +68,14 @@ async def own(server: Server, user: TestUser) -> list[PasskeyRecord]:
 
 
 @pytest.mark.rfc("webauthn", "7.1", 13)
+@pytest.mark.rfc("webauthn", "13.4.6", 1)
+@pytest.mark.rfc("webauthn", "15")
 async def test_a_passkey_is_added_and_listed(
     browser: Browser, server: Server, alice: TestUser, device: Authenticator
 ) -> None:
     added = await add(browser, device, "my laptop")
     assert Page(added).heading == "Your passkey has been added"
+    assert "Add one on another device too" in added.text
     (record,) = await own(server, alice)
     assert (record.name, record.synced, record.last_used_at) == ("my laptop", False, None)
     assert "my laptop since" in Page(await browser.get("/account")).text
@@ -80,12 +83,17 @@ async def test_a_passkey_is_added_and_listed(
     assert event.details == {"passkey": str(record.id), "synced": False}
 
 
-@pytest.mark.rfc("webauthn", "5.4")
+@pytest.mark.rfc("webauthn", "5.4", 1, 2)
 @pytest.mark.rfc("webauthn", "5.4.3", 1)
-@pytest.mark.rfc("webauthn", "7.1", 9)
+@pytest.mark.rfc("webauthn", "5.4.4")
+@pytest.mark.rfc("webauthn", "5.8.3")
+@pytest.mark.rfc("webauthn", "7.1", 9, 13)
+@pytest.mark.rfc("webauthn", "13.4.6", 2)
+@pytest.mark.rfc("webauthn", "14.6.1", 1)
 async def test_the_device_is_told_for_whom_and_what_there_is_already(
     browser: Browser, server: Server, alice: TestUser, device: Authenticator
 ) -> None:
+    device.transports = ("usb", "nfc")
     await add(browser, device)
     await come_back(browser, device)
     options = options_in(await begin(browser))
@@ -95,7 +103,9 @@ async def test_the_device_is_told_for_whom_and_what_there_is_already(
         "user": {"id": encoded(alice.id.bytes), "name": "alice", "displayName": "alice"},
         "pubKeyCredParams": [{"type": "public-key", "alg": alg} for alg in (-7, -8, -257)],
         "timeout": 300_000,
-        "excludeCredentials": [{"type": "public-key", "id": encoded(device.id), "transports": []}],
+        "excludeCredentials": [
+            {"type": "public-key", "id": encoded(device.id), "transports": ["nfc", "usb"]}
+        ],
         "authenticatorSelection": {
             "residentKey": "preferred",
             "requireResidentKey": False,
@@ -137,13 +147,17 @@ async def test_a_new_one_is_told_to_its_user(
 
 
 @pytest.mark.rfc("webauthn", "7.1", 1, 2, 3, 4, 5)
+@pytest.mark.rfc("webauthn", "13.4.8", 2)
+@pytest.mark.rfc("webauthn", "13.4.9", 1, 2)
 @pytest.mark.parametrize(
     "otherwise",
     [
         {"origin": "https://localhost.example.com"},
         {"type": "webauthn.get"},
         {"rp_id": "example.com"},
+        {"origin": "http://evil.localhost:8000"},
         {"crossOrigin": True},
+        {"topOrigin": "https://evil.example.com"},
         {"challenge": encoded(b"made.9999999999.up")},
     ],
 )

@@ -113,8 +113,8 @@ async def test_the_browser_is_told_the_passkeys_of_that_user_alone(
     assert options["userVerification"] == "preferred"
 
 
-@pytest.mark.rfc("webauthn", "14.6.2")
-@pytest.mark.rfc("webauthn", "14.6.3")
+@pytest.mark.rfc("webauthn", "14.6.2", 1)
+@pytest.mark.rfc("webauthn", "14.6.3", 1)
 async def test_a_wrong_password_leads_to_no_list_of_passkeys(
     browser: Browser, alice: TestUser, device: Authenticator
 ) -> None:
@@ -125,6 +125,7 @@ async def test_a_wrong_password_leads_to_no_list_of_passkeys(
     assert asked_again.status_code == 303
 
 
+@pytest.mark.rfc("webauthn", "7.2", 2)
 @pytest.mark.parametrize(
     ("otherwise", "reason"),
     [
