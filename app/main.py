@@ -28,7 +28,7 @@ from app.pages import assets, docs, landing
 from app.pages.errors import PageRoute
 from app.server import Server
 from app.settings import Settings, SettingsError, load_settings
-from app.telemetry import OFF, MissingExtraError, Telemetry
+from app.telemetry.traces import OFF, MissingExtraError, Telemetry
 from app.web import health
 from app.web import metrics_route as measuring
 from app.web.cors import CrossOrigin

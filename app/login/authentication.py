@@ -25,7 +25,7 @@ from app.login.uninterrupted import Uninterrupted
 from app.security.passwords import PasswordHasher
 
 if TYPE_CHECKING:
-    from app.metrics import Metrics
+    from app.telemetry.metrics import Metrics
 
 SUCCEEDED = "succeeded"
 NOT_TRIED = "queue full"

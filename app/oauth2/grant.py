@@ -28,7 +28,7 @@ from app.tokens.access_tokens import AccessTokens
 from app.tokens.id_tokens import IdTokens
 
 if TYPE_CHECKING:
-    from app.metrics import Metrics
+    from app.telemetry.metrics import Metrics
 
 
 @dataclass(frozen=True, kw_only=True)

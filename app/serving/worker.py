@@ -23,7 +23,8 @@ import uvicorn
 
 from app import NAME
 from app.log import get_logger
-from app.server import CLOSING_TIMEOUT, Server
+from app.server import Server
+from app.server.server import CLOSING_TIMEOUT
 from app.settings import SettingsError
 
 log = get_logger(NAME)

@@ -20,7 +20,7 @@ from app.languages.reader import begin_reading
 from app.log import ACCESS_LOG, REQUEST_ID, TRACE_ID, get_logger
 from app.look import Look
 from app.server import Server
-from app.telemetry import trace_id_of
+from app.telemetry.traces import trace_id_of
 from app.web.limits import bounded_body, refusal_of_head
 from app.web.routes import class_at
 

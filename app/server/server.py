@@ -31,11 +31,11 @@ from app.login.throttle import LoginThrottle
 from app.login.user_keys import KeyKind
 from app.login.ways import LoginWay
 from app.management.users import Revoke
-from app.second_factors import SecondFactors
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.form_tokens import FormTokens
 from app.security.jwt import Algorithm
 from app.security.passwords import PasswordHasher, PasswordRules
+from app.server.second_factors import SecondFactors
 from app.settings import Settings, SettingsError
 from app.tokens.access_tokens import AccessTokens
 from app.tokens.id_tokens import IdTokens
@@ -47,7 +47,7 @@ from app.tokens.key_rotation import (
 from app.tokens.keys import KeyRing
 
 if TYPE_CHECKING:
-    from app.metrics import Metrics
+    from app.telemetry.metrics import Metrics
 
 log = get_logger(NAME)
 
@@ -286,6 +286,6 @@ def _metrics(settings: Settings) -> "Metrics | None":
     if not settings.metrics:
         return None
     # Imported only now: it takes longer than most commands of the command line.
-    from app.metrics import Metrics
+    from app.telemetry.metrics import Metrics
 
     return Metrics()

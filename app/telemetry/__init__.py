@@ -1,0 +1,1 @@
+"""What others see of the server: metrics for Prometheus, and traces over OTLP."""
