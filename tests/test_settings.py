@@ -462,6 +462,8 @@ def test_an_https_url_is_an_issuer(environment: Environment, issuer: str) -> Non
 @pytest.mark.rfc("9207", "2", 2)
 @pytest.mark.rfc("9728", "2", 1)
 @pytest.mark.rfc("openid-connect-core", "2", 2)
+@pytest.mark.rfc("openid-connect-core", "3.1.2")
+@pytest.mark.rfc("openid-connect-core", "3.1.3")
 @pytest.mark.rfc("openid-connect-core", "5.3", 1)
 @pytest.mark.rfc("openid-connect-core", "16.17")
 @pytest.mark.rfc("openid-connect-discovery", "3", 25)

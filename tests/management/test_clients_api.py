@@ -548,6 +548,7 @@ async def test_a_client_may_have_an_exact_and_safe_redirect_uri(
 @pytest.mark.rfc("6749", "3.1.2.1", 1)
 @pytest.mark.rfc("6749", "10.5", 1)
 @pytest.mark.rfc("9700", "2.6", 4)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 28)
 @pytest.mark.parametrize("field", URI_FIELDS)
 @pytest.mark.parametrize(("uri", "detail"), BAD_URIS)
 async def test_a_client_with_any_other_redirect_uri_is_refused(

@@ -323,7 +323,7 @@ class TestTwoMethods:
 
 @pytest.mark.rfc("6749", "2.3", 1)
 @pytest.mark.rfc("6749", "2.3.1", 4)
-@pytest.mark.rfc("openid-connect-core", "3.1.3.1")
+@pytest.mark.rfc("openid-connect-core", "3.1.3.1", 1)
 @pytest.mark.rfc("openid-connect-core", "9", 1)
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])

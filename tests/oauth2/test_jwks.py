@@ -85,8 +85,7 @@ def thumbprint(jwk: dict[str, str], members: set[str]) -> str:
 @pytest.mark.rfc("7517", "4.4")
 @pytest.mark.rfc("7517", "9.2")
 @pytest.mark.rfc("8414", "2", 4)
-@pytest.mark.rfc("openid-connect-core", "10.1", 2)
-@pytest.mark.rfc("openid-connect-discovery", "3", 28)
+@pytest.mark.rfc("openid-connect-discovery", "3", 28, 33)
 @ALGORITHMS
 async def test_a_key_has_its_public_members_and_what_it_is_for(
     http: httpx2.AsyncClient, alg: Algorithm
@@ -146,7 +145,7 @@ async def test_several_keys_have_different_kids(
 # How they are sent
 
 
-@pytest.mark.rfc("openid-connect-core", "10.1.1", 2)
+@pytest.mark.rfc("openid-connect-core", "10.2.1", 1, 2)
 async def test_verifiers_keep_the_keys_for_less_than_a_new_one_waits(
     http: httpx2.AsyncClient,
 ) -> None:

@@ -116,7 +116,6 @@ async def test_the_answer_is_an_empty_json_object_that_no_cache_stores(
 @pytest.mark.rfc("7009", "2", 1, 2)
 @pytest.mark.rfc("7009", "2.1", 3, 4, 5, 11, 12)
 @pytest.mark.rfc("7009", "2.2", 3)
-@pytest.mark.rfc("openid-connect-core", "16.18")
 @HINTS
 @KINDS
 async def test_revoking_a_token_ends_all_that_was_issued_with_it(

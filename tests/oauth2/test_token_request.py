@@ -68,6 +68,8 @@ def assert_granted(response: httpx2.Response) -> None:
 # The content type
 
 
+@pytest.mark.rfc("openid-connect-core", "3.1.3.1", 2)
+@pytest.mark.rfc("openid-connect-core", "13.2")
 @pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize(
     "content_type",

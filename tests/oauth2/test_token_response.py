@@ -87,7 +87,7 @@ async def test_the_lifetime_is_an_integer_of_seconds(
     assert '"expires_in":900,' in response.text
 
 
-@pytest.mark.rfc("openid-connect-core", "16.18")
+@pytest.mark.rfc("openid-connect-core", "16.18", 1)
 @pytest.mark.parametrize("changes", [{"access_token_ttl": 60}], ids=["60_seconds"])
 async def test_the_lifetime_is_the_configured_one(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, web: TestClient

@@ -236,7 +236,6 @@ async def test_credentials_are_never_allowed(http: httpx2.AsyncClient, path: str
 # The redirect origins of public clients
 
 
-@pytest.mark.rfc("openid-connect-core", "5.3", 4)
 @pytest.mark.parametrize(
     ("redirect_uri", "origin"),
     [

@@ -574,7 +574,6 @@ async def test_the_page_says_in_words_what_was_allowed(flow: CodeFlow) -> None:
     assert said[at : at + 2] == ["See your items", "See your user name"]
 
 
-@pytest.mark.rfc("openid-connect-core", "17.4")
 async def test_the_page_lists_applications_by_name(flow: CodeFlow, server: Server) -> None:
     for client_id in ("zebra", "apple"):
         other = await add_web_client(server, client_id)
@@ -599,7 +598,7 @@ async def test_what_another_user_allowed_is_not_listed(
     assert "other" not in (await account(flow.browser)).text
 
 
-@pytest.mark.rfc("openid-connect-core", "17.4")
+@pytest.mark.rfc("openid-connect-core", "16.18", 3)
 async def test_an_allowance_that_is_taken_back_is_asked_for_again(flow: CodeFlow) -> None:
     await flow.finish()
     assert_code_answer(await flow.start())
@@ -609,6 +608,7 @@ async def test_an_allowance_that_is_taken_back_is_asked_for_again(flow: CodeFlow
     assert NONE_ALLOWED in (await account(flow.browser)).text
 
 
+@pytest.mark.rfc("openid-connect-core", "16.18", 3)
 async def test_with_an_allowance_the_logins_of_the_application_end(flow: CodeFlow) -> None:
     tokens = await flow.tokens(scope="openid offline_access")
     await press(flow.browser, client="shop")

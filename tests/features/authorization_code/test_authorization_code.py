@@ -291,6 +291,7 @@ async def test_a_code_is_no_refresh_token(flow: CodeFlow) -> None:
 @pytest.mark.rfc("6749", "10.5", 2)
 @pytest.mark.rfc("9700", "4.2.4", 3, 4)
 @pytest.mark.rfc("openid-connect-core", "3.1.3.2", 3)
+@pytest.mark.rfc("openid-connect-core", "16.9", 2)
 async def test_a_second_use_is_refused_and_ends_what_the_first_issued(flow: CodeFlow) -> None:
     code = await flow.code()
     tokens = (await flow.exchange(code)).json()
@@ -444,7 +445,7 @@ async def test_another_client_ends_nothing_with_a_used_code(flow: CodeFlow, serv
 @pytest.mark.rfc("6749", "3.2.1", 1)
 @pytest.mark.rfc("6749", "4.1.3", 5)
 @pytest.mark.rfc("6749", "10.5", 4)
-@pytest.mark.rfc("openid-connect-core", "3.1.3.1")
+@pytest.mark.rfc("openid-connect-core", "3.1.3.1", 1)
 @pytest.mark.rfc("openid-connect-core", "3.1.3.2", 1)
 @pytest.mark.parametrize(
     "secret", [None, "x" * 43, ""], ids=["no_secret", "wrong_secret", "empty_secret"]
@@ -538,6 +539,7 @@ async def test_another_port_than_in_the_request_is_refused(native_flow: CodeFlow
 
 
 @pytest.mark.rfc("6749", "4.1.3", 3)
+@pytest.mark.rfc("openid-connect-core", "3.1.3.2", 6)
 async def test_a_redirect_uri_that_was_not_in_the_request_is_not_needed(flow: CodeFlow) -> None:
     code = await flow.code(redirect_uri=None, scope="profile")
     assert (await flow.exchange(code, redirect_uri=None)).status_code == 200
@@ -660,6 +662,7 @@ async def test_a_code_is_good_for_a_minute(flow: CodeFlow, clock: TestClock) -> 
 
 @pytest.mark.rfc("6749", "4.1.2", 1)
 @pytest.mark.rfc("6749", "10.5", 2)
+@pytest.mark.rfc("openid-connect-core", "16.9", 1)
 async def test_a_code_is_refused_after_a_minute(flow: CodeFlow, clock: TestClock) -> None:
     code = await flow.code()
     clock.advance(60)

@@ -214,6 +214,7 @@ async def test_a_repeated_redirect_uri_is_refused_on_a_page(flow: CodeFlow, seco
 @pytest.mark.rfc("9700", "4.11.2", 1)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.1", 6)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.6", 1)
+@pytest.mark.rfc("openid-connect-core", "14")
 @pytest.mark.parametrize(
     "uri",
     named(
@@ -542,9 +543,9 @@ async def test_each_registered_redirect_uri_is_good(
 @pytest.mark.rfc("9700", "2.1.1", 5)
 @pytest.mark.rfc("9700", "2.1.2", 1)
 @pytest.mark.rfc("9700", "4.4.2.1", 1)
-@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 4, 17)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 4, 17, 30)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.2", 1, 6)
-@pytest.mark.rfc("openid-connect-core", "3.1.2.6", 1)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.6", 1, 6)
 @pytest.mark.parametrize(
     ("changed", "error", "description"),
     [
@@ -968,7 +969,7 @@ async def test_prompt_none_with_all_that_it_needs_is_a_code(flow: CodeFlow) -> N
     assert_code_answer(await flow.start(prompt="none"))
 
 
-@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 13, 16)
+@pytest.mark.rfc("openid-connect-core", "3.1.2.1", 13, 16, 29)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.3", 2)
 @pytest.mark.rfc("openid-connect-core", "15.1", 2)
 @pytest.mark.parametrize("prompt", ["login", "select_account", "login select_account"])
@@ -1510,6 +1511,7 @@ async def test_the_forms_of_the_flow_may_lead_here_and_to_wherever_the_client_re
 @pytest.mark.rfc("9110", "15.4.4")
 @pytest.mark.rfc("9700", "2.1", 5)
 @pytest.mark.rfc("9700", "4.12", 1, 2)
+@pytest.mark.rfc("openid-connect-core", "16.22")
 async def test_every_redirect_of_the_flow_is_303(flow: CodeFlow) -> None:
     """Any other would send a password on, or might."""
     start = await flow.start()

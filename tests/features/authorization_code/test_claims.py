@@ -63,7 +63,7 @@ async def speaking(flow: CodeFlow, server: Server) -> CodeFlow:
 
 @pytest.mark.rfc("openid-connect-core", "5.1", 1, 4)
 @pytest.mark.rfc("openid-connect-core", "5.6", 1)
-@pytest.mark.rfc("openid-connect-core", "13.3")
+@pytest.mark.rfc("openid-connect-core", "13.3", 1)
 async def test_the_scope_profile_brings_what_is_known_of_the_user(
     flow: CodeFlow, server: Server, clock: TestClock
 ) -> None:

@@ -320,6 +320,8 @@ async def test_a_scope_that_the_user_gets_later_is_asked_for(
 
 @pytest.mark.rfc("6749", "10.2", 3)
 @pytest.mark.rfc("openid-connect-core", "11", 1)
+@pytest.mark.rfc("openid-connect-core", "16.18", 2)
+@pytest.mark.rfc("openid-connect-core", "17.4")
 async def test_offline_access_is_asked_for_in_words_and_then_granted(flow: CodeFlow) -> None:
     """OpenID Connect Core, section 11: with a consent that names it."""
     page = await flow.consent_page(scope="openid offline_access")
@@ -395,6 +397,7 @@ async def test_a_program_on_the_users_device_is_never_remembered(
 
 @pytest.mark.rfc("6749", "10.2", 4)
 @pytest.mark.rfc("8252", "8.6", 1)
+@pytest.mark.rfc("openid-connect-core", "11", 5)
 @NATIVE
 async def test_a_program_on_the_users_device_gets_no_code_without_asking(
     flow: CodeFlow, server: Server, uris: Sequence[str]

@@ -81,7 +81,8 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
 # The document
 
 
-@pytest.mark.rfc("openid-connect-core", "8")
+@pytest.mark.rfc("openid-connect-core", "2", 12)
+@pytest.mark.rfc("openid-connect-core", "8", 1)
 @pytest.mark.rfc("openid-connect-discovery", "3", 2, 5, 6, 10, 11, 13, 19, 20, 22, 23, 24, 32)
 @pytest.mark.rfc("openid-connect-discovery", "4.1", 1)
 @pytest.mark.rfc("openid-connect-discovery", "4.2", 2)
@@ -238,7 +239,6 @@ async def test_every_listed_response_mode_works(flow: CodeFlow, mode: str) -> No
 
 
 @pytest.mark.rfc("8725", "3.2", 1)
-@pytest.mark.rfc("openid-connect-core", "2", 12)
 @pytest.mark.rfc("openid-connect-discovery", "3", 12)
 @pytest.mark.parametrize("alg", ["RS256", "ES256", "EdDSA"])
 async def test_every_listed_algorithm_signs_id_tokens(

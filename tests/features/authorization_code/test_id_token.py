@@ -63,7 +63,8 @@ async def flow_with(flow: CodeFlow, server: Server, alg: str) -> CodeFlow:
 # What it says
 
 
-@pytest.mark.rfc("openid-connect-core", "2", 1, 2, 4, 7, 8, 9)
+@pytest.mark.rfc("openid-connect-core", "2", 1, 2, 4, 7, 8, 9, 16)
+@pytest.mark.rfc("openid-connect-core", "16.15", 1)
 @pytest.mark.rfc("openid-connect-discovery", "3", 1)
 @pytest.mark.rfc("openid-connect-discovery", "4.3", 2)
 @pytest.mark.rfc("openid-connect-discovery", "7.2")
@@ -103,7 +104,7 @@ async def test_the_header_has_these_members_and_no_others(flow: CodeFlow) -> Non
 @pytest.mark.rfc("openid-connect-core", "2", 3)
 @pytest.mark.rfc("openid-connect-core", "5.1", 3)
 @pytest.mark.rfc("openid-connect-core", "5.7")
-@pytest.mark.rfc("openid-connect-core", "8")
+@pytest.mark.rfc("openid-connect-core", "8", 2)
 async def test_the_subject_is_the_id_of_the_user_as_in_the_access_token(flow: CodeFlow) -> None:
     tokens = await flow.tokens()
     subject = read_claims(tokens["id_token"])["sub"]
@@ -118,7 +119,7 @@ async def test_the_lifetime_can_be_set(flow: CodeFlow) -> None:
 
 
 @pytest.mark.rfc("9700", "2.1", 3)
-@pytest.mark.rfc("openid-connect-core", "2", 6)
+@pytest.mark.rfc("openid-connect-core", "2", 6, 14)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.1", 9)
 @pytest.mark.parametrize(
     "nonce",
@@ -189,7 +190,7 @@ async def test_auth_time_is_there_and_right_with_max_age_and_a_young_session(
 
 
 @pytest.mark.rfc("openid-connect-core", "2", 11)
-@pytest.mark.rfc("openid-connect-core", "10.1", 1)
+@pytest.mark.rfc("openid-connect-core", "10.1", 1, 3)
 @pytest.mark.rfc("openid-connect-core", "15.1", 1)
 @ALGORITHMS
 async def test_an_id_token_is_signed_as_its_client_wants(

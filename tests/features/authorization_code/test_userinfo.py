@@ -55,10 +55,9 @@ async def ask(http: httpx2.AsyncClient, token: str, method: str = "GET") -> http
 # Claims by scope
 
 
-@pytest.mark.rfc("openid-connect-core", "5.1", 2)
 @pytest.mark.rfc("openid-connect-core", "5.3", 2, 3)
 @pytest.mark.rfc("openid-connect-core", "5.3.1")
-@pytest.mark.rfc("openid-connect-core", "5.3.2", 3)
+@pytest.mark.rfc("openid-connect-core", "5.3.2", 3, 5)
 @pytest.mark.rfc("openid-connect-core", "5.4", 1)
 @pytest.mark.parametrize(
     ("scope", "claims"),
@@ -87,7 +86,7 @@ async def test_the_scopes_decide_which_claims_there_are(
 
 
 @pytest.mark.rfc("openid-connect-core", "5.3.2", 2)
-@pytest.mark.rfc("openid-connect-core", "13.3")
+@pytest.mark.rfc("openid-connect-core", "13.3", 2)
 async def test_a_claim_without_a_value_is_left_out(
     http: httpx2.AsyncClient, server: Server, app_client: TestClient
 ) -> None:
@@ -106,6 +105,7 @@ async def test_a_verified_address_is_said_to_be_verified(
     assert (await ask(http, token)).json()["email_verified"] is True
 
 
+@pytest.mark.rfc("openid-connect-core", "5.3.2", 6)
 async def test_the_name_is_as_the_user_writes_it(
     http: httpx2.AsyncClient, server: Server, app_client: TestClient
 ) -> None:
@@ -121,6 +121,7 @@ async def test_the_subject_is_that_of_the_id_token(flow: CodeFlow) -> None:
     assert (await ask(flow.browser, tokens["access_token"])).json()["sub"] == subject
 
 
+@pytest.mark.rfc("openid-connect-core", "5.3.2", 7)
 async def test_a_claim_goes_with_the_scope_that_the_user_loses(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, app_client: TestClient
 ) -> None:

@@ -59,6 +59,7 @@ async def carol(server: Server) -> TestUser:
 
 
 @pytest.mark.rfc("9068", "2.2.2", 2)
+@pytest.mark.rfc("openid-connect-core", "5.1.2", 1)
 async def test_a_claim_is_told_in_the_places_where_it_was_declared_to_be(
     http: httpx2.AsyncClient, as_admin: Headers, shop: TestClient, carol: TestUser
 ) -> None:
@@ -140,7 +141,7 @@ async def test_the_values_of_a_claim_go_with_it(
 
 @pytest.mark.rfc("7519", "4.3")
 @pytest.mark.rfc("9068", "2.2.2", 1)
-@pytest.mark.rfc("openid-connect-core", "5.1.2")
+@pytest.mark.rfc("openid-connect-core", "5.1.2", 2)
 @pytest.mark.parametrize(
     ("changes", "field", "reason"),
     [

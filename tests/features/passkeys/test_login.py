@@ -142,6 +142,7 @@ async def test_nobody_is_named_to_the_browser_beforehand(browser: Browser) -> No
     }
 
 
+@pytest.mark.rfc("openid-connect-core", "2", 15)
 async def test_a_login_for_an_application_goes_on_there_and_is_told_as_strong(
     server: Server, alice: TestUser, browser: Browser, device: Authenticator
 ) -> None:
