@@ -82,6 +82,7 @@ def thumbprint(jwk: dict[str, str], members: set[str]) -> str:
 @pytest.mark.rfc("7517", "4")
 @pytest.mark.rfc("7517", "4.1")
 @pytest.mark.rfc("7517", "4.2")
+@pytest.mark.rfc("7517", "4.3")
 @pytest.mark.rfc("7517", "4.4")
 @pytest.mark.rfc("7517", "9.2")
 @pytest.mark.rfc("8414", "2", 4)

@@ -780,7 +780,7 @@ async def test_the_state_comes_back_with_the_code_byte_for_byte(flow: CodeFlow, 
     assert_code_answer(await flow.finish(state=state), state=state)
 
 
-@pytest.mark.rfc("oauth-form-post-response-mode", "4", 2)
+@pytest.mark.rfc("oauth-form-post-response-mode", "2", 2)
 @STATES
 async def test_the_state_comes_back_by_form_post_byte_for_byte(flow: CodeFlow, state: str) -> None:
     response = await flow.start(state=state, response_mode="form_post", prompt="none")
@@ -1293,7 +1293,7 @@ async def test_the_form_of_an_answer_goes_to_the_client_which_may_redirect_by_it
     assert source_names(response, "script-src") == ["'self'"]
 
 
-@pytest.mark.rfc("oauth-form-post-response-mode", "2", 1)
+@pytest.mark.rfc("oauth-form-post-response-mode", "2", 4)
 async def test_the_form_of_an_answer_is_sent_by_a_script_of_this_server(flow: CodeFlow) -> None:
     response = await flow.start(response_mode="form_post", prompt="none")
     assert Page(response).tags["script"] == 1
@@ -1458,7 +1458,7 @@ See = Callable[[CodeFlow], Awaitable[httpx2.Response]]
 @pytest.mark.rfc("6749", "10.13")
 @pytest.mark.rfc("9700", "4.2.4", 2)
 @pytest.mark.rfc("9700", "4.16", 1, 2)
-@pytest.mark.rfc("oauth-form-post-response-mode", "4", 1)
+@pytest.mark.rfc("oauth-form-post-response-mode", "2", 3)
 @pytest.mark.rfc("openid-connect-core", "3.1.2.3", 4)
 @SEEN
 async def test_no_answer_of_the_flow_is_kept_framed_or_told_to_another_site(

@@ -41,7 +41,7 @@ async def events(server: Server, event_type: str) -> list[dict[str, Any]]:
 # The way that is meant
 
 
-@pytest.mark.rfc("6749", "8.5")
+@pytest.mark.rfc("6749", "8.5", 1, 2)
 async def test_the_right_password_is_answered_with_what_is_missing(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:

@@ -470,7 +470,7 @@ async def test_prompt_create_goes_with_no_other(
         assert_error_answer(await flow.start(prompt=prompt), "invalid_request", told)
 
 
-@pytest.mark.rfc("openid-connect-prompt-create", "4.2")
+@pytest.mark.rfc("openid-connect-prompt-create", "4.2", 1, 2)
 async def test_the_metadata_have_prompt_create_where_anybody_may_register(
     http: httpx2.AsyncClient,
 ) -> None:
@@ -480,8 +480,8 @@ async def test_the_metadata_have_prompt_create_where_anybody_may_register(
     ]
 
 
-@pytest.mark.rfc("openid-connect-prompt-create", "4", 3)
-@pytest.mark.rfc("openid-connect-prompt-create", "4.2")
+@pytest.mark.rfc("openid-connect-prompt-create", "4.1", 1)
+@pytest.mark.rfc("openid-connect-prompt-create", "4.2", 3)
 @pytest.mark.parametrize("changes", [{"registration": "invitation"}])
 async def test_prompt_create_is_refused_where_nobody_may_register(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
