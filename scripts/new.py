@@ -41,6 +41,7 @@ OURS = (
     "scripts/scaling.py",
     "tests/database/test_past_migrations.py",
     "tests/test_new.py",
+    "tests/test_peers.py",
     "tests/test_scaling.py",
 )
 """What concerns this project alone."""

@@ -1,4 +1,4 @@
-"""Run the scenarios in rounds, each next to its baseline, and print one table of ratios."""
+"""Run the scenarios in rounds, each next to its baseline, and print a table of ratios."""
 
 import argparse
 import gc
@@ -12,6 +12,7 @@ from statistics import median
 from scripts.bench import scale
 from scripts.bench.fleet import Fleet
 from scripts.bench.load import Sample
+from scripts.bench.peers import table as peers
 from scripts.bench.scenarios import HASHES, SCENARIOS, Scenario
 
 ROUNDS = 3
@@ -94,6 +95,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of all rows, in turns")
     parser.add_argument("--grown", type=int, default=0, help="logins that are there already")
+    parser.add_argument("--peers", action="store_true", help="other servers, in a second table")
     parser.add_argument("--database", choices=["sqlite", "postgresql"])
     return parser.parse_args()
 
@@ -112,6 +114,11 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
         fleet = Fleet(stack, folder, options.grown)
+        compared = (
+            peers.compare(fleet, folder, options.only, options.seconds, options.rounds)
+            if options.peers
+            else {}
+        )
         measured = _measure(rows, fleet, options.seconds, options.rounds)
         memory = {row: fleet.server(*row).memory() for row in rows}
         at_scale = [
@@ -123,12 +130,19 @@ def main() -> int:
     if at_scale:
         _print([scale.HEADINGS, *at_scale])
         print(f"\n{scale.LARGE} against {scale.SMALL}. Medians of {scale.ROUNDS} rounds.\n")
-    if not measured:
-        return 0
-    _print([HEADINGS, *(_cells(*row, pairs, memory[row]) for row, pairs in measured.items())])
     samples = [sample for pairs in measured.values() for pair in pairs for sample in pair]
+    if measured:
+        _print([HEADINGS, *(_cells(*row, pairs, memory[row]) for row, pairs in measured.items())])
+        print(f"\nMedians of {options.rounds} rounds. {HASHES}\n")
+    if compared:
+        _print([peers.HEADINGS, *(line for row in compared.items() for line in peers.lines(*row))])
+        print(f"\nMedians of {options.rounds} rounds, all on PostgreSQL that have a database.\n")
+        samples += [
+            sample for row in compared.values() for each in row.values() for sample in each.samples
+        ]
+    if not samples:
+        return 0
     busiest = max(sample.generator for sample in samples)
-    print(f"\nMedians of {options.rounds} rounds. {HASHES}")
     print(f"The load generator took at most {busiest:.0%} of a core.")
     errors = [error for sample in samples for error in sample.errors]
     for error in sorted(set(errors))[:5]:

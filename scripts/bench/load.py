@@ -23,6 +23,9 @@ MOST_KEPT = 1_000_000
 DRAIN = 30.0
 """Seconds in which the last answers must come."""
 
+PATIENCE = 30.0
+"""Seconds that a measurement waits at most for more answers."""
+
 Client = Generator[bytes, bytes]
 """Yields a request, is sent the body of its answer, yields the next, without end."""
 
@@ -31,6 +34,7 @@ Cpu = Callable[[], tuple[float, float]]
 
 _HEAD_END = b"\r\n\r\n"
 _CONTENT_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_CLOSES = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,19 @@ def repeat(what: bytes) -> Client:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection with at most one request under way."""
+    """One connection with at most one request under way.
 
-    def __init__(self, answered: Callable[["_Connection", float, int, bytes], None]) -> None:
+    Where the server closes it after an answer, the next request opens another one, which counts
+    into its latency.
+    """
+
+    def __init__(
+        self, port: int, answered: Callable[["_Connection", float, int, bytes], None]
+    ) -> None:
+        self._port = port
         self._answered = answered
+        self._ends = False
+        self._next = b""
         self._received = b""
         self._sent_at = 0.0
         self._last: asyncio.Future[None] | None = None
@@ -95,7 +108,11 @@ class _Connection(asyncio.Protocol):
     def send(self, what: bytes) -> None:
         self.busy = True
         self._sent_at = time.perf_counter()
-        self._transport.write(what)
+        if self._ends:
+            self._next = what
+            self._transport.close()
+        else:
+            self._transport.write(what)
 
     def data_received(self, data: bytes) -> None:
         self._received = received = self._received + data if self._received else data
@@ -104,6 +121,7 @@ class _Connection(asyncio.Protocol):
             return
         length = _CONTENT_LENGTH.search(received, 0, end)
         end += len(_HEAD_END)
+        self._ends = _CLOSES.search(received, 0, end) is not None
         status = int(received[9:12])
         if length is None and status != 204:
             self._finish(0, b"an answer without Content-Length")
@@ -111,8 +129,23 @@ class _Connection(asyncio.Protocol):
             self._finish(status, received[end:total])
 
     def connection_lost(self, _error: Exception | None) -> None:
-        if self.busy:
+        if self._next:
+            self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
+        elif self.busy:
             self._finish(0, b"the connection was lost")
+
+    async def _reconnect(self) -> None:
+        what, self._next, self._ends = self._next, b"", False
+        try:
+            await self.connect()
+        except OSError as error:
+            self._finish(0, str(error).encode())
+        else:
+            self._transport.write(what)
+
+    async def connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: self, "127.0.0.1", self._port)
 
     def _finish(self, status: int, body: bytes) -> None:
         self.busy = False
@@ -132,8 +165,8 @@ class _Connection(asyncio.Protocol):
 async def _connect(
     port: int, answered: Callable[[_Connection, float, int, bytes], None]
 ) -> _Connection:
-    loop = asyncio.get_running_loop()
-    _, connection = await loop.create_connection(lambda: _Connection(answered), "127.0.0.1", port)
+    connection = _Connection(port, answered)
+    await connection.connect()
     return connection
 
 
@@ -218,8 +251,10 @@ def _sample(
     )
 
 
-def closed_loop(port: int, clients: Sequence[Client], seconds: float, cpu: Cpu) -> Sample:
-    """Measure ``clients``, one connection each."""
+def closed_loop(
+    port: int, clients: Sequence[Client], seconds: float, cpu: Cpu, least: int = 0
+) -> Sample:
+    """Measure ``clients``, one connection each, for longer if ``least`` answers take longer."""
 
     async def main() -> Sample:
         loop = _ClosedLoop(port, clients)
@@ -229,6 +264,8 @@ def closed_loop(port: int, clients: Sequence[Client], seconds: float, cpu: Cpu) 
         cpu_before, own_before = cpu(), time.process_time()
         started = time.perf_counter()
         await asyncio.sleep(seconds)
+        if loop.done < least:
+            await asyncio.sleep(min(PATIENCE, seconds * (least / max(loop.done, 1) - 1)))
         elapsed = time.perf_counter() - started
         done, latencies = loop.done, list(loop.latencies)
         used, own = (cpu_before, cpu()), time.process_time() - own_before

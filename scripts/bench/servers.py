@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode
 
 from app.database.engines import Database
@@ -49,6 +50,7 @@ class Server:
         """It listens on ``port`` of the loopback interface."""
         self.port = port
         self.pid = pid
+        self.database_url = database_url
         self._postgresql = _postmaster(database_url)
 
     def cpu(self) -> float:
@@ -69,7 +71,7 @@ class Server:
         """Access tokens, each of a login of its own."""
         return [self.post("/token", LOGIN)["access_token"] for _ in range(TOKENS)]
 
-    def post(self, path: str, form: Mapping[str, str]) -> dict[str, str]:
+    def post(self, path: str, form: Mapping[str, str]) -> dict[str, Any]:
         """The JSON answer to a form, for preparing what is measured."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=START_TIMEOUT)
         content_type = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -106,29 +108,32 @@ def _family(pid: int | None) -> list[int]:
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's, with these settings and no others."""
+    """This process's, with these settings of ours and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
-    return {**kept, **settings, "PYTHONPATH": str(ROOT)}
+    return {**kept, "PYTHONPATH": str(ROOT), **settings}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of the loopback interface on which nothing listens."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 @contextmanager
-def _running(
-    arguments: list[str], port: int, env: dict[str, str], cwd: Path, database_url: str = ""
+def running(
+    command: Sequence[str], port: int, env: dict[str, str], cwd: Path, database_url: str = ""
 ) -> Generator[Server]:
+    """The server that ``command`` starts; it logs into ``cwd``.
+
+    Raises RuntimeError with its log if nothing listens on ``port`` in time.
+    """
     log = cwd / f"{port}.log"
     with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", *arguments], env=env, cwd=cwd, stdout=output, stderr=output
-        )
+        process = subprocess.Popen(command, env=env, cwd=cwd, stdout=output, stderr=output)
     try:
         if not _listens(process, port):
-            raise RuntimeError(f"{' '.join(arguments)} did not start:\n{log.read_text()}")
+            raise RuntimeError(f"{' '.join(command)} did not start:\n{log.read_text()}")
         yield Server(port, process.pid, database_url)
     finally:
         process.terminate()
@@ -153,9 +158,9 @@ def _listens(process: "subprocess.Popen[bytes]", port: int) -> bool:
 @contextmanager
 def hello(folder: Path, framework: str) -> Generator[Server]:
     """One of the applications of :mod:`scripts.bench.hello`."""
-    port = _free_port()
-    arguments = ["scripts.bench.hello", framework, str(port)]
-    with _running(arguments, port, environment({}), folder) as server:
+    port = free_port()
+    command = [sys.executable, "-m", "scripts.bench.hello", framework, str(port)]
+    with running(command, port, environment({}), folder) as server:
         yield server
 
 
@@ -196,8 +201,8 @@ def latchkey(
     asyncio.run(_add_people(url))
     if grown:
         grow(url, grown)
-    port = _free_port()
-    arguments = ["app", "serve", "--no-access-log", "--port", str(port)]
-    arguments += ["--workers", str(workers)]
-    with _running(arguments, port, env, folder, url) as server:
+    port = free_port()
+    command = [sys.executable, "-m", "app", "serve", "--no-access-log", "--port", str(port)]
+    command += ["--workers", str(workers)]
+    with running(command, port, env, folder, url) as server:
         yield server
