@@ -8,5 +8,7 @@ import gc
 gc.disable()  # a worker enables it when it has built its application
 
 import app.main  # noqa: E402, F401
+from app.features import load_features  # noqa: E402
 
+load_features()
 gc.freeze()

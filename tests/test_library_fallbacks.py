@@ -51,18 +51,19 @@ async def test_the_server_works_with_the_cursors_of_aiosqlite(
     backend.drop(url)
 
 
-STARTED_FIRST = """
-import importlib, sys
-if "serve" in sys.argv:
-    serve = importlib.import_module("app.cli.serve")
-    serve.BOUND_CONNECTIONS = {bound}
-    serve_alone = serve.serve_alone
-    def tell_and_serve(serving):
-        print("protocol:", serving.http)
-        return serve_alone(serving)
-    serve.serve_alone = tell_and_serve
+CHANGED = """
+import runpy
+from app.cli import serve
+
+serve.BOUND_CONNECTIONS = {bound}
+serve_alone = serve.serve_alone
+def tell_and_serve(serving):
+    print("protocol:", serving.http)
+    return serve_alone(serving)
+serve.serve_alone = tell_and_serve
+runpy.run_module("app", run_name="__main__")
 """
-"""Python runs it before ``python -m app serve``."""
+"""Goes on as ``python -m app``."""
 
 
 @pytest.mark.parametrize(
@@ -72,9 +73,11 @@ def test_the_server_works_with_the_protocol_of_uvicorn(
     backend: Backend, tmp_path: Path, *, bound: bool, protocol: str
 ) -> None:
     url = backend.seeded()
-    (tmp_path / "sitecustomize.py").write_text(STARTED_FIRST.format(bound=bound))
+    (tmp_path / "changed.py").write_text(CHANGED.format(bound=bound))
     with (
-        live.live_server(url, {"PYTHONPATH": f"{live.ROOT}:{tmp_path}"}) as started,
+        live.live_server(
+            url, {"PYTHONPATH": f"{live.ROOT}:{tmp_path}"}, module="changed"
+        ) as started,
         httpx2.Client(base_url=started.url, trust_env=False) as http,
     ):
         assert f"protocol: {protocol}" in started.log

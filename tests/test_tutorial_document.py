@@ -1,8 +1,7 @@
 """``docs/tutorial.md``, step by step: what each shows is what it says."""
 
+import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from app.database.migrations import upgrade
 from tests.support.followed import reader
+from tests.support.forked import Forked, fork_server
 from tests.support.live_server import CHEAP_DEVELOPMENT, ROOT, LiveServer, free_port, seed_demo
 
 STEPS = (ROOT / "docs/tutorial.md").read_text().split("\n## ")
@@ -26,9 +26,10 @@ class Following:
         seed_demo(self.database)
         self.server = LiveServer(self.database, CHEAP_DEVELOPMENT, folder)
         self.port = free_port()
-        self.shop: subprocess.Popen[bytes] | None = None
+        self.shop: Forked | None = None
         self.reader = reader(folder)
         self.reader.start = self.start
+        self.reader.repeated = ["grep unauthorized_client"]
         self.reader.replaced = {
             "127.0.0.1:8000": f"127.0.0.1:{self.server.port}",
             "127.0.0.1:9000": f"127.0.0.1:{self.port}",
@@ -43,12 +44,15 @@ class Following:
 
     def restart_the_shop(self) -> None:
         self.stop_the_shop()
-        line = [sys.executable, "-m", "uvicorn", "--app-dir", "shop", "--port", str(self.port)]
-        self.shop = subprocess.Popen(
-            [*line, "--log-level", "warning", "main:app"],
-            cwd=self.reader.folder,
-            env=self.reader.environment_of_a_program(),
-        )
+        line = ["uvicorn", "--app-dir", "shop", "--port", str(self.port), "--log-level", "warning"]
+        environment = self.reader.environment_of_a_program()
+        with open(os.devnull, "r+b") as nothing:
+            self.shop = fork_server(environment).start(
+                *(*line, "main:app"),
+                environment=environment,
+                folder=self.reader.folder,
+                streams=(nothing, nothing, nothing),
+            )
         deadline = time.monotonic() + 60
         with httpx2.Client(trust_env=False) as client:
             while time.monotonic() < deadline:
@@ -61,8 +65,7 @@ class Following:
 
     def stop_the_shop(self) -> None:
         if self.shop is not None:
-            self.shop.terminate()
-            self.shop.wait()
+            self.shop.stop()
 
 
 @pytest.fixture(scope="module")

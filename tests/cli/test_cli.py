@@ -32,7 +32,7 @@ from app.settings import DEVELOPMENT_SECRET_KEY
 from tests.conftest import make_settings
 from tests.support.databases import Backend
 from tests.support.factories import NO_PROFILE
-from tests.support.processes import development, production, start_latchkey
+from tests.support.processes import development, production, run_latchkey
 from tests.support.shell import Shell
 
 Read = TypeVar("Read")
@@ -902,11 +902,9 @@ def test_a_process_of_its_own_prints_one_json_object_and_reads_stdin(
 ) -> None:
     settings = development(database_url)
     arguments = ("users", "create", "bob", "--scope", "profile", "--password-stdin", "--json")
-    created = start_latchkey(*arguments, settings=settings, folder=tmp_path)
-    again = start_latchkey("users", "create", "", "--json", settings=settings, folder=tmp_path)
-    stdout, stderr = created.communicate(f"{PASSWORD}\n", timeout=60)
-    record = json.loads(stdout)
-    assert (created.returncode, stderr, record) == (
+    created = run_latchkey(*arguments, settings=settings, folder=tmp_path, stdin=f"{PASSWORD}\n")
+    record = json.loads(created.stdout)
+    assert (created.returncode, created.stderr, record) == (
         0,
         "",
         {
@@ -922,8 +920,8 @@ def test_a_process_of_its_own_prints_one_json_object_and_reads_stdin(
         },
     )
     assert password_matches(database_url, "bob", PASSWORD)
-    stdout, stderr = again.communicate(timeout=60)
-    assert (again.returncode, stdout, stderr) == (1, "", f"latchkey: {NO_NAME}\n")
+    again = run_latchkey("users", "create", "", "--json", settings=settings, folder=tmp_path)
+    assert (again.returncode, again.stdout, again.stderr) == (1, "", f"latchkey: {NO_NAME}\n")
 
 
 # serve

@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,12 +23,12 @@ from typer.testing import CliRunner, Result
 
 from app.__main__ import cli
 from app.clock import Clock
-from app.database.schema import ROOT
 from app.models import RevokedToken, SigningKey
 from app.security.jwt import generate_private_key, parse_private_key
 from app.server import Server
 from app.settings import load_settings
 from tests.support.databases import Backend
+from tests.support.processes import run_latchkey
 
 SECRET = "a-secret-key-that-nobody-has-published"
 OTHER_SECRET = "another-secret-key-nobody-has-published"
@@ -398,14 +396,7 @@ def test_a_database_that_is_not_migrated_is_told_in_one_line(
 
 def in_a_process(*arguments: str) -> subprocess.CompletedProcess[str]:
     """With the environment of the test."""
-    return subprocess.run(
-        [sys.executable, "-m", "app", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_latchkey(*arguments, settings={}, folder=Path.cwd())
 
 
 def test_the_commands_work_as_processes(latchkey: Latchkey, first: str) -> None:

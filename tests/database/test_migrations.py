@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from alembic import command
@@ -21,7 +22,7 @@ from app.settings import SettingsError
 from tests.conftest import make_settings
 from tests.support.databases import Backend
 from tests.support.factories import add_client, add_user
-from tests.support.processes import development, start_latchkey
+from tests.support.processes import development, run_latchkey
 from tests.support.schemas import (
     REBUILD_USERS,
     count,
@@ -191,14 +192,16 @@ def test_a_migration_that_leaves_rows_without_what_they_refer_to_is_rolled_back(
 
 
 def test_processes_that_migrate_at_once_all_succeed(empty_url: str, tmp_path: Path) -> None:
-    processes = [
-        start_latchkey("db", "upgrade", "--json", settings=development(empty_url), folder=tmp_path)
-        for _ in range(3)
-    ]
-    results: list[tuple[Any, ...]] = []
-    for process in processes:
-        stdout, stderr = process.communicate(timeout=60)
-        results.append((process.returncode, stdout, stderr))
+    upgrading = partial(
+        run_latchkey,
+        *("db", "upgrade", "--json"),
+        settings=development(empty_url),
+        folder=tmp_path,
+    )
+    with ThreadPoolExecutor() as pool:
+        processes = [pool.submit(upgrading) for _ in range(3)]
+    ended = [process.result() for process in processes]
+    results = [(each.returncode, each.stdout, each.stderr) for each in ended]
     assert results == [(0, '{"schema_state": "current"}\n', "")] * 3
     assert count(empty_url, "alembic_version") == 1
     assert set(in_transaction(empty_url, list_scopes)) >= BUILT_IN_SCOPES

@@ -6,25 +6,21 @@ Seeding and serving are apart, so that two servers can be started on one databas
 import os
 import signal
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import httpx2
 
 from app.features import load_features
 from app.operations.demo import demo_clients
-from tests.support.forked import start_forked
+from tests.support.forked import Forked, fork_server
 
 ROOT = Path(__file__).parents[2]
 
 START_TIMEOUT = 90
-STOP_TIMEOUT = 40
 COMMAND_TIMEOUT = 60
 """Seconds. A command may run while servers are kept busy."""
 
@@ -52,14 +48,12 @@ def latchkey(
 ) -> str:
     """What an operator's command prints when it succeeds."""
     with tempfile.TemporaryDirectory() as folder:  # without anybody's .env
-        finished = subprocess.run(
-            [sys.executable, "-m", "app", *arguments],
-            env=_environment(database_url, environment or {}),
-            cwd=folder,
-            capture_output=True,
-            text=True,
+        settings = _environment(database_url, environment or {})
+        finished = fork_server(settings).run(
+            *("app", *arguments),
+            environment=settings,
+            folder=Path(folder),
             timeout=COMMAND_TIMEOUT,
-            check=False,
         )
     assert finished.returncode == 0, finished.stderr
     return finished.stdout
@@ -86,8 +80,10 @@ class LiveServer:
         folder: Path,
         workers: int = 1,
         host: str = "127.0.0.1",
+        module: str = "app",
     ) -> None:
         """Nothing is started yet."""
+        self._module = module
         self._workers = workers
         self.port = free_port()
         self.url = f"http://{host}:{self.port}"
@@ -95,7 +91,7 @@ class LiveServer:
         self._environment = _environment(database_url, {**named, **environment})
         self._folder = folder
         self._log = folder / "log"
-        self._process: BaseProcess | None = None
+        self._process: Forked | None = None
 
     @property
     def log(self) -> str:
@@ -106,13 +102,18 @@ class LiveServer:
     def pid(self) -> int:
         """Of the process that was started, which may have others."""
         assert self._process is not None
-        assert self._process.pid is not None
         return self._process.pid
 
     def start(self) -> None:
         """Return when it answers."""
         arguments = ["serve", "--port", str(self.port), "--workers", str(self._workers)]
-        self._process = start_forked(arguments, self._environment, self._folder, self._log)
+        with open(os.devnull, "rb") as nothing, self._log.open("ab") as log:
+            self._process = fork_server(self._environment).start(
+                *(self._module, *arguments),
+                environment=self._environment,
+                folder=self._folder,
+                streams=(nothing, log, log),
+            )
         _wait_until_alive(self._process, self.url, self._log)
 
     def send(self, number: int) -> None:
@@ -127,14 +128,13 @@ class LiveServer:
         """``kill -9``: it has no time to finish anything."""
         assert self._process is not None
         self._process.kill()
-        self._process.join()
         self._process = None
 
     def stop(self) -> None:
         """End it in an orderly way, if it runs."""
         if self._process is None:
             return
-        _stop(self._process)
+        self._process.stop()
         assert self._process.exitcode == 0, self._log.read_text()
 
 
@@ -144,14 +144,15 @@ def live_server(
     environment: Mapping[str, str] | None = None,
     workers: int = 1,
     host: str = "127.0.0.1",
+    module: str = "app",
 ) -> Generator[LiveServer]:
     """A started server on a migrated database, at a free port of the loopback address.
 
     ``environment`` adds settings. The issuer is the base URL unless it says otherwise; ``host`` is
-    what the loopback address is called in it.
+    what the loopback address is called in it, and ``module`` what Python is told to run.
     """
     with tempfile.TemporaryDirectory() as folder:
-        server = LiveServer(database_url, environment or {}, Path(folder), workers, host)
+        server = LiveServer(database_url, environment or {}, Path(folder), workers, host, module)
         try:
             server.start()
             yield server
@@ -192,7 +193,7 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_alive(process: BaseProcess, url: str, log: Path) -> None:
+def _wait_until_alive(process: Forked, url: str, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     with httpx2.Client(trust_env=False, timeout=1) as client:
         while time.monotonic() < deadline:
@@ -203,11 +204,3 @@ def _wait_until_alive(process: BaseProcess, url: str, log: Path) -> None:
             except httpx2.TransportError:
                 time.sleep(0.02)
     raise AssertionError(f"the server did not answer in {START_TIMEOUT} s:\n{log.read_text()}")
-
-
-def _stop(process: BaseProcess) -> None:
-    process.terminate()
-    process.join(STOP_TIMEOUT)
-    if process.exitcode is None:
-        process.kill()
-        process.join()

@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from app.database.schema import ROOT
+from tests.support.forked import OURS
 
 CHOSEN = {
     "LATCHKEY_PASSWORD_HASH_MEMORY_KIB": "8",
@@ -34,16 +34,9 @@ def production(database_url: str) -> dict[str, str]:
     }
 
 
-def start_latchkey(
-    *arguments: str, settings: dict[str, str], folder: Path
-) -> subprocess.Popen[str]:
-    """Start ``latchkey`` with these settings alone, in a folder without a .env file."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "app", *arguments],
-        env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
-        cwd=folder,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def run_latchkey(
+    *arguments: str, settings: dict[str, str], folder: Path, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """What becomes of ``latchkey`` with these settings alone, in a folder without a .env file."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **settings}
+    return OURS.run("app", *arguments, environment=environment, folder=folder, stdin=stdin)

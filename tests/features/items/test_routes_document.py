@@ -1,16 +1,12 @@
 """The route of docs/routes.md, pasted into a copy of the project word for word."""
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Generator
-from pathlib import Path
 
 import httpx2
 import pytest
 
+from tests.support.followed import Reader, reader_of_a_copy
 from tests.support.live_server import CHEAP_DEVELOPMENT, ROOT, LiveServer
 
 DOCUMENT = (ROOT / "docs/routes.md").read_text()
@@ -24,53 +20,28 @@ def block(language: str, begins: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Reader:
     """What a clone has after ``make run``: the code, the command, and a database with demo data."""
-    folder = tmp_path_factory.mktemp("clone")
-    for name in ("app",):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "alembic.ini", folder)
-    command = folder / ".venv" / "bin" / "latchkey"
-    command.parent.mkdir(parents=True)
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m app "$@"\n')
-    command.chmod(0o755)
-    run(folder, "export LATCHKEY_ENVIRONMENT=development\n.venv/bin/latchkey db upgrade --json")
-    run(folder, "export LATCHKEY_ENVIRONMENT=development\n.venv/bin/latchkey seed-demo --json")
-    return folder
-
-
-def run(folder: Path, commands: str) -> None:
-    """Run ``commands`` in a shell that stops at the first one that fails."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")
-    }
-    finished = subprocess.run(
-        ["sh", "-eu"],
-        input=commands,
-        env={**environment, "PYTHONPATH": str(folder)},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    copy = reader_of_a_copy(tmp_path_factory.mktemp("clone"))
+    copy.run("export LATCHKEY_ENVIRONMENT=development\n.venv/bin/latchkey db upgrade --json")
+    copy.run(".venv/bin/latchkey seed-demo --json")
+    return copy
 
 
 @pytest.fixture(scope="module")
-def http(clone: Path) -> Generator[httpx2.Client]:
+def http(clone: Reader) -> Generator[httpx2.Client]:
     """A client of the server that runs with the route of the document."""
-    (clone / "app" / "features" / "reports.py").write_text(block("python", '"""Reports'))
-    main = clone / "app" / "main.py"
+    (clone.folder / "app" / "features" / "reports.py").write_text(block("python", '"""Reports'))
+    main = clone.folder / "app" / "main.py"
     code = main.read_text()
     code = code.replace("\nfrom app", "\n" + block("python", "from app.features") + "from app", 1)
     code = code.replace(
         "    learn_classes(", block("python", "app.include_router") + "    learn_classes(", 1
     )
     main.write_text(code)
-    run(clone, block("sh", "export"))
-    settings = {**CHEAP_DEVELOPMENT, "PYTHONPATH": str(clone)}
-    server = LiveServer("sqlite:///./latchkey.db", settings, clone)
+    clone.run(block("sh", "export"))
+    settings = {**CHEAP_DEVELOPMENT, "PYTHONPATH": str(clone.folder)}
+    server = LiveServer("sqlite:///./latchkey.db", settings, clone.folder)
     try:
         server.start()
         with httpx2.Client(base_url=server.url, trust_env=False) as client:
