@@ -142,6 +142,7 @@ def create_app(
         app.include_router(docs.docs_router(settings))
     if settings.development:
         app.include_router(landing.router)
+    app.router.lifespan_context = lifespan  # FastAPI has put that of each router around it
     learn_classes(app, pages=PageRoute)
     if telemetry is None:  # which is told of a route by FastAPI's own search for it
         add_shortcuts(app)

@@ -3,7 +3,7 @@
 import gc
 import logging
 import os
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Mapping
 from functools import partial
 
 import httpx2
@@ -110,7 +110,23 @@ def settings(database_url: str) -> Settings:
     return make_settings(database_url=database_url)
 
 
-def make_settings(**changes: object) -> Settings:
+def make_settings(database_url: str | None = None, **changes: object) -> Settings:
+    """Those of the tests. The same ones are validated once: it takes longer than many a test."""
+    key = repr(sorted(changes.items()))
+    if key not in _validated:
+        _validated[key] = _validate(changes)
+    checked = _validated[key]
+    return (
+        checked
+        if database_url is None
+        else checked.model_copy(update={"database_url": database_url})
+    )
+
+
+_validated: dict[str, Settings] = {}
+
+
+def _validate(changes: Mapping[str, object]) -> Settings:
     values: dict[str, object] = {
         "environment": "development",
         "issuer": ISSUER,
@@ -122,7 +138,7 @@ def make_settings(**changes: object) -> Settings:
         "login_max_failures_per_address": 0,
         "passkeys": False,  # or the login page has two forms where the issuer has a name
     }
-    return Settings(_env_file=None, **(values | changes))  # type: ignore[arg-type]
+    return Settings(_env_file=None, **{**values, **changes})  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")
