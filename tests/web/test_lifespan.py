@@ -9,7 +9,6 @@ import pytest
 from fastapi import FastAPI
 
 from app import main
-from app import server as server_module
 from app.database.engines import Database
 from app.database.recent import MAX_AGE
 from app.errors import Problem
@@ -120,7 +119,7 @@ async def test_a_server_that_stops_is_unready_and_lets_connections_go(
 async def test_closing_ends_although_the_database_says_nothing(
     pg_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "CLOSING_STEP", 0.2)
+    monkeypatch.setattr("app.server.server.CLOSING_STEP", 0.2)
     async with relay_to(pg_url) as relay:
         app = create_app(make_settings(database_url=relay.url))
         async with serving(app) as http:
