@@ -14,7 +14,9 @@ from app.features.passkeys.challenges import LIFETIME
 from app.features.passkeys.relying_party import RelyingParty
 
 if TYPE_CHECKING:
+    from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
     from webauthn.helpers.structs import AuthenticationCredential, RegistrationCredential
+    from webauthn.registration.verify_registration_response import VerifiedRegistration
 
 ALGORITHMS = (-7, -8, -257)
 """ES256, EdDSA and RS256, by their numbers in COSE; the first is what is liked best."""
@@ -60,6 +62,7 @@ class Use:
     user_verified: bool
     """By the authenticator: with a PIN, a finger, a face."""
     sign_count: int
+    synced: bool
 
 
 def creation_options(
@@ -153,7 +156,7 @@ def verify_new(sent: str, party: RelyingParty, challenge: str) -> Credential:
         credential_id=encoded(made.credential_id),
         public_key=made.credential_public_key,
         sign_count=made.sign_count,
-        synced=made.credential_device_type.value == "multi_device",
+        synced=_is_synced(made),
         user_verified=made.user_verified,
         transports=sorted(set(transports)),
     )
@@ -197,7 +200,15 @@ def verify_use(
         )
     except Exception as error:  # as above
         raise BadResponseError("an answer of a passkey that is not good") from error
-    return Use(user_verified=used.user_verified, sign_count=used.new_sign_count)
+    return Use(
+        user_verified=used.user_verified,
+        sign_count=used.new_sign_count,
+        synced=_is_synced(used),
+    )
+
+
+def _is_synced(verified: "VerifiedRegistration | VerifiedAuthentication") -> bool:
+    return verified.credential_device_type.value == "multi_device"
 
 
 def _parse_new(sent: str) -> "RegistrationCredential":

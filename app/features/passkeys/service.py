@@ -196,8 +196,9 @@ async def use_passkey(
 
     The transaction holds the user; the challenge, which was for that ``purpose``, is used up in it.
     A passkey that opens an account ``by_itself`` has to verify its user. Raises
-    :class:`LoginRefused`, also for a counter that went back: somebody may have copied the
-    authenticator (WebAuthn level 2, section 6.1.1).
+    :class:`LoginRefused`, also for a counter that went back, because somebody may have copied the
+    authenticator (WebAuthn level 2, section 6.1.1), and for a passkey that can be copied now and
+    could not when it was made, or the other way round (level 3, section 7.2): its ``amr`` tells.
     """
     assertion = _read(sent)
     row = await _find(connection, assertion)
@@ -210,6 +211,8 @@ async def use_passkey(
         use = verify_use(assertion, party, row.public_key, require_verified_user=by_itself)
     except BadResponseError as error:
         raise LoginRefused("wrong", reason=str(error)) from error
+    if use.synced != row.synced:
+        raise LoginRefused("wrong", reason="a passkey that can be copied now, or no longer can be")
     if not await use_challenge(connection, settings, assertion.challenge, browser, purpose, now):
         raise LoginRefused("wrong", reason="a challenge that is over, used or not for this browser")
     count = use.sign_count

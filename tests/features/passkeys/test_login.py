@@ -256,6 +256,23 @@ async def test_an_answer_that_was_tampered_with_is_refused(
     await assert_refused(server, browser, json.dumps(sent), BAD)
 
 
+@pytest.mark.rfc("webauthn", "7.2", 13)
+@pytest.mark.parametrize("synced", [True, False])
+async def test_a_passkey_that_can_be_copied_stays_one_and_no_other_becomes_one(
+    server: Server, app: FastAPI, alice: TestUser, synced: bool
+) -> None:
+    device = Authenticator(HERE, synced=synced)
+    async with open_browser(app, HERE) as browser:
+        await enter(browser, alice)
+        await add(browser, device)
+    device.synced = not synced
+    async with open_browser(app, HERE) as browser:
+        sent = device.use(await asked(browser))
+        await assert_refused(
+            server, browser, sent, "a passkey that can be copied now, or no longer can be"
+        )
+
+
 @pytest.mark.rfc("webauthn", "7.2", 11)
 async def test_a_user_who_was_not_verified_is_refused(
     server: Server, browser: Browser, device: Authenticator
