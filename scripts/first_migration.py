@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from pprint import pformat
 from sqlite3 import connect
@@ -28,12 +29,15 @@ INSERT = """
     )
 """
 
-LIST_SCOPES = (
-    "from app.features import load_features\n"
-    "from app.identity.scopes import BUILT_IN\n"
-    "for name in sorted(BUILT_IN.union(*({*each.scopes, *each.management_scopes} "
-    "for each in load_features()))): print(name)"
-)
+WRITE = f"""
+from alembic.config import main
+from app.features import load_features
+from app.identity.scopes import BUILT_IN
+main(["--quiet", "revision", "--autogenerate", "--rev-id", "{REVISION}", "-m", "first schema"])
+of_features = [{{*each.scopes, *each.management_scopes}} for each in load_features()]
+print(*sorted(BUILT_IN.union(*of_features)))
+"""
+"""What writes the migration, and prints the scopes that the code asks for."""
 
 
 def replace_migrations(folder: Path) -> None:
@@ -47,15 +51,10 @@ def replace_migrations(folder: Path) -> None:
             f"LATCHKEY_ENVIRONMENT=development\nLATCHKEY_DATABASE_URL=sqlite:///{name}/empty.db\n"
         )
         try:
-            _python(
-                folder,
-                *("-m", "alembic", "revision", "--autogenerate"),
-                *("--rev-id", REVISION, "-m", "first schema"),
-            )
+            wanted = _python(folder, WRITE).split()
         finally:
             settings.unlink()
     (written,) = versions.glob("*.py")
-    wanted = _python(folder, "-c", LIST_SCOPES).split()
     scopes = {scope: text for scope, text in _described().items() if scope in wanted}
     assert set(scopes) == set(wanted), "a scope that the code asks for is in no migration"
     text = written.read_text()
@@ -68,6 +67,7 @@ def replace_migrations(folder: Path) -> None:
     written.write_text(text.replace("def upgrade()", told, 1))
 
 
+@cache
 def _described() -> Mapping[str, str]:
     """The scopes that our own migrations make, with their descriptions."""
     with TemporaryDirectory() as folder:
@@ -76,10 +76,10 @@ def _described() -> Mapping[str, str]:
             return dict(database.execute("SELECT name, description FROM scopes").fetchall())
 
 
-def _python(folder: Path, *arguments: str) -> str:
+def _python(folder: Path, program: str) -> str:
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, check=False, capture_output=True, text=True
+        [sys.executable, "-c", program], cwd=folder, check=False, capture_output=True, text=True
     )
     if done.returncode:
-        sys.exit(f"{' '.join(arguments[:3])} failed in {folder}:\n{done.stdout}{done.stderr}")
+        sys.exit(f"no migration was written in {folder}:\n{done.stdout}{done.stderr}")
     return done.stdout

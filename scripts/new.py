@@ -95,6 +95,14 @@ What users and operators notice.
 """
 
 
+RUN_ALL = """
+import runpy, sys
+for sys.argv in {scripts}:
+    runpy.run_module(sys.argv[0], run_name="__main__")
+"""
+"""Several scripts in one process, since each would import the whole application."""
+
+
 def main(given: Sequence[str] | None = None) -> None:
     """Ask for what is not said, and make it."""
     parser = argparse.ArgumentParser(prog="make new", description=__doc__)
@@ -260,12 +268,13 @@ def _write_what_is_made(folder: Path, name: str) -> None:
             r"^ignore = \[\n",
             'ignore = [\n    "E501", # the name is longer than the one it was written with\n',
         )
+    scripts = [["scripts.messages"], ["scripts.openapi", "docs/openapi.json"]]
+    if (folder / "scripts/conformance.py").exists():
+        scripts.append(["scripts.conformance"])
     for arguments in (
         ("-m", "ruff", "check", "-q", "--fix", "--exit-zero", "."),
         ("-m", "ruff", "format", "-q", "."),
-        ("-m", "scripts.messages"),
-        ("-m", "scripts.openapi", "docs/openapi.json"),
-        *([("-m", "scripts.conformance")] if (folder / "scripts/conformance.py").exists() else []),
+        ("-c", RUN_ALL.format(scripts=scripts)),
     ):
         done = subprocess.run(
             [sys.executable, *arguments], cwd=folder, check=False, capture_output=True, text=True

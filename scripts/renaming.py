@@ -93,6 +93,8 @@ def renamed_python(source: str, name: str) -> str:
 
 
 def _renamed_names(source: str, name: str) -> str:
+    if OLD not in source.lower():  # as in most modules; to read their tokens takes a while
+        return source
     lines = source.splitlines(keepends=True)
     for token in reversed(list(tokenize.generate_tokens(io.StringIO(source).readline))):
         if token.type == tokenize.NAME and OLD in token.string.lower():

@@ -25,6 +25,7 @@ from scripts.new import (
     main,
 )
 from scripts.renaming import check_name, renamed, renamed_python
+from tests.support.forked import LIBRARIES
 from tests.support.live_server import ROOT
 
 QUICK = (
@@ -44,18 +45,27 @@ NOT_OURS = ("-p", "no:latchkey")
 OF_THE_ORIGIN = {"CHANGELOG.md", "LICENSE", "app/security/contexts.py"}
 """Where the old name stays: whence the code is, whose it is, and what keeps hashes apart."""
 
+ENVIRONMENT = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+
 
 def run(folder: Path, *command: str) -> str:
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+    return done.stdout
+
+
+def run_module(folder: Path, *command: str) -> str:
+    """The same of ``python -m``, where much is imported and little done."""
+    done = LIBRARIES.run(*command, environment=ENVIRONMENT, folder=folder)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}{done.stderr}"
     return done.stdout
 
 
@@ -94,13 +104,13 @@ def test_the_migration_of_a_new_project_has_defaults_that_every_database_takes(
 def test_a_new_project_has_its_own_name_everywhere(project: Path) -> None:
     speaking = run(project, "git", "grep", "-liE", "latchkey").split()
     assert set(speaking) == OF_THE_ORIGIN
-    assert run(project, sys.executable, "-m", "app", "--version").startswith("acme-id ")
+    assert run_module(project, "app", "--version").startswith("acme-id ")
 
 
 def test_a_new_project_is_in_order(project: Path) -> None:
     run(project, sys.executable, "-m", "ruff", "check", ".")
     run(project, sys.executable, "-m", "ruff", "format", "--check", ".")
-    run(project, sys.executable, "-m", "scripts.check_migrations")
+    run_module(project, "scripts.check_migrations")
     run(
         project,
         sys.executable,
