@@ -150,7 +150,7 @@ def nothing_made(tmp_path: Path) -> Generator[Path]:
         ("app", "everything", "'app' cannot be the name: something else is called so."),
         ("json", "everything", "'json' cannot be the name: something else is called so."),
         ("class", "everything", "'class' cannot be the name: something else is called so."),
-        ("acme-id", "cakes", "there is no feature 'cakes': it is one of items, "),
+        ("acme-id", "cakes", "there is no feature 'cakes': it is one of "),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
@@ -187,7 +187,7 @@ def test_all_that_stays_behind_is_there() -> None:
 def test_a_choice_brings_what_its_features_need() -> None:
     assert chosen("everything") == set(FOLDERS)
     assert chosen("password-only") == set()
-    assert chosen("recovery") == {"recovery", "mail"}
+    assert chosen("recovery") == {"recovery", "mail", "authorization_code"}
 
 
 # How the name is written
