@@ -2,10 +2,13 @@
 
 import asyncio
 import sys
+from collections.abc import Iterable, Mapping
+from graphlib import TopologicalSorter
 from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import DropTableOp, MigrationScript
 from alembic.util.exc import CommandError
 from sqlalchemy import Connection, False_, True_, event, make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -38,6 +41,28 @@ def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal
     return False
 
 
+def drop_in_order(_context: Any, _revision: Any, scripts: list[MigrationScript]) -> None:
+    """Drop tables last, and each after those that refer to it: PostgreSQL drops none before."""
+    for script in scripts:
+        upgrade, downgrade = script.upgrade_ops, script.downgrade_ops
+        if upgrade is not None and downgrade is not None:
+            drops = {each.table_name: each for each in upgrade.ops if isinstance(each, DropTableOp)}
+            others = [each for each in upgrade.ops if not isinstance(each, DropTableOp)]
+            upgrade.ops = [*others, *(drops[name] for name in _referring_first(drops))]
+            upgrade.reverse_into(downgrade)
+
+
+def _referring_first(drops: Mapping[str, DropTableOp]) -> Iterable[str]:
+    sorter = TopologicalSorter[str]()
+    for name in sorted(drops):
+        sorter.add(name)
+        for key in drops[name].to_table().foreign_keys:
+            referred = key.target_fullname.rpartition(".")[0]
+            if referred in drops and referred != name:
+                sorter.add(referred, name)
+    return sorter.static_order()
+
+
 def migrate(connection: Connection) -> None:
     """Run the migrations in one transaction; a second process waits, then finds them done."""
     sqlite = connection.dialect.name == "sqlite"
@@ -49,6 +74,7 @@ def migrate(connection: Connection) -> None:
             connection=connection,
             target_metadata=Base.metadata,
             render_item=render_item,
+            process_revision_directives=drop_in_order,
             render_as_batch=True,
             compare_type=True,
             transactional_ddl=True,

@@ -98,7 +98,7 @@ def test_a_link_to_nothing_is_named(write: Write) -> None:
     assert refusal(folder) == "has a file that cannot be read: logo.svg: No such file or directory"
 
 
-@pytest.mark.parametrize("name", ["logo.svg", "templates/login.html", "templates/mail"])
+@pytest.mark.parametrize("name", ["logo.svg", "templates/error.html", "templates/mail"])
 def test_a_link_that_leads_out_of_the_folder_is_refused(
     write: Write, tmp_path: Path, name: str
 ) -> None:
@@ -132,7 +132,7 @@ def test_a_logo_may_have_256_kib_and_no_more(write: Write) -> None:
         ("logo.svg", b"<p>Harbour</p>", "has a file that is no SVG: logo.svg"),
         ("logo.svg", PNG, "has a file that is not UTF-8: logo.svg"),
         ("theme.css", b"\xff", "has a file that is not UTF-8: theme.css"),
-        ("templates/login.html", b"\xff", "has a file that is not UTF-8: templates/login.html"),
+        ("templates/error.html", b"\xff", "has a file that is not UTF-8: templates/error.html"),
     ],
 )
 def test_a_file_is_what_its_name_says(write: Write, name: str, content: bytes, line: str) -> None:
@@ -145,17 +145,17 @@ def test_a_file_is_what_its_name_says(write: Write, name: str, content: bytes, l
 
 
 def test_a_template_that_does_not_compile_is_named_with_its_line(write: Write) -> None:
-    line = refusal(write({"templates/login.html": "one\n{% if %}"}))
+    line = refusal(write({"templates/error.html": "one\n{% if %}"}))
     assert line == (
-        "has a template that does not compile: login.html, line 2: Expected an expression, got "
+        "has a template that does not compile: error.html, line 2: Expected an expression, got "
         "'end of statement block'"
     )
 
 
 def test_a_template_with_a_filter_that_is_not_there_does_not_compile(write: Write) -> None:
-    line = refusal(write({"templates/login.html": "{{ username | shout }}"}))
+    line = refusal(write({"templates/error.html": "{{ username | shout }}"}))
     assert line == (
-        "has a template that does not compile: login.html, line 1: No filter named 'shout'."
+        "has a template that does not compile: error.html, line 1: No filter named 'shout'."
     )
 
 
@@ -165,13 +165,13 @@ def test_a_template_that_is_on_no_page_is_refused(write: Write) -> None:
 
 
 def test_a_template_that_builds_on_itself_is_told_the_name_of_ours(write: Write) -> None:
-    line = refusal(write({"templates/login.html": '{% extends "login.html" %}'}))
-    assert line == "has a template that builds on itself: login.html (ours is latchkey/login.html)"
+    line = refusal(write({"templates/error.html": '{% extends "error.html" %}'}))
+    assert line == "has a template that builds on itself: error.html (ours is latchkey/error.html)"
 
 
 def test_a_template_needs_the_others_that_it_names(write: Write) -> None:
-    folder = write({"templates/login.html": '{% include "_help.html" %}'})
-    line = "has a template that needs one more: login.html needs _help.html"
+    folder = write({"templates/error.html": '{% include "_help.html" %}'})
+    line = "has a template that needs one more: error.html needs _help.html"
     assert refusal(folder) == line
     assert settings_with(write({"templates/_help.html": "Call us."})).look.theme.templates
 

@@ -1,16 +1,14 @@
 """``latchkey doctor``: what a deployment leaves open."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import pytest
 from sqlalchemy import insert, update
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from app.__main__ import cli
 from app.audit.password_grant_use import PasswordGrantUse, find_password_grant_use
@@ -20,64 +18,15 @@ from app.models import ClientSecret, Login, SigningKey
 from app.operations.doctor import diagnose
 from app.server import Server
 from app.tokens.key_rotation import ensure_signing_key
-from tests.conftest import make_settings
 from tests.features import brought
 from tests.support.databases import Backend
+from tests.support.doctor import EXPECTED, Doctor, doctor
 from tests.support.factories import TestClient, TestUser, add_client, add_user, log_in
 from tests.support.processes import development, production
 
-STRONG = {"password_hash_memory_kib": "19456", "password_hash_time": "2"}
+__all__ = ["doctor"]
 
 PEPPER = "a-pepper-that-is-kept-apart-from-the-database"
-EXPECTED = frozenset({"sqlite", "no-administrator", "forwarded-loopback"})
-"""What is open in every empty deployment on SQLite."""
-
-
-class Doctor:
-    """Examines one database, in a folder without a .env file."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def __call__(self, *arguments: str, base: Any = production, **settings: str) -> Result:
-        """``settings`` are named without the prefix; the hash is as strong as the default."""
-        named = {"LATCHKEY_" + name.upper(): value for name, value in (STRONG | settings).items()}
-        return CliRunner().invoke(cli, ["doctor", *arguments], env={**base(self.url), **named})
-
-    def finds(self, base: Any = production, **settings: str) -> dict[str, str]:
-        """The severity of each check that found something but in every empty deployment."""
-        result = self("--json", base=base, **settings)
-        report = json.loads(result.stdout)
-        found = {each["check"]: each["severity"] for each in report["findings"]}
-        assert result.exit_code == (1 if "unsafe" in found.values() else 0)
-        return {check: severity for check, severity in found.items() if check not in EXPECTED}
-
-    def sentence(self, check: str, **settings: str) -> str:
-        """What was found, in words."""
-        report = json.loads(self("--json", **settings).stdout)
-        (found,) = (each["found"] for each in report["findings"] if each["check"] == check)
-        assert isinstance(found, str)
-        return found
-
-    def prepare(self, work: Callable[[Server], Awaitable[object]], **settings: Any) -> None:
-        """Change the database."""
-
-        async def main() -> None:
-            server = Server(make_settings(database_url=self.url, **settings), Clock())
-            try:
-                await work(server)
-            finally:
-                await server.close()
-
-        asyncio.run(main())
-
-
-@pytest.fixture
-def doctor(sqlite: Backend, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Generator[Doctor]:
-    monkeypatch.chdir(tmp_path)
-    url = sqlite.migrated()
-    yield Doctor(url)
-    sqlite.drop(url)
 
 
 def test_a_new_deployment_with_the_defaults_is_safe(doctor: Doctor) -> None:
@@ -258,7 +207,7 @@ def test_a_client_with_the_password_grant_is_named_with_its_use(doctor: Doctor) 
         events = [
             (now - timedelta(days=day), {"grant": "password", "scope": "profile"}) for day in days
         ]
-        events.append((now, {"grant": "authorization_code", "scope": "profile"}))
+        events.append((now, {"grant": "refresh_token", "scope": "profile"}))
         async with server.database.transaction() as connection:
             for at, details in sorted(events, key=lambda event: event[0]):
                 issued = Event(type="token.issued", client_id="kiosk", details=details)
@@ -308,16 +257,9 @@ async def test_what_logs_in_over_http_is_counted(
     assert "password-grant" in {finding.check for finding in await diagnose(server)}
 
 
-def test_the_posture_oauth21_closes_the_password_grant_and_the_way_without_pkce(
-    doctor: Doctor,
-) -> None:
-    async def work(server: Server) -> None:
-        grants = ("password", "authorization_code")
-        uris = ("https://app.example/callback",)
-        await add_client(server, "old", grant_types=grants, redirect_uris=uris, require_pkce=False)
-
-    doctor.prepare(work)
-    assert doctor.finds() == {"password-grant": "warning", "no-pkce": "warning"}
+def test_the_posture_oauth21_closes_the_password_grant(doctor: Doctor) -> None:
+    doctor.prepare(lambda server: add_client(server, "old"))
+    assert doctor.finds() == {"password-grant": "warning"}
     assert doctor.finds(posture="oauth21") == {}
 
 
@@ -329,15 +271,13 @@ def test_proxies_elsewhere_are_not_asked_about(doctor: Doctor) -> None:
 def test_a_client_that_administers_by_itself_is_named(doctor: Doctor) -> None:
     async def work(server: Server) -> None:
         alone = ("client_credentials",)
-        uris = ("https://app.example/callback",)
         scopes = ["users:read", "users:write", "scopes:write", "profile"]
         await add_client(server, "robot", grant_types=alone, scopes=scopes)
         await add_client(server, "reader", grant_types=alone, scopes=["users:read"])
         await add_client(
             server,
             "console",
-            grant_types=("authorization_code",),
-            redirect_uris=uris,
+            grant_types=("refresh_token",),
             scopes=scopes,
         )
 

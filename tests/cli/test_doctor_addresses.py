@@ -3,7 +3,7 @@
 import pytest
 
 from app.server import Server
-from tests.cli.test_doctor import Doctor, doctor
+from tests.support.doctor import Doctor, doctor
 from tests.support.factories import add_client
 from tests.support.processes import development
 
@@ -32,7 +32,7 @@ def test_an_issuer_on_the_network_is_as_it_should_be(doctor: Doctor) -> None:
 def test_a_web_application_that_is_sent_to_its_users_machine_is_found(doctor: Doctor) -> None:
     async def work(server: Server) -> None:
         uris = ("https://shop.example.com/callback", "http://localhost:3000/callback")
-        await add_client(server, "shop", grant_types=("authorization_code",), redirect_uris=uris)
+        await add_client(server, "shop", grant_types=("refresh_token",), redirect_uris=uris)
 
     doctor.prepare(work)
     assert doctor.finds() == {"redirect-loopback": "warning"}
@@ -48,7 +48,7 @@ def test_a_native_application_is_sent_there_rightly(doctor: Doctor) -> None:
             server,
             "app",
             is_public=True,
-            grant_types=("authorization_code",),
+            grant_types=("refresh_token",),
             redirect_uris=("http://127.0.0.1/callback",),
         )
 

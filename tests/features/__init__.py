@@ -21,6 +21,11 @@ def brought(table: str) -> dict[str, Any]:
     return rows
 
 
+of_the_pages = pytest.mark.skipif(
+    "authorization_code" not in FOLDERS, reason="nobody can log in with a browser"
+)
+"""For what a feature without pages adds to those of another one."""
+
 of_all_features = pytest.mark.skipif(
     not set(FEATURES) <= set(FOLDERS), reason="the documents are about all features"
 )

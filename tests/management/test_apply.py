@@ -14,6 +14,7 @@ from app.features import load_features
 from app.models import ClientSecret, User
 from app.security.opaque import hash_secret
 from app.server import Server
+from tests.features import of_all_features
 from tests.support.shell import Shell, assert_line
 
 SECRET = "shop-secret-that-is-long-enough-to-be-one"
@@ -33,7 +34,7 @@ users:
 clients:
   - client_id: shop
     name: Shop
-    grant_types: [authorization_code, refresh_token]
+    grant_types: [password, refresh_token]
     redirect_uris: [https://shop.example.com/callback]
     scopes: [reports:read]
     default_scopes: [openid]
@@ -41,7 +42,7 @@ clients:
   - client_id: app
     name: App
     public: true
-    grant_types: [authorization_code]
+    grant_types: [password]
     redirect_uris: [https://app.example.com/callback]
 """
 
@@ -376,6 +377,7 @@ def test_a_file_that_is_refused_at_its_end_changes_nothing(shell: Shell, secrets
     assert shell.events() == []
 
 
+@of_all_features
 @pytest.mark.parametrize("document", ["docs/administration.md", "docs/apply.md"])
 def test_the_examples_of_the_documents_can_be_applied(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, document: str

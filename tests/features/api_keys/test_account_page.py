@@ -11,12 +11,15 @@ import pytest
 from app.features.api_keys.service import KeyRecord, list_api_keys, use_api_key
 from app.server import Server
 from tests.conftest import ISSUER
+from tests.features import of_the_pages
 from tests.features.api_keys.keys import give_key, revoke_key
 from tests.support.clock import TestClock
 from tests.support.factories import PASSWORD, TestUser, add_user, disable_user
 from tests.support.flow import Page, submit
 from tests.support.lifecycle import take_from_user
 from tests.support.on_sqlite import backend as backend
+
+pytestmark = of_the_pages
 
 KEY = re.compile(r"<code>(lk_[0-9A-Za-z]{49})</code>")
 

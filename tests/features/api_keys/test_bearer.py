@@ -187,7 +187,7 @@ async def test_a_key_that_is_lost_meanwhile_writes_nothing(
         "POST /users": ("POST", "/users", {"username": "accomplice", "scopes": []}),
         "DELETE /api-keys/{key_id}": ("DELETE", f"/api-keys/{other.id}", None),
     }
-    await http.get("/userinfo", headers=bearer(key.key))  # its use is written down already
+    await http.get("/users/me", headers=bearer(key.key))  # its use is written down already
     after_the_loss: dict[str, list[str]] = {}
 
     async def happen() -> None:

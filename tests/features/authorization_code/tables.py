@@ -141,3 +141,5 @@ CREDENTIALS = {"authorization_code": credentials}
 SHOWN = {"/login": "the form", "/logout": "the end"}
 
 RACING_LOGINS = {"browser": BrowserLogins}
+
+DEMO_CLIENTS = {"demo-spa": "which can do nothing else"}

@@ -11,10 +11,11 @@ from app.features.groups.model import GroupMember
 from app.features.groups.service import GroupDefinition, create_group
 from app.management.authority import operating
 from app.server import Server
+from tests.features import of_the_pages
 from tests.support.factories import TestClient, TestUser, add_user, bearer, log_in
 from tests.support.flow import CodeFlow, add_web_client
 from tests.support.forger import read_claims
-from tests.support.lifecycle import act_for_itself, add_service, refresh
+from tests.support.lifecycle import act_for_itself, add_refreshing, add_service, refresh
 
 SCOPES = ("openid", "profile", "groups")
 
@@ -35,7 +36,6 @@ async def carol(server: Server) -> TestUser:
 async def shop(server: Server) -> TestClient:
     return await add_web_client(
         server,
-        grant_types=("authorization_code", "refresh_token", "password"),
         scopes=SCOPES,
     )
 
@@ -47,6 +47,7 @@ async def told(http: httpx2.AsyncClient, tokens: dict[str, Any]) -> list[Any]:
     return [each.get("groups") for each in (*claims, userinfo.json())]
 
 
+@of_the_pages
 @pytest.mark.rfc("9068", "2.2.3.1", 1)
 async def test_the_names_of_the_groups_are_told_wherever_the_scope_was_granted(
     http: httpx2.AsyncClient, server: Server, carol: TestUser, shop: TestClient
@@ -59,6 +60,7 @@ async def test_the_names_of_the_groups_are_told_wherever_the_scope_was_granted(
     assert await told(http, again) == [["editors", "staff"]] * 3
 
 
+@of_the_pages
 async def test_without_the_scope_nothing_is_told(
     http: httpx2.AsyncClient, server: Server, carol: TestUser, shop: TestClient
 ) -> None:
@@ -67,6 +69,7 @@ async def test_without_the_scope_nothing_is_told(
     assert await told(http, tokens) == [None, None, None]
 
 
+@of_the_pages
 async def test_who_left_a_group_is_in_it_no_longer(
     http: httpx2.AsyncClient, server: Server, shop: TestClient
 ) -> None:
@@ -82,10 +85,10 @@ async def test_who_left_a_group_is_in_it_no_longer(
 
 
 async def test_the_password_grant_tells_it_in_the_access_token(
-    http: httpx2.AsyncClient, server: Server, carol: TestUser, shop: TestClient
+    http: httpx2.AsyncClient, server: Server, carol: TestUser
 ) -> None:
     await put_into(server, carol, "staff")
-    tokens = await log_in(http, carol, shop, "groups")
+    tokens = await log_in(http, carol, await add_refreshing(server, scopes=SCOPES), "groups")
     assert read_claims(tokens["access_token"])["groups"] == ["staff"]
 
 
