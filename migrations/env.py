@@ -10,7 +10,8 @@ from alembic import context
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import DropTableOp, MigrationScript
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, False_, True_, event, make_url, text
+from sqlalchemy import BLOB, CHAR, DATETIME, Connection, False_, True_, event, make_url, text
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -29,13 +30,22 @@ LOCK = "SELECT pg_advisory_xact_lock(7236544)"
 LOCK_TIMEOUT = "SET LOCAL lock_timeout = '10s'"
 
 
+PLAIN: Mapping[tuple[type[Any], ...], str] = {
+    (UtcDateTime, DATETIME): "sa.DateTime(timezone=True)",
+    (sqlite.JSON,): "sa.JSON()",
+    (CHAR,): "sa.Uuid()",
+    (BLOB,): "sa.LargeBinary()",
+}
+"""What migrations say of types of the application, or of SQLite, where they are written."""
+
+
 def render_item(kind: str, item: Any, _context: AutogenContext) -> str | Literal[False]:
     """Migrations outlive the application's types: write plain ones.
 
     And a default as every database has it: on SQLite, where migrations are written, false is 0.
     """
-    if kind == "type" and isinstance(item, UtcDateTime):
-        return "sa.DateTime(timezone=True)"
+    if kind == "type":
+        return next((plain for types, plain in PLAIN.items() if isinstance(item, types)), False)
     if kind == "server_default" and isinstance(item.arg, False_ | True_):
         return f"sa.{str(item.arg).lower()}()"
     return False

@@ -19,6 +19,7 @@ import pytest
 
 from app.main import create_app
 from tests.conftest import make_settings
+from tests.features import of_all_features
 from tests.support.databases import Backend
 from tests.support.factories import add_client
 from tests.support.followed import blocks
@@ -124,6 +125,7 @@ async def test_users_of_fastapi_users_log_in_here_and_stay_who_they_are(
     assert "users:write" in (await shown(shell, "ada@example.com"))["scopes"]
 
 
+@of_all_features
 async def test_users_and_applications_of_django_oauth_toolkit_go_on_here(
     run: Program, shell: Shell, http: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
@@ -182,6 +184,7 @@ def credential(name: str) -> dict[str, str]:
     }
 
 
+@of_all_features
 async def test_users_and_clients_of_keycloak_go_on_here(
     run: Program, shell: Shell, http: httpx2.AsyncClient, tmp_path: Path
 ) -> None:

@@ -10,9 +10,12 @@ import httpx2
 import pytest
 
 from app.database.migrations import upgrade
+from tests.features import of_all_features
 from tests.support.followed import reader
 from tests.support.forked import Forked, fork_server
 from tests.support.live_server import CHEAP_DEVELOPMENT, ROOT, LiveServer, free_port, seed_demo
+
+pytestmark = of_all_features
 
 STEPS = (ROOT / "docs/tutorial.md").read_text().split("\n## ")
 

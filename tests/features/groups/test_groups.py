@@ -20,9 +20,7 @@ from tests.support.factories import (
     bearer,
     log_in,
 )
-from tests.support.flow import CodeFlow, Page, add_web_client, assert_error_answer, submit
-from tests.support.lifecycle import INACTIVE, introspected, refresh
-from tests.support.meanwhile import Meanwhile
+from tests.support.lifecycle import INACTIVE, add_refreshing, introspected, refresh
 from tests.support.operators import (
     NOT_YOURS,
     THE_LAST,
@@ -421,11 +419,7 @@ async def test_what_a_feature_gave_that_is_gone_is_taken_away_at_the_next_start(
 
 @pytest.fixture
 async def shop(server: Server) -> TestClient:
-    return await add_web_client(
-        server,
-        grant_types=("authorization_code", "refresh_token", "password"),
-        scopes=("openid", "profile", "email", "items:read"),
-    )
+    return await add_refreshing(server, scopes=("openid", "profile", "email", "items:read"))
 
 
 @pytest.fixture
@@ -517,82 +511,6 @@ async def test_a_group_with_a_client_is_not_deleted_or_the_client_would_be_open_
 ) -> None:
     response = await http.delete(f"/groups/{staff['id']}", headers=as_manager)
     assert_refused(response, 409, "Clients are open to this group: remove them from it first.")
-
-
-@pytest.fixture
-def flow(http: httpx2.AsyncClient, alice: TestUser, shop: TestClient) -> CodeFlow:
-    return CodeFlow(http, alice, shop, scope="profile")
-
-
-async def shut_out(flow: CodeFlow) -> httpx2.Response:
-    """Log in, and see where that leads."""
-    login = await flow.follow(await flow.start())
-    return await flow.follow(await flow.log_in(login))
-
-
-async def test_a_page_says_that_the_application_is_not_open_and_leads_back_to_it(
-    flow: CodeFlow, staff: dict[str, Any]
-) -> None:
-    response = await shut_out(flow)
-    page = Page(response)
-    assert (response.status_code, page.heading) == (403, "shop is not open to you")
-    assert "You are logged in as alice. Log in as someone else" in page.text
-    back = await submit(flow.browser, page.form, {"decision": "deny"})
-    assert_error_answer(back, "access_denied", "This application is not open to the user.")
-
-
-async def test_a_silent_request_is_told_at_once_that_access_is_denied(
-    flow: CodeFlow, staff: dict[str, Any]
-) -> None:
-    await shut_out(flow)
-    response = await flow.start(prompt="none")
-    assert_error_answer(response, "access_denied", "This application is not open to the user.")
-
-
-async def test_a_member_logs_in_as_ever(
-    flow: CodeFlow,
-    http: httpx2.AsyncClient,
-    as_manager: Headers,
-    staff: dict[str, Any],
-    alice: TestUser,
-) -> None:
-    await put(http, as_manager, staff, f"members/{alice.id}")
-    assert (await flow.tokens())["scope"] == "profile"
-
-
-async def test_who_leaves_the_group_at_the_last_moment_is_not_let_in_by_the_consent_page(
-    flow: CodeFlow,
-    server: Server,
-    staff: dict[str, Any],
-    alice: TestUser,
-    meanwhile: Meanwhile,
-) -> None:
-    row = {"group_id": uuid.UUID(staff["id"]), "user_id": alice.id}
-
-    async def leave() -> None:
-        async with server.database.transaction() as connection:
-            of_alice = GroupMember.user_id == alice.id
-            await connection.execute(delete(GroupMember).where(of_alice))
-
-    async with server.database.transaction() as connection:
-        await connection.execute(insert(GroupMember), [row])
-    page = await flow.consent_page()
-    meanwhile(server, leave)
-    response = await flow.allow(page)
-    assert_error_answer(response, "access_denied", "This application is not open to the user.")
-
-
-async def test_who_leaves_the_group_at_the_last_moment_gets_no_tokens_for_a_code(
-    flow: CodeFlow, server: Server, staff: dict[str, Any], alice: TestUser
-) -> None:
-    async with server.database.transaction() as connection:
-        row = {"group_id": uuid.UUID(staff["id"]), "user_id": alice.id}
-        await connection.execute(insert(GroupMember), [row])
-    code = await flow.code()
-    async with server.database.transaction() as connection:
-        await connection.execute(delete(GroupMember))
-    response = await flow.exchange(code)
-    assert (response.status_code, response.json()["error"]) == (400, "invalid_grant")
 
 
 async def test_the_group_is_found_by_its_name(
