@@ -15,7 +15,7 @@ PY := $(VENV)/bin/python
 UV := uv
 
 .PHONY: help run test coverage check docs audit new subtract conformance format bench bench-long \
-	profile migration openapi sbom wheel lock clean
+	profile migration messages openapi sbom wheel lock clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' Makefile | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18

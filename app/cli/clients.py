@@ -11,7 +11,7 @@ from app.cli.command import Deployment, Noted, Record, command, given, read_secr
 from app.database.paging import every
 from app.identity.definition import Changes, validated
 from app.identity.grant_types import grant_types
-from app.identity.registration import SECRET_METHODS, Registration
+from app.identity.registration import SECRET_METHODS, ClientMetadata, Registration
 from app.identity.scopes import require_known
 from app.management.authority import operating
 from app.management.clients import (
@@ -152,11 +152,16 @@ async def create(
     return Noted(once | _plain(client), "The secret is shown only once.")
 
 
+CAN_BE_ABSENT = {
+    name for name, field in ClientMetadata.model_fields.items() if field.default is None
+}
+
+
 def _given(**options: Any) -> Changes:
-    """The options that were given; one empty value takes all away, and 0 seconds a lifetime."""
+    """The options that were given; an empty value takes all away, and 0 seconds a lifetime."""
     values = {name: [] if value == [""] else value for name, value in given(**options).items()}
     return {
-        name: None if name.endswith("_ttl") and value == 0 else value
+        name: None if name in CAN_BE_ABSENT and value in ("", 0) else value
         for name, value in values.items()
     }
 

@@ -1,7 +1,10 @@
 """The names of the grants that a client can be registered for (RFC 6749, section 1.3).
 
-The grants themselves stand above, in :mod:`app.oauth2.grants`. Its list is the only one: it is
-handed down to here when it is imported, which every surface does.
+The grants themselves are in the layers above, which pass their names down with :func:`offer_grants`
+when they are imported: :mod:`app.oauth2.grants` those of the core, and a feature its own. A feature
+does so in its ``__init__.py``, and has the noun ``clients`` in its line of
+:mod:`app.features`, so that the command line imports it before ``latchkey clients``. A grant with
+``goes_with`` is not offered: clients are registered for the one that it goes with.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,7 +17,7 @@ _names: dict[str, None] = {}
 
 
 def offer_grants(names: Iterable[str]) -> None:
-    """Let clients be registered for these grants too."""
+    """Let clients be registered for these grants as well; a name is listed once."""
     _names.update(dict.fromkeys(names))
 
 

@@ -111,8 +111,8 @@ class AuthorizationServer(ServerThread):
     ) -> User:
         """Add a user. Scopes that are not there yet are added, too.
 
-        ``profile`` is ``name``, ``given_name``, ``family_name``, ``picture`` or ``locale``.
-        Raises a :class:`~app.errors.Problem` for what cannot be.
+        ``profile`` has the names of the fields of :class:`~app.identity.profile.Profile`. Raises a
+        :class:`~app.errors.Problem` for what cannot be.
         """
         values = {"username": username, "email": email, "scopes": list(scopes), **profile}
         new = validated(NewUser, values)

@@ -32,7 +32,7 @@ from app.settings import DEVELOPMENT_SECRET_KEY
 from tests.conftest import make_settings
 from tests.features import brought
 from tests.support.databases import Backend
-from tests.support.factories import NO_PROFILE
+from tests.support.factories import NO_METADATA, NO_PROFILE
 from tests.support.grants import NAMES, ONE_OF_THEM
 from tests.support.processes import development, production, run_latchkey
 from tests.support.shell import Shell
@@ -395,25 +395,14 @@ def test_a_user_cannot_have_an_unknown_scope(latchkey: Shell) -> None:
 def test_a_client_is_created_with_an_id_and_a_secret_that_are_shown(latchkey: Shell) -> None:
     record = latchkey.json("clients", "create", "My app", "--grant", "password")
     assert record == {
+        **NO_METADATA,
         "client_id": record["client_id"],
         "client_secret": record["client_secret"],
         "name": "My app",
         "public": False,
         "grant_types": ["password"],
         "auth_methods": ["client_secret_basic", "client_secret_post"],
-        "redirect_uris": [],
-        "post_logout_redirect_uris": [],
-        "scopes": [],
-        "default_scopes": [],
-        "id_token_alg": "RS256",
-        "access_token_ttl": None,
-        "id_token_ttl": None,
-        "refresh_token_ttl": None,
-        "id_token_claims": False,
-        "short_schemes": False,
         "self_registered": False,
-        "require_pkce": True,
-        "introspect": "own",
         "every_scope": False,
         **just_now(record),
     }
@@ -476,6 +465,7 @@ def test_a_client_is_stored_with_every_option_that_is_given(latchkey: Shell) -> 
         "clients", "create", "My app", *pairs, "--no-pkce", "--client-secret-stdin", stdin=SECRET
     )
     assert record == {
+        **NO_METADATA,
         "client_id": "app",
         "name": "My app",
         "public": False,
@@ -486,11 +476,6 @@ def test_a_client_is_stored_with_every_option_that_is_given(latchkey: Shell) -> 
         "scopes": ["items:read", "openid", "profile"],
         "default_scopes": ["items:read", "profile"],
         "id_token_alg": "EdDSA",
-        "access_token_ttl": None,
-        "id_token_ttl": None,
-        "refresh_token_ttl": None,
-        "id_token_claims": False,
-        "short_schemes": False,
         "self_registered": False,
         "require_pkce": False,
         "introspect": "any",
@@ -522,24 +507,13 @@ def test_a_client_is_stored_with_every_option_that_is_given(latchkey: Shell) -> 
 def test_a_public_client_has_no_secret(latchkey: Shell) -> None:
     record = latchkey.json("clients", "create", "App", "--public", "--grant", "password")
     assert record == {
+        **NO_METADATA,
         "client_id": record["client_id"],
         "name": "App",
         "public": True,
         "grant_types": ["password"],
         "auth_methods": ["none"],
-        "redirect_uris": [],
-        "post_logout_redirect_uris": [],
-        "scopes": [],
-        "default_scopes": [],
-        "id_token_alg": "RS256",
-        "access_token_ttl": None,
-        "id_token_ttl": None,
-        "refresh_token_ttl": None,
-        "id_token_claims": False,
-        "short_schemes": False,
         "self_registered": False,
-        "require_pkce": True,
-        "introspect": "own",
         "every_scope": False,
         **just_now(record),
     }

@@ -23,7 +23,7 @@ from app.server import Server
 from tests.conftest import make_settings
 from tests.support.clock import TestClock
 from tests.support.every_command import every_command
-from tests.support.factories import NO_PROFILE
+from tests.support.factories import NO_METADATA, NO_PROFILE
 from tests.support.operators import EVERY_SCOPE, THE_LAST
 from tests.support.processes import development
 from tests.support.shell import Shell, assert_line
@@ -385,23 +385,14 @@ def test_a_client_is_shown_without_its_secret(shell: Shell, robot: dict[str, Any
     shown = shell.json("clients", "show", "robot")
     assert is_a_time(shown["created_at"])
     assert shown == {
+        **NO_METADATA,
         "client_id": "robot",
         "name": "Robot",
         "public": False,
         "grant_types": ["client_credentials"],
         "auth_methods": ["client_secret_basic", "client_secret_post"],
-        "redirect_uris": [],
-        "post_logout_redirect_uris": [],
         "scopes": ["items:read"],
         "default_scopes": ["items:read"],
-        "id_token_alg": "RS256",
-        "access_token_ttl": None,
-        "id_token_ttl": None,
-        "refresh_token_ttl": None,
-        "id_token_claims": False,
-        "short_schemes": False,
-        "require_pkce": True,
-        "introspect": "own",
         "every_scope": False,
         "created_at": shown["created_at"],
         "updated_at": shown["created_at"],

@@ -15,7 +15,7 @@ from app.server import Server
 from tests.conftest import ISSUER
 from tests.support.assertions import assert_oauth2_error, assert_problem
 from tests.support.clock import TestClock
-from tests.support.factories import SCOPES, TestClient, TestUser, bearer, log_in
+from tests.support.factories import NO_METADATA, SCOPES, TestClient, TestUser, bearer, log_in
 from tests.support.grants import NAMES, ONE_OF_THEM
 from tests.support.lifecycle import (
     INACTIVE,
@@ -113,6 +113,7 @@ async def test_a_client_is_registered_with_the_defaults_of_a_confidential_one(
         "client_id": client_id,
         "client_secret": secret,
         "client": {
+            **NO_METADATA,
             "client_id": client_id,
             "name": "App",
             "public": False,
@@ -165,7 +166,7 @@ async def test_a_client_is_registered_as_it_is_described(
         "introspect": "any",
     }
     created, _ = await create(http, as_admin, client_id=client_id, **described)
-    assert created["client"] == described | {
+    assert created["client"] == NO_METADATA | described | {
         "client_id": client_id,
         "public": False,
         "every_scope": False,

@@ -28,7 +28,7 @@ from app.server import Server
 from tests.conftest import make_settings
 from tests.support.clock import TestClock
 from tests.support.databases import Backend
-from tests.support.factories import NO_PROFILE
+from tests.support.factories import NO_METADATA, NO_PROFILE
 from tests.support.grants import NAMES
 from tests.support.shell import Shell, assert_line
 from tests.support.started import started
@@ -182,6 +182,7 @@ def test_an_export_is_one_json_document(full: Shell) -> None:
         "password_hash": None,
     }
     assert document["clients"][1] == {
+        **NO_METADATA,
         "client_id": "shop",
         "name": "Shop",
         "public": False,
@@ -192,11 +193,6 @@ def test_an_export_is_one_json_document(full: Shell) -> None:
         "scopes": ["profile", "reports:read"],
         "default_scopes": ["profile"],
         "id_token_alg": "EdDSA",
-        "access_token_ttl": None,
-        "id_token_ttl": None,
-        "refresh_token_ttl": None,
-        "id_token_claims": False,
-        "short_schemes": False,
         "require_pkce": False,
         "every_scope": False,
         "introspect": "any",

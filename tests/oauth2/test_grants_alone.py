@@ -12,8 +12,8 @@ from app.errors import InvalidGrantError, InvalidScopeError, UnauthorizedClientE
 from app.identity.clients import RegisteredClient
 from app.login.authentication import Authenticator
 from app.login.throttle import LoginThrottle
-from app.oauth2.grant import TokenRequest
-from app.oauth2.grants import client_credentials, refresh_token
+from app.oauth2.grant import Grant, TokenRequest
+from app.oauth2.grants import client_credentials, refresh_token, supported_grants
 from app.security.encryption import Encryption
 from app.security.passwords import PasswordHasher
 from app.settings import Settings
@@ -21,6 +21,7 @@ from app.tokens.access_tokens import AccessTokens
 from app.tokens.id_tokens import IdTokens
 from app.tokens.key_rotation import ensure_signing_key
 from app.tokens.keys import KeyRing
+from tests.conftest import make_settings
 from tests.support.clock import TestClock
 
 SERVICE = RegisteredClient(
@@ -109,3 +110,16 @@ async def test_an_unknown_refresh_token_is_refused(request_of_service: TokenRequ
         await refresh_token.exchange(refreshing)
     assert refused.value.told == "The refresh token is expired, revoked or invalid."
     assert refused.value.reason == "unknown refresh token"
+
+
+@pytest.mark.parametrize("goes_with", ["", "urn:acme:missing"])
+def test_a_grant_that_no_client_can_be_registered_for_stops_the_server(goes_with: str) -> None:
+    grant = Grant("urn:acme:forgotten", {}, client_credentials.exchange, goes_with)
+    with pytest.raises(ValueError, match=f"{goes_with or grant.grant_type}: its feature has to"):
+        supported_grants(make_settings(), [grant])
+
+
+def test_the_posture_oauth21_drops_what_goes_with_the_password_grant() -> None:
+    grant = Grant("urn:acme:ticket", {}, client_credentials.exchange, goes_with="password")
+    assert grant.grant_type in supported_grants(make_settings(), [grant])
+    assert grant.grant_type not in supported_grants(make_settings(posture="oauth21"), [grant])

@@ -9,8 +9,8 @@ import httpx2
 from sqlalchemy import update
 
 from app.identity.definition import validated
-from app.identity.profile import NewUser
-from app.identity.registration import Registration, create_client
+from app.identity.profile import NewUser, Profile
+from app.identity.registration import ClientMetadata, Registration, create_client
 from app.identity.users import create_user
 from app.management.authority import operating
 from app.management.scopes import create_scope
@@ -20,8 +20,16 @@ from app.server import Server
 
 PASSWORD = "correct horse battery staple"
 
-NO_PROFILE = dict.fromkeys(("name", "given_name", "family_name", "picture", "locale"))
+NO_PROFILE = dict.fromkeys(name for name in Profile.model_fields if name != "email")
 """What is known of a user of whom nothing was said."""
+
+NO_METADATA = {
+    name: field.get_default(call_default_factory=True)
+    for name, field in ClientMetadata.model_fields.items()
+    if not field.is_required()
+}
+"""What is known of a client of which nothing was said; the tests of ``POST /clients`` spell out
+what this has to be."""
 
 SCOPES = ("profile", "email", "items:read", "items:write")
 

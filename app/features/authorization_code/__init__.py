@@ -34,7 +34,7 @@ Connect, and a resource server behind it. Log in, and try the operations with a 
 their sessions and applications at [/account](account).
 """
 
-offer_grants([*OF_THE_CORE, "authorization_code"])
+offer_grants([*OF_THE_CORE, "authorization_code"])  # sentences list the core's first
 end_along(ALONG)
 
 

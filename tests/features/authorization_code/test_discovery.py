@@ -9,6 +9,7 @@ from app.features.authorization_code import feature
 from app.features.authorization_code.userinfo import CLAIMS
 from app.identity.scopes import list_scopes
 from app.languages.reader import languages
+from app.oauth2.grants import FILES
 from app.server import Server
 from tests.conftest import ISSUER
 from tests.support.clock import TestClock
@@ -56,12 +57,7 @@ def document_of(issuer: str, scopes: list[str]) -> dict[str, Any]:
         "ui_locales_supported": sorted(languages()),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "fragment", "form_post"],
-        "grant_types_supported": [
-            "password",
-            "refresh_token",
-            "client_credentials",
-            "authorization_code",
-        ],
+        "grant_types_supported": [*FILES, "authorization_code"],
         "acr_values_supported": ["urn:latchkey:acr:any"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
@@ -178,7 +174,7 @@ async def test_a_scope_that_is_added_shows_within_two_seconds(
 @pytest.mark.rfc("openid-connect-discovery", "3", 9)
 @pytest.mark.parametrize("changes", [{"posture": "oauth21"}], ids=["posture_oauth21"])
 async def test_a_grant_that_is_switched_off_is_not_listed(http: httpx2.AsyncClient) -> None:
-    expected = ["refresh_token", "client_credentials", "authorization_code"]
+    expected = [*(name for name in FILES if name != "password"), "authorization_code"]
     assert (await read(http))["grant_types_supported"] == expected
 
 

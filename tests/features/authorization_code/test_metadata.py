@@ -6,6 +6,7 @@ import httpx2
 import pytest
 
 from app.features.authorization_code import feature
+from app.oauth2.grants import FILES
 from tests.conftest import ISSUER
 from tests.support.flow import CodeFlow
 from tests.support.metadata import of_the_core
@@ -39,10 +40,7 @@ async def test_the_document_says_what_the_authorization_endpoint_can_do(
         "response_modes_supported": ["query", "fragment", "form_post"],
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
-        "grant_types_supported": [
-            *("password", "refresh_token", "client_credentials"),
-            "authorization_code",
-        ],
+        "grant_types_supported": [*FILES, "authorization_code"],
     }
 
 
