@@ -17,8 +17,6 @@ import bcrypt
 import httpx2
 import pytest
 
-from app.main import create_app
-from tests.conftest import make_settings
 from tests.features import of_all_features
 from tests.support.databases import Backend
 from tests.support.factories import add_client
@@ -72,7 +70,7 @@ async def shown(shell: Shell, username: str) -> Any:
 
 @pytest.fixture
 async def http(shell: Shell) -> AsyncGenerator[httpx2.AsyncClient]:
-    app = create_app(make_settings(database_url=shell.url))
+    app = shell.application()
     async with started(app) as client:
         await add_client(app.state.server, "trial", is_public=True)
         yield client

@@ -5,8 +5,6 @@ import json
 import os
 import pty
 import re
-import subprocess
-import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +14,6 @@ import pytest
 from sqlalchemy import update
 
 from app.database.schema import ROOT
-from app.main import create_app
 from app.models import Client
 from app.security.passwords import PasswordHasher
 from app.server import Server
@@ -24,6 +21,7 @@ from tests.conftest import make_settings
 from tests.support.clock import TestClock
 from tests.support.every_command import every_command
 from tests.support.factories import NO_METADATA, NO_PROFILE
+from tests.support.forked import OURS
 from tests.support.operators import EVERY_SCOPE, THE_LAST
 from tests.support.processes import development
 from tests.support.shell import Shell, assert_line
@@ -298,9 +296,8 @@ def test_a_user_who_failed_too_often_logs_in_at_once_when_unlocked(
 
     def log_in(*passwords: str) -> list[int]:
         async def main() -> list[int]:
-            settings = make_settings(database_url=shell.url, login_max_failures=2)
             form = {"grant_type": "password", "username": "ada", "client_id": "app"}
-            async with started(create_app(settings, TestClock())) as http:
+            async with started(shell.application(login_max_failures=2)) as http:
                 return [
                     (await http.post("/token", data=form | {"password": each})).status_code
                     for each in passwords
@@ -622,22 +619,22 @@ def on_a_terminal(shell: Shell, folder: Path, *arguments: str, typed: str = "") 
     """What a terminal of 80 columns shows when a command was run there."""
     ours, its = pty.openpty()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "80", **development(shell.url)}
-    command = [sys.executable, "-m", "app", *arguments]
     shown = b""
-    with subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=its, stdout=its, stderr=its,
-        start_new_session=True,
-    ):  # fmt: skip
-        os.close(its)
-        for line in typed.splitlines(keepends=True):
-            while not shown.endswith(b": "):
-                shown += os.read(ours, 1024)
-            os.write(ours, line.encode())
+    with open(its, "r+b", buffering=0) as terminal:
+        streams = (terminal, terminal, terminal)
+        process = OURS.start(
+            *("app", *arguments), environment=environment, folder=folder, streams=streams
+        )
+    for line in typed.splitlines(keepends=True):
+        while not shown.endswith(b": "):
             shown += os.read(ours, 1024)
-        with suppress(OSError):  # which Linux raises at the end
-            while more := os.read(ours, 1024):
-                shown += more
+        os.write(ours, line.encode())
+        shown += os.read(ours, 1024)
+    with suppress(OSError):  # which Linux raises at the end
+        while more := os.read(ours, 1024):
+            shown += more
     os.close(ours)
+    process.stop()
     return shown.decode()
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import httpx2
 import pytest
 from argon2 import PasswordHasher as Argon2
-from fastapi import FastAPI
 from passlib.hash import (
     bcrypt,
     django_pbkdf2_sha256,
@@ -22,7 +21,6 @@ from passlib.hash import (
 from sqlalchemy import select
 
 from app.features import load_features
-from app.main import create_app
 from app.models import Client, Scope, User
 from app.server import Server
 from tests.conftest import make_settings
@@ -564,9 +562,7 @@ def ask_for_tokens(shell: Shell, secrets: dict[str, str], *, later: float = 0) -
     """The statuses that clients with these secrets get at ``/token``."""
 
     async def main() -> list[int]:
-        clock = TestClock()
-        clock.advance(later + 2)
-        async with started(application(shell, clock)) as http:
+        async with started(shell.application(later + 2)) as http:
             return [
                 (
                     await http.post(
@@ -577,10 +573,6 @@ def ask_for_tokens(shell: Shell, secrets: dict[str, str], *, later: float = 0) -
             ]
 
     return asyncio.run(main())
-
-
-def application(shell: Shell, clock: TestClock) -> FastAPI:
-    return create_app(make_settings(database_url=shell.url), clock)
 
 
 # Users from elsewhere
@@ -599,9 +591,7 @@ def log_in(shell: Shell, username: str, *passwords: str) -> list[int]:
         return (await http.post("/token", data=form)).status_code
 
     async def main() -> list[int]:
-        clock = TestClock()
-        clock.advance(2)
-        async with started(application(shell, clock)) as http:
+        async with started(shell.application(2)) as http:
             return [await one(http, password) for password in passwords]
 
     return asyncio.run(main())
@@ -705,9 +695,7 @@ def test_an_import_ends_the_logins_of_whoever_it_disables_or_gives_another_passw
     load(shell, bring)
 
     async def main() -> list[int]:
-        clock = TestClock()
-        clock.advance(2)
-        app = application(shell, clock)
+        app = shell.application(2)
         async with started(app) as http:
             form = {"grant_type": "password", "username": "ada", "password": PASSWORD}
             answer = (await http.post("/token", data=form | {"client_id": "app"})).json()

@@ -12,8 +12,6 @@ import httpx2
 import pytest
 from alembic import command
 
-from app.main import create_app
-from tests.conftest import make_settings
 from tests.support.databases import Backend
 from tests.support.live_server import latchkey
 from tests.support.postgresql import binaries
@@ -71,22 +69,22 @@ def elsewhere(backend: Backend) -> Generator[Shell]:
     backend.drop(url)
 
 
-def ask(url: str, **form: str) -> httpx2.Response:
-    """What ``/token`` of a server on that database answers."""
+def ask(shell: Shell, **form: str) -> httpx2.Response:
+    """What ``/token`` of a server on its database answers."""
 
     async def main() -> httpx2.Response:
-        async with started(create_app(make_settings(database_url=url))) as http:
+        async with started(shell.application()) as http:
             return await http.post("/token", data=APP | form)
 
     return asyncio.run(main())
 
 
 def log_in(shell: Shell) -> httpx2.Response:
-    return ask(shell.url, grant_type="password", username="ada", password=PASSWORD)
+    return ask(shell, grant_type="password", username="ada", password=PASSWORD)
 
 
 def refresh(shell: Shell, token: str) -> httpx2.Response:
-    return ask(shell.url, grant_type="refresh_token", refresh_token=token)
+    return ask(shell, grant_type="refresh_token", refresh_token=token)
 
 
 def test_users_log_in_and_stay_logged_in_where_a_backup_was_restored(

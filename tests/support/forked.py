@@ -75,6 +75,7 @@ class ForkServer:
                 cwd=ROOT,
                 stdin=subprocess.PIPE,  # ends with this process
                 pass_fds=[number],
+                start_new_session=True,  # or passwords are typed at the terminal of the tests
             )
         return path
 

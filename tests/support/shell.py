@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
+from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
 from app.__main__ import cli
@@ -13,8 +14,12 @@ from app.clock import Clock
 from app.server import Server
 from tests.conftest import make_settings
 from tests.support.processes import development
+from tests.support.shared import Shared
 
 Found = TypeVar("Found")
+
+
+_APPLICATIONS = Shared()
 
 
 class Shell:
@@ -35,6 +40,12 @@ class Shell:
         assert (result.exit_code, result.stderr) == (0, ""), result.output
         assert result.stdout.count("\n") == 1
         return json.loads(result.stdout)
+
+    def application(self, later: float = 0, **settings: Any) -> FastAPI:
+        """What serves this database, ``later`` seconds from now. There is one at a time."""
+        clock = _APPLICATIONS.fresh_clock()
+        clock.advance(later)
+        return _APPLICATIONS.fresh_app(make_settings(database_url=self.url, **settings), clock)
 
     def ask(self, work: Callable[[Server], Awaitable[Found]]) -> Found:
         """What ``work`` finds on a server of this database."""

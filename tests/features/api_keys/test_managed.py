@@ -4,27 +4,18 @@ from typing import Any
 
 import httpx2
 import pytest
-from fastapi import FastAPI
 from sqlalchemy import update
 
 from app.audit.trail import list_events
 from app.features.api_keys.model import ApiKey
 from app.features.api_keys.service import use_api_key
-from app.main import create_app
 from app.operations.doctor import diagnose
 from app.server import Server
-from app.settings import Settings
 from tests.features.api_keys.keys import TestKey, give_key, revoke_key
-from tests.support.clock import TestClock
 from tests.support.factories import TestUser, add_client, add_scope
 from tests.support.lifecycle import give_to_user, take_from_user
 from tests.support.managed_users import NEW_PASSWORD, SHUTTING_OUT, changed, disable
 from tests.support.operators import add_somebody, assert_refused, events, token_of
-
-
-@pytest.fixture
-def app(settings: Settings, clock: TestClock) -> FastAPI:
-    return create_app(settings, clock)
 
 
 async def is_good(server: Server, key: TestKey) -> bool:
