@@ -43,6 +43,7 @@ TESTS = (
     "tests/login/test_same_answer.py",
     "tests/test_security_document.py",
     "tests/test_conformance.py",
+    "tests/test_documents.py",
     "tests/browser/test_landing.py",
 )
 """Of the schema, the document, the pages, a login, the doctor, a purge, and of all that is there.

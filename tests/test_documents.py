@@ -14,7 +14,13 @@ from app.errors import BearerError, OAuth2Error
 from app.features import load_features
 from app.settings import IN_A_FILE, PREFIX, SECRETS, Settings
 from scripts.documents.links import anchors, links
-from scripts.documents.pages import documents, navigation, references, write_pages
+from scripts.documents.pages import (
+    documents,
+    is_of_a_deleted_feature,
+    navigation,
+    references,
+    write_pages,
+)
 from tests.features import of_all_features
 from tests.support.every_command import every_command
 
@@ -44,18 +50,12 @@ def broken_links(name: str) -> Iterator[str]:
             continue
         path, _, anchor = link.partition("#")
         target = (ROOT / name).parent / path if path else ROOT / name
-        if of_a_deleted_feature(target):
+        if is_of_a_deleted_feature(os.path.relpath(target, ROOT)):
             continue
         if not target.exists() or (
             anchor and target.suffix == ".md" and anchor not in anchors(target.read_text())
         ):
             yield link
-
-
-def of_a_deleted_feature(target: Path) -> bool:
-    path = os.path.relpath(target, ROOT)
-    folder = re.match(r"(app|tests)/features/\w+", path)
-    return folder is not None and not (ROOT / folder[0]).exists()
 
 
 def test_a_link_to_nothing_is_found() -> None:

@@ -97,11 +97,24 @@ class _Relinker:
                 return pages[document]
         if path.startswith("docs/"):
             return path.removeprefix("docs/")
+        if is_of_a_deleted_feature(path):
+            path = os.path.dirname(_folder_of_a_feature(path))
         self._shown.add(path)
         return _source_page(path)
 
     def _relative(self, page: str) -> str:
         return os.path.relpath(page, os.path.dirname(self._page) or ".")
+
+
+def is_of_a_deleted_feature(path: str) -> bool:
+    """Whether the path, below the root, is in the folder of a feature that a fork has deleted."""
+    folder = _folder_of_a_feature(path)
+    return folder != "" and not (ROOT / folder).exists()
+
+
+def _folder_of_a_feature(path: str) -> str:
+    found = re.match(r"(?:app|tests)/features/\w+", path)
+    return found[0] if found else ""
 
 
 def _source_page(path: str) -> str:
