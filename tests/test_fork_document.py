@@ -1,5 +1,6 @@
 """``docs/fork.md`` is followed from its first line to its last, in one copy of the project."""
 
+import json
 import os
 import re
 import subprocess
@@ -144,6 +145,7 @@ def test_the_page_leads_to_the_login_and_then_shows_the_notes(
         fields = {"username": "alice", "password": ALICE["password"], "form_token": form_token}
         assert browser.post("/login", data=fields).status_code == 303
         assert "<li>Buy tea</li>" in browser.get("/notebook").text
+        assert 'name="nickname" type="text" value="Al"' in browser.get("/account").text
         italian = browser.get("/notebook", headers={"Accept-Language": "it"})
         assert "<h1>Il tuo taccuino</h1>" in italian.text
 
@@ -174,9 +176,20 @@ def test_a_ticket_logs_its_user_in_once(http: httpx2.Client, me: dict[str, str])
     assert (again.status_code, again.json()["error"]) == (400, "invalid_grant")
 
 
+def test_a_client_has_the_field_also_on_the_other_database(fork: Reader) -> None:
+    shown = fork.run(".venv/bin/latchkey clients show television --json")
+    assert json.loads(shown)["contact"] == "television@example.com"
+
+
 def test_the_samples_are_gone(http: httpx2.Client) -> None:
     paths = http.get("/openapi.json").json()["paths"]
     assert [path for path in paths if path.startswith(("/items", "/schemes"))] == []
+
+
+def test_the_documents_are_whole_without_the_samples(fork: Reader) -> None:
+    told = fork.run(".venv/bin/python -m pytest -n 0 -q tests/test_documents.py")
+    assert " passed" in told
+    assert " failed" not in told
 
 
 def test_tokens_are_signed_with_the_other_algorithm(token: str) -> None:

@@ -1,8 +1,13 @@
 """What is known of a user, and what clients are told of it: where a new field begins.
 
-It has its column in ``app/models/user.py``. The management API, export and import, ``/users/me``
-and the audit trail follow. The command line wants an option for it in ``app/cli/users.py``, and
-``/userinfo`` a claim: a field of :class:`UserInfo` and a line in :func:`permitted_claims`.
+It needs a column in ``app/models/user.py``. The management API, ``apply``, export and import,
+``/users/me`` and the audit trail follow from :class:`Profile`. Three things are written by hand:
+
+* a claim: a field of :class:`UserInfo` and a line in :func:`permitted_claims`. It is then told at
+  ``/userinfo`` and in ID tokens that tell such claims, and the discovery document lists it;
+* an option of ``latchkey users``, in ``app/cli/users.py``;
+* a field in the form of ``/account``, in ``account_profile.html`` of
+  ``app/features/authorization_code``.
 """
 
 import re
