@@ -83,7 +83,7 @@ class NewClient(_OfOneRequest, Registration):
 
 @partial
 class ClientPatch(_OfOneRequest, ClientMetadata):
-    """What to change; what is left out stays. Scopes that are taken away are no defaults either."""
+    """What to change; what is left out stays. A scope that is taken away is no longer a default."""
 
     model_config = STRICT
 

@@ -267,7 +267,12 @@ async def add_scope(
 
 @command(cli, "remove-scope")
 async def remove_scope(deployment: Deployment, client_id: ClientId, scopes: Scopes) -> Record:
-    """Remove scopes from a client, which keeps the others."""
+    """Remove scopes from a client, which keeps the others.
+
+    Logins through it go on. Within two seconds the scopes are left out of what is issued or
+    refreshed, and stop working in the client's own tokens. A user's access token that has them
+    keeps them until it expires: disable the client to end those, too.
+    """
     async with operating(deployment.database, deployment.clock) as operator:
         client = await get_client(operator.connection, client_id)
         removed = await require_known(operator.connection, scopes)

@@ -224,7 +224,12 @@ async def add_scope(deployment: Deployment, username: Username, scopes: Scopes) 
 
 @command(cli, "remove-scope")
 async def remove_scope(deployment: Deployment, username: Username, scopes: Scopes) -> Record:
-    """Remove scopes from a user, who keeps the others."""
+    """Remove scopes from a user, who keeps the others.
+
+    Their logins go on. The scopes stop working at once at this server's own routes, also in access
+    tokens that there are, and are left out of what is issued or refreshed from now on. An API that
+    checks tokens by itself sees them until the tokens expire.
+    """
     async with operating(deployment.database, deployment.clock) as operator:
         user = await get_user_by_name(operator.connection, username)
         removed = await require_known(operator.connection, scopes)

@@ -223,9 +223,10 @@ async def find_client(connection: AsyncConnection, client_id: str) -> Registered
 
 
 async def is_unchanged(connection: AsyncConnection, client: RegisteredClient) -> bool:
-    """Whether a client that was found a moment ago is enabled and has lost nothing since.
+    """Whether a client that was found a moment ago is still enabled, under the same security stamp.
 
-    It then stays so until the transaction ends: whoever disables or deletes it waits.
+    It then stays so until the transaction ends: whoever disables or deletes it waits. Its scopes
+    may have changed: they do not belong to the stamp.
     """
     stored = select(Client.security_stamp).where(
         Client.client_id == client.client_id, Client.disabled_at.is_(None)

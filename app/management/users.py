@@ -188,8 +188,8 @@ async def change_user(
 ) -> UserRecord:
     """Change a user; disabling one ends all their logins. Raises a :class:`~app.errors.Problem`.
 
-    Their own address is nobody's to change without their password: see ``PATCH /users/me``. Who is
-    given another one hears of it by ``notify``.
+    Their own address is nobody's to change without their password: see ``PATCH /users/me``. A
+    user whose address was changed is told by ``notify``.
     """
     before = await _get_managed(actor, user_id, expected)
     if actor.is_user(user_id) and not {"email", "email_verified"}.isdisjoint(changes):

@@ -36,7 +36,8 @@ class DirectLogin:
     target: Target
     """The same for the access token."""
     stand_in: StandIn | None = None
-    """What was typed in place of the password. Who can only send that is asked for nothing more."""
+    """What was typed in place of the password. Its user is asked for no second step: software that
+    can send only a name and a password has nowhere to type more."""
 
 
 async def log_in_directly(

@@ -76,7 +76,7 @@ class Targets:
         return requested or granted
 
     def of(self, resources: Collection[str]) -> Target:
-        """What tokens for ``resources`` are for, as they were requested at some time.
+        """What tokens for ``resources`` are for, which this request or an earlier one named.
 
         Raises :class:`InvalidTargetError` if the client may have them no longer, or not together.
         """

@@ -45,7 +45,7 @@ async def start_session(
     expires_at: datetime,
     amr: Sequence[str] = PASSWORD_ALONE,
 ) -> str:
-    """Start a session of who logged in with ``amr``.
+    """Start a session of a user who logged in with ``amr``.
 
     Returns the secret for its cookie, which is always a new one.
     """

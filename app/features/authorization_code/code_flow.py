@@ -165,7 +165,7 @@ async def _decide(
 
 
 def wanted_by(pending: Pending | None) -> Wanted:
-    """What somebody logs in for who comes with that request, or with none."""
+    """What a browser that comes with that request, or with none, logs in for."""
     if pending is None:
         return Wanted()
     request = pending.request

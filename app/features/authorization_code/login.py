@@ -209,7 +209,8 @@ async def _go_on(
     """The answer to a form that was not shown to the browser as it is now.
 
     The password is not checked, and nothing happens that a link could not bring about: so nothing
-    has to be proven. Who is logged in as the typed name by now is where they wanted to be.
+    has to be proven. A user who is logged in under the typed name by now is where they wanted to
+    be.
     """
     session = browser.session
     again = partial(

@@ -16,8 +16,8 @@ from app.identity.clients import RegisteredClient
 from app.login.strength import Level, level_of
 
 TIME_TO_CONSENT = timedelta(minutes=1)
-"""How long a login for a request is good for it at least: with ``max_age=0`` too, somebody who
-logs in has to read the consent page."""
+"""For this long a login counts as new enough for the request it was made for, however short
+``max_age`` is: the user needs time to read the consent page."""
 
 
 @dataclass(frozen=True)
@@ -90,10 +90,10 @@ def next_step(
     """The next step of ``pending`` for the user of ``session``, who is ``admitted`` or is not.
 
     ``user_scopes`` are what that user has, and ``remembered`` what they have allowed to ``client``
-    before. The login has to reach ``level``, beside the one that the request asks for; who
-    ``has_factor`` can show it, and anybody else types the password before they get one. Those of
-    the requested scopes are granted that the user has and the client still may have, and after a
-    ``decision`` only if they were shown.
+    before. The login has to reach ``level``, and the level that the request asks for: a user who
+    ``has_factor`` is asked for the factor, and any other logs in again, on the way to getting one.
+    Granted are the requested scopes that the user has and the client may still have, and after a
+    ``decision`` only those that were shown.
     """
     request = pending.request
     silent = "none" in request.prompt

@@ -41,7 +41,7 @@ PRECISION = timedelta(days=1)
 """Of the last login: most logins write nothing here."""
 
 MOST_IN_AN_HOUR = 5
-"""New devices that a user is told of. Who has the password can make up any number."""
+"""New devices that a user is told of. Whoever has the password can make up any number."""
 
 
 async def tell(connection: AsyncConnection, settings: Settings, notice: Notice) -> None:

@@ -1,8 +1,8 @@
-"""Links and codes in mails: who has one reads the mail of the address that it was sent to.
+"""Links and codes in mails: whoever has one reads the mail of the address it was sent to.
 
 A token is random, stored as a hash, and good once, for a while, for one user, one address and one
 purpose. A newer one for the same user and purpose ends the older ones. A code is short enough to
-type, so it is good for a few tries, and only for who is known to be the user otherwise.
+type, so it is good for a few tries, and only for somebody who is known to be the user otherwise.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""What comes of asking for a new password: a link goes to who has an account and reads its mail."""
+"""What comes of asking for a new password: a link for whoever has an account and reads its mail."""
 
 from datetime import datetime, timedelta
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from typer import Typer
 
 KEPT_FOR = timedelta(days=30)
-"""After its end, so that who manages sees what became of it."""
+"""After its end, so that whoever manages users sees what became of it."""
 
 
 def _routers(settings: Settings, _clock: Clock) -> Sequence["APIRouter"]:

@@ -10,7 +10,7 @@ from app.models.base import Base
 
 
 class Invitation(Base):
-    """A link with which somebody makes an account: from who manages users, or asked for."""
+    """A link with which somebody makes an account: sent by whoever manages users, or asked for."""
 
     __tablename__ = "invitations"
     __table_args__ = (
