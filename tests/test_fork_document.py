@@ -179,6 +179,8 @@ def test_a_ticket_logs_its_user_in_once(http: httpx2.Client, me: dict[str, str])
 def test_a_client_has_the_field_also_on_the_other_database(fork: Reader) -> None:
     shown = fork.run(".venv/bin/latchkey clients show television --json")
     assert json.loads(shown)["contact"] == "television@example.com"
+    cleared = fork.run(".venv/bin/latchkey clients update television --contact '' --json")
+    assert json.loads(cleared)["contact"] is None
 
 
 def test_the_samples_are_gone(http: httpx2.Client) -> None:
