@@ -14,6 +14,7 @@ from app.server import Server
 from tests.support.factories import TestClient, TestUser
 from tests.support.flow import CodeFlow, Page, submit
 from tests.support.on_sqlite import backend as backend
+from tests.support.translations import translated_into
 from tests.support.untranslated import left_in_english, mark_sentences
 
 GERMAN = {"Accept-Language": "de-AT, en;q=0.5"}
@@ -58,6 +59,7 @@ async def test_what_is_between_page_and_browser_is_told_that_it_depends_on_the_h
     assert "Accept-Language" in (await http.get("/login")).headers["vary"]
 
 
+@translated_into("fr")
 async def test_the_user_s_own_choice_comes_before_that_of_the_browser(
     http: httpx2.AsyncClient, alice: TestUser
 ) -> None:
@@ -76,6 +78,7 @@ async def test_the_next_person_at_the_browser_has_their_own_language(
 
 
 @pytest.mark.rfc("openid-connect-core", "3.1.2.1", 19)
+@translated_into("fr")
 async def test_what_the_client_asks_for_comes_first_and_lasts_through_the_flow(
     flow: CodeFlow,
 ) -> None:
@@ -89,6 +92,7 @@ async def test_what_the_client_asks_for_comes_first_and_lasts_through_the_flow(
 
 
 @pytest.mark.rfc("openid-connect-core", "3.1.2.1", 20)
+@translated_into("de")
 async def test_a_request_that_asks_for_no_language_that_there_is_leaves_it_to_the_browser(
     flow: CodeFlow,
 ) -> None:
@@ -97,6 +101,7 @@ async def test_a_request_that_asks_for_no_language_that_there_is_leaves_it_to_th
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
+@translated_into("ja")
 async def test_an_error_of_the_authorization_endpoint_is_told_in_the_client_s_language(
     flow: CodeFlow, method: str
 ) -> None:
@@ -105,6 +110,7 @@ async def test_an_error_of_the_authorization_endpoint_is_told_in_the_client_s_la
 
 
 @pytest.mark.rfc("openid-connect-rp-initiated-logout", "2", 8, 18)
+@translated_into("es")
 async def test_a_logout_is_asked_for_in_the_client_s_language(
     http: httpx2.AsyncClient, alice: TestUser
 ) -> None:
@@ -119,6 +125,7 @@ async def test_a_logout_that_a_client_posts_keeps_its_language(http: httpx2.Asyn
     assert parse_qs(urlsplit(passed_on.headers["location"]).query) == {"ui_locales": ["pt"]}
 
 
+@translated_into("de")
 async def test_a_page_that_is_not_there_is_missed_in_the_reader_s_language(
     http: httpx2.AsyncClient,
 ) -> None:
@@ -146,6 +153,7 @@ async def test_the_json_api_speaks_english(http: httpx2.AsyncClient) -> None:
     assert refused.json()["error_description"] == "Client authentication failed."
 
 
+@translated_into("de")
 async def test_a_rule_that_is_broken_is_told_in_the_reader_s_language(
     http: httpx2.AsyncClient, alice: TestUser
 ) -> None:
@@ -159,6 +167,7 @@ async def test_a_rule_that_is_broken_is_told_in_the_reader_s_language(
     ]
 
 
+@translated_into("de")
 async def test_a_description_of_a_scope_that_no_catalogue_has_is_shown_as_it_is(
     flow: CodeFlow, server: Server
 ) -> None:

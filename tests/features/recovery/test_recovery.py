@@ -47,6 +47,7 @@ from tests.support.lifecycle import add_refreshing, refresh
 from tests.support.meanwhile import Meanwhile
 from tests.support.on_sqlite import backend as backend
 from tests.support.operators import events
+from tests.support.translations import translated_into
 from tests.support.untranslated import left_in_english, mark_sentences
 
 ALICES = "alice@example.com"
@@ -468,6 +469,7 @@ async def test_without_mail_nobody_is_offered_a_link(web: TestClient) -> None:
 # Languages
 
 
+@translated_into("de")
 async def test_the_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
@@ -479,6 +481,7 @@ async def test_the_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for
     assert '<html lang="de" dir="ltr">' in mail.html
 
 
+@translated_into("ja")
 async def test_a_user_who_has_chosen_a_language_gets_the_mail_in_that(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
@@ -491,6 +494,7 @@ async def test_a_user_who_has_chosen_a_language_gets_the_mail_in_that(
     assert '<html lang="ja" dir="ltr">' in mail.html
 
 
+@translated_into("fr")
 async def test_whoever_comes_from_an_application_reads_its_language_here_too(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:

@@ -44,6 +44,7 @@ from tests.support.flow import (
 from tests.support.on_sqlite import backend as backend
 from tests.support.operators import assert_invalid, assert_refused, events
 from tests.support.purging import purged
+from tests.support.translations import translated_into
 from tests.support.untranslated import left_in_english, mark_sentences
 from tests.support.writes import NEW_PASSWORD
 
@@ -576,6 +577,7 @@ async def test_no_sentence_of_the_pages_and_the_mail_stays_in_english(
         assert left_in_english(page, *data) == []
 
 
+@translated_into("zh")
 async def test_the_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for(
     http: httpx2.AsyncClient, server: Server
 ) -> None:
@@ -586,6 +588,7 @@ async def test_the_mail_is_in_the_language_of_the_page_on_which_it_was_asked_for
     assert '<html lang="zh" dir="ltr">' in mail.html
 
 
+@translated_into("fr")
 async def test_who_has_an_account_is_told_in_the_language_that_they_have_chosen(
     http: httpx2.AsyncClient, server: Server, alice: TestUser
 ) -> None:
