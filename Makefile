@@ -49,9 +49,10 @@ docs: $(VENV)/.tools ## Build the documents as a site in site/, to be read offli
 audit: $(VENV)/.tools ## Look the locked dependencies up among known vulnerabilities, as PyPI tells them
 	@$(VENV)/bin/pip-audit --require-hashes --disable-pip -r requirements.lock
 
-new: $(VENV)/.dev ## Begin a project of your own from this one: make new NAME=acme-id (FEATURES=… DIR=…)
+new: $(VENV)/.dev ## Begin a project of your own from this one: make new NAME=acme-id (FEATURES=… LANGUAGES=… DIR=…)
 	@test -n "$(NAME)" || { echo 'Say what it is called: make new NAME=acme-id'; exit 2; }
-	@$(PY) -m scripts.new "$(NAME)" $(if $(DIR),--dir "$(DIR)") $(if $(FEATURES),--features "$(FEATURES)")
+	@$(PY) -m scripts.new "$(NAME)" $(if $(DIR),--dir "$(DIR)") $(if $(FEATURES),--features "$(FEATURES)") \
+		$(if $(LANGUAGES),--languages "$(LANGUAGES)")
 
 subtract: $(VENV)/.dev ## Delete features from copies, so that every two are apart and gone: the rest stays whole
 	@$(PY) -m scripts.subtract_features $(ARGS)

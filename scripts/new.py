@@ -14,7 +14,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from babel import Locale
+
 from app.features import FOLDERS, load_features
+from app.languages.reader import SOURCE, languages
 from scripts.documents.links import relink
 from scripts.first_migration import replace_migrations
 from scripts.renaming import OLD, check_name, rename_project, title_of
@@ -23,12 +26,15 @@ from scripts.subtract_features import ROOT, subtract
 PRESETS: Mapping[str, Collection[str]] = {
     "everything": tuple(FOLDERS),
     "openid-connect": (
-        *("claims", "groups"),
+        *("authorization_code", "claims", "groups"),
         *("mail", "verification", "recovery"),
         *("mfa", "passkeys"),
     ),
     "password-only": (),
 }
+
+WITHOUT_CATALOGUES = ("password-only",)
+"""Choices that speak English alone, unless more is asked for."""
 
 OURS = (
     "docs/new.md",
@@ -40,6 +46,7 @@ OURS = (
     "scripts/new.py",
     "scripts/scaling.py",
     "tests/database/test_past_migrations.py",
+    "tests/languages/test_ours.py",
     "tests/test_new.py",
     "tests/test_peers.py",
     "tests/test_scaling.py",
@@ -68,20 +75,21 @@ TARGETS_OF_THE_WHOLE = ("docs", "conformance")
 EXAMPLES_OF_THE_CORE = ("tested_service", "theme")
 
 DOCUMENTS_OF_THE_CORE = (
-    *("administration", "apply", "audit", "authorization-code", "errors", "languages", "looks"),
-    *("operations", "security", "serving", "testing", "token-lifecycle", "token-request"),
+    *("administration", "apply", "audit", "errors", "operations", "security", "serving"),
+    *("testing", "token-lifecycle", "token-request"),
 )
 
-DOCUMENTS: Mapping[str, str] = {
-    "api_keys": "api-keys",
-    "app_passwords": "app-passwords",
-    "claims": "claims",
-    "groups": "groups",
-    "mail": "mail",
-    "mfa": "second-factor",
-    "passkeys": "passkeys",
-    "registration": "registration",
-    "schemes": "schemes",
+DOCUMENTS: Mapping[str, Collection[str]] = {
+    "api_keys": ["api-keys"],
+    "app_passwords": ["app-passwords"],
+    "authorization_code": ["authorization-code", "languages", "looks"],
+    "claims": ["claims"],
+    "groups": ["groups"],
+    "mail": ["mail"],
+    "mfa": ["second-factor"],
+    "passkeys": ["passkeys"],
+    "registration": ["registration"],
+    "schemes": ["schemes"],
 }
 """The documents of features."""
 
@@ -109,19 +117,22 @@ def main(given: Sequence[str] | None = None) -> None:
     parser.add_argument("name")
     parser.add_argument("--dir", type=Path)
     parser.add_argument("--features")
+    parser.add_argument("--languages")
     arguments = parser.parse_args(given)
     folder: Path = arguments.dir or ROOT.parent / arguments.name
     try:
         check_name(arguments.name)
         if folder.exists():
             raise ValueError(f"{folder} is there already: choose another DIR, or remove it.")
-        kept = chosen(arguments.features or _asked())
+        features = arguments.features or _asked()
+        kept = chosen(features)
+        spoken = chosen_languages(arguments.languages or default_languages(features))
     except ValueError as refused:
         sys.exit(f"make new: {refused}")
     # Whole or not at all: a failure leaves nothing behind that another attempt would trip over.
     with TemporaryDirectory(prefix=".new-", dir=folder.absolute().parent) as temporary:
         made = Path(temporary) / arguments.name
-        make(arguments.name, made, kept)
+        make(arguments.name, made, kept, spoken)
         made.rename(folder)
     print(f"{title_of(arguments.name)} is in {folder}. Next: cd {folder} && make run")
 
@@ -153,11 +164,34 @@ def chosen(wanted: str) -> frozenset[str]:
     return frozenset(kept)
 
 
-def make(name: str, folder: Path, kept: Collection[str]) -> None:
-    """Make the project in ``folder``, with these features."""
+def default_languages(features: str) -> str:
+    """What there is of languages with a choice of features, where nobody says more."""
+    return "none" if features in WITHOUT_CATALOGUES else "all"
+
+
+def chosen_languages(wanted: str) -> frozenset[str]:
+    """The languages of a list of tags, beside English: ``all`` that there are, or ``none``.
+
+    Raises :class:`ValueError` with a sentence.
+    """
+    there = languages() - {SOURCE}
+    if wanted in ("all", "none"):
+        return there if wanted == "all" else frozenset()
+    names = frozenset(name.strip() for name in wanted.split(",") if name.strip()) - {SOURCE}
+    for name in sorted(names - there):
+        raise ValueError(
+            f"there is no catalogue {name!r}: it is one of {', '.join(sorted(there))}, or all or "
+            "none."
+        )
+    return names
+
+
+def make(name: str, folder: Path, kept: Collection[str], spoken: Collection[str]) -> None:
+    """Make the project in ``folder``, with these features and languages."""
     gone = frozenset(FOLDERS).difference(kept)
     _copy(folder)
     subtract(gone, folder)
+    _speak(folder, spoken)
     _drop(folder, OURS)
     _drop_targets(folder, OUR_TARGETS)
     if gone:
@@ -166,7 +200,8 @@ def make(name: str, folder: Path, kept: Collection[str]) -> None:
         for example in (folder / "examples").iterdir():
             if example.name not in EXAMPLES_OF_THE_CORE:
                 _drop(folder, [f"examples/{example.name}"])
-        kept_documents = {*DOCUMENTS_OF_THE_CORE, *(DOCUMENTS.get(each) for each in kept)}
+        of_features = [each for feature in kept for each in DOCUMENTS.get(feature, ())]
+        kept_documents = {*DOCUMENTS_OF_THE_CORE, *of_features}
         for document in (folder / "docs").glob("*.md"):
             if document.stem not in kept_documents:
                 document.unlink()
@@ -179,6 +214,17 @@ def make(name: str, folder: Path, kept: Collection[str]) -> None:
     (folder / "CHANGELOG.md").write_text(CHANGELOG)
     _write_what_is_made(folder, name)
     _commit(folder)
+
+
+def _speak(folder: Path, spoken: Collection[str]) -> None:
+    """Drop the other catalogues, and say in the document which there are."""
+    dropped = languages() - {SOURCE, *spoken}
+    _drop(folder, [f"app/languages/{each}.po" for each in dropped])
+    if dropped:
+        tags = (SOURCE, *sorted(spoken))
+        *others, last = [str(Locale.parse(tag, sep="-").english_name) for tag in tags]
+        listed = f"{', '.join(others)} or {last}" if others else last
+        _edit(folder / "docs/languages.md", r"(?<=that they get are in )English[^.]*", listed)
 
 
 def _copy(folder: Path) -> None:
