@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from app.features import FOLDERS
+from app.languages.reader import SOURCE, languages
 from scripts.new import (
     DOCUMENTS,
     DOCUMENTS_OF_THE_CORE,
@@ -22,6 +23,8 @@ from scripts.new import (
     OURS,
     PRESETS,
     chosen,
+    chosen_languages,
+    default_languages,
     main,
 )
 from scripts.renaming import check_name, renamed, renamed_python
@@ -83,6 +86,22 @@ def project(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_a_new_project_has_the_features_that_were_asked_for(project: Path) -> None:
     folders = {path.parent.name for path in (project / "app/features").glob("*/__init__.py")}
     assert folders == chosen(project.name)
+
+
+def test_a_new_project_has_the_catalogues_that_go_with_its_choice(project: Path) -> None:
+    spoken = {path.stem for path in (project / "app/languages").glob("*.po")}
+    assert spoken == (set() if project.name == "password-only" else languages() - {SOURCE})
+
+
+def lines_of_the_application(folder: Path) -> int:
+    """All of its files that are under version control."""
+    files = [folder / path for path in run(folder, "git", "ls-files", "app").split()]
+    return sum(path.read_bytes().count(b"\n") for path in files if path.exists())
+
+
+def test_a_project_for_passwords_alone_has_two_fifths_of_the_lines_at_most(project: Path) -> None:
+    if project.name == "password-only":
+        assert lines_of_the_application(project) <= 0.4 * lines_of_the_application(ROOT)
 
 
 def test_a_new_project_begins_with_one_commit_and_one_migration(project: Path) -> None:
@@ -178,7 +197,8 @@ def test_a_folder_that_is_there_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_all_that_stays_behind_is_there() -> None:
-    documents = [f"docs/{name}.md" for name in (*DOCUMENTS_OF_THE_CORE, *DOCUMENTS.values())]
+    of_features = [name for names in DOCUMENTS.values() for name in names]
+    documents = [f"docs/{name}.md" for name in (*DOCUMENTS_OF_THE_CORE, *of_features)]
     paths = [*OURS, *OF_THE_WHOLE, *documents]
     assert [path for path in paths if not (ROOT / path).exists()] == []
     assert set(DOCUMENTS) <= set(FOLDERS)
@@ -188,6 +208,19 @@ def test_a_choice_brings_what_its_features_need() -> None:
     assert chosen("everything") == set(FOLDERS)
     assert chosen("password-only") == set()
     assert chosen("recovery") == {"recovery", "mail", "authorization_code"}
+
+
+def test_languages_are_all_none_or_those_that_are_named() -> None:
+    assert chosen_languages("all") == languages() - {SOURCE}
+    assert chosen_languages("none") == chosen_languages("en") == frozenset()
+    assert chosen_languages("de, fr") == {"de", "fr"}
+    assert (default_languages("password-only"), default_languages("items")) == ("none", "all")
+
+
+def test_a_language_without_a_catalogue_is_refused_in_one_line(nothing_made: Path) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["acme-id", "--dir", str(nothing_made), "--features", "items", "--languages", "tlh"])
+    assert str(refused.value.code).startswith("make new: there is no catalogue 'tlh': it is one of")
 
 
 # How the name is written
