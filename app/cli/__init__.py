@@ -43,13 +43,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "purge",
         "Delete expired logins, codes, sessions, tokens, nonces and keys, in small batches.",
     ),
-    "backup": ("backup", "Write the whole database to a file, while it is in use."),
-    "restore": ("backup", "Make the database what it was when the backup was written."),
-    "export": ("transfer", "Print users, clients and scopes as JSON, for import elsewhere."),
-    "import": (
-        "transfer",
-        "Create or update users, clients and scopes to match a document. Safe to run again.",
-    ),
     "apply": (
         "apply",
         "Create, change and delete users, clients and scopes as a file declares. Safe to run "
@@ -122,4 +115,4 @@ def _of_core(
 def _of_feature(load: Callable[[str], "Feature"], feature: str, words: str) -> Command:
     noun, _, verb = words.partition(" ")
     found = get_group(load(feature).commands()[noun])
-    return found.commands[verb] if verb else found  # type: ignore[return-value]
+    return found.commands.get(verb or noun) or found  # type: ignore[return-value]

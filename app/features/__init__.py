@@ -36,6 +36,15 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "test_logins": {},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},
     "client_registration": {"registration-tokens": "Manage tokens to register clients with."},
+    "transfer": {
+        "export": "Print users, clients and scopes as JSON, for import elsewhere.",
+        "import": "Create or update users, clients and scopes to match a document. Safe to run "
+        "again.",
+    },
+    "backup": {
+        "backup": "Write the whole database to a file, while it is in use.",
+        "restore": "Make the database what it was when the backup was written.",
+    },
     "deletion": {},  # last, as its section of the account page
 }
 

@@ -1,19 +1,15 @@
 """One application on SQLite for each module, and users and clients of its own for each test."""
 
-from collections.abc import Generator
-from pathlib import Path
-
 import pytest
 
 from app.server import Server
-from tests.support.databases import Backend
 from tests.support.factories import SCOPES, TestClient, TestUser, add_user
 from tests.support.on_sqlite import settings
 from tests.support.operators import EVERY_SCOPE, add_console, add_somebody, token_of
-from tests.support.shell import Shell
+from tests.support.shell import no_dotenv_file, shell
 from tests.support.started import app, clock, http, server
 
-__all__ = ["app", "clock", "http", "server", "settings"]
+__all__ = ["app", "clock", "http", "no_dotenv_file", "server", "settings", "shell"]
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +33,3 @@ async def as_admin(server: Server, admin: TestUser, console: TestClient) -> dict
 async def alice(server: Server) -> TestUser:
     """A user with the sample scopes, and with a name of its own in every test."""
     return await add_somebody(server, *SCOPES, name="alice")
-
-
-@pytest.fixture
-def no_dotenv_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """For commands that run in this process: a folder without a .env file."""
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def shell(sqlite: Backend, no_dotenv_file: None) -> Generator[Shell]:
-    """The command line on a fresh SQLite database."""
-    url = sqlite.migrated()
-    yield Shell(url)
-    sqlite.drop(url)

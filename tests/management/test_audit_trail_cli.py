@@ -1,11 +1,9 @@
 """What the commands of an operator leave in the audit trail."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from passlib.hash import bcrypt
 
 from app.security.jwt import generate_private_key
 from tests.support.shell import Shell
@@ -61,9 +59,6 @@ def test_what_an_operator_does_to_clients_scopes_and_records_is_written_down(
     shell.json("clients", "delete", "app")
     shell.json("scopes", "create", "reports", "--description", "Reports")
     shell.json("scopes", "delete", "reports")
-    file = tmp_path / "records.json"
-    file.write_text(json.dumps({"users": [{"username": "ada"}]}))
-    shell.json("import", str(file))
     expected: dict[str, list[tuple[str | None, str | None, Any]]] = {
         "client.changed": [(None, "app", {"name": "Other"}), (None, "app", {"disabled": True})],
         "client.deleted": [(None, "app", {"name": "Other"})],
@@ -71,48 +66,10 @@ def test_what_an_operator_does_to_clients_scopes_and_records_is_written_down(
         "scope.deleted": [(None, None, {"scope": "reports"})],
     }
     assert {name: by_operator(shell, name) for name in expected} == expected
-    ((_, _, imported),) = by_operator(shell, "records.imported")
-    assert {kind: count for kind, count in imported.items() if count} == {"users": 1}
     ((_, _, created),) = by_operator(shell, "client.created")
     assert (created["name"], created["grant_types"]) == ("App", ["client_credentials"])
     ((_, _, rotated),) = by_operator(shell, "client.secret_rotated")
     assert rotated["old_secret_expires_at"][:19] == until[:19]
-
-
-def test_what_an_import_changes_is_written_down_like_what_is_changed_by_hand(
-    shell: Shell,
-) -> None:
-    def bring(**document: Any) -> None:
-        shell.json("import", "-", stdin=json.dumps(document))
-
-    user_id = shell.json("users", "create", "ada", "--scope", "profile")["id"]
-    shell.json("scopes", "create", "reports", "--description", "Reports")
-    other = bcrypt.using(rounds=4).hash("correct horse battery staple")
-    ada = {"username": "ada", "scopes": ["email"], "disabled": True, "password_hash": other}
-    app = {"client_id": "app", "name": "App", "grant_types": ["client_credentials"]}
-    bring(scopes=[{"name": "reports", "description": "All"}], users=[ada], clients=[app])
-    bring(clients=[app | {"scopes": ["reports"], "secrets": [{"secret_hash": "0" * 64}]}])
-    changed = {"scopes_added": ["email"], "scopes_removed": ["profile"], "disabled": True}
-    expected: dict[str, list[tuple[str | None, str | None, Any]]] = {
-        "scope.changed": [(None, None, {"scope": "reports", "description": "All"})],
-        "user.password_reset": [(user_id, None, {})],
-        "user.changed": [(user_id, None, changed)],
-        "client.changed": [(None, "app", {"scopes": ["reports"]})],
-        "client.secret_rotated": [(None, "app", {})],
-    }
-    assert {name: by_operator(shell, name) for name in expected} == expected
-    assert len(by_operator(shell, "client.created")) == 1
-
-
-def test_an_import_that_changes_nothing_writes_down_that_it_ran_and_no_change(
-    shell: Shell,
-) -> None:
-    shell.json("users", "create", "ada", "--email", "ada@example.com")
-    shell.json("clients", "create", "App", "--grant", "client_credentials", "--scope", "email")
-    document = shell("export", "--with-hashes").stdout
-    before = len(shell.events())
-    shell.json("import", "-", stdin=document)
-    assert [event.type for event in shell.events()[before:]] == ["records.imported"]
 
 
 @pytest.mark.parametrize(

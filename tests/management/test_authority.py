@@ -1,9 +1,7 @@
 """Who may change what: nobody rises above themselves, and nobody locks everybody out."""
 
 import asyncio
-import json
 import uuid
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -572,29 +570,6 @@ async def test_the_last_administrator_is_not_locked_out_at_the_command_line(
 ) -> None:
     before = await http.get(f"/users/{last.id}", headers=as_admin)
     assert_line(await in_a_thread(server, *arguments), THE_LAST)
-    after = await http.get(f"/users/{last.id}", headers=as_admin)
-    assert (after.status_code, after.json()) == (200, before.json())
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        pytest.param({"disabled": True, "scopes": ["users:write"]}, id="disabled"),
-        pytest.param({"scopes": ["users:read"]}, id="scope taken away"),
-    ],
-)
-async def test_the_last_administrator_is_not_locked_out_by_an_import(
-    http: httpx2.AsyncClient,
-    server: Server,
-    as_admin: dict[str, str],
-    last: TestUser,
-    tmp_path: Path,
-    changes: dict[str, Any],
-) -> None:
-    file = tmp_path / "records.json"
-    file.write_text(json.dumps({"users": [{"username": "admin", **changes}]}))
-    before = await http.get(f"/users/{last.id}", headers=as_admin)
-    assert_line(await in_a_thread(server, "import", str(file)), THE_LAST)
     after = await http.get(f"/users/{last.id}", headers=as_admin)
     assert (after.status_code, after.json()) == (200, before.json())
 

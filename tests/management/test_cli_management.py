@@ -523,7 +523,7 @@ def test_single_scopes_of_a_client_come_and_go_and_the_others_stay(
 def test_a_client_with_every_scope_keeps_those_to_come_when_one_is_added(shell: Shell) -> None:
     docs = {"client_id": "docs", "name": "Docs", "public": True, "grant_types": ["password"]}
     document = {"clients": [docs | {"every_scope": True}]}
-    shell.json("import", "-", stdin=json.dumps(document))
+    shell.json("apply", "-", stdin=json.dumps(document))
     changed = shell.json("clients", "add-scope", "docs", "email", "--default")
     assert (changed["every_scope"], changed["default_scopes"]) == (True, ["email"])
     assert shell.json("clients", "remove-scope", "docs", "email")["every_scope"] is False
@@ -914,8 +914,8 @@ def test_a_purge_of_the_trail_keeps_what_is_younger(shell: Shell, ada: dict[str,
         pytest.param(("audit", "list", "--limit", "0"), id="no limit"),
         pytest.param(("purge", "--audit-days", "0"), id="no days"),
         pytest.param(("purge", "--audit-days", "many"), id="no number"),
-        pytest.param(("import",), id="file missing"),
-        pytest.param(("export", "file.json"), id="argument too many"),
+        pytest.param(("apply",), id="file missing"),
+        pytest.param(("purge", "file.json"), id="argument too many"),
     ],
 )
 def test_bad_usage_is_exit_code_2_and_nothing_on_stdout(
@@ -938,8 +938,6 @@ def test_every_command_that_scripts_rely_on_is_there() -> None:
         "serve",
         "seed-demo",
         "purge",
-        "export",
-        "import",
         "db upgrade",
         "db check",
         "db downgrade",

@@ -6,14 +6,14 @@ from datetime import timedelta
 import httpx2
 import pytest
 
+from app.features.transfer.exporting import TransferDocument, TransferredSecret, export_document
+from app.features.transfer.importing import import_document
 from app.management.authority import operating
 from app.management.clients import (
     change_client,
     delete_client,
     rotate_secret,
 )
-from app.management.exporting import TransferDocument, TransferredSecret, export_document
-from app.management.importing import import_document
 from app.security.opaque import hash_secret
 from app.server import Server
 from tests.support.clock import TestClock

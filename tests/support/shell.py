@@ -2,9 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from fastapi import FastAPI
 from typer.testing import CliRunner, Result
 
@@ -13,6 +15,7 @@ from app.audit.trail import RecordedEvent, list_events
 from app.clock import Clock
 from app.server import Server
 from tests.conftest import make_settings
+from tests.support.databases import Backend
 from tests.support.processes import development
 from tests.support.shared import Shared
 
@@ -72,3 +75,17 @@ class Shell:
 def assert_line(result: Result, line: str) -> None:
     """Exit code 1, one line on stderr, and nothing on stdout."""
     assert (result.exit_code, result.stderr, result.stdout) == (1, f"latchkey: {line}\n", "")
+
+
+@pytest.fixture
+def no_dotenv_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """For commands that run in this process: a folder without a .env file."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def shell(sqlite: Backend, no_dotenv_file: None) -> Generator[Shell]:
+    """The command line on a fresh SQLite database."""
+    url = sqlite.migrated()
+    yield Shell(url)
+    sqlite.drop(url)

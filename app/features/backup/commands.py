@@ -10,7 +10,7 @@ from app.cli.later import features_at_hand
 from app.cli.output import show
 from app.database.schema import schema_state
 from app.errors import ConflictError
-from app.operations import backup
+from app.features.backup import service as backup
 
 NOTES = {
     "older": "The schema is older than this release: run `latchkey db upgrade`.",

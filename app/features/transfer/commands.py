@@ -11,10 +11,10 @@ from pydantic import ValidationError
 from app.cli.command import Deployment, Json, Record, command, server_command
 from app.cli.later import features_at_hand
 from app.errors import InvalidError
+from app.features.transfer.exporting import TransferDocument, document_with, export_document
+from app.features.transfer.importing import import_document
 from app.management.authority import operating
 from app.management.declared.kind import Kind
-from app.management.exporting import TransferDocument, document_with, export_document
-from app.management.importing import import_document
 
 if TYPE_CHECKING:
     from app.server import Server

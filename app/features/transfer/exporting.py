@@ -19,19 +19,11 @@ from app.identity.registration import ClientMetadata
 from app.identity.scopes import list_scopes
 from app.management.clients import ClientRecord, list_clients
 from app.management.declared.kind import Kind
+from app.management.declared.scopes import DeclaredScope
 from app.management.users import list_users
 from app.models import ClientSecret, User
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-class TransferredScope(BaseModel):
-    """A scope."""
-
-    model_config = STRICT
-
-    name: str
-    description: str
 
 
 class TransferredUser(StoredProfile):
@@ -73,7 +65,7 @@ class TransferDocument(BaseModel):
     model_config = STRICT
 
     format: Literal[1] = 1
-    scopes: list[TransferredScope] = []
+    scopes: list[DeclaredScope] = []
     users: list[TransferredUser] = []
     clients: list[TransferredClient] = []
 
@@ -98,7 +90,7 @@ async def export_document(
     # In the order of code points: that of the database depends on its collation.
     known = sorted((await list_scopes(connection)).items())
     return document_with(kinds)(
-        scopes=[TransferredScope(name=name, description=text) for name, text in known],
+        scopes=[DeclaredScope(name=name, description=text) for name, text in known],
         users=await _export_users(connection, with_hashes),
         clients=await _export_clients(connection, now, with_hashes),
         **{kind.section: await _export_kind(connection, kind) for kind in kinds},

@@ -11,6 +11,13 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError, InvalidError
+from app.features.transfer.exporting import (
+    TransferDocument,
+    TransferredClient,
+    TransferredSecret,
+    TransferredUser,
+    transferred,
+)
 from app.identity.clients import find_client
 from app.identity.definition import validated
 from app.identity.profile import NewUser, username_key
@@ -25,15 +32,8 @@ from app.management.clients import (
     note_creation,
 )
 from app.management.declared.kind import Kind
+from app.management.declared.scopes import DeclaredScope
 from app.management.documents import Once, naming
-from app.management.exporting import (
-    TransferDocument,
-    TransferredClient,
-    TransferredScope,
-    TransferredSecret,
-    TransferredUser,
-    transferred,
-)
 from app.management.scopes import create_scope, describe_scope
 from app.management.users import (
     Revoke,
@@ -91,7 +91,7 @@ async def import_document(
     return counts
 
 
-async def _import_scopes(operator: Actor, scopes: Sequence[TransferredScope]) -> None:
+async def _import_scopes(operator: Actor, scopes: Sequence[DeclaredScope]) -> None:
     known = await list_scopes(operator.connection)
     names = Once()
     for index, scope in enumerate(scopes):

@@ -2,23 +2,33 @@
 
 from collections.abc import Collection, Mapping
 
+from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.identity.definition import STRICT
 from app.identity.scopes import list_scopes
 from app.management.authority import Actor
 from app.management.declared.kind import Kind, Record
-from app.management.exporting import TransferredScope
 from app.management.scopes import create_scope, delete_scope, describe_scope
 
 
-class Scopes(Kind[TransferredScope]):
+class DeclaredScope(BaseModel):
+    """A scope."""
+
+    model_config = STRICT
+
+    name: str
+    description: str
+
+
+class Scopes(Kind[DeclaredScope]):
     """Scopes, by name."""
 
     section = "scopes"
     noun = "scope"
     key = "name"
-    model = TransferredScope
+    model = DeclaredScope
 
     def __init__(
         self, built_in: Collection[str], holders: Mapping[str, InstrumentedAttribute[str]]
@@ -32,11 +42,11 @@ class Scopes(Kind[TransferredScope]):
         known = await list_scopes(connection)
         return {"description": known[name]} if name in known else None
 
-    async def create(self, actor: Actor, declared: TransferredScope) -> None:
+    async def create(self, actor: Actor, declared: DeclaredScope) -> None:
         """Add one."""
         await create_scope(actor, name=declared.name, description=declared.description)
 
-    async def change(self, actor: Actor, declared: TransferredScope) -> None:
+    async def change(self, actor: Actor, declared: DeclaredScope) -> None:
         """Describe one."""
         await describe_scope(actor, declared.name, declared.description)
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from app.features import FOLDERS
 from tests.support.shell import Shell, assert_line
 
 
@@ -53,6 +54,7 @@ def test_a_claim_is_deleted(latchkey: Shell) -> None:
     assert latchkey.json("claims", "list") == []
 
 
+@pytest.mark.skipif("transfer" not in FOLDERS, reason="there is no such command")
 def test_claims_and_their_values_are_exported_and_imported(latchkey: Shell) -> None:
     latchkey.json("claims", "set", "level", "3", "--user", "ada")
     latchkey.json("claims", "set", "level", "1", "--client", "app")
