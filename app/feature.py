@@ -29,7 +29,7 @@ from app.login.strength import Level
 from app.login.user_keys import KeyKind
 from app.login.ways import LoginWay
 from app.management.authority import Actor
-from app.management.declared.kind import Kind
+from app.management.kinds import Kind
 from app.models import Base
 from app.posture import Finding
 from app.settings import Settings

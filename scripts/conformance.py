@@ -20,7 +20,7 @@ from typing import Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.cli.apply import StrictLoader
+from app.cli.documents import StrictLoader
 from scripts.documents.links import anchors
 
 ROOT = Path(__file__).parent.parent

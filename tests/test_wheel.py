@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from app import IDENTIFIER, NAME, VERSION
-from tests.features import brought
+from tests.features import beside, brought
 from tests.support.installed import Installed, install_wheel
 from tests.support.live_server import ROOT, START_TIMEOUT, free_port
 
@@ -24,6 +24,9 @@ def block(language: str) -> str:
     """The block of that language in the document, which has one."""
     (text,) = re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
     return str(text)
+
+
+pytestmark = beside("apply")
 
 
 @pytest.fixture(scope="module")

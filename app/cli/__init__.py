@@ -22,10 +22,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "serve",
         "Run the server. The database must be migrated; in production, demo data is refused.",
     ),
-    "dev": (
-        "dev",
-        "Run a server for development: migrated, filled, and thrown away at the end.",
-    ),
     "seed-demo": (
         "seed_demo",
         "Add the demo users and clients that are missing. Refused in production.",
@@ -42,11 +38,6 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "purge": (
         "purge",
         "Delete expired logins, codes, sessions, tokens, nonces and keys, in small batches.",
-    ),
-    "apply": (
-        "apply",
-        "Create, change and delete users, clients and scopes as a file declares. Safe to run "
-        "again.",
     ),
     "db": ("db", "Migrate the database, or check its schema."),
     "users": ("users", "Create and manage users."),

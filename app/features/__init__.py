@@ -36,6 +36,11 @@ FOLDERS: Mapping[str, Mapping[str, str]] = {
     "test_logins": {},
     "resources": {"resources": "Register and manage resources (RFC 8707)."},
     "client_registration": {"registration-tokens": "Manage tokens to register clients with."},
+    "apply": {
+        "apply": "Create, change and delete users, clients and scopes as a file declares. Safe to "
+        "run again.",
+        "dev": "Run a server for development: migrated, filled, and thrown away at the end.",
+    },
     "transfer": {
         "export": "Print users, clients and scopes as JSON, for import elsewhere.",
         "import": "Create or update users, clients and scopes to match a document. Safe to run "

@@ -21,10 +21,13 @@ def brought(table: str) -> dict[str, Any]:
     return rows
 
 
-of_the_pages = pytest.mark.skipif(
-    "authorization_code" not in FOLDERS, reason="nobody can log in with a browser"
-)
-"""For what a feature without pages adds to those of another one."""
+def beside(feature: str) -> pytest.MarkDecorator:
+    """For what a feature adds to another one, which it does not need."""
+    return pytest.mark.skipif(feature not in FOLDERS, reason=f"there is no feature {feature}")
+
+
+of_the_pages = beside("authorization_code")
+"""For what a feature without pages adds to those."""
 
 of_all_features = pytest.mark.skipif(
     not set(FEATURES) <= set(FOLDERS), reason="the documents are about all features"

@@ -1,7 +1,6 @@
 """Managing at the command line: what is printed, what is refused, and what the help says."""
 
 import asyncio
-import json
 import os
 import pty
 import re
@@ -521,9 +520,14 @@ def test_single_scopes_of_a_client_come_and_go_and_the_others_stay(
 
 
 def test_a_client_with_every_scope_keeps_those_to_come_when_one_is_added(shell: Shell) -> None:
-    docs = {"client_id": "docs", "name": "Docs", "public": True, "grant_types": ["password"]}
-    document = {"clients": [docs | {"every_scope": True}]}
-    shell.json("apply", "-", stdin=json.dumps(document))
+    arguments = ("--client-id", "docs", "--public", "--grant", "password")
+    shell.json("clients", "create", "Docs", *arguments)
+
+    async def give_all(server: Server) -> None:
+        async with server.database.transaction() as connection:
+            await connection.execute(update(Client).values(every_scope=True))
+
+    shell.ask(give_all)
     changed = shell.json("clients", "add-scope", "docs", "email", "--default")
     assert (changed["every_scope"], changed["default_scopes"]) == (True, ["email"])
     assert shell.json("clients", "remove-scope", "docs", "email")["every_scope"] is False
@@ -914,7 +918,7 @@ def test_a_purge_of_the_trail_keeps_what_is_younger(shell: Shell, ada: dict[str,
         pytest.param(("audit", "list", "--limit", "0"), id="no limit"),
         pytest.param(("purge", "--audit-days", "0"), id="no days"),
         pytest.param(("purge", "--audit-days", "many"), id="no number"),
-        pytest.param(("apply",), id="file missing"),
+        pytest.param(("keys", "import"), id="file missing"),
         pytest.param(("purge", "file.json"), id="argument too many"),
     ],
 )

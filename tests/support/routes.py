@@ -13,7 +13,7 @@ FEATURES = (
     *("api_keys", "app_passwords", "authorization_code", "claims", "client_registration"),
     *("groups", "items", "mail"),
     *("deletion", "export", "recovery", "registration", "resources", "schemes", "test_logins"),
-    *("backup", "mfa", "transfer", "verification"),
+    *("apply", "backup", "mfa", "transfer", "verification"),
 )
 """The features that come with the project; a fork has others."""
 

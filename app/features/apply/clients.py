@@ -23,7 +23,7 @@ from app.management.clients import (
     note_creation,
     rotate_secret,
 )
-from app.management.declared.kind import Kind, Record, SecretReference
+from app.management.kinds import Kind, Record, SecretReference
 from app.models import ClientSecret
 from app.security.opaque import matches
 

@@ -1,17 +1,15 @@
 """``latchkey apply``: users, clients and scopes as a file declares them."""
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-import yaml
 
 from app.cli.command import Answer, Json, server_command
+from app.cli.documents import read_document
 from app.cli.output import shown
-from app.errors import InvalidError
-from app.operations.applying import Change, apply
+from app.features.apply.service import Change, apply
 
 if TYPE_CHECKING:
     from app.server import Server
@@ -73,38 +71,3 @@ def _step(before: Any, after: Any, verb: str) -> str:
         new = [f"+{shown(each)}" for each in after if each not in old]
         return " ".join([*new, *gone]) or " ".join(map(shown, after))
     return shown(after) if verb == "created" else f"{shown(before)} → {shown(after)}"
-
-
-class StrictLoader(yaml.SafeLoader):  # type: ignore[misc]  # yaml has no types
-    """Refuses a key that comes twice: YAML's own loaders drop the first without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """What the node says. Raises :class:`yaml.constructor.ConstructorError`."""
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    problem=f"the key {key!r} appears twice", problem_mark=node.start_mark
-                )
-        found: dict[Any, Any] = super().construct_mapping(node, deep)
-        return found
-
-
-def read_document(file: Path) -> object:
-    """What is in a file of YAML or JSON. Raises :class:`InvalidError`."""
-    try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text()
-        return yaml.load(text, StrictLoader)  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise InvalidError(told=f"{file} cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise InvalidError(told=f"{file} is not UTF-8") from None
-    except yaml.MarkedYAMLError as malformed:
-        line = malformed.problem_mark.line + 1 if malformed.problem_mark else 1
-        raise InvalidError(
-            told=f"{file}: line {line}: {malformed.problem or malformed.context}"
-        ) from None
-    except RecursionError:
-        raise InvalidError(told=f"{file} is nested too deeply") from None
-    except yaml.YAMLError:
-        raise InvalidError(told=f"{file} has characters that YAML does not permit") from None

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app import NAME
-from app.cli.apply import read_document
 from app.cli.command import FailingInOneLine, run
+from app.cli.documents import read_document
 from app.cli.seed_demo import seed as seed_demo
-from app.cli.serve import serve
 from app.database.migrations import upgrade
-from app.operations.applying import apply
+from app.features.apply.service import apply
 from app.settings import PREFIX
 
 if TYPE_CHECKING:
@@ -42,6 +41,8 @@ def dev(
 
     It listens on 127.0.0.1 alone, and takes other settings from the environment as any server does.
     """
+    from app.cli.serve import serve  # with all that it takes, which `apply` needs not
+
     with TemporaryDirectory(prefix=f"{NAME}-dev-") as folder:
         file = (database or Path(folder) / "dev.db").absolute()
         os.environ[f"{PREFIX}ENVIRONMENT"] = "development"

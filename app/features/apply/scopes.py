@@ -9,7 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from app.identity.definition import STRICT
 from app.identity.scopes import list_scopes
 from app.management.authority import Actor
-from app.management.declared.kind import Kind, Record
+from app.management.kinds import Kind, Record
 from app.management.scopes import create_scope, delete_scope, describe_scope
 
 

@@ -14,7 +14,7 @@ from app.identity.profile import NewUser, StoredProfile, username_key
 from app.identity.scopes import list_scopes
 from app.identity.users import hold_user
 from app.management.authority import Actor
-from app.management.declared.kind import Kind, Record, SecretReference
+from app.management.kinds import Kind, Record, SecretReference
 from app.management.users import (
     Revoke,
     UserRecord,

@@ -19,7 +19,7 @@ from app.features.claims.service import (
 )
 from app.identity.profile import username_key
 from app.management.authority import Actor
-from app.management.declared.kind import Kind, Record
+from app.management.kinds import Kind, Record
 from app.management.users import get_user_by_name
 from app.models import User
 

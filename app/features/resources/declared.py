@@ -12,7 +12,7 @@ from app.features.resources.records import (
 from app.features.resources.service import change_resource, create_resource, delete_resource
 from app.identity.resources import normal_form
 from app.management.authority import Actor
-from app.management.declared.kind import Kind, Record
+from app.management.kinds import Kind, Record
 
 
 class Resources(Kind[NewResource]):

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from app.feature import Feature
+from app.features.apply import feature as apply
 
 if TYPE_CHECKING:
     from typer import Typer
@@ -15,4 +16,4 @@ def _commands() -> Mapping[str, "Typer"]:
     return {"export": cli, "import": cli}
 
 
-feature = Feature(name="transfer", commands=_commands)
+feature = Feature(name="transfer", requires=[apply], commands=_commands)

@@ -14,7 +14,7 @@ from app.errors import InvalidError
 from app.features.transfer.exporting import TransferDocument, document_with, export_document
 from app.features.transfer.importing import import_document
 from app.management.authority import operating
-from app.management.declared.kind import Kind
+from app.management.kinds import Kind
 
 if TYPE_CHECKING:
     from app.server import Server

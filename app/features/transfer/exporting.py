@@ -13,13 +13,13 @@ from sqlalchemy import or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.paging import every
+from app.features.apply.scopes import DeclaredScope
 from app.identity.definition import STRICT
 from app.identity.profile import StoredProfile, Username
 from app.identity.registration import ClientMetadata
 from app.identity.scopes import list_scopes
 from app.management.clients import ClientRecord, list_clients
-from app.management.declared.kind import Kind
-from app.management.declared.scopes import DeclaredScope
+from app.management.kinds import Kind
 from app.management.users import list_users
 from app.models import ClientSecret, User
 

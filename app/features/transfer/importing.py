@@ -11,6 +11,8 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import ConflictError, InvalidError
+from app.features.apply.documents import Once, naming
+from app.features.apply.scopes import DeclaredScope
 from app.features.transfer.exporting import (
     TransferDocument,
     TransferredClient,
@@ -31,9 +33,7 @@ from app.management.clients import (
     get_client,
     note_creation,
 )
-from app.management.declared.kind import Kind
-from app.management.declared.scopes import DeclaredScope
-from app.management.documents import Once, naming
+from app.management.kinds import Kind
 from app.management.scopes import create_scope, describe_scope
 from app.management.users import (
     Revoke,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.features import FOLDERS
+from tests.features import beside
 from tests.support.shell import Shell, assert_line
 
 
@@ -54,7 +54,7 @@ def test_a_claim_is_deleted(latchkey: Shell) -> None:
     assert latchkey.json("claims", "list") == []
 
 
-@pytest.mark.skipif("transfer" not in FOLDERS, reason="there is no such command")
+@beside("transfer")
 def test_claims_and_their_values_are_exported_and_imported(latchkey: Shell) -> None:
     latchkey.json("claims", "set", "level", "3", "--user", "ada")
     latchkey.json("claims", "set", "level", "1", "--client", "app")
@@ -75,6 +75,7 @@ def test_claims_and_their_values_are_exported_and_imported(latchkey: Shell) -> N
     assert latchkey.json("export")["claims"] == exported
 
 
+@beside("apply")
 def test_a_file_declares_claims(latchkey: Shell) -> None:
     declared = (
         "claims: [{name: level, type: integer, scope: profile, users: {ADA: 5}}, "
@@ -92,6 +93,7 @@ def test_a_file_declares_claims(latchkey: Shell) -> None:
     assert_line(refused, "claims.0 'level': a claim cannot become another one: delete it first")
 
 
+@beside("apply")
 @pytest.mark.parametrize(
     ("claim", "reason"),
     [

@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from tests.features import beside
 from tests.support.databases import Backend
 from tests.support.shell import Shell
+
+pytestmark = beside("apply")
 
 DECLARED = """
 scopes: [{name: orders:read, description: Read your orders}]
