@@ -3,7 +3,7 @@
 The kinds of features are in ``latchkey export`` and ``latchkey import``, too.
 
 A new kind is a subclass of :class:`Kind`: one of the core is listed in
-``app/operations/applying.py``, one of a feature in its :class:`~app.feature.Feature`.
+``app/features/apply/service.py``, one of a feature in its :class:`~app.feature.Feature`.
 """
 
 import os

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import update
 
 from app.database.schema import ROOT
+from app.identity.registration import Registration, create_client
 from app.models import Client
 from app.security.passwords import PasswordHasher
 from app.server import Server
@@ -520,14 +521,12 @@ def test_single_scopes_of_a_client_come_and_go_and_the_others_stay(
 
 
 def test_a_client_with_every_scope_keeps_those_to_come_when_one_is_added(shell: Shell) -> None:
-    arguments = ("--client-id", "docs", "--public", "--grant", "password")
-    shell.json("clients", "create", "Docs", *arguments)
-
-    async def give_all(server: Server) -> None:
+    async def register(server: Server) -> None:
+        docs = Registration(client_id="docs", name="Docs", public=True, grant_types=["password"])
         async with server.database.transaction() as connection:
-            await connection.execute(update(Client).values(every_scope=True))
+            await create_client(connection, docs, server.clock.now(), every_scope=True)
 
-    shell.ask(give_all)
+    shell.ask(register)
     changed = shell.json("clients", "add-scope", "docs", "email", "--default")
     assert (changed["every_scope"], changed["default_scopes"]) == (True, ["email"])
     assert shell.json("clients", "remove-scope", "docs", "email")["every_scope"] is False

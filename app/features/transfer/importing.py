@@ -1,4 +1,4 @@
-"""Importing users, clients and scopes: what ``app/management/exporting.py`` exported, or the like.
+"""Importing users, clients and scopes: what :mod:`.exporting` exported, or the like.
 
 It is idempotent: what the document names is brought to what it says, and nothing else is touched.
 """
