@@ -72,8 +72,8 @@ MOST_TOGETHER = 500
 class BatchedStream(logging.StreamHandler[TextIO]):
     """Writes the lines about requests together, when the event loop gets to it.
 
-    Any other line is written at once, behind those that wait. The last one that a server writes is
-    such a line, so that an orderly end loses nothing.
+    Any other line is written at once, behind those that wait. An orderly end loses nothing: see
+    :func:`write_what_waits`.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -102,6 +102,13 @@ class BatchedStream(logging.StreamHandler[TextIO]):
             with suppress(OSError, ValueError):  # whose stream is gone can be told nothing
                 self.stream.write("".join(lines))
                 super().flush()
+
+
+def write_what_waits() -> None:
+    """Write the lines about requests that wait: not every server ends with a line of its own."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, BatchedStream):
+            handler.flush()
 
 
 def log_config(log_format: Literal["json", "text"], access_log: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from app.api import audit, clients, me, scopes, users
 from app.clock import Clock
 from app.feature import Feature
 from app.features import load_features
-from app.log import log_config
+from app.log import log_config, write_what_waits
 from app.oauth2 import introspection, jwks, revocation
 from app.oauth2.grants import supported_grants
 from app.oauth2.metadata import metadata_router
@@ -90,6 +90,7 @@ def create_app(
         finally:
             if telemetry is not None:
                 await telemetry.close()
+            write_what_waits()
 
     app = FastAPI(
         title=settings.service_name,

@@ -8,6 +8,7 @@ import sys
 
 import httpx2
 import pytest
+from fastapi import FastAPI
 
 from app.log import ACCESS_LOG, BatchedStream
 from tests.support.databases import Backend
@@ -54,6 +55,17 @@ def test_without_an_event_loop_nothing_waits() -> None:
     stream = Stream()
     BatchedStream(stream).handle(line("a request"))
     assert stream.writes == ["a request\n"]
+
+
+async def test_an_application_that_is_stopped_writes_what_waits(app: FastAPI) -> None:
+    stream = Stream()
+    handler = BatchedStream(stream)
+    logging.getLogger().addHandler(handler)
+    async with app.router.lifespan_context(app):
+        handler.handle(line("the last request"))
+        assert stream.writes == []
+    logging.getLogger().removeHandler(handler)
+    assert stream.writes == ["the last request\n"]
 
 
 def test_a_process_that_exits_writes_what_waits() -> None:

@@ -6,8 +6,6 @@ What protects the server is in the application, and not in ``latchkey serve``.
 import os
 import re
 import socket
-import subprocess
-import sys
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +14,7 @@ import httpx2
 import pytest
 
 from tests.support.databases import Backend
+from tests.support.forked import OURS, Forked
 from tests.support.live_server import CHEAP_DEVELOPMENT, ROOT, free_port
 from tests.support.live_tokens import ALICE, CLIENT
 from tests.support.processes import production
@@ -30,17 +29,16 @@ START_TIMEOUT = 120
 REFUSAL = "latchkey: the demo data is in the database: its passwords are public. Delete it"
 
 
-def start(command: str, port: int, settings: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start(command: str, port: int, settings: dict[str, str], log: Path) -> Forked:
     """Start what the document says, here at a port of its own and with one worker."""
     program, *arguments = command.replace(" 4", " 1").replace("8000", str(port)).split()
-    with log.open("wb") as output:
-        return subprocess.Popen(
-            [Path(sys.executable).parent / program, *arguments],
-            env={**os.environ, "PYTHONPATH": str(ROOT), **settings},
-            cwd=log.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
+    module = {"latchkey": "app"}.get(program, program)
+    with open(os.devnull, "rb") as nothing, log.open("wb") as output:
+        return OURS.start(
+            *(module, *arguments),
+            environment={**os.environ, "PYTHONPATH": str(ROOT), **settings},
+            folder=log.parent,
+            streams=(nothing, output, output),
         )
 
 
@@ -62,8 +60,7 @@ def test_a_server_serves(backend: Backend, command: str, tmp_path: Path) -> None
             page = http.get("/docs")
             assert "form-action" in page.headers["content-security-policy"]
     finally:
-        process.terminate()
-        process.wait(20)
+        process.stop(20)
     log = (tmp_path / "log").read_text()
     assert "request" in log
     assert "/token" in log  # the access log is this server's own, whoever serves
@@ -81,7 +78,6 @@ def test_no_server_serves_demo_data_in_production(
         assert code != 0 or command.startswith("hypercorn")  # whose own it is
     finally:
         process.kill()
-        process.wait()
     assert REFUSAL in (tmp_path / "log").read_text()
 
 
@@ -108,8 +104,8 @@ def test_the_server_listens_on_a_unix_socket_and_under_a_prefix(
             with_prefix = http.get("/auth/.well-known/jwks.json", headers=proxied)
             assert (with_prefix.status_code, http.get("/healthz").status_code) == (200, 200)
     finally:
-        process.terminate()
-        assert process.wait(40) == 0
+        process.stop(40)
+    assert process.exitcode == 0
     assert not path.exists()
     assert "address=203.0.113.9" in (tmp_path / "log").read_text()
 
@@ -124,10 +120,10 @@ def wait_until_it_listens(path: Path, log: Path) -> None:
     raise AssertionError(log.read_text())
 
 
-def wait_until_ready(http: httpx2.Client, process: subprocess.Popen[bytes], log: Path) -> None:
+def wait_until_ready(http: httpx2.Client, process: Forked, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT
     while time.monotonic() < deadline:
-        assert process.poll() is None, log.read_text()
+        assert process.exitcode is None, log.read_text()
         try:
             if http.get("/readyz").status_code == 200:
                 return
