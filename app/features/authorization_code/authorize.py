@@ -12,12 +12,12 @@ from app.features.authorization_code.authorization_request import (
     UnsafeRequestError,
     read_authorization_request,
 )
+from app.features.authorization_code.authorization_response import answer
 from app.features.authorization_code.authorizations import Pending
 from app.features.authorization_code.browser import CurrentBrowser
 from app.features.authorization_code.code_flow import (
     ASK_ITS_DEVELOPER,
     START_AGAIN,
-    answer,
     proceed,
     send_to,
 )

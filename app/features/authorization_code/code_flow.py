@@ -6,7 +6,7 @@ then on the browser carries only its key: through the login, through the consent
 """
 
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from fastapi import Query, Request, Response
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import record
+from app.features.authorization_code.authorization_response import answer
 from app.features.authorization_code.authorizations import (
     Answer,
     Pending,
@@ -38,7 +39,6 @@ from app.features.authorization_code.next_step import (
     next_step,
 )
 from app.features.authorization_code.redirect_uris import (
-    form_targets,
     is_anybodys_page,
     is_remembering_safe,
     may_redirect_to,
@@ -50,7 +50,7 @@ from app.login.second_step import Proving
 from app.login.strength import Level, level_of
 from app.message import Message
 from app.pages.errors import PageError
-from app.pages.rendering import redirect, render
+from app.pages.rendering import redirect
 from app.server import Server
 from app.web.origin import origin_of
 
@@ -334,28 +334,3 @@ async def send_to(
         await _require_unchanged(connection, client)
         pending = await store_pending(connection, pending, origin_of(request).address)
     return redirect(f"{server.settings.issuer}/{page}", {"request": str(pending.key)})
-
-
-def answer(
-    server: Server,
-    redirect_uri: str,
-    response_mode: str,
-    parameters: Mapping[str, str],
-    state: str | None,
-) -> Response:
-    """The authorization response (RFC 6749, section 4.1.2) with ``iss`` (RFC 9207)."""
-    parameters = {**parameters, "iss": server.settings.issuer}
-    if state is not None:
-        parameters["state"] = state
-    if response_mode == "query":
-        return redirect(redirect_uri, parameters)
-    if response_mode == "fragment":
-        return redirect(redirect_uri, parameters, in_fragment=True)
-    return render(
-        "form_post.html",
-        server.settings.look,
-        popup=True,
-        form_targets=form_targets(redirect_uri),
-        redirect_uri=redirect_uri,
-        parameters=parameters,
-    )
