@@ -17,7 +17,8 @@ SVG = b'<svg xmlns="http://www.w3.org/2000/svg"></svg>'
 
 
 def settings_with(folder: Path | str) -> Settings:
-    return make_settings(theme_dir=str(folder))
+    """As it is now: what one test makes of a folder is not what it was before."""
+    return Settings(_env_file=None, environment="development", theme_dir=str(folder))
 
 
 def refusal(folder: Path | str) -> str:
@@ -183,7 +184,7 @@ def test_our_own_templates_are_a_theme_that_nothing_is_wrong_with(write: Write) 
             name = path.relative_to(folder)
             if "templates" not in name.parts:  # which are in a folder of their own
                 ours[f"templates/{name}"] = path.read_bytes()
-    assert len(settings_with(write(ours)).look.theme.templates) == len(ours) > 5
+    assert len(settings_with(write(ours)).look.theme.templates) == len(ours) >= 5
 
 
 # Links
