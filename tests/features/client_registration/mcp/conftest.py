@@ -40,18 +40,29 @@ LIMIT = 60
 """Seconds that a program may take for a step."""
 
 
-def command(kit: str, program: str) -> list[str]:
-    """How an example is run; the test is skipped where its kit is not there."""
+def needs(*kits: str) -> pytest.MarkDecorator:
+    """Skips a test where one of the kits is not there, before anything is started for it."""
+    missing = "; ".join(filter(None, map(_missing, dict.fromkeys(kits))))
+    return pytest.mark.skipif(missing != "", reason=missing)
+
+
+def _missing(kit: str) -> str:
     if kit == "mcp_typescript":
-        node = shutil.which("node")
-        if node is None:
-            pytest.skip("node is missing: apt-get install nodejs")
+        if shutil.which("node") is None:
+            return "node is missing: apt-get install nodejs"
         if not (EXAMPLES / kit / "node_modules" / "@modelcontextprotocol").exists():
-            pytest.skip("The TypeScript SDK is missing: npm install in examples/mcp_typescript")
-        return [node, f"{program}.js"]
+            return "The TypeScript SDK is missing: npm install in examples/mcp_typescript"
+        return ""
     module = {"mcp_python": "mcp", "mcp_fastmcp": "fastmcp"}[kit]
     if importlib.util.find_spec(module) is None:
-        pytest.skip(f"{module} is missing: pip install -r examples/{kit}/requirements.txt")
+        return f"{module} is missing: pip install -r examples/{kit}/requirements.txt"
+    return ""
+
+
+def command(kit: str, program: str) -> list[str]:
+    """How an example is run."""
+    if kit == "mcp_typescript":
+        return ["node", f"{program}.js"]
     return [sys.executable, f"{program}.py"]
 
 

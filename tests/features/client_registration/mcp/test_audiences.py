@@ -23,6 +23,7 @@ from tests.features.client_registration.mcp.conftest import (
     USERNAME,
     Servers,
     World,
+    needs,
     program,
 )
 from tests.support.live_server import free_port, latchkey
@@ -31,10 +32,6 @@ from tests.support.live_server import free_port, latchkey
 @pytest.fixture
 def orders(world: World, tmp_path: Path) -> Generator[str]:
     """The URL of the API, which is a resource that the client ``orders-api`` serves."""
-    if importlib.util.find_spec("oauth2_provider") is None:
-        pytest.skip(
-            "The toolkit is missing: pip install -r examples/django_oauth_toolkit/requirements.txt"
-        )
     port = free_port()
     url = f"http://127.0.0.1:{port}/orders"
     serving = ("--client-id", "orders-api", "--introspect", "any")
@@ -62,6 +59,11 @@ def orders(world: World, tmp_path: Path) -> Generator[str]:
         yield url
 
 
+@needs("mcp_python")
+@pytest.mark.skipif(
+    importlib.util.find_spec("oauth2_provider") is None,
+    reason="The toolkit is missing: pip install -r examples/django_oauth_toolkit/requirements.txt",
+)
 def test_each_takes_the_tokens_for_it_and_refuses_those_for_the_other(
     world: World, servers: Servers, orders: str
 ) -> None:

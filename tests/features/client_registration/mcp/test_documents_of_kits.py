@@ -27,6 +27,7 @@ from tests.features.client_registration.mcp.conftest import (
     World,
     command,
     line_after,
+    needs,
     program,
     wait_for,
 )
@@ -107,7 +108,9 @@ def reader(chromium: str, sqlite: Backend, certificate: Path) -> Generator[World
 CLIENTS = KITS if "EVERY_PAIR" in os.environ else ("mcp_python",)
 
 
-@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize(
+    "client", [pytest.param(client, marks=needs(client, "mcp_python")) for client in CLIENTS]
+)
 def test_a_kit_with_a_url_as_its_id_goes_the_whole_way(
     reader: World, document: str, browser: Browser, client: str
 ) -> None:

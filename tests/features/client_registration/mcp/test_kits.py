@@ -27,6 +27,7 @@ from tests.features.client_registration.mcp.conftest import (
     World,
     command,
     line_after,
+    needs,
     program,
 )
 from tests.support.live_server import latchkey
@@ -56,7 +57,9 @@ EVERY_PAIR = list(product(KITS, KITS))
 PAIRS = EVERY_PAIR if "EVERY_PAIR" in os.environ else [EVERY_PAIR[1], EVERY_PAIR[5], EVERY_PAIR[6]]
 
 
-@pytest.mark.parametrize(("client", "server"), PAIRS)
+@pytest.mark.parametrize(
+    ("client", "server"), [pytest.param(*pair, marks=needs(*pair)) for pair in PAIRS]
+)
 def test_a_kit_goes_the_whole_way_with_another(
     world: World, servers: Servers, browser: Browser, client: str, server: str
 ) -> None:
