@@ -18,14 +18,28 @@ from app.identity.users import create_user
 from app.security.passwords import PasswordHasher
 from tests.support.browsers import (
     InDatabase,
+    browser,
+    chromium,
+    context,
+    docs,
+    in_database,
+    live,
+    live_database_url,
+    page,
 )
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 __all__ = [
-    *("browser", "chromium", "context", "docs", "in_database"),
-    *("live", "live_database_url", "page"),
+    "browser",
+    "chromium",
+    "context",
+    "docs",
+    "in_database",
+    "live",
+    "live_database_url",
+    "page",
 ]
 
 
