@@ -103,8 +103,8 @@ class Kind(ABC, Generic[Declared]):
         """A form of ``name`` that is the same for all that name the same thing."""
         return name
 
-    async def prepare(self, connection: AsyncConnection, declared: Sequence[Declared]) -> None:
-        """Do what takes long, before anything is locked."""
+    async def prepare(self, connection: AsyncConnection, declared: Declared) -> None:
+        """Do what takes long, before anything is locked. Raises a :class:`~app.errors.Problem`."""
 
     async def names(self, connection: AsyncConnection) -> Sequence[str]:
         """All that are there, for an export; of a kind with a form of its own there, none."""

@@ -93,8 +93,9 @@ async def apply(
     kinds = kinds_of(server)
     declared, absent = _read(kinds, document, {FOLDER: folder, OPEN_SECRETS: open_secrets})
     async with server.database.read() as connection:
-        for kind in kinds:
-            await kind.prepare(connection, [each.value for each in declared if each.kind is kind])
+        for each in declared:
+            with naming(each.place):
+                await each.kind.prepare(connection, each.value)
     with suppress(_RehearsalError):
         async with operating(server.database, server.clock) as operator:
             administered = await find_administered(operator.connection)

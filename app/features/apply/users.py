@@ -25,6 +25,7 @@ from app.management.users import (
     set_password,
 )
 from app.models import User
+from app.security.passwords import UnacceptablePasswordError
 
 
 class DeclaredUser(NewUser, StoredProfile):
@@ -63,20 +64,23 @@ class Users(Kind[DeclaredUser]):
         """As user names are compared."""
         return username_key(name)
 
-    async def prepare(self, connection: AsyncConnection, declared: Sequence[DeclaredUser]) -> None:
-        """Hash the passwords that will be needed."""
-        for user in declared:
-            if user.initial_password is None:
-                continue
-            there = await _find(connection, user.username)
-            if there is None or not there.has_password:
-                self._hash_of(user)
+    async def prepare(self, connection: AsyncConnection, declared: DeclaredUser) -> None:
+        """Hash the password if it will be needed."""
+        if declared.initial_password is None:
+            return
+        there = await _find(connection, declared.username)
+        if there is None or not there.has_password:
+            self._hash_of(declared)
 
     def _hash_of(self, user: DeclaredUser) -> str | None:
         if user.initial_password is None:
             return None
         if user.username not in self._hashes:
-            self._hashes[user.username] = self._hash(user.initial_password.read(), user.username)
+            password = user.initial_password.read()
+            try:
+                self._hashes[user.username] = self._hash(password, user.username)
+            except UnacceptablePasswordError as refusal:
+                raise InvalidError(told=f"initial_password: {refusal}") from None
         return self._hashes[user.username]
 
     async def find(self, connection: AsyncConnection, name: str) -> Record | None:

@@ -345,6 +345,15 @@ SECTIONS = ", ".join(["scopes", "users", "clients", *OF_FEATURES])
             "`latchkey dev` alone",
         ),
         (
+            "users: [{username: ada, initial_password: {env: ROOT_PASSWORD}}, {username: bob, "
+            "initial_password: {env: WEAK_PASSWORD}}]",
+            "users.1 'bob': initial_password: a password must have at least 15 characters",
+        ),
+        (
+            "users: [{username: ada, initial_password: {env: NOWHERE}}]",
+            "users.0 'ada': the environment variable NOWHERE is not set",
+        ),
+        (
             "users: [{username: ada, absent: true, scopes: []}]",
             "users.0 'ada': scopes: Extra inputs are not permitted",
         ),
@@ -369,8 +378,9 @@ SECTIONS = ", ".join(["scopes", "users", "clients", *OF_FEATURES])
     ],
 )
 def test_what_cannot_be_declared_is_refused_with_its_place(
-    shell: Shell, document: str, line: str
+    shell: Shell, secrets: None, monkeypatch: pytest.MonkeyPatch, document: str, line: str
 ) -> None:
+    monkeypatch.setenv("WEAK_PASSWORD", "weak")
     assert_line(shell("apply", "-", stdin=document), line)
 
 
