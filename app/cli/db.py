@@ -15,11 +15,12 @@ from app.cli.output import show
 from app.database.migrations import (
     downgrade,
     downgrade_script,
+    refuse_overlap,
     revision_before,
     upgrade,
     upgrade_script,
 )
-from app.database.schema import schema_revision, state_of
+from app.database.schema import recorded_revisions, state_of
 from app.errors import ConflictError, Problem
 
 cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or check its schema.")
@@ -105,4 +106,7 @@ def _state() -> str:
 
 async def _revision(deployment: Deployment) -> str | None:
     async with deployment.database.read() as connection:
-        return await schema_revision(connection)
+        recorded = await recorded_revisions(connection)
+    if len(recorded) > 1:
+        refuse_overlap(recorded)
+    return next(iter(recorded), None)

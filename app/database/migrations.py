@@ -1,6 +1,6 @@
 """Migrating the schema. Alembic is known here alone."""
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager
 from io import StringIO
 
@@ -35,8 +35,12 @@ def _refusals() -> Generator[None]:
 
 
 def upgrade(url: str) -> None:
-    """Migrate the database to the newest schema. Not to be called inside an event loop."""
-    command.upgrade(alembic_config(url), "head")
+    """Migrate the database to the newest schema. Not to be called inside an event loop.
+
+    Raises :class:`~app.errors.ConflictError` if there is no way to it from what is there.
+    """
+    with _refusals():
+        command.upgrade(alembic_config(url), "head")
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -70,6 +74,19 @@ def _script(url: str, write: Callable[..., None], revisions: str) -> str:
     with _refusals():
         write(config, revisions, sql=True)
     return config.output_buffer.getvalue()
+
+
+def refuse_overlap(recorded: Collection[str]) -> None:
+    """Raise :class:`ConflictError` if a revision is recorded beside one that it follows."""
+    scripts = ScriptDirectory(str(SCRIPTS))
+    with _refusals():
+        for revision in recorded:
+            followed = {each.revision for each in scripts.iterate_revisions(revision, BASE)}
+            for before in sorted(followed.intersection(recorded) - {revision}):
+                raise ConflictError(
+                    told=f"the table alembic_version has {before} beside {revision}, which follows "
+                    "it: delete the row that is not true"
+                )
 
 
 def revision_before(revision: str) -> str:

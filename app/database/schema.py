@@ -5,6 +5,7 @@ be a tenth of the memory of a worker that never migrates.
 """
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -43,15 +44,23 @@ def revisions() -> tuple[str, frozenset[str]]:
     return head, frozenset(known)
 
 
-async def schema_revision(connection: AsyncConnection) -> str | None:
-    """The revision of the schema; None if there is none."""
+async def recorded_revisions(connection: AsyncConnection) -> Sequence[str]:
+    """What the database says of its schema: one revision; none of one that was never migrated.
+
+    There are several where a fork has applied migrations that it has not merged, or by mistake.
+    """
     try:
-        found = await connection.scalar(text("SELECT version_num FROM alembic_version"))
+        found = await connection.scalars(text("SELECT version_num FROM alembic_version"))
     except DBAPIError as error:
         if "alembic_version" in str(error.orig):
-            return None
+            return []
         raise
-    return None if found is None else str(found)
+    return [str(revision) for revision in found]
+
+
+async def schema_revision(connection: AsyncConnection) -> str | None:
+    """The revision of the schema; None if there is none."""
+    return next(iter(await recorded_revisions(connection)), None)
 
 
 async def schema_state(connection: AsyncConnection) -> str:

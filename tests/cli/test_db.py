@@ -91,6 +91,17 @@ def test_an_older_release_does_not_take_a_newer_schema_back(newer: Shell) -> Non
     assert state(newer.url) == "newer"
 
 
+@several_migrations
+@pytest.mark.parametrize("command", ["upgrade", "check", "downgrade"])
+def test_a_revision_beside_one_that_it_follows_is_one_line(shell: Shell, command: str) -> None:
+    execute(shell.url, f"INSERT INTO alembic_version VALUES ('{BEFORE}')")
+    assert_line(
+        shell("db", command),
+        f"the table alembic_version has {BEFORE} beside {HEAD}, which follows it: delete the row "
+        "that is not true",
+    )
+
+
 # Down
 
 
