@@ -26,7 +26,12 @@ SQLITE = "sqlite:///"
 ESSENTIAL = ("alembic_version", "users", "clients", "signing_keys")
 """The tables by which a backup of this server is known, of whatever release it is."""
 
+LISTED = re.compile(r"^\d+; \d+ \d+ TABLE (?!DATA )\S+ (\w+) ", re.MULTILINE)
+"""A table in the list of contents that ``pg_restore`` prints."""
+
 NOT_EMPTY = "there is a database already: --replace puts what is in the file in its place"
+NOTHING = "there is nothing to back up: run `latchkey db upgrade` first"
+IN_USE = "the database is in use, and nothing was changed: stop the servers first"
 NO_BACKUP = "{} is not a backup of this kind of database"
 
 
@@ -34,13 +39,17 @@ def back_up(url: str, file: Path) -> None:
     """Write the database at ``url`` to a new file, which its owner alone can read.
 
     The database stays in use meanwhile; the file has what was committed when the copy began.
-    Raises :class:`~app.errors.ConflictError` with one sentence if it cannot.
+    Raises :class:`~app.errors.ConflictError` with one sentence if it cannot, or if the database was
+    never migrated: that would be a backup of nothing.
     """
     with _new(file) as copy:
         if url.startswith(SQLITE):
             _copy_sqlite(_existing(url), copy)
         else:
             _run(url, "pg_dump", "--format=custom", "--no-owner", "--no-acl", f"--file={copy}")
+            listed = _output("pg_restore", "--list", str(copy)).decode()
+            if not set(LISTED.findall(listed)).issuperset(ESSENTIAL):
+                raise ConflictError(told=NOTHING)
 
 
 def restore(url: str, file: Path, *, replace: bool) -> None:
@@ -87,18 +96,24 @@ def _existing(url: str) -> Path:
 def _copy_sqlite(source: Path, target: Path) -> None:
     with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
         live.backup(copy, pages=PAGES)
+        if not _is_of_this_server(copy):
+            raise ConflictError(told=NOTHING)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, without a log beside it
+
+
+def _is_of_this_server(database: sqlite3.Connection) -> bool:
+    found = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name for (name,) in found}.issuperset(ESSENTIAL)
 
 
 def _restore_sqlite(path: Path, file: Path, *, replace: bool) -> None:
     with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as backup:
         try:
-            whole = backup.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-            for table in ESSENTIAL:
-                backup.execute(f"SELECT 1 FROM {table} LIMIT 1")  # noqa: S608 - a constant
+            good = backup.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            good = good and _is_of_this_server(backup)
         except sqlite3.DatabaseError:
-            whole = False
-        if not whole:
+            good = False
+        if not good:
             raise InvalidError(told=NO_BACKUP.format(file))
         create_for_owner(str(path))
         with closing(sqlite3.connect(path)) as live:
@@ -124,7 +139,12 @@ def _restore_postgresql(url: str, file: Path, *, replace: bool) -> None:
     tables = "SELECT 1 FROM pg_tables WHERE schemaname = current_schema() LIMIT 1"
     if not replace and _run(url, "psql", "--no-psqlrc", "--tuples-only", f"--command={tables}"):
         raise ConflictError(told=NOT_EMPTY)
-    _run(url, *transaction, "--set=ON_ERROR_STOP=1", given=drop.encode() + script)
+    try:
+        _run(url, *transaction, "--set=ON_ERROR_STOP=1", given=drop.encode() + script)
+    except ConflictError as refused:
+        if "deadlock detected" in refused.line:
+            raise ConflictError(told=IN_USE) from None
+        raise
 
 
 def _run(url: str, program: str, *arguments: str, given: bytes = b"") -> bytes:

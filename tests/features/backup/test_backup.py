@@ -199,6 +199,17 @@ def test_a_backup_is_for_its_owner_alone_and_replaces_no_other(shell: Shell, fil
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_there_is_no_backup_of_a_database_that_was_never_migrated(
+    elsewhere: Shell, file: Path
+) -> None:
+    execute(elsewhere.url, "CREATE TABLE theirs (id integer)")
+    assert_line(
+        elsewhere("backup", str(file)),
+        "there is nothing to back up: run `latchkey db upgrade` first",
+    )
+    assert list(file.parent.iterdir()) == []
+
+
 def test_a_backup_without_a_folder_to_be_in_is_one_line(shell: Shell, file: Path) -> None:
     inside = file / "no such folder" / "file"
     assert_line(
@@ -216,6 +227,22 @@ def test_the_programs_that_postgresql_needs_are_named(
         "pg_dump is not installed: on Debian, apt-get install postgresql-client",
     )
     assert list(file.parent.iterdir()) == []
+
+
+def test_who_restores_under_a_server_at_work_is_told_to_stop_it(
+    on_postgresql: Shell, file: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    on_postgresql.json("backup", str(file))
+    # Which of two that wait for each other PostgreSQL gives up is a matter of luck.
+    (tmp_path / "bin").mkdir()
+    psql = tmp_path / "bin" / "psql"
+    psql.write_text("#!/bin/sh\ncat > /dev/null; echo 'ERROR:  deadlock detected' >&2; exit 3\n")
+    psql.chmod(0o700)
+    monkeypatch.setenv("PATH", f"{psql.parent}{os.pathsep}{os.environ['PATH']}")
+    assert_line(
+        on_postgresql("restore", str(file), "--replace"),
+        "the database is in use, and nothing was changed: stop the servers first",
+    )
 
 
 def test_what_a_program_of_postgresql_says_first_is_told_without_the_password(
