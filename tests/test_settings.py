@@ -674,6 +674,15 @@ def test_a_secret_file_that_cannot_be_read_is_named_without_its_path(
     )
 
 
+def test_a_file_that_is_too_long_to_be_a_secret_is_not_read(
+    environment: Environment, tmp_path: Path
+) -> None:
+    longest = in_a_file(tmp_path, "a" * 65_536)
+    assert load(environment, issuer=ISSUER, secret_key_file=longest).secret_keys == ["a" * 65_536]
+    line = refusal(environment, issuer=ISSUER, secret_key_file=in_a_file(tmp_path, "a" * 65_537))
+    assert line == "LATCHKEY_SECRET_KEY_FILE names a file of more than 65536 characters"
+
+
 def test_what_is_no_secret_is_not_read_from_a_file(environment: Environment) -> None:
     line = refusal(environment, PRODUCTION, realm_file="/dev/null")
     assert line == "LATCHKEY_REALM_FILE is not a setting of Latchkey: see .env.example"

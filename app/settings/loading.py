@@ -19,6 +19,9 @@ SECRETS = ("database_url", "secret_key", "password_pepper", "smtp_url")
 
 IN_A_FILE = "_FILE"
 
+LONGEST_SECRET = 65_536
+"""Characters of such a file: what has more is another file, named by mistake."""
+
 
 def _refuse_unknown_names() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
@@ -44,13 +47,18 @@ def _read_secret_files() -> dict[str, str]:
         if given.get(setting):
             raise SettingsError(f"{setting} and {setting}{IN_A_FILE} cannot both be set")
         try:
-            found[name] = Path(file).read_text()
+            with Path(file).open() as opened:
+                found[name] = opened.read(LONGEST_SECRET + 1)
         except OSError as error:
             raise SettingsError(
                 f"{setting}{IN_A_FILE} names a file that cannot be read: {error.strerror}"
             ) from None
         except UnicodeDecodeError:
             raise SettingsError(f"{setting}{IN_A_FILE} names a file that is not UTF-8") from None
+        if len(found[name]) > LONGEST_SECRET:
+            raise SettingsError(
+                f"{setting}{IN_A_FILE} names a file of more than {LONGEST_SECRET} characters"
+            )
     return found
 
 
@@ -65,7 +73,10 @@ def load_settings() -> Settings:
         return Settings(**secrets)
     except ValidationError as invalid:
         error = invalid.errors(include_url=False, include_input=False)[0]
-        if isinstance(cause := error.get("ctx", {}).get("error"), SettingsError):
+        cause = error.get("ctx", {}).get("error")
+        if isinstance(cause, SettingsError):
             raise cause from None
         name = PREFIX + "_".join(str(part) for part in error["loc"][:1]).upper()
-        raise SettingsError(f"{name} is not accepted: {error['msg']}") from None
+        # Pydantic puts "Value error" in front of what a validator of ours says.
+        reason = cause if isinstance(cause, ValueError) else error["msg"]
+        raise SettingsError(f"{name} is not accepted: {reason}") from None
