@@ -1,6 +1,7 @@
 """``latchkey serve``: the server, with as many workers as you like."""
 
 import os
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -10,6 +11,7 @@ import typer
 
 from app import NAME
 from app.cli.command import FailingInOneLine, run, settings
+from app.cli.routes import list_operations
 from app.log import log_config
 from app.operations.demo import demo_is_present, refuse_demo_data
 from app.serving.supervisor import serve_together
@@ -25,6 +27,8 @@ BOUND_CONNECTIONS = True
 
 LOOPBACK = "127.0.0.1"
 
+PORT = 8000
+
 KEEP_ALIVE = 130
 """Seconds: longer than nginx (60), Traefik (90) and Caddy (120) keep one that they do not use."""
 
@@ -36,8 +40,13 @@ cli = typer.Typer()
 
 @cli.command("serve")
 def serve(
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=1, max=65535, help="The port to listen on.")] = 8000,
+    host: Annotated[
+        str | None, typer.Option(help="The address to listen on.", show_default=LOOPBACK)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="The port to listen on.", show_default=str(PORT)),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="Number of worker processes.")] = 1,
     uds: Annotated[
         str | None,
@@ -88,6 +97,10 @@ def serve(
     In development, the issuer defaults to http://127.0.0.1:PORT, or to HOST if that is the only
     address it listens on; LATCHKEY_ISSUER overrides it.
     """
+    if uds is not None and (host is not None or port is not None):
+        raise typer.BadParameter("--uds cannot be used together with --host or --port")
+    host = LOOPBACK if host is None else host
+    port = PORT if port is None else port
     configured = settings()
     if not configured.issuer_given:
         # Through the environment, for the workers to read as well.
@@ -95,6 +108,8 @@ def serve(
         configured = settings()
 
     async def check(server: "Server") -> bool:
+        if root_path:
+            await _check_prefix(root_path, server)
         await server.start()
         await refuse_demo_data(server, LOOPBACK if uds else host)
         if not configured.development:
@@ -124,6 +139,16 @@ def serve(
     with FailingInOneLine(), _counting_together(configured.metrics and workers > 1):
         code = serve_alone(serving) if workers == 1 else serve_together(serving, workers)
     raise typer.Exit(code)
+
+
+async def _check_prefix(prefix: str, server: "Server") -> None:
+    """Raise :class:`SettingsError` unless requests can be told from others by ``prefix``."""
+    if not re.fullmatch(r"(/[\w.~-]+)+", prefix, re.ASCII):
+        raise SettingsError("--root-path must be a path such as /auth")
+    first = "/" + prefix.split("/")[1]
+    operations = await list_operations(server.settings, server.clock)
+    if any(f"{each.path}/".startswith(f"{first}/") for each in operations):
+        raise SettingsError(f"--root-path must not begin with {first}, which is a route")
 
 
 def _reachable(host: str) -> str:

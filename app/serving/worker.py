@@ -95,18 +95,19 @@ class Serving:
 
         Raises :class:`SettingsError` if it cannot be opened.
         """
+        if self.uds:
+            _remove_left_over(self.uds)
         address = self.uds or (self.host, self.port)
         family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
         opened = socket.socket(socket.AF_UNIX if self.uds else family)
         try:
-            if self.uds:
-                _remove_left_over(self.uds)
-            else:
+            if not self.uds:
                 opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             opened.bind(address)
         except OSError as error:
             opened.close()
-            raise SettingsError(f"cannot listen on {self.where}: {error.strerror}") from None
+            reason = error.strerror or error  # a path that is too long has no number
+            raise SettingsError(f"cannot listen on {self.where}: {reason}") from None
         try:
             if self.uds:
                 os.chmod(self.uds, 0o666)  # noqa: S103 - its folder says who may reach it
@@ -126,13 +127,17 @@ class Serving:
 
 
 def _remove_left_over(path: str) -> None:
-    """Remove the socket of a server that was killed; leave one that somebody listens on."""
+    """Remove the socket of a server that was killed; leave one that somebody listens on.
+
+    Raises :class:`SettingsError` for what is no socket, which is left as well.
+    """
     with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-        if stat.S_ISSOCK(os.stat(path).st_mode):
-            try:
-                probe.connect(path)
-            except ConnectionRefusedError:
-                os.unlink(path)
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            raise SettingsError(f"cannot listen on {path}: it is there and is no socket")
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
 
 
 class Worker(uvicorn.Server):

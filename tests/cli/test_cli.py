@@ -28,7 +28,7 @@ from app.security.opaque import hash_secret
 from app.server import Server
 from app.serving import supervisor
 from app.serving.worker import Serving
-from app.settings import DEVELOPMENT_SECRET_KEY
+from app.settings import DEVELOPMENT_SECRET_KEY, SettingsError
 from tests.conftest import make_settings
 from tests.features import brought
 from tests.support.databases import Backend
@@ -933,6 +933,54 @@ def test_the_options_of_connections_reach_the_server(
     assert (config.uds, config.root_path) == ("/run/latchkey.sock", "/auth")
     assert (config.timeout_keep_alive, config.limit_concurrency) == (9, 7)
     assert served[0].grace == 3
+
+
+@pytest.mark.parametrize("option", [("--host", "0.0.0.0"), ("--port", "9000")])
+def test_a_socket_beside_an_address_is_bad_usage(
+    latchkey: Shell, served: list[Serving], option: tuple[str, str]
+) -> None:
+    assert latchkey("serve", "--uds", "/run/latchkey.sock", *option).exit_code == 2
+    assert served == []
+
+
+@pytest.mark.parametrize(
+    ("prefix", "line"),
+    [
+        ("/login", "--root-path must not begin with /login, which is a route"),
+        ("/users/of/us", "--root-path must not begin with /users, which is a route"),
+        ("auth", "--root-path must be a path such as /auth"),
+        ("/auth/", "--root-path must be a path such as /auth"),
+        ("/", "--root-path must be a path such as /auth"),
+    ],
+)
+def test_a_prefix_that_requests_cannot_be_told_by_stops_the_start(
+    latchkey: Shell, served: list[Serving], prefix: str, line: str
+) -> None:
+    assert_refused(latchkey("serve", "--root-path", prefix), line)
+    assert served == []
+
+
+def test_a_path_that_is_too_long_for_a_socket_is_one_line(
+    latchkey: Shell, served: list[Serving]
+) -> None:
+    path = f"/tmp/{'a' * 120}"
+    latchkey("serve", "--uds", path)
+    with pytest.raises(SettingsError) as refused, served[0].listening():
+        pass
+    assert str(refused.value) == f"cannot listen on {path}: AF_UNIX path too long"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_what_is_no_socket_is_left_where_it_is(
+    latchkey: Shell, served: list[Serving], tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "there"
+    path.write_text("kept") if kind == "file" else path.mkdir()
+    latchkey("serve", "--uds", str(path))
+    with pytest.raises(SettingsError) as refused, served[0].listening():
+        pass
+    assert str(refused.value) == f"cannot listen on {path}: it is there and is no socket"
+    assert path.exists()
 
 
 def test_an_idle_connection_stays_longer_than_a_proxy_keeps_it(
