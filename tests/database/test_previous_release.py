@@ -4,7 +4,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import tarfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from sqlalchemy import Connection, inspect
 from app.database.migrations import alembic_config
 from app.database.schema import ROOT
 from tests.support.databases import Backend
+from tests.support.forked import LIBRARIES
 from tests.support.processes import development
 from tests.support.schemas import in_transaction
 
@@ -97,15 +97,9 @@ def seeded(backend: Backend) -> Generator[str]:
 
 
 def test_the_previous_code_logs_users_in_on_the_new_schema(previous: Path, seeded: str) -> None:
-    finished = subprocess.run(
-        [sys.executable, "-c", STORY],
-        env={**os.environ, **development(seeded), "PYTHONPATH": str(previous)},
-        cwd=previous,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    (previous / "story.py").write_text(STORY)
+    environment = {**os.environ, **development(seeded)}
+    finished = LIBRARIES.run("story", environment=environment, folder=previous, timeout=120)
     assert finished.returncode == 0, finished.stderr
     assert json.loads(finished.stdout.splitlines()[-1]) == [200] * 5 + [400, 200, 200]
 
