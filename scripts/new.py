@@ -75,13 +75,14 @@ TARGETS_OF_THE_WHOLE = ("docs", "conformance")
 EXAMPLES_OF_THE_CORE = ("tested_service", "theme")
 
 DOCUMENTS_OF_THE_CORE = (
-    *("administration", "apply", "audit", "errors", "operations", "security", "serving"),
+    *("administration", "audit", "errors", "operations", "security", "serving"),
     *("testing", "token-lifecycle", "token-request"),
 )
 
 DOCUMENTS: Mapping[str, Collection[str]] = {
     "api_keys": ["api-keys"],
     "app_passwords": ["app-passwords"],
+    "apply": ["apply"],
     "authorization_code": ["authorization-code", "languages", "looks"],
     "claims": ["claims"],
     "groups": ["groups"],

@@ -132,13 +132,18 @@ def _lifetime(setting: str) -> Any:
     return Field(default=None, description=description)
 
 
+def _exemplify_grants(schema: dict[str, Any]) -> None:
+    first = "authorization_code" if "authorization_code" in grant_types() else "password"
+    schema["examples"] = [[first, "refresh_token"]]
+
+
 class ClientMetadata(BaseModel):
     """What can be said of a client, and said otherwise later (RFC 7591, section 2)."""
 
     name: Annotated[str, rule(_check_name)] = Field(
         min_length=1, max_length=255, examples=["My application"]
     )
-    grant_types: list[GrantType] = Field(examples=[["authorization_code", "refresh_token"]])
+    grant_types: list[GrantType] = Field(json_schema_extra=_exemplify_grants)
     auth_methods: Sequence[str] = []
     redirect_uris: list[RedirectUri] = Field(
         default=[], examples=[["https://app.example.com/callback"]]
