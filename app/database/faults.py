@@ -18,6 +18,8 @@ def described(error: SQLAlchemyError | OSError) -> str:
     reason = " ".join(str(cause).split()) or type(cause).__name__
     if state.startswith(_NOT_MIGRATED) or "no such table" in reason or "no such column" in reason:
         return "the database is not migrated: run `latchkey db upgrade`"
+    if "unsupported startup parameter" in reason:
+        return f"PgBouncer refuses the connection: {reason}: set LATCHKEY_DATABASE_PGBOUNCER=true"
     if state == "3D000":
         return f"the database cannot be reached: {reason}: create it, or {_SETTING}"
     if "unable to open database file" in reason:

@@ -13,6 +13,7 @@ from tests.support.factories import add_client, add_user, bearer, log_in
 from tests.support.lifecycle import refreshed, revoked
 from tests.support.live_server import latchkey
 from tests.support.pgbouncer import SERVERS, pgbouncer
+from tests.support.shell import Shell, assert_line
 from tests.support.started import started
 
 BEHIND = {"LATCHKEY_DATABASE_PGBOUNCER": "true"}
@@ -32,6 +33,15 @@ def test_the_database_is_migrated_and_served_behind_pgbouncer(empty: str, mode: 
         for _ in range(2):  # the second on connections that the first has left behind
             latchkey(url, "db", "upgrade", environment=BEHIND)
         asyncio.run(use(url))
+
+
+def test_who_has_not_told_the_server_of_pgbouncer_is_told_how(empty: str) -> None:
+    with pgbouncer(empty, "session") as url:
+        assert_line(
+            Shell(url)("db", "check"),
+            "PgBouncer refuses the connection: unsupported startup parameter: lock_timeout: set "
+            "LATCHKEY_DATABASE_PGBOUNCER=true",
+        )
 
 
 async def use(url: str) -> None:

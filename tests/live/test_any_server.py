@@ -23,6 +23,9 @@ pytestmark = pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 
 SERVING = (ROOT / "docs/serving.md").read_text()
 COMMANDS = re.findall(r"^((?:uvicorn|gunicorn|hypercorn|granian) .+)$", SERVING, re.MULTILINE)
+ALONE = [command.replace(" 4", " 1") for command in COMMANDS]
+"""With one worker, which does the same in less time."""
+
 START_TIMEOUT = 120
 """Seconds: some of these take their time."""
 
@@ -30,8 +33,8 @@ REFUSAL = "latchkey: the demo data is in the database: its passwords are public.
 
 
 def start(command: str, port: int, settings: dict[str, str], log: Path) -> Forked:
-    """Start what the document says, here at a port of its own and with one worker."""
-    program, *arguments = command.replace(" 4", " 1").replace("8000", str(port)).split()
+    """Start what the document says, here at a port of its own."""
+    program, *arguments = command.replace("8000", str(port)).split()
     module = {"latchkey": "app"}.get(program, program)
     with open(os.devnull, "rb") as nothing, log.open("wb") as output:
         return OURS.start(
@@ -47,7 +50,7 @@ def test_the_document_has_a_command_for_each_server(backend: Backend) -> None:
     assert programs == ["uvicorn", "gunicorn", "hypercorn", "granian"]
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.split()[0])
+@pytest.mark.parametrize("command", ALONE, ids=lambda command: command.split()[0])
 def test_a_server_serves(backend: Backend, command: str, tmp_path: Path) -> None:
     port = free_port()
     settings = CHEAP_DEVELOPMENT | {"LATCHKEY_DATABASE_URL": backend.seeded()}
@@ -75,7 +78,9 @@ def test_no_server_serves_demo_data_in_production(
     process = start(command, free_port(), settings, tmp_path / "log")
     try:
         code = process.wait(START_TIMEOUT)
-        assert code != 0 or command.startswith("hypercorn")  # whose own it is
+        assert code is not None
+        # Theirs is what ends last, and it does not tell whether a worker could start.
+        assert (code == 0) == command.startswith(("uvicorn", "hypercorn"))
     finally:
         process.kill()
     assert REFUSAL in (tmp_path / "log").read_text()
@@ -83,7 +88,7 @@ def test_no_server_serves_demo_data_in_production(
 
 def test_a_wrong_setting_stops_any_server_in_one_line(backend: Backend, tmp_path: Path) -> None:
     settings = production(backend.migrated()) | {"LATCHKEY_ISSUER": "http://example.com"}
-    process = start(COMMANDS[0], free_port(), settings, tmp_path / "log")
+    process = start(ALONE[0], free_port(), settings, tmp_path / "log")
     assert process.wait(START_TIMEOUT) != 0
     log = (tmp_path / "log").read_text()
     assert "latchkey: LATCHKEY_ISSUER must be a URL that begins with https://" in log
