@@ -2,7 +2,8 @@
 
 ``python -m tests.support.fork_server FD MODULE…`` listens on the socket ``FD`` until its standard
 input ends. Whoever connects sends the standard streams of a program and a line of JSON that says
-which; it is told the process id in a line, and its exit code in another.
+which; it is told the process id in a line, and its exit code in another. Whoever hangs up before
+ends the program.
 
 This is not the fork server of :mod:`multiprocessing`, which is the parent of functions: programs
 want streams of their own and an end like that of any process, and shells start them, too.
@@ -14,6 +15,7 @@ import json
 import os
 import runpy
 import select
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -76,8 +78,16 @@ def _program_of(connection: socket.socket) -> Program:
     _, streams, _, _ = socket.recv_fds(connection, 1, 3)
     with connection.makefile() as lines:
         program = Program(*json.loads(lines.readline()))
+    ended, ending = os.pipe()
+    os.set_blocking(ending, False)
+    signal.set_wakeup_fd(ending)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # is told there
     pid = os.fork()
     if pid == 0:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(ended)
+        os.close(ending)
         connection.close()
         for number, stream in enumerate(streams):
             os.dup2(stream, number)
@@ -86,8 +96,12 @@ def _program_of(connection: socket.socket) -> Program:
     for stream in (0, 1, 2, *streams):
         os.close(stream)
     connection.sendall(f"{pid}\n".encode())
+    asked, _, _ = select.select([connection.fileno(), ended], [], [])
+    if connection.fileno() in asked:  # whoever has asked for it is gone
+        os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
-    connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
+    with suppress(BrokenPipeError):
+        connection.sendall(f"{os.waitstatus_to_exitcode(status)}\n".encode())
     os._exit(0)
 
 
