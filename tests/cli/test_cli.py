@@ -946,7 +946,7 @@ def test_a_socket_beside_an_address_is_bad_usage(
 @pytest.mark.parametrize(
     ("prefix", "line"),
     [
-        ("/login", "--root-path must not begin with /login, which is a route"),
+        ("/token", "--root-path must not begin with /token, which is a route"),
         ("/users/of/us", "--root-path must not begin with /users, which is a route"),
         ("auth", "--root-path must be a path such as /auth"),
         ("/auth/", "--root-path must be a path such as /auth"),
