@@ -9,12 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.audit.trail import Event, Origin, network_of, record
-from app.clock import Clock
-from app.database.engines import Database
-from app.login.counts import count_try
 from app.login.second_step import Shown
-from app.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,35 +26,3 @@ class LoginWay:
     """What it proves, by the names of RFC 8176. Raises :class:`~app.errors.LoginRefused`."""
     wrong: str
     """What the page says when it is refused, in a sentence."""
-
-
-async def note_failure(
-    database: Database,
-    settings: Settings,
-    clock: Clock,
-    origin: Origin,
-    *,
-    user_id: uuid.UUID | None,
-    client_id: str | None,
-    reason: str,
-) -> None:
-    """Write down that what somebody showed was refused.
-
-    Nobody guesses what they show, so it is no failure of the account. Where a network keeps at it,
-    it has to wait: raises :class:`~app.errors.LoginRefused`.
-    """
-    failed = Event(
-        type="login.failed",
-        user_id=user_id,
-        client_id=client_id,
-        origin=origin,
-        details={"door": "login", "reason": reason},
-    )
-
-    async def note(connection: AsyncConnection) -> None:
-        now, network = clock.now(), network_of(origin.address)
-        limit = settings.login_max_failures_per_address
-        await count_try(connection, settings, f"login without a password {network}", limit, now)
-        await record(connection, now, failed)
-
-    await database.transact(note)

@@ -1,1 +1,1 @@
-"""What is issued: keys, access and ID tokens, refresh tokens, codes, consents."""
+"""What is issued: keys, access and ID tokens, refresh tokens."""

@@ -1,5 +1,6 @@
 """The login page."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated
@@ -8,6 +9,9 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import RedirectResponse
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.audit.trail import Event, Origin, network_of, record
+from app.clock import Clock
+from app.database.engines import Database
 from app.errors import LoginRefused
 from app.features.authorization_code.authorizations import Pending
 from app.features.authorization_code.browser import Browser, CurrentBrowser, LoggedInBrowser, Wanted
@@ -26,12 +30,14 @@ from app.identity.clients import RegisteredClient
 from app.identity.profile import USERNAME_MAX_LENGTH, username_key
 from app.identity.users import get_account
 from app.login.authentication import SUCCEEDED, LoginContext, UserDisabledError
+from app.login.counts import count_try
 from app.login.second_step import SecondStep, Shown
-from app.login.ways import LoginWay, note_failure
+from app.login.ways import LoginWay
 from app.message import Message
 from app.pages.errors import PageRoute, say_refused
 from app.pages.rendering import redirect, render
 from app.server import Server
+from app.settings import Settings
 from app.web.dependencies import CurrentServer
 from app.web.origin import origin_of
 
@@ -155,7 +161,7 @@ async def _log_in_by(
         begun = await browser.log_in(account, wanted, prove)
     except LoginRefused as refusal:
         _count(server, refusal.reason)
-        await note_failure(
+        await _note_failure(
             server.database,
             server.settings,
             server.clock,
@@ -167,6 +173,38 @@ async def _log_in_by(
         raise
     _count(server, SUCCEEDED)
     return begun
+
+
+async def _note_failure(
+    database: Database,
+    settings: Settings,
+    clock: Clock,
+    origin: Origin,
+    *,
+    user_id: uuid.UUID | None,
+    client_id: str | None,
+    reason: str,
+) -> None:
+    """Write down that what somebody showed was refused.
+
+    Nobody guesses what they show, so it is no failure of the account. Where a network keeps at it,
+    it has to wait: raises :class:`~app.errors.LoginRefused`.
+    """
+    failed = Event(
+        type="login.failed",
+        user_id=user_id,
+        client_id=client_id,
+        origin=origin,
+        details={"door": "login", "reason": reason},
+    )
+
+    async def note(connection: AsyncConnection) -> None:
+        now, network = clock.now(), network_of(origin.address)
+        limit = settings.login_max_failures_per_address
+        await count_try(connection, settings, f"login without a password {network}", limit, now)
+        await record(connection, now, failed)
+
+    await database.transact(note)
 
 
 def _count(server: Server, outcome: str) -> None:
