@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import sqlite3
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -60,7 +61,7 @@ def _line_of(error: BaseException) -> str | None:
             return f"the input is not accepted: {error}"
         case UnicodeError():
             return "the input is not UTF-8"
-        case SQLAlchemyError() | OSError():
+        case SQLAlchemyError() | sqlite3.Error() | OSError():
             return described(error)
     return None
 

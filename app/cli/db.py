@@ -20,7 +20,7 @@ from app.database.migrations import (
     upgrade,
     upgrade_script,
 )
-from app.database.schema import recorded_revisions, state_of
+from app.database.schema import find_revisions, state_of
 from app.errors import ConflictError, Problem
 
 cli = typer.Typer(no_args_is_help=True, help="Migrate the database, or check its schema.")
@@ -105,8 +105,7 @@ def _state() -> str:
 
 
 async def _revision(deployment: Deployment) -> str | None:
-    async with deployment.database.read() as connection:
-        recorded = await recorded_revisions(connection)
+    recorded = await find_revisions(deployment.database)
     if len(recorded) > 1:
         refuse_overlap(recorded)
     return next(iter(recorded), None)

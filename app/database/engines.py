@@ -14,6 +14,8 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from pathlib import Path
+from shutil import disk_usage
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, Insert, event, text
@@ -127,9 +129,13 @@ class Database:
         return await retry_conflicts(once)
 
     async def takes_writes(self, connection: AsyncConnection) -> bool:
-        """Whether this is neither a standby nor told, or unable, to stay as it is."""
+        """Whether this is neither a standby nor told, or unable, to stay as it is.
+
+        SQLite is unable where its disk is full.
+        """
         if self.is_sqlite:
-            return os.access(self.url.removeprefix("sqlite:///"), os.W_OK)
+            file = Path(self.url.removeprefix("sqlite:///"))
+            return os.access(file, os.W_OK) and disk_usage(file.parent).free > 0
         setting = await connection.scalar(text("SELECT current_setting('transaction_read_only')"))
         return bool(setting == "off")
 

@@ -5,18 +5,31 @@ import ssl
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
+from app.database.sqlite_driver import MissingDatabaseError
+
 _SETTING = "see LATCHKEY_DATABASE_URL"
 
 _NOT_MIGRATED = ("42P01", "42703")
 """SQLSTATE of a table or a column that is not there."""
 
 
-def described(error: SQLAlchemyError | OSError) -> str:
+def is_unmigrated(error: BaseException) -> bool:
+    """Whether a table or a column is not there, or no file at all."""
+    cause = _innermost(error)
+    if isinstance(cause, sqlite3.Error):
+        text = str(cause)
+        return text.startswith(("no such table", "no such column")) or isinstance(
+            cause, MissingDatabaseError
+        )
+    return (getattr(cause, "sqlstate", None) or "").startswith(_NOT_MIGRATED)
+
+
+def described(error: SQLAlchemyError | OSError | sqlite3.Error) -> str:
     """What went wrong, for whoever runs a command. Never a value of the URL that is secret."""
     cause = _innermost(error)
     state = getattr(cause, "sqlstate", None) or ""
     reason = " ".join(str(cause).split()) or type(cause).__name__
-    if state.startswith(_NOT_MIGRATED) or "no such table" in reason or "no such column" in reason:
+    if is_unmigrated(error):
         return "the database is not migrated: run `latchkey db upgrade`"
     if "unsupported startup parameter" in reason:
         return f"PgBouncer refuses the connection: {reason}: set LATCHKEY_DATABASE_PGBOUNCER=true"

@@ -13,6 +13,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.database.engines import Database
+from app.database.faults import is_unmigrated
+
 _PACKAGE = Path(__file__).parents[1]
 
 ROOT = _PACKAGE.parent
@@ -52,7 +55,7 @@ async def recorded_revisions(connection: AsyncConnection) -> Sequence[str]:
     try:
         found = await connection.scalars(text("SELECT version_num FROM alembic_version"))
     except DBAPIError as error:
-        if "alembic_version" in str(error.orig):
+        if is_unmigrated(error):
             return []
         raise
     return [str(revision) for revision in found]
@@ -61,6 +64,17 @@ async def recorded_revisions(connection: AsyncConnection) -> Sequence[str]:
 async def schema_revision(connection: AsyncConnection) -> str | None:
     """The revision of the schema; None if there is none."""
     return next(iter(await recorded_revisions(connection)), None)
+
+
+async def find_revisions(database: Database) -> Sequence[str]:
+    """The same of ``database``; none, too, where SQLite has no file."""
+    try:
+        async with database.read() as connection:
+            return await recorded_revisions(connection)
+    except DBAPIError as error:
+        if is_unmigrated(error):
+            return []
+        raise
 
 
 async def schema_state(connection: AsyncConnection) -> str:

@@ -15,7 +15,8 @@ from app.audit.batch import AuditBatch
 from app.audit.trail import NOWHERE, Origin
 from app.clock import Clock
 from app.database.engines import Database
-from app.database.schema import schema_state
+from app.database.privileges import missing_privileges
+from app.database.schema import find_revisions, state_of
 from app.feature import AccountSection, Feature, LoginLink
 from app.identity.clients import Clients
 from app.identity.resources import Resources
@@ -122,9 +123,15 @@ class Server:
 
         Raises :class:`SettingsError` with one line that says what to do.
         """
+        recorded = await find_revisions(self.database)
+        if state_of(next(iter(recorded), None)) in ("missing", "older"):
+            raise SettingsError("the database is not migrated: run `latchkey db upgrade`")
         async with self.database.read() as connection:
-            if await schema_state(connection) in ("missing", "older"):
-                raise SettingsError("the database is not migrated: run `latchkey db upgrade`")
+            if refused := await missing_privileges(connection):
+                raise SettingsError(
+                    f"the account of the database may not use {', '.join(refused)}: "
+                    "see docs/operations.md, SQL for a database administrator"
+                )
         try:
             renewals = [each.renew for each in self.features if each.renew]
             await renew_encryption(self.database, self.encryption, renewals)

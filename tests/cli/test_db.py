@@ -1,7 +1,7 @@
 """``latchkey db``: up, down, as SQL, and on a schema that a newer release made."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -180,3 +180,14 @@ def test_there_is_no_sql_for_sqlite(sqlite: Backend) -> None:
         "SQL scripts are for PostgreSQL: SQLite's tables are rebuilt in Python",
     )
     sqlite.drop(url)
+
+
+@pytest.mark.parametrize("command", [("db", "check"), ("doctor",), ("users", "list"), ("serve",)])
+def test_a_command_that_finds_no_file_says_so_and_makes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Sequence[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    refused = Shell(f"sqlite:///{tmp_path}/latchkey.db")(*command)
+    assert refused.exit_code == 1
+    assert "latchkey: the database is not migrated: run `latchkey db upgrade`\n" in refused.stderr
+    assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 """``latchkey doctor``: what a deployment leaves open."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -63,6 +64,24 @@ def test_a_database_that_is_not_migrated_is_refused(
     result = Doctor(sqlite.empty())()
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "latchkey: the database is not migrated: run `latchkey db upgrade`\n"
+
+
+def test_a_secret_with_which_no_server_would_start_is_unsafe(doctor: Doctor) -> None:
+    doctor.prepare(lambda server: server.start(), secret_key=PEPPER)
+    other = {"secret_key": f"{PEPPER}-of-another-server"}
+    assert doctor.finds(**other) == {"wrong-secret-key": "unsafe"}
+    assert doctor.finds(secret_key=f"{other['secret_key']},{PEPPER}") == {
+        "secret-key-rotation": "note"
+    }
+
+
+def test_a_database_that_depends_on_the_current_folder_is_told(
+    doctor: Doctor, tmp_path: Path
+) -> None:
+    shutil.copy(doctor.url.removeprefix("sqlite:///"), tmp_path / "here.db")
+    (tmp_path / "here.db").chmod(0o600)
+    found = doctor.finds(database_url="sqlite:///./here.db")
+    assert found == {"relative-database": "warning"}
 
 
 def test_development_is_unsafe_and_so_is_all_that_comes_with_it(doctor: Doctor) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import pytest
@@ -92,6 +93,17 @@ async def test_an_application_without_its_database_is_alive_and_unready(
     finally:
         await server.database.close()
         server.database = reachable
+
+
+async def test_a_sqlite_whose_disk_is_full_is_unready(
+    http: httpx2.AsyncClient, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not server.database.is_sqlite:
+        pytest.skip("PostgreSQL has a disk of its own")
+    monkeypatch.setattr("app.database.engines.disk_usage", lambda _: SimpleNamespace(free=0))
+    await assert_unready(http, database="read-only")
+    monkeypatch.undo()
+    await assert_ready(http)
 
 
 @pytest.mark.parametrize(

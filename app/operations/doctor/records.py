@@ -8,11 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.password_grant_use import NEVER, PasswordGrantUse, find_password_grant_use
 from app.database.paging import every
+from app.database.privileges import missing_privileges
 from app.management.clients import ClientRecord, list_clients
 from app.models import ClientSecret, Login, SigningKey, User, UserScope
 from app.operations.demo import demo_is_present
 from app.operations.doctor.addresses import examine_addresses
 from app.posture import Finding, LegacyFeature, Severity, permits
+from app.security.encryption import UndecryptableError
 from app.security.peppers import PEPPERED
 from app.server import Server
 from app.settings import Settings
@@ -42,6 +44,8 @@ async def examine_records(server: Server) -> AsyncIterator[Finding]:
                 "Its passwords and secrets are published in the documentation.",
                 "Delete the demo users and clients.",
             )
+        async for finding in _access(connection, server):
+            yield finding
         for examine in (_clients, _administrators, _hashes, _signing_keys, examine_addresses):
             async for finding in examine(connection, server):
                 yield finding
@@ -52,6 +56,28 @@ async def examine_records(server: Server) -> AsyncIterator[Finding]:
             if feature.examine:
                 async for finding in feature.examine(connection, server.settings, now):
                     yield finding
+
+
+async def _access(connection: AsyncConnection, server: Server) -> AsyncIterator[Finding]:
+    try:
+        for encrypted in await connection.scalars(select(SigningKey.private_key)):
+            server.encryption.decrypt(encrypted)
+    except UndecryptableError:
+        yield Finding(
+            Severity.UNSAFE,
+            "wrong-secret-key",
+            "LATCHKEY_SECRET_KEY is not the key that the signing keys are encrypted with",
+            "No server starts with it.",
+            "Add the older one after a comma.",
+        )
+    if refused := await missing_privileges(connection):
+        yield Finding(
+            Severity.UNSAFE,
+            "privileges",
+            f"the account of the database may not use {', '.join(refused)}",
+            "No server starts, and one that has started answers 500.",
+            "GRANT it SELECT, INSERT, UPDATE and DELETE on the tables, and USAGE on the sequences.",
+        )
 
 
 async def _clients(connection: AsyncConnection, server: Server) -> AsyncIterator[Finding]:

@@ -98,6 +98,24 @@ def test_users_log_in_and_stay_logged_in_where_a_backup_was_restored(
     assert refresh(elsewhere, before).status_code == 200
 
 
+def test_a_full_disk_is_one_line_and_leaves_no_half_of_a_file(
+    sqlite: Backend, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_source: Path, target: Path) -> None:
+        target.write_bytes(b"the first pages")
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("app.features.backup.service._copy_sqlite", fill)
+    url = sqlite.migrated()
+    assert_line(
+        Shell(url)("backup", str(file)),
+        "the database cannot be used: database or disk is full: see LATCHKEY_DATABASE_URL, and who "
+        "may write to its folder",
+    )
+    assert list(file.parent.iterdir()) == []
+    sqlite.drop(url)
+
+
 def test_what_happened_since_the_backup_is_lost(shell: Shell, file: Path) -> None:
     shell.json("backup", str(file))
     since = log_in(shell).json()["refresh_token"]
