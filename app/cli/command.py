@@ -90,11 +90,17 @@ async def _deployment(settings: Settings) -> AsyncGenerator[Deployment]:
         await database.close()
 
 
+def _require_database(database: Database) -> None:
+    if database.is_missing:
+        raise SettingsError("the database is not migrated: run `latchkey db upgrade`")
+
+
 @asynccontextmanager
 async def _server(settings: Settings) -> AsyncGenerator["Server"]:
     from app.server import Server  # with all that it can do: most commands need no server
 
     server = Server(settings, Clock(), features_at_hand.get()())
+    _require_database(server.database)
     try:
         yield server
     finally:
@@ -181,7 +187,12 @@ def _add(
 
     def command(**arguments: Any) -> None:
         as_json = arguments["json"] if wants_json else arguments.pop("json")
-        _print_answer(run(lambda place: do(place, **arguments)), as_json)
+
+        async def answer(place: Any) -> Answer:
+            _require_database(place.database)
+            return await do(place, **arguments)
+
+        _print_answer(run(answer), as_json)
 
     command.__doc__ = work.__doc__
     command.__annotations__ = {each.name: each.annotation for each in parameters}

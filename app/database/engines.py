@@ -97,6 +97,14 @@ class Database:
             pgbouncer=settings.database_pgbouncer,
         )
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether SQLite has no file, and would make an empty one with the first connection."""
+        if not self.is_sqlite:
+            return False
+        file = Path(self.url.removeprefix("sqlite:///"))
+        return file.parent.is_dir() and not file.exists()
+
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection in autocommit, for queries."""
         return self._reader.connect()

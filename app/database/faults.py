@@ -5,8 +5,6 @@ import ssl
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from app.database.sqlite_driver import MissingDatabaseError
-
 _SETTING = "see LATCHKEY_DATABASE_URL"
 
 _NOT_MIGRATED = ("42P01", "42703")
@@ -14,13 +12,10 @@ _NOT_MIGRATED = ("42P01", "42703")
 
 
 def is_unmigrated(error: BaseException) -> bool:
-    """Whether a table or a column is not there, or no file at all."""
+    """Whether a table or a column is not there."""
     cause = _innermost(error)
     if isinstance(cause, sqlite3.Error):
-        text = str(cause)
-        return text.startswith(("no such table", "no such column")) or isinstance(
-            cause, MissingDatabaseError
-        )
+        return str(cause).startswith(("no such table", "no such column"))
     return (getattr(cause, "sqlstate", None) or "").startswith(_NOT_MIGRATED)
 
 

@@ -67,14 +67,11 @@ async def schema_revision(connection: AsyncConnection) -> str | None:
 
 
 async def find_revisions(database: Database) -> Sequence[str]:
-    """The same of ``database``; none, too, where SQLite has no file."""
-    try:
-        async with database.read() as connection:
-            return await recorded_revisions(connection)
-    except DBAPIError as error:
-        if is_unmigrated(error):
-            return []
-        raise
+    """The same of ``database``; none, too, where SQLite has no file: none is made."""
+    if database.is_missing:
+        return []
+    async with database.read() as connection:
+        return await recorded_revisions(connection)
 
 
 async def schema_state(connection: AsyncConnection) -> str:

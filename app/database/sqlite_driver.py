@@ -104,10 +104,6 @@ class Connection(aiosqlite.Connection):
             raise
 
 
-class MissingDatabaseError(sqlite3.OperationalError):
-    """There is no file. Only a migration, or restoring a backup, makes one."""
-
-
 def create_for_owner(path: str) -> None:
     """Make an empty database that nobody else can read, unless there is a file already.
 
@@ -124,14 +120,12 @@ def create_for_owner(path: str) -> None:
 def connect(path: str, *, one_trip: bool, **options: Any) -> aiosqlite.Connection:
     """A connection, opened when it is awaited; the options are those of ``sqlite3.connect``.
 
-    Raises :class:`MissingDatabaseError`. Without ``one_trip`` its cursors are aiosqlite's own.
+    Without ``one_trip`` its cursors are aiosqlite's own.
     """
     kind = Connection if one_trip else aiosqlite.Connection
 
-    if not os.path.exists(path):  # SQLite would make an empty one
-        raise MissingDatabaseError(f"there is no database at {path}")
-
     def open_file() -> sqlite3.Connection:
+        create_for_owner(path)
         opened: sqlite3.Connection = sqlite3.connect(path, **options)
         return opened
 

@@ -344,7 +344,7 @@ def test_a_signing_key_that_was_not_rotated_for_long_is_found(doctor: Doctor) ->
             then = server.clock.now() - timedelta(days=181)
             await connection.execute(update(SigningKey).values(active_from=then))
 
-    doctor.prepare(age)
+    doctor.prepare(age, secret_key=[production(doctor.url)["LATCHKEY_SECRET_KEY"]])
     assert doctor.finds() == {"signing-key-old": "warning"}
 
 
@@ -369,7 +369,7 @@ def test_a_signing_key_that_nothing_uses_is_found(doctor: Doctor) -> None:
             then = server.clock.now() - timedelta(days=2)
             await connection.execute(update(SigningKey).values(active_from=then))
 
-    doctor.prepare(add)
+    doctor.prepare(add, secret_key=[production(doctor.url)["LATCHKEY_SECRET_KEY"]])
     assert doctor.finds() == {"signing-key-unused": "warning"}
 
 

@@ -260,7 +260,6 @@ async def test_a_row_that_refers_to_nothing_is_refused(database: Database) -> No
 async def test_each_connection_to_sqlite_has_its_pragmas(
     file: Database, engine: str, pragma: str, value: object
 ) -> None:
-    Path(file.url.removeprefix("sqlite:///")).touch()
     async with getattr(file, engine)() as connection:
         assert await connection.scalar(text(f"PRAGMA {pragma}")) == value
 
