@@ -22,7 +22,7 @@ from app.settings import Settings
 
 if TYPE_CHECKING:
     # With it come the routes' types, which the command line needs not.
-    from app.features.registration.visitors import NewAccount
+    from app.features.registration.new_account import NewAccount
 
 REGISTERED = FeatureEventType("user.registered")
 

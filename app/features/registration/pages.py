@@ -10,7 +10,8 @@ from app.features.authorization_code.browser import Browser, CurrentBrowser
 from app.features.authorization_code.code_flow import RequestKey, read_like
 from app.features.mail.links import TOO_MANY
 from app.features.registration.links import Offer, find_offer
-from app.features.registration.visitors import NewAccount, join, request_link
+from app.features.registration.new_account import NewAccount
+from app.features.registration.visitors import join, request_link
 from app.identity.definition import validated
 from app.languages.catalogues import translated
 from app.login.second_step import SecondStep

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from app.api.paging import AUTHORITY_RESPONSES, Limit, NextCursor
 from app.features.registration import service, visitors
+from app.features.registration.new_account import NewAccount
 from app.features.registration.service import InvitationRecord
-from app.features.registration.visitors import NewAccount
 from app.identity.definition import STRICT
 from app.identity.profile import Email
 from app.management.authority import Actor

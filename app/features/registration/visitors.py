@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 
-from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.api.passwords import PasswordToSet, hash_new_password
+from app.api.passwords import hash_new_password
 from app.audit.trail import Origin
 from app.errors import InvalidError, NotFoundError
 from app.features.mail.requests import Asked, note_request
@@ -16,26 +15,11 @@ from app.features.registration.accounts import (
 from app.features.registration.asking import PURPOSE, require_acceptable
 from app.features.registration.human import is_human
 from app.features.registration.links import Offer, find_offer
-from app.identity.definition import STRICT
-from app.identity.profile import Email, Name, Username
+from app.features.registration.new_account import NewAccount
 from app.identity.users import Account, get_account
 from app.login.counts import count_try
 from app.message import Message
 from app.server import Server
-
-
-class NewAccount(BaseModel):
-    """An account to make with a link."""
-
-    model_config = STRICT
-
-    token: str = Field(max_length=128, description="From the link.")
-    username: Username = Field(examples=["ada"])
-    name: Name | None = None
-    email: Email | None = Field(
-        default=None, description="Only where the link was not sent to an address."
-    )
-    password: PasswordToSet
 
 
 async def request_link(

@@ -14,9 +14,17 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def examine_files(settings: Settings) -> Iterator[Finding]:
-    """Whether others may read a database on SQLite, as far as its own permissions say."""
+    """Where a database on SQLite is, and whether others may read it by its own permissions."""
     if not settings.database_url.startswith("sqlite:"):
         return
+    if not settings.development and settings.database_url.startswith("sqlite:///./"):
+        yield Finding(
+            Severity.WARNING,
+            "relative-database",
+            "LATCHKEY_DATABASE_URL is a file in the folder in which a command was started",
+            "What is started elsewhere finds no database, or another one.",
+            "Give its whole path, such as sqlite:////var/lib/latchkey/latchkey.db.",
+        )
     path = settings.database_url.removeprefix("sqlite:///")
     files = [Path(path + beside) for beside in BESIDE]
     open_ones = [file.name for file in files if file.exists() and file.stat().st_mode & OTHERS]

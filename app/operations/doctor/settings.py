@@ -53,14 +53,6 @@ def _deployment(settings: Settings) -> Iterator[Finding]:
             "It allows demo data, the built-in secret and http issuers.",
             "Unset it, or set it to production.",
         )
-    if not settings.development and settings.database_url.startswith("sqlite:///./"):
-        yield Finding(
-            Severity.WARNING,
-            "relative-database",
-            "LATCHKEY_DATABASE_URL is a file in the folder in which a command was started",
-            "What is started elsewhere finds no database, or another one.",
-            "Give its whole path, such as sqlite:////var/lib/latchkey/latchkey.db.",
-        )
     if settings.allow_demo_on_network:
         yield Finding(
             Severity.UNSAFE,
