@@ -310,23 +310,27 @@ async def test_a_member_has_the_scopes_of_their_groups_and_loses_them_at_once(
     http: httpx2.AsyncClient, as_manager: Headers, server: Server
 ) -> None:
     user = await add_user(server, "carol", scopes=["profile"], email=None)
-    client = await add_client(server, grant_types=("password", "refresh_token"))
-    group = await create(http, as_manager, "readers", "items:read")
-    other = await create(http, as_manager, "writers", "items:read", "items:write")
+    client = await add_client(
+        server,
+        scopes=("profile", "groups:read", "groups:write"),
+        grant_types=("password", "refresh_token"),
+    )
+    group = await create(http, as_manager, "readers", "groups:read")
+    other = await create(http, as_manager, "writers", "groups:read", "groups:write")
     for each in (group, other):
         await put(http, as_manager, each, f"members/{user.id}")
-    asked = "profile items:read items:write"
+    asked = "profile groups:read groups:write"
     tokens = await log_in(http, user, client, asked)
     assert tokens["scope"] == asked
     headers = bearer(tokens["access_token"])
-    assert (await http.post("/items", json={"title": "tea"}, headers=headers)).status_code == 201
+    assert (await http.post("/groups", json={"name": "tea"}, headers=headers)).status_code == 201
     await take(http, as_manager, other, f"members/{user.id}")
-    refused = await http.post("/items", json={"title": "tea"}, headers=headers)
+    refused = await http.post("/groups", json={"name": "tea"}, headers=headers)
     assert (refused.status_code, refused.json()["error"]) == (403, "insufficient_scope")
-    assert (await http.get("/items", headers=headers)).status_code == 200
+    assert (await http.get("/groups", headers=headers)).status_code == 200
     refreshed = await refresh(http, client, tokens["refresh_token"])
-    assert refreshed.json()["scope"] == "profile items:read"
-    assert (await log_in(http, user, client, asked))["scope"] == "profile items:read"
+    assert refreshed.json()["scope"] == "profile groups:read"
+    assert (await log_in(http, user, client, asked))["scope"] == "profile groups:read"
 
 
 async def test_what_a_user_was_given_stays_when_a_group_with_the_same_scope_goes(

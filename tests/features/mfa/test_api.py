@@ -1,10 +1,12 @@
 """One's own second factor by JSON, its reset, and routes that want one."""
 
 from dataclasses import replace
+from urllib.parse import quote
 
 import httpx2
 import pytest
 
+from app import TITLE
 from app.features.mfa.requirements import Requirement, require_level
 from app.login.strength import Level
 from app.management.authority import operating
@@ -69,7 +71,7 @@ async def test_an_app_is_set_up_confirmed_and_removed(
     proof = {"current_password": PASSWORD}
     started = await http.post("/users/me/mfa/otp", json=proof, headers=headers)
     assert started.status_code == 201
-    assert started.json()["uri"].startswith("otpauth://totp/Latchkey:alice?secret=")
+    assert started.json()["uri"].startswith(f"otpauth://totp/{quote(TITLE)}:alice?secret=")
     phone = Phone(started.json()["secret"].replace(" ", ""), clock, ())
     none: dict[str, object] = {"methods": [], "otp_since": None, "recovery_codes_left": 0}
     assert (await http.get("/users/me/mfa", headers=headers)).json() == none
@@ -264,18 +266,18 @@ async def test_a_token_of_a_weak_login_opens_no_route_whose_scope_takes_a_factor
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, server: Server, clock: TestClock
 ) -> None:
     headers = await weak(http, alice, web)
-    await demand(server, "items:read")
+    await demand(server, "account")
     clock.advance(2)
-    assert_too_weak(await http.get("/items", headers=headers))
+    assert_too_weak(await http.get("/users/me/sessions", headers=headers))
     assert (await http.get("/users/me", headers=headers)).status_code == 200
 
 
 async def test_a_token_of_a_strong_login_opens_it(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:
-    await demand(server, "items:read")
+    await demand(server, "account")
     headers = await strong(http, alice, web, phone)
-    assert (await http.get("/items", headers=headers)).status_code == 200
+    assert (await http.get("/users/me/sessions", headers=headers)).status_code == 200
 
 
 @pytest.mark.rfc("9470", "9")
@@ -283,7 +285,7 @@ async def test_a_token_without_the_scope_is_told_that_it_lacks_the_scope(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, server: Server, clock: TestClock
 ) -> None:
     headers = bearer((await log_in(http, alice, web, "profile"))["access_token"])
-    await demand(server, "items:read")
+    await demand(server, "account")
     clock.advance(2)
-    response = await http.get("/items", headers=headers)
+    response = await http.get("/users/me/sessions", headers=headers)
     assert (response.status_code, response.json()["error"]) == (403, "insufficient_scope")

@@ -67,17 +67,17 @@ async def test_the_right_password_is_answered_with_what_is_missing(
 async def test_with_a_code_the_login_is_what_was_asked_for(
     http: httpx2.AsyncClient, alice: TestUser, web: TestClient, phone: Phone, server: Server
 ) -> None:
-    token = await challenge(http, alice, web, scope="email items:read")
+    token = await challenge(http, alice, web, scope="email profile")
     response = await go_on(http, web, token, otp=phone.code())
     assert response.status_code == 200, response.text
     answer = response.json()
-    assert answer["scope"] == "email items:read"
+    assert answer["scope"] == "email profile"
     claims = read_claims(answer["access_token"])
     assert (claims["acr"], claims["amr"]) == ("urn:latchkey:acr:mfa", ["pwd", "otp", "mfa"])
     assert await events(server, "login.succeeded") == [
         {"door": "token", "amr": ["pwd", "otp", "mfa"]}
     ]
-    (me,) = [await http.get("/items", headers=bearer(answer["access_token"]))]
+    me = await http.get("/users/me", headers=bearer(answer["access_token"]))
     assert me.status_code == 200
 
 
