@@ -1,7 +1,7 @@
 """``make new``: a project of one's own from this checkout.
 
 Each choice is made and looked at here. ``NEW=1 make test ARGS=tests/test_new.py`` also lets each
-run its whole ``make check test``, which takes as long as that of this project, three times.
+run its whole ``make check test`` in an environment of its own, which takes half an hour.
 """
 
 import os
@@ -145,9 +145,10 @@ def test_a_new_project_is_in_order(project: Path) -> None:
     )
 
 
-@pytest.mark.skipif("NEW" not in os.environ, reason="it takes hours, and runs with NEW=1")
+@pytest.mark.skipif("NEW" not in os.environ, reason="it takes half an hour, and runs with NEW=1")
 def test_a_new_project_passes_all_of_its_own_tests(project: Path) -> None:
-    run(project, "make", "-o", ".venv/.dev", "check", "test")
+    (project / ".venv").unlink()  # in ours the command has our name
+    run(project, "make", "check", "test")
 
 
 # What is refused
