@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import IO
@@ -43,15 +44,19 @@ class Forked:
     def stop(self, timeout: float = 40) -> None:
         """Ask it to end, if it has not; insist after these seconds."""
         if self.exitcode is None:
-            os.kill(self.pid, signal.SIGTERM)
+            self._send(signal.SIGTERM)
             if self.wait(timeout) is None:
                 self.kill()
 
     def kill(self) -> None:
         """``kill -9``, if it has not ended; it has then."""
         if self.exitcode is None:
-            os.kill(self.pid, signal.SIGKILL)
+            self._send(signal.SIGKILL)
             assert self.wait(10) is not None
+
+    def _send(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):  # it has just ended, which was not told yet
+            os.kill(self.pid, number)
 
 
 class ForkServer:
