@@ -17,7 +17,7 @@ from app.cli.later import features_at_hand
 from app.cli.output import show, show_list
 from app.clock import Clock
 from app.database.engines import Database
-from app.database.faults import described
+from app.database.faults import NOT_MIGRATED, described
 from app.errors import Problem
 from app.oauth2 import grants  # noqa: F401 - clients can be registered for them
 from app.security.passwords import UnacceptablePasswordError
@@ -92,7 +92,7 @@ async def _deployment(settings: Settings) -> AsyncGenerator[Deployment]:
 
 def _require_database(database: Database) -> None:
     if database.is_missing:
-        raise SettingsError("the database is not migrated: run `latchkey db upgrade`")
+        raise SettingsError(NOT_MIGRATED)
 
 
 @asynccontextmanager

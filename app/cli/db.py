@@ -12,6 +12,7 @@ from app.cli.command import (
     settings,
 )
 from app.cli.output import show
+from app.database.faults import NOT_MIGRATED
 from app.database.migrations import (
     downgrade,
     downgrade_script,
@@ -90,7 +91,7 @@ def check(json: Json = False) -> None:
     show({"schema_state": state}, json)
     if state in ("older", "missing"):
         with FailingInOneLine():
-            raise Problem(told="the database is not migrated: run `latchkey db upgrade`")
+            raise Problem(told=NOT_MIGRATED)
 
 
 def _print_script(script: str, revision: str | None, as_json: bool) -> None:

@@ -11,6 +11,10 @@ _NOT_MIGRATED = ("42P01", "42703")
 """SQLSTATE of a table or a column that is not there."""
 
 
+NOT_MIGRATED = "the database is not migrated: run `latchkey db upgrade`"
+"""What to do where there is no schema, or an older one."""
+
+
 def is_unmigrated(error: BaseException) -> bool:
     """Whether a table or a column is not there."""
     cause = _innermost(error)
@@ -25,7 +29,7 @@ def described(error: SQLAlchemyError | OSError | sqlite3.Error) -> str:
     state = getattr(cause, "sqlstate", None) or ""
     reason = " ".join(str(cause).split()) or type(cause).__name__
     if is_unmigrated(error):
-        return "the database is not migrated: run `latchkey db upgrade`"
+        return NOT_MIGRATED
     if "unsupported startup parameter" in reason:
         return f"PgBouncer refuses the connection: {reason}: set LATCHKEY_DATABASE_PGBOUNCER=true"
     if state == "3D000":

@@ -86,7 +86,7 @@ class Guard(OAuth2PasswordBearer, DirectDependency[Found]):
         self, request: HTTPConnection, security_scopes: SecurityScopes
     ) -> Found:
         """What the token stands for. Raises a :class:`~app.errors.BearerError`."""
-        return await self._find(request, security_scopes.scopes)
+        return await self.find(request, security_scopes.scopes)
 
     async def find(self, request: HTTPConnection, scopes: Sequence[str]) -> Found:
         """The same, for a route of which nobody has gathered the scopes."""

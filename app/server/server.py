@@ -15,6 +15,7 @@ from app.audit.batch import AuditBatch
 from app.audit.trail import NOWHERE, Origin
 from app.clock import Clock
 from app.database.engines import Database
+from app.database.faults import NOT_MIGRATED
 from app.database.privileges import missing_privileges
 from app.database.schema import find_revisions, state_of
 from app.feature import AccountSection, Feature, LoginLink
@@ -125,7 +126,7 @@ class Server:
         """
         recorded = await find_revisions(self.database)
         if state_of(next(iter(recorded), None)) in ("missing", "older"):
-            raise SettingsError("the database is not migrated: run `latchkey db upgrade`")
+            raise SettingsError(NOT_MIGRATED)
         async with self.database.read() as connection:
             if refused := await missing_privileges(connection):
                 raise SettingsError(

@@ -108,18 +108,12 @@ def _wanted(endpoint: Callable[..., Any]) -> Mapping[str, Resolve] | None:
         if marked is None or not isinstance(marked.dependency, DirectDependency):
             return None
         scopes = tuple(marked.scopes or ()) if isinstance(marked, Security) else ()
-        wanted[name] = partial(_find, marked.dependency, scopes)
+        wanted[name] = partial(marked.dependency.find, scopes=scopes)
     return wanted
 
 
 async def _the_request(request: Request) -> Request:
     return request
-
-
-async def _find(
-    dependency: DirectDependency[Any], scopes: Sequence[str], request: Request
-) -> object:
-    return await dependency.find(request, scopes)
 
 
 def _responding(route: APIRoute) -> Callable[[Any], Awaitable[Response]] | None:

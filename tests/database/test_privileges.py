@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Generator
 
-import asyncpg
 import pytest
 
 from app.clock import Clock
@@ -12,6 +11,7 @@ from app.settings import SettingsError
 from tests.conftest import make_settings
 from tests.support.databases import Backend
 from tests.support.doctor import Doctor
+from tests.support.schemas import execute
 from tests.support.shell import Shell, assert_line
 
 ACCOUNT = "of_the_server"
@@ -20,16 +20,6 @@ ALL_THAT_IT_NEEDS = (
     f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {ACCOUNT}",
     f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {ACCOUNT}",
 )
-
-
-def execute(url: str, *statements: str) -> None:
-    async def main() -> None:
-        connection = await asyncpg.connect(url)
-        for statement in statements:
-            await connection.execute(statement)
-        await connection.close()
-
-    asyncio.run(main())
 
 
 @pytest.fixture
