@@ -16,8 +16,9 @@ from app.login.second_step import Prove, Proving, SecondStep, by_password
 from app.login.stand_ins import StandIn
 from app.login.strength import PASSWORD_ALONE
 from app.oauth2.grant import TokenRequest
+from app.oauth2.new_login import NewLogin, begin_login
 from app.oauth2.resource import Target
-from app.oauth2.tokens import NewLogin, SigningKeys, begin_login, user_tokens
+from app.oauth2.tokens import SigningKeys, user_tokens
 
 
 @dataclass(frozen=True, kw_only=True)

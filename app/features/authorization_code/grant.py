@@ -22,15 +22,10 @@ from app.features.authorization_code.redirect_uris import registered_uris
 from app.identity.users import find_enabled_scopes, get_person
 from app.login.logins import end_login, require_parties
 from app.oauth2.grant import Grant, TokenRequest
+from app.oauth2.new_login import NewLogin, begin_login
 from app.oauth2.resource import Target, Targets
 from app.oauth2.scope import granted_scope
-from app.oauth2.tokens import (
-    NewLogin,
-    begin_login,
-    claims_of_id_token,
-    find_signing_keys,
-    user_tokens,
-)
+from app.oauth2.tokens import claims_of_id_token, find_signing_keys, user_tokens
 
 REFUSED = "The authorization code is invalid, expired, already used, or not for this request."
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule, run_state_machine_as_test
 
 from app.features.authorization_code import grant as code_grant
-from app.oauth2.tokens import begin_login
+from app.oauth2.new_login import begin_login
 from tests.support.databases import Backend
 from tests.support.factories import TestClient, TestUser
 from tests.support.flow import CALLBACK, CodeFlow, Page, add_web_client, open_browser, submit
