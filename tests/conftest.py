@@ -18,6 +18,7 @@ from tests.support.clock import TestClock
 from tests.support.compiled_statements import statements_compiled_once
 from tests.support.databases import Backend
 from tests.support.factories import TestClient, TestUser, add_client, add_user
+from tests.support.made_once import made_once
 from tests.support.meanwhile import Meanwhile, happen_before_the_next_transaction
 from tests.support.shared import Shared
 from tests.support.signing_keys import cheap_signing_keys
@@ -66,8 +67,8 @@ def _cheap_signing_keys() -> Generator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _statements_compiled_once() -> Generator[None]:
-    with statements_compiled_once():
+def _what_is_always_the_same() -> Generator[None]:
+    with statements_compiled_once(), made_once():
         yield
 
 
