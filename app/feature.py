@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import ColumnElement, SQLColumnExpression
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -20,12 +21,10 @@ from app.database.engines import Database
 from app.database.expired import Expired, Progress
 from app.identity.resources import Resources
 from app.identity.users import Account
-from app.login.admission import Admits
 from app.login.claims import ClaimSource
 from app.login.notices import Notice, Notify
 from app.login.second_step import Factor, SecondStepPolicy
 from app.login.stand_ins import StandInKind
-from app.login.strength import Level
 from app.login.user_keys import KeyKind
 from app.login.ways import LoginWay
 from app.management.authority import Actor
@@ -155,14 +154,15 @@ class Feature:
     """Groups of operations that are samples, with a sentence: ``/docs`` shows them last."""
     docs_scripts: Callable[[Settings], Sequence[str]] | None = None
     """Addresses of scripts, relative to ``/docs``, that add something to the page there."""
-    admits: Admits | None = None
-    """Whether a user may log in at a client; nobody may at whom one feature refuses."""
+    admits: ColumnElement[bool] | None = None
+    """Whether a user may log in at a client, in SQL on the parameters of
+    ``app/login/conditions.py``; nobody may at whom one feature refuses."""
     factors: Callable[[Settings], Sequence[Factor]] | None = None
     """What users can show beside their password."""
     second_step: Callable[[Settings], SecondStepPolicy | None] | None = None
     """Who has to show more than a password, and how they are asked: one feature says."""
-    required_level: Callable[[AsyncConnection, uuid.UUID], Awaitable[Level]] | None = None
-    """The least that a login of the user of that id has to reach, where one feature asks for it."""
+    required_level: SQLColumnExpression[int] | None = None
+    """The least that a login of the user has to reach, or NULL, in the same SQL."""
     grants: Callable[[Settings], Sequence[Any]] | None = None
     """More grants of ``POST /token``: each is an ``app.oauth2.grant.Grant``, which stands above."""
     export: Export | None = None

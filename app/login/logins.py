@@ -4,8 +4,9 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, Update, and_, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import USER_AGENT_MAX_LENGTH, Origin
@@ -91,11 +92,7 @@ async def require_parties(
         )
 
 
-_INSERT_LOGIN = insert(Login)
-
-
-async def start_login(
-    connection: AsyncConnection,
+def login_row(
     *,
     user_id: uuid.UUID,
     client_id: str,
@@ -108,34 +105,29 @@ async def start_login(
     amr: Sequence[str] = PASSWORD_ALONE,
     resources: Sequence[str] = (),
     id_token_claims: Sequence[str] = (),
-) -> uuid.UUID:
-    """Record a login and return its id, the ``sid`` of its tokens.
+) -> dict[str, Any]:
+    """The row of a login that begins, whose ``id`` is the ``sid`` of its tokens.
 
     ``session_id`` and ``auth_time`` are those of the browser session that it came through, ``amr``
     the methods of RFC 8176 with which the user logged in, and ``resources`` what its tokens are
     for, if that is not as usual; ``id_token_claims`` are what its client asked to be told by name.
     """
-    login_id = uuid.uuid4()
     agent = origin.user_agent
-    await connection.execute(
-        _INSERT_LOGIN,
-        {
-            "id": login_id,
-            "user_id": user_id,
-            "client_id": client_id,
-            "session_id": session_id,
-            "auth_time": auth_time,
-            "amr": list(amr),
-            "resources": list(resources),
-            "scope": scope,
-            "id_token_claims": list(id_token_claims) or None,
-            "created_at": now,
-            "expires_at": expires_at,
-            "address": origin.address,
-            "user_agent": agent[:USER_AGENT_MAX_LENGTH] if agent else None,
-        },
-    )
-    return login_id
+    return {
+        "id": uuid.uuid4(),
+        "user_id": user_id,
+        "client_id": client_id,
+        "session_id": session_id,
+        "auth_time": auth_time,
+        "amr": list(amr),
+        "resources": list(resources),
+        "scope": scope,
+        "id_token_claims": list(id_token_claims) or None,
+        "created_at": now,
+        "expires_at": expires_at,
+        "address": origin.address,
+        "user_agent": agent[:USER_AGENT_MAX_LENGTH] if agent else None,
+    }
 
 
 _HOLD_USER_OF_LOGIN = holding(

@@ -9,11 +9,13 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy import ColumnElement, SQLColumnExpression, false, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import NOWHERE, Origin
 from app.clock import Clock
 from app.database.engines import Database
+from app.login.conditions import USER_ID
 from app.login.notices import Notify
 from app.login.strength import PASSWORD_ALONE, Level
 from app.message import Message
@@ -128,8 +130,8 @@ class Factor:
     """Whether a program without a browser can pass it on."""
     template: str
     """The part of the page that asks for it, below ``app/features``."""
-    has: Callable[[AsyncConnection, uuid.UUID], Awaitable[bool]]
-    """Whether the user of that id has it, and could show it."""
+    has: ColumnElement[bool]
+    """Whether the user has it, and could show it: SQL on :data:`~app.login.conditions.USER_ID`."""
     prove: Callable[[Shown], Awaitable[Sequence[str] | None]]
     """The methods of RFC 8176 that it adds to ``amr``; None if what was shown is wrong. Raises
     :class:`~app.errors.LoginRefused` where the trail is to say more of why."""
@@ -150,14 +152,20 @@ class Factor:
     """Whether it only stands in for a lost one: nobody has to show it because they have it."""
 
 
-async def has_one(
+async def find_factors(
     connection: AsyncConnection, factors: Sequence[Factor], user_id: uuid.UUID
-) -> bool:
-    """Whether the user of that id has a factor that does not only stand in for another."""
-    for factor in factors:
-        if not factor.fallback and await factor.has(connection, user_id):
-            return True
-    return False
+) -> Sequence[Factor]:
+    """Those of the ``factors`` that the user of that id has."""
+    if not factors:
+        return []
+    query = select(*(factor.has.label(factor.method) for factor in factors))
+    row = (await connection.execute(query, {USER_ID.key: user_id})).one()
+    return [factor for factor, has in zip(factors, row, strict=True) if has]
+
+
+def has_one(factors: Sequence[Factor]) -> ColumnElement[bool]:
+    """The user has one of the ``factors`` that does not only stand in for another."""
+    return or_(false(), *(factor.has for factor in factors if not factor.fallback))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,8 +197,12 @@ async def append_nothing(
 class SecondStepPolicy:
     """Who has to show more, and how they are asked."""
 
-    level: Callable[[AsyncConnection, Settings, Sequence[Factor], Proving], Awaitable[Level]]
-    """The least level that a login has to reach."""
+    required_level: SQLColumnExpression[int]
+    """What is required of the login in particular, or NULL: SQL on the parameters of
+    :mod:`app.login.conditions`."""
+    level: Callable[[Settings, Proving, Level, bool], Level]
+    """The least level that the login has to reach, if that much is required of it, and whether the
+    user has a factor."""
     begin: Callable[
         [AsyncConnection, Settings, Sequence[Factor], Proving, datetime], Awaitable[SecondStep]
     ]

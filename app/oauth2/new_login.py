@@ -7,13 +7,15 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.audit.trail import Event, record
+from app.audit.trail import Event
+from app.database.together import Rows, insert_together
 from app.errors import AccessDeniedError, InvalidTargetError
 from app.identity.clients import keep_for_a_while
-from app.login.logins import start_login
+from app.login.logins import login_row
 from app.login.strength import PASSWORD_ALONE
+from app.models import AuditEvent, Login, RefreshToken
 from app.oauth2.grant import TokenRequest
-from app.tokens.refresh_tokens import issue_refresh_token
+from app.tokens.refresh_tokens import first_refresh_token
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,7 @@ async def begin_login(
     expires_at = now + timedelta(seconds=lifetime)
     if ends_by is not None:
         expires_at = min(expires_at, ends_by)
-    login_id = await start_login(
-        connection,
+    login = login_row(
         user_id=user_id,
         client_id=request.client.client_id,
         scope=scope,
@@ -75,11 +76,11 @@ async def begin_login(
         resources=resources,
         id_token_claims=id_token_claims,
     )
-    if request.client.self_registered:
-        await keep_for_a_while(connection, request.client.client_id, now)
+    written: list[Rows] = [(Login, [login])]
     refresh_token = None
     if refreshable:
-        refresh_token = await issue_refresh_token(connection, login_id, now)
+        refresh_token, row = first_refresh_token(login["id"], now)
+        written.append((RefreshToken, [row]))
     event = Event(
         type="token.issued",
         actor=str(user_id),
@@ -89,9 +90,12 @@ async def begin_login(
         details={
             "grant": request.grant_type,
             "scope": scope,
-            "session": str(login_id),
+            "session": str(login["id"]),
             **({"resources": list(resources)} if resources else {}),
         },
     )
-    await record(connection, now, *after, event)
-    return NewLogin(login_id, amr, expires_at, refresh_token)
+    events = [each.row(now) for each in (*after, event)]
+    await insert_together(connection, *written, (AuditEvent, events))
+    if request.client.self_registered:
+        await keep_for_a_while(connection, request.client.client_id, now)
+    return NewLogin(login["id"], amr, expires_at, refresh_token)

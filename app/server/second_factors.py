@@ -8,13 +8,16 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.clock import Clock
 from app.database.engines import Database
 from app.database.recent import Recent
 from app.feature import Feature
+from app.login.conditions import CLIENT_ID, SCOPES, USER_ID, holds_for
 from app.login.notices import Notify
 from app.login.second_step import (
     Divide,
@@ -23,6 +26,7 @@ from app.login.second_step import (
     SecondStep,
     SecondStepPolicy,
     append_nothing,
+    find_factors,
     has_one,
 )
 from app.login.strength import Level, acrs_up_to, level_of
@@ -85,21 +89,32 @@ class SecondFactors:
         policy = self._second_step
         if policy is None:
             return Level.ANY
-        level = await policy.level(connection, self._settings, self.factors, proving)
-        for feature in self._features:
-            if feature.required_level:
-                level = max(level, await feature.required_level(connection, proving.user_id))
+        parameters = {
+            USER_ID.key: proving.user_id,
+            CLIENT_ID.key: proving.client_id,
+            SCOPES.key: sorted(proving.scopes),
+        }
+        has_factor, *levels = (await connection.execute(self._asked, parameters)).one()
+        required = Level(max((level for level in levels if level is not None), default=Level.ANY))
+        level = policy.level(self._settings, proving, required, has_factor)
         at_home = proving.client_id is None
         if at_home and level > Level.FACTOR and not await self._reaches(level, connection, proving):
             # Or nobody would come to their account who cannot get it on the way.
             return Level.FACTOR
         return level
 
+    @cached_property
+    def _asked(self) -> Select[*tuple[Any, ...]]:
+        """What is asked of a login: whether its user has a factor, and levels that are required."""
+        requiring = [self._second_step, *self._features]
+        levels = [each.required_level for each in requiring if each is not None]
+        return select(has_one(self.factors), *(level for level in levels if level is not None))
+
     async def _reaches(self, level: Level, connection: AsyncConnection, proving: Proving) -> bool:
         factors = [factor for factor in self.factors if factor.level >= level]
         if any(factor.enrolment is not None for factor in factors):
             return True
-        return any([await each.has(connection, proving.user_id) for each in factors])
+        return bool(await find_factors(connection, factors, proving.user_id))
 
     async def level_of_scopes(self, scopes: Collection[str]) -> Level:
         """The least level that opens the routes of this server that want these scopes."""
@@ -116,7 +131,7 @@ class SecondFactors:
 
     async def has_factor(self, connection: AsyncConnection, user_id: uuid.UUID) -> bool:
         """Whether the user has something to show beside the password."""
-        return await has_one(connection, self.factors, user_id)
+        return await holds_for(connection, has_one(self.factors), user_id)
 
     async def level_missed(
         self, connection: AsyncConnection, user_id: uuid.UUID, amr: Sequence[str]

@@ -24,6 +24,7 @@ from app.identity.resources import Resources
 from app.identity.scopes import BUILT_IN, Scopes
 from app.identity.users import forget_scopes_via_others
 from app.log import get_logger
+from app.login.admission import Admits, admitting
 from app.login.authentication import Authenticator
 from app.login.claims import MoreClaims, Subject, gather
 from app.login.client_throttle import ClientThrottle
@@ -254,12 +255,11 @@ class Server:
         """What features tell of ``subject``."""
         return await gather(self._claim_sources, subject)
 
-    async def admits(self, connection: AsyncConnection, user_id: uuid.UUID, client_id: str) -> bool:
-        """Whether the user may log in at the client."""
-        for feature in self.features:
-            if feature.admits and not await feature.admits(connection, user_id, client_id):
-                return False
-        return True
+    @cached_property
+    def admits(self) -> Admits:
+        """Whether a user may log in at a client."""
+        conditions = [each.admits for each in self.features]
+        return admitting([each for each in conditions if each is not None])
 
     @property
     def at_password_reset(self) -> Sequence[Revoke]:

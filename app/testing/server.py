@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import update
+from sqlalchemy import insert, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.audit.trail import NOWHERE
@@ -18,10 +18,10 @@ from app.identity.profile import NewUser
 from app.identity.registration import Registration, create_client
 from app.identity.scopes import list_scopes
 from app.identity.users import create_user
-from app.login.logins import start_login
+from app.login.logins import login_row
 from app.management.authority import operating
 from app.management.scopes import create_scope
-from app.models import SigningKey
+from app.models import Login, SigningKey
 from app.models import User as StoredUser
 from app.security import jwt
 from app.testing.thread import ServerThread
@@ -244,16 +244,17 @@ class AuthorizationServer(ServerThread):
 
     async def _log_in(self, user: User, client_id: str, scope: str) -> uuid.UUID:
         now = self.clock.now()
+        login = login_row(
+            user_id=uuid.UUID(user.id),
+            client_id=client_id,
+            scope=scope,
+            origin=NOWHERE,
+            now=now,
+            expires_at=now + timedelta(seconds=self._server.settings.refresh_token_ttl),
+        )
         async with self._server.database.transaction() as connection:
-            return await start_login(
-                connection,
-                user_id=uuid.UUID(user.id),
-                client_id=client_id,
-                scope=scope,
-                origin=NOWHERE,
-                now=now,
-                expires_at=now + timedelta(seconds=self._server.settings.refresh_token_ttl),
-            )
+            await connection.execute(insert(Login), login)
+        return uuid.UUID(str(login["id"]))
 
     # What goes wrong
 

@@ -60,23 +60,17 @@ class PresentedToken:
     """The only one of its siblings that can still be used, or shielded by the grace period."""
 
 
-_INSERT_TOKEN = insert(RefreshToken)
-
-
-async def issue_refresh_token(
-    connection: AsyncConnection, login_id: uuid.UUID, now: datetime
-) -> str:
-    """The first refresh token of a login. Only its hash is stored."""
+def first_refresh_token(login_id: uuid.UUID, now: datetime) -> tuple[str, dict[str, Any]]:
+    """A refresh token of a login that begins, and its row: only the token's hash is stored."""
     token = generate_secret()
-    await connection.execute(
-        _INSERT_TOKEN,
-        {"token_hash": hash_secret(token), "login_id": login_id, "issued_at": now},
-    )
-    return token
+    row = {"token_hash": hash_secret(token), "login_id": login_id, "issued_at": now}
+    return token, {**row, "successors": 0}
 
 
 # The statements are built once: building this one takes longer than running it. What varies are
 # parameters, whose names keep clear of those of the columns.
+
+_INSERT_TOKEN = insert(RefreshToken)
 
 TOKEN = bindparam("presented_hash", type_=String())
 

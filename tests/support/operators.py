@@ -7,12 +7,14 @@ from http import HTTPStatus
 from typing import Any
 
 import httpx2
+from sqlalchemy import insert
 
 from app.audit.trail import NOWHERE, RecordedEvent, list_events
 from app.identity.clients import find_client
 from app.identity.scopes import BUILT_IN
-from app.login.logins import start_login
+from app.login.logins import login_row
 from app.login.strength import PASSWORD_ALONE
+from app.models import Login
 from app.server import Server
 from tests.support.assertions import assert_problem
 from tests.support.databases import SAMPLE_SCOPES
@@ -59,23 +61,23 @@ async def token_of(
     """The header with a token of ``user`` that has these scopes, without a password check."""
     now = server.clock.now()
     scope = " ".join(scopes)
+    login = login_row(
+        user_id=user.id,
+        client_id=client_id,
+        scope=scope,
+        origin=NOWHERE,
+        now=now,
+        expires_at=now + timedelta(days=1),
+        amr=amr,
+    )
     async with server.database.transaction() as connection:
-        login_id = await start_login(
-            connection,
-            user_id=user.id,
-            client_id=client_id,
-            scope=scope,
-            origin=NOWHERE,
-            now=now,
-            expires_at=now + timedelta(days=1),
-            amr=amr,
-        )
+        await connection.execute(insert(Login), login)
     token = server.access_tokens.sign(
         await server.access_tokens.signing_key(),
         subject=str(user.id),
         client_id=client_id,
         scope=scope,
-        login_id=login_id,
+        login_id=login["id"],
         lifetime=server.settings.access_token_ttl,
         authentication={} if amr == PASSWORD_ALONE else {"amr": list(amr)},
     )

@@ -10,8 +10,8 @@ from app.clock import Clock
 from app.feature import Feature
 from app.features.groups.claim import GroupsClaim
 from app.features.groups.declared import Groups
-from app.features.groups.levels import required_level
-from app.features.groups.membership import VIA, admits, find_groups
+from app.features.groups.levels import REQUIRED_LEVEL
+from app.features.groups.membership import ADMITS, VIA, find_groups
 from app.features.groups.model import Group, GroupClient, GroupLevel, GroupMember, GroupScope
 from app.features.groups.service import CLAIM_SCOPE, EVENT_TYPES, MEMBER_ADDED, MEMBER_REMOVED
 from app.message import Message
@@ -54,7 +54,7 @@ feature = Feature(
     commands=_commands,
     kinds=[Groups()],
     scope_holders={"groups": GroupScope.scope},
-    admits=admits,
-    required_level=required_level,
+    admits=ADMITS,
+    required_level=REQUIRED_LEVEL,
     claims=GroupsClaim,
 )

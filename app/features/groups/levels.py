@@ -1,28 +1,24 @@
 """How strong the logins of a group's members have to be."""
 
-import uuid
 from collections.abc import Mapping
 
-from sqlalchemy import bindparam, delete, func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import insert_unless
 from app.features.groups.model import Group, GroupLevel, GroupMember
 from app.features.groups.service import CHANGED, GroupRecord
+from app.login.conditions import USER_ID
 from app.login.strength import ACR, Level
 from app.management.authority import Actor
 
-# Built once: every login asks.
-_OF_USER = (
+REQUIRED_LEVEL = (
     select(func.max(GroupLevel.level))
     .join(GroupMember, GroupMember.group_id == GroupLevel.group_id)
-    .where(GroupMember.user_id == bindparam("user_id"))
+    .where(GroupMember.user_id == USER_ID)
+    .scalar_subquery()
 )
-
-
-async def required_level(connection: AsyncConnection, user_id: uuid.UUID) -> Level:
-    """The strictest of what the groups of a user require."""
-    return Level(await connection.scalar(_OF_USER, {"user_id": user_id}) or Level.ANY)
+"""The strictest of what the groups of a user require; NULL if they require nothing."""
 
 
 async def require_level(actor: Actor, group: GroupRecord, level: Level) -> None:

@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, exists, insert, literal
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.features.groups.model import Group, GroupClient, GroupMember, GroupScope
+from app.login.conditions import CLIENT_ID, USER_ID
 from app.models import Login, User, UserScope
 
 VIA = "groups"
@@ -42,19 +43,15 @@ async def renew_scopes(
     await connection.execute(update(User).where(users).values(updated_at=now))
 
 
-_OPEN_TO_SOME = exists().where(GroupClient.client_id == bindparam("client_id"))
+_OPEN_TO_SOME = exists().where(GroupClient.client_id == CLIENT_ID)
 _OPEN_TO_THE_USER = exists().where(
-    GroupClient.client_id == bindparam("client_id"),
+    GroupClient.client_id == CLIENT_ID,
     GroupMember.group_id == GroupClient.group_id,
-    GroupMember.user_id == bindparam("user_id"),
+    GroupMember.user_id == USER_ID,
 )
-_ADMITS = select(~_OPEN_TO_SOME | _OPEN_TO_THE_USER)
 
-
-async def admits(connection: AsyncConnection, user_id: uuid.UUID, client_id: str) -> bool:
-    """Whether the client is open to everybody, or to a group of the user."""
-    parameters = {"user_id": user_id, "client_id": client_id}
-    return bool(await connection.scalar(_ADMITS, parameters))
+ADMITS = ~_OPEN_TO_SOME | _OPEN_TO_THE_USER
+"""The client is open to everybody, or to a group of the user."""
 
 
 async def end_shut_out_logins(

@@ -45,7 +45,7 @@ OTP = Factor(
     level=Level.FACTOR,
     elsewhere=True,
     template="mfa/otp.html",
-    has=totp.has_totp,
+    has=totp.HAS_TOTP,
     prove=_prove_otp,
     reset=totp.remove,
 )
@@ -55,7 +55,7 @@ RECOVERY_CODE = Factor(
     level=Level.FACTOR,
     elsewhere=True,
     template="mfa/recovery_code.html",
-    has=recovery_codes.has_codes,
+    has=recovery_codes.HAS_CODES,
     prove=_prove_recovery_code,
     reset=recovery_codes.delete_codes,
     fallback=True,

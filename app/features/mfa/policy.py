@@ -8,49 +8,47 @@ whoever has a second factor is asked for it.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.features.mfa.appended import dividing
 from app.features.mfa.challenges import begin_for_client, begin_in_browser
 from app.features.mfa.model import MfaRequirement
 from app.features.mfa.totp import start
-from app.login.second_step import Enrolment, Factor, Proving, SecondStep, SecondStepPolicy, has_one
+from app.login.conditions import CLIENT_ID, SCOPES, USER_ID
+from app.login.second_step import (
+    Enrolment,
+    Factor,
+    Proving,
+    SecondStep,
+    SecondStepPolicy,
+    find_factors,
+)
 from app.login.strength import Level, level_of
 from app.settings import Settings
 
 PAGE = "second-factor"
 
 
-async def level_for(
-    connection: AsyncConnection, settings: Settings, factors: Sequence[Factor], proving: Proving
-) -> Level:
-    """The least level that a login has to reach."""
-    required = await _required(connection, proving)
-    if required > Level.FACTOR or level_of(proving.amr) >= Level.FACTOR:
-        return required
-    if settings.mfa == "required" or await has_one(connection, factors, proving.user_id):
-        return max(required, Level.FACTOR)
-    return required
-
-
-# Built once, like every statement of a login.
-_REQUIRED = select(func.max(MfaRequirement.level)).where(
-    or_(
-        MfaRequirement.user_id == bindparam("user_id"),
-        MfaRequirement.client_id == bindparam("client_id"),
-        MfaRequirement.scope.in_(bindparam("scopes", expanding=True)),
+REQUIRED_LEVEL = (
+    select(func.max(MfaRequirement.level))
+    .where(
+        or_(
+            MfaRequirement.user_id == USER_ID,
+            MfaRequirement.client_id == CLIENT_ID,
+            MfaRequirement.scope.in_(SCOPES),
+        )
     )
+    .scalar_subquery()
 )
+"""The strictest of what is required of a user, a client and scopes; NULL if nothing is."""
 
 
-async def _required(connection: AsyncConnection, proving: Proving) -> Level:
-    parameters = {
-        "user_id": proving.user_id,
-        "client_id": proving.client_id,
-        "scopes": sorted(proving.scopes),
-    }
-    return Level(await connection.scalar(_REQUIRED, parameters) or Level.ANY)
+def level_for(settings: Settings, proving: Proving, required: Level, has_factor: bool) -> Level:
+    """The least level that a login has to reach."""
+    if level_of(proving.amr) >= Level.FACTOR or not (settings.mfa == "required" or has_factor):
+        return required
+    return max(required, Level.FACTOR)
 
 
 async def levels_of_scopes(connection: AsyncConnection) -> Mapping[str, Level]:
@@ -100,7 +98,7 @@ async def usable_factors(
     Where none reaches it, those of the step before: whoever has another one shows it before they
     get one that does.
     """
-    has = [each for each in factors if await each.has(connection, proving.user_id)]
+    has = await find_factors(connection, factors, proving.user_id)
     if all(each.fallback for each in has):
         return []
     reached = level_of(proving.amr)
@@ -120,5 +118,9 @@ def _reaching(level: Level, factors: Collection[Factor]) -> Sequence[Factor]:
 
 
 POLICY = SecondStepPolicy(
-    level=level_for, begin=begin, divide=dividing, levels_of_scopes=levels_of_scopes
+    required_level=REQUIRED_LEVEL,
+    level=level_for,
+    begin=begin,
+    divide=dividing,
+    levels_of_scopes=levels_of_scopes,
 )

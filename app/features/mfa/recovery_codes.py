@@ -6,16 +6,21 @@
 import secrets
 import uuid
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, exists, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.features.mfa.model import RecoveryCode
+from app.login.conditions import USER_ID
 from app.security.opaque import hash_secret
 
 COUNT = 10
 GROUPS, GROUP_LENGTH = 5, 5
 LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
 """32, without those that look like others."""
+
+
+HAS_CODES = exists().where(RecoveryCode.user_id == USER_ID)
+"""The user has one left."""
 
 
 async def replace_codes(connection: AsyncConnection, user_id: uuid.UUID) -> list[str]:
@@ -41,11 +46,6 @@ async def count_left(connection: AsyncConnection, user_id: uuid.UUID) -> int:
     """How many of the user's codes are unused."""
     left = select(func.count()).where(RecoveryCode.user_id == user_id)
     return await connection.scalar(left) or 0
-
-
-async def has_codes(connection: AsyncConnection, user_id: uuid.UUID) -> bool:
-    """Whether the user has one left."""
-    return await count_left(connection, user_id) > 0
 
 
 async def delete_codes(connection: AsyncConnection, user_id: uuid.UUID) -> bool:

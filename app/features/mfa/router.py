@@ -13,6 +13,7 @@ from app.api.passwords import PASSWORD_RESPONSES, require_strong_login, verify_c
 from app.errors import LoginRefused
 from app.features.mfa import service
 from app.identity.users import Account, is_still_proven
+from app.login.second_step import find_factors
 from app.management.authority import Actor
 from app.oauth2.acting import (
     ActingUser,
@@ -77,7 +78,7 @@ class RecoveryCodes(BaseModel):
 async def get_mfa(user: AccountOwner, reading: Reading, server: CurrentServer) -> Mfa:
     """What there is beside the password. Without any method, the password is enough."""
     state = await service.state_of(reading, user.id)
-    has = [factor for factor in server.second_factors.factors if await factor.has(reading, user.id)]
+    has = await find_factors(reading, server.second_factors.factors, user.id)
     methods = [] if all(factor.fallback for factor in has) else [each.method for each in has]
     return Mfa(
         methods=methods,

@@ -12,6 +12,7 @@ from app.audit.trail import FeatureEventType
 from app.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from app.features.mfa import recovery_codes, totp
 from app.identity.users import get_account, hold_user
+from app.login.conditions import holds_for
 from app.login.counts import forget_tries, second_factor_of
 from app.login.endings import end_other_logins
 from app.login.notices import FactorChanged
@@ -109,7 +110,7 @@ async def remove_app(actor: Actor) -> None:
     Raises :class:`NotFoundError`, or :class:`WeakLoginError`.
     """
     user_id = _id(actor)
-    if not await totp.has_totp(actor.connection, user_id):
+    if not await holds_for(actor.connection, totp.HAS_TOTP, user_id):
         raise NotFoundError(told=Message("You have no authenticator app."))
     await require_shown(actor)
     await totp.remove(actor.connection, user_id)

@@ -9,11 +9,12 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pyotp
-from sqlalchemy import CursorResult, bindparam, delete, or_, select, update
+from sqlalchemy import CursorResult, delete, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.database.engines import insert_unless
 from app.features.mfa.model import TotpSecret
+from app.login.conditions import USER_ID
 from app.security.encryption import Encryption, UndecryptableError
 from app.security.opaque import hash_secret
 from app.settings import Settings
@@ -26,18 +27,14 @@ TIME_TO_CONFIRM = timedelta(minutes=15)
 """Within which the first code of a new secret has to come."""
 
 
-# Built once: every login asks.
-_CONFIRMED_SINCE = select(TotpSecret.confirmed_at).where(TotpSecret.user_id == bindparam("user_id"))
-
-
-async def has_totp(connection: AsyncConnection, user_id: uuid.UUID) -> bool:
-    """Whether the user has an app whose codes count."""
-    return await confirmed_since(connection, user_id) is not None
+HAS_TOTP = exists().where(TotpSecret.user_id == USER_ID, TotpSecret.confirmed_at.is_not(None))
+"""The user has an app whose codes count."""
 
 
 async def confirmed_since(connection: AsyncConnection, user_id: uuid.UUID) -> datetime | None:
     """Since when the codes of the user's app count; None if they do not."""
-    return await connection.scalar(_CONFIRMED_SINCE, {"user_id": user_id})
+    own = select(TotpSecret.confirmed_at).where(TotpSecret.user_id == user_id)
+    return await connection.scalar(own)
 
 
 async def start(

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidError
-from app.features.mfa.recovery_codes import has_codes, replace_codes
-from app.features.mfa.totp import has_totp
+from app.features.mfa.recovery_codes import HAS_CODES, replace_codes
+from app.features.mfa.totp import HAS_TOTP
 from app.features.passkeys.ceremony import (
     BadResponseError,
     Credential,
@@ -20,13 +20,14 @@ from app.features.passkeys.ceremony import (
 from app.features.passkeys.challenges import issue_challenge, use_challenge
 from app.features.passkeys.relying_party import RelyingParty
 from app.features.passkeys.service import (
+    HAS_PASSKEYS,
     NAME_MAX_LENGTH,
     add_passkey,
     describe_passkeys,
-    has_passkeys,
     methods_of,
 )
 from app.identity.users import get_account
+from app.login.conditions import holds_for
 from app.login.second_step import Enrolled, Enrolment, Shown
 from app.management.authority import Actor
 from app.message import Message
@@ -81,10 +82,10 @@ async def keep_new(
     if not await use_challenge(connection, settings, challenge, browser, purpose, actor.now):
         raise InvalidError(told=BAD)
     user_id = uuid.UUID(actor.subject)
-    is_first = not (await has_passkeys(connection, user_id) or await has_totp(connection, user_id))
+    is_first = not await holds_for(connection, HAS_PASSKEYS | HAS_TOTP, user_id)
     await add_passkey(actor, form.get("name", ""), credential)
     # Codes that are left from a factor that is gone may have gone with it.
-    if settings.mfa == "off" or (not is_first and await has_codes(connection, user_id)):
+    if settings.mfa == "off" or (not is_first and await holds_for(connection, HAS_CODES, user_id)):
         return credential, ()
     return credential, await replace_codes(connection, user_id)
 

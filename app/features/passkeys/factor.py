@@ -13,9 +13,9 @@ from app.features.passkeys.challenges import issue_challenge
 from app.features.passkeys.enrolment import FIELD, enrolment_on_the_way
 from app.features.passkeys.relying_party import RelyingParty
 from app.features.passkeys.service import (
+    HAS_PASSKEYS,
     describe_passkeys,
     forget_passkeys,
-    has_passkeys,
     use_passkey,
 )
 from app.login.second_step import Factor, Shown
@@ -64,7 +64,7 @@ def passkey_factor(party: RelyingParty) -> Factor:
         level=Level.PASSKEY,
         elsewhere=False,
         template="passkeys/second_factor.html",
-        has=has_passkeys,
+        has=HAS_PASSKEYS,
         prove=prove,
         reset=forget_passkeys,
         load=load,

@@ -25,6 +25,7 @@ from app.features.passkeys.model import Passkey
 from app.features.passkeys.relying_party import RelyingParty
 from app.identity.names import has_unseen
 from app.identity.users import hold_user
+from app.login.conditions import USER_ID
 from app.login.notices import CredentialAdded, FactorChanged
 from app.management.authority import Actor
 from app.message import Message
@@ -59,9 +60,8 @@ async def list_passkeys(connection: AsyncConnection, user_id: uuid.UUID) -> list
     return [PasskeyRecord(*row) for row in rows]
 
 
-async def has_passkeys(connection: AsyncConnection, user_id: uuid.UUID) -> bool:
-    """Whether the user has one."""
-    return bool(await connection.scalar(select(exists().where(Passkey.user_id == user_id))))
+HAS_PASSKEYS = exists().where(Passkey.user_id == USER_ID)
+"""The user has one."""
 
 
 async def describe_passkeys(
