@@ -282,11 +282,15 @@ def open_loop(
     seconds: float,
     cpu: Cpu,
     storm: Sequence[Client] = (),
+    storm_port: int | None = None,
 ) -> Sample:
-    """Measure ``what``, sent ``per_second``, while the clients of ``storm`` never wait."""
+    """Measure ``what``, sent ``per_second``, while the clients of ``storm`` never wait.
+
+    Those ask the server at ``storm_port``, unless it is the same one.
+    """
 
     async def main() -> Sample:
-        around = _ClosedLoop(port, storm)
+        around = _ClosedLoop(storm_port or port, storm)
         await around.start()
         recorder = _Recorder()
 
