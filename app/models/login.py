@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import JSON, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base, ClientId, UserId
+from app.models.base import Base, ClientId, UserId, of_present
 
 
 class Login(Base):
@@ -16,12 +16,15 @@ class Login(Base):
     """
 
     __tablename__ = "logins"
-    __table_args__ = (Index(None, "user_id", "created_at", "id"),)
+    __table_args__ = (
+        Index(None, "user_id", "created_at", "id"),
+        of_present("logins", "session_id"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
     user_id: Mapped[UserId]
     client_id: Mapped[ClientId] = mapped_column(index=True)
-    session_id: Mapped[uuid.UUID | None] = mapped_column(index=True)
+    session_id: Mapped[uuid.UUID | None]
     """The browser session that it came through, where a feature has any; None for the password
     grant."""
     auth_time: Mapped[datetime | None]

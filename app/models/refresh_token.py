@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.models.base import Base
+from app.models.base import Base, of_present
 
 
 class RefreshToken(Base):
@@ -16,12 +16,13 @@ class RefreshToken(Base):
     """
 
     __tablename__ = "refresh_tokens"
+    __table_args__ = (of_present("refresh_tokens", "parent_hash"),)
 
     token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
     login_id: Mapped[uuid.UUID] = mapped_column(
         ForeignKey("logins.id", ondelete="CASCADE"), index=True
     )
-    parent_hash: Mapped[str | None] = mapped_column(String(64), index=True)
+    parent_hash: Mapped[str | None] = mapped_column(String(64))
     """The token that this one replaced."""
     issued_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
