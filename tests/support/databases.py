@@ -50,18 +50,20 @@ ADD_SAMPLE_SCOPES = "INSERT INTO scopes (name, description, created_at) VALUES {
 )
 
 FINGERPRINT = """
-SELECT md5(concat(
-    (SELECT array_agg((c.relname, c.relkind, a.attnum, a.attname, a.atttypid, a.attnotnull)
-            ORDER BY c.relname, a.attnum)
-        FROM pg_class c LEFT JOIN pg_attribute a ON a.attrelid = c.oid
+SELECT concat_ws(' ',
+    (SELECT concat_ws(' ', count(*), sum(hashtextextended(c.oid || ' ' || c.xmin, 0)))
+        FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace),
+    (SELECT concat_ws(' ', count(*), sum(hashtextextended(a.attrelid || ' ' || a.xmin, 0)))
+        FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
         WHERE c.relnamespace = 'public'::regnamespace),
-    (SELECT array_agg(pg_get_constraintdef(oid) ORDER BY conname, pg_get_constraintdef(oid))
+    (SELECT concat_ws(' ', count(*), sum(hashtextextended(oid || ' ' || xmin, 0)))
         FROM pg_constraint WHERE connamespace = 'public'::regnamespace),
     (SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace),
     (SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal)
-))
+)
 """
-"""What a schema is made of."""
+"""What a schema is made of: which rows of the catalogue, and by which transactions. A copy has the
+same ones until somebody changes it."""
 
 LEAVE = """
 SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity
