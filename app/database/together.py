@@ -1,8 +1,8 @@
 """Rows of several tables in one statement.
 
-A login writes to three tables. On PostgreSQL that is one trip in place of three, for which the
-worker need not be woken while hashes keep all cores busy. SQLite has no such statement, and needs
-none: nothing travels.
+A login writes to three tables. On PostgreSQL that is one trip in place of three: each of them wakes
+the worker, while hashes keep all cores busy. SQLite has no such statement, and needs none: nothing
+travels.
 """
 
 from collections.abc import Mapping, Sequence

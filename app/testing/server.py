@@ -254,7 +254,8 @@ class AuthorizationServer(ServerThread):
         )
         async with self._server.database.transaction() as connection:
             await connection.execute(insert(Login), login)
-        return uuid.UUID(str(login["id"]))
+        login_id: uuid.UUID = login["id"]
+        return login_id
 
     # What goes wrong
 

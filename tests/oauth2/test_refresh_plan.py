@@ -1,7 +1,7 @@
 """A refresh costs the same however many tokens there are, and whatever is known of them."""
 
 import sqlite3
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
@@ -42,6 +42,20 @@ def noting(server: Server) -> Generator[list[tuple[str, Any]]]:
         event.remove(engine, "before_cursor_execute", note)
 
 
+async def rotate(
+    rotation: Callable[..., Awaitable[object]],
+    server: Server,
+    token: str,
+    web: TestClient,
+    grace: int,
+) -> list[tuple[str, Any]]:
+    """Use ``token``; return what that asked of the database."""
+    now, shielded = server.clock.now(), timedelta(seconds=grace)
+    with noting(server) as asked:
+        await rotation(server.database, token, web.client_id, [], now, shielded, NOWHERE)
+    return asked
+
+
 async def log_in_often(
     server: Server, http: httpx2.AsyncClient, user: TestUser
 ) -> tuple[TestClient, str]:
@@ -59,16 +73,7 @@ async def test_every_row_is_looked_up_by_a_key(
     http: httpx2.AsyncClient, server: Server, alice: TestUser, rotation: str, grace: int
 ) -> None:
     web, token = await log_in_often(server, http, alice)
-    with noting(server) as asked:
-        await ROTATIONS[rotation](
-            server.database,
-            token,
-            web.client_id,
-            [],
-            server.clock.now(),
-            timedelta(seconds=grace),
-            NOWHERE,
-        )
+    asked = await rotate(ROTATIONS[rotation], server, token, web, grace)
     plans = []
     async with server.database.read() as connection:
         for statement, parameters in asked:
@@ -88,16 +93,7 @@ async def test_on_sqlite_every_row_is_still_looked_up_by_a_key_after_an_analyze(
     with closing(sqlite3.connect(file)) as database, database:
         database.execute(MANY_MORE_TOKENS)
         database.execute("ANALYZE")
-    with noting(server) as asked:
-        await IN_STEPS(
-            server.database,
-            token,
-            web.client_id,
-            [],
-            server.clock.now(),
-            timedelta(seconds=grace),
-            NOWHERE,
-        )
+    asked = await rotate(IN_STEPS, server, token, web, grace)
     with closing(sqlite3.connect(file)) as database:
         plans = [
             str(row[-1])
