@@ -504,8 +504,8 @@ def test_a_login_is_made_refreshed_decoded_and_revoked_and_the_focus_stays(
         hand.press(docs.bar.get_by_role("button", name=name, exact=True))
 
     press("Log in")
-    docs.dialog.wait_for()
-    page.keyboard.type("alice")  # the first field has the focus
+    docs.dialog.locator("input").first.and_(page.locator(":focus")).wait_for()
+    page.keyboard.type("alice")
     page.keyboard.press("Tab")
     page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")

@@ -119,6 +119,10 @@ class Tab:
     def field(self, label: str) -> Locator:
         return self.page.get_by_label(label, exact=True)
 
+    def has_the_focus(self, label: str) -> None:
+        """Wait for it: a browser gives a field the focus after it has shown the page."""
+        self.field(label).and_(self.page.locator(":focus")).wait_for()
+
     def press(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
 
@@ -329,7 +333,8 @@ def test_after_a_wrong_password_only_the_password_has_to_be_typed_again(
     assert tab.alert() == WRONG
     assert tab.field("User name").input_value() == person.name
     assert tab.field("Password").input_value() == ""
-    tab.page.keyboard.type(person.password)  # the field has the focus
+    tab.has_the_focus("Password")
+    tab.page.keyboard.type(person.password)
     tab.page.keyboard.press("Enter")
     tab.allow()
     assert_code(tab.answer(), shop)
@@ -584,8 +589,8 @@ def test_the_login_and_the_consent_work_with_the_keyboard_alone(
 ) -> None:
     keyboard = tab.page.keyboard
     tab.come()
-    tab.see("Log in")
-    keyboard.type(person.name)  # the first field has the focus
+    tab.has_the_focus("User name")
+    keyboard.type(person.name)
     keyboard.press("Tab")
     keyboard.type(person.password)
     keyboard.press("Enter")
@@ -619,7 +624,7 @@ def test_the_logout_works_with_the_keyboard_alone(tab: Tab) -> None:
 
 def test_whatever_has_the_focus_is_outlined(tab: Tab) -> None:
     tab.come()
-    tab.see("Log in")
+    tab.has_the_focus("User name")
     tab.page.keyboard.press("Tab")
     outlined = "element => getComputedStyle(element).outlineStyle"
     assert tab.field("Password").evaluate(outlined) == "solid"

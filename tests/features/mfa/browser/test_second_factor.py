@@ -58,7 +58,7 @@ def test_an_app_is_set_up_used_and_lost(browser: Browser, live: str) -> None:
         # With the app
         type_password(page, live)
         see(page, "One more step")
-        assert page.evaluate("document.activeElement.name") == "otp"
+        page.locator("[name=otp]:focus").wait_for()
         assert violations_of_page(page) == []
         page.get_by_label(CODE).fill(app.code())
         press(page, "Continue")
@@ -82,7 +82,7 @@ def test_an_app_is_set_up_used_and_lost(browser: Browser, live: str) -> None:
         docs.type_login(row, "alice", PASSWORD)
         field = row.get_by_label("Code from your authenticator app, or a recovery code")
         field.wait_for()
-        assert docs.page.evaluate("document.activeElement.autocomplete") == "one-time-code"
+        docs.page.locator("[autocomplete=one-time-code]:focus").wait_for()
         field.fill("nothing-like-a-code")
         field.press("Enter")
         row.get_by_text("or the code is wrong").wait_for()
