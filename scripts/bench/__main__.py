@@ -13,7 +13,7 @@ from scripts.bench import scale
 from scripts.bench.fleet import Fleet
 from scripts.bench.load import Sample
 from scripts.bench.peers import table as peers
-from scripts.bench.scenarios import HASHES, SCENARIOS, Scenario
+from scripts.bench.scenarios import CONNECTIONS, HASHES, SCENARIOS, Scenario
 
 ROUNDS = 3
 
@@ -95,9 +95,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=2.0, help="for each measurement")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="of all rows, in turns")
     parser.add_argument("--grown", type=int, default=0, help="logins that are there already")
+    parser.add_argument(
+        "--connections",
+        type=int,
+        default=CONNECTIONS,
+        help=f"but for passwords; {CONNECTIONS} unless it is given",
+    )
     parser.add_argument("--peers", action="store_true", help="other servers, in a second table")
     parser.add_argument("--database", choices=["sqlite", "postgresql"])
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.peers and options.connections != CONNECTIONS:
+        parser.error(f"peers are measured with {CONNECTIONS} connections")
+    return options
 
 
 def main() -> int:
@@ -113,7 +122,7 @@ def main() -> int:
     gc.disable()  # its pauses would be taken for the server's
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench")))
-        fleet = Fleet(stack, folder, options.grown)
+        fleet = Fleet(stack, folder, options.grown, options.connections)
         compared = (
             peers.compare(fleet, folder, options.only, options.seconds, options.rounds)
             if options.peers

@@ -100,7 +100,7 @@ def measure(url: str, rows: int, folder: Path) -> None:
     """Print both, and how long the purge took."""
     with latchkey(url, {}, folder) as server:
         asyncio.run(fill(url, rows))
-        clients = refreshing(server)[:CLIENTS]
+        clients = refreshing(server, CLIENTS)
         peace = closed_loop(server.port, clients, SECONDS, server.cpu_and_database)
         command = [sys.executable, "-m", "app", "purge", "--json"]
         settings = environment(
@@ -109,7 +109,7 @@ def measure(url: str, rows: int, folder: Path) -> None:
         before, began = count(url), time.monotonic()
         purge = subprocess.Popen(command, env=settings, cwd=folder, stdout=subprocess.DEVNULL)
         times = [(0.0, before)]
-        clients = refreshing(server)[:CLIENTS]
+        clients = refreshing(server, CLIENTS)
         during = closed_loop(server.port, clients, SECONDS, server.cpu_and_database)
         while purge.poll() is None:
             times.append((time.monotonic() - began, count(url)))

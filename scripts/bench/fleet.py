@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from scripts.bench.hello import APPLICATIONS
-from scripts.bench.scenarios import Context, Scenario
+from scripts.bench.scenarios import CONNECTIONS, Context, Scenario
 from scripts.bench.servers import Server, hello, latchkey
 from tests.support.databases import Backend, postgresql, sqlite
 
@@ -13,12 +13,16 @@ from tests.support.databases import Backend, postgresql, sqlite
 class Fleet:
     """The servers, each started when a scenario first needs it."""
 
-    def __init__(self, stack: ExitStack, folder: Path, grown: int = 0) -> None:
+    def __init__(
+        self, stack: ExitStack, folder: Path, grown: int = 0, connections: int = CONNECTIONS
+    ) -> None:
         """The servers end with ``stack``, and write into ``folder``.
 
-        ``grown`` is how many logins and refresh tokens each database has from before.
+        ``grown`` is how many logins and refresh tokens each database has from before, and
+        ``connections`` how many their clients have together.
         """
         self._grown = grown
+        self._connections = connections
         self._stack = stack
         self._folder = folder
         self._servers: dict[object, Server] = {}
@@ -43,7 +47,7 @@ class Fleet:
         """What the measurements of the scenario get."""
         server = self.server(scenario, database)
         alone = self.server(replace(scenario, workers=1), database)
-        return Context(server, self.hello, alone, seconds)
+        return Context(server, self.hello, alone, seconds, self._connections)
 
     def backend(self, database: str) -> Backend:
         """The kind of database, ready to make some."""

@@ -20,6 +20,7 @@ from scripts.bench.load import WARM_UP, Client, Sample, closed_loop, open_loop, 
 from scripts.bench.servers import LOGIN, Server
 
 CONNECTIONS = 32
+"""How many there are, unless ``--connections`` says another number."""
 LOGINS = 16
 """Connections that log in: a login is so slow that more of them only wait longer."""
 PROBE_RATE = 100.0
@@ -31,7 +32,7 @@ DISCOVERY = "/.well-known/openid-configuration"
 
 @dataclass(frozen=True)
 class Context:
-    """The servers that a measurement may use, and how long it takes."""
+    """The servers that a measurement may use, how long it takes, and how many connect."""
 
     server: Server
     hello: Mapping[str, Server]
@@ -39,7 +40,11 @@ class Context:
     alone: Server
     """Latchkey with one worker; ``server`` may have more."""
     seconds: float
+    connections: int
 
+
+Make = Callable[[Server, int], list[Client]]
+"""So many clients of a server."""
 
 Measure = Callable[[Context], Sample]
 
@@ -80,9 +85,14 @@ def logins(count: int) -> list[Client]:
     return [repeat(request("POST", "/token", form=form)) for form in forms]
 
 
-def bearers(server: Server) -> list[Client]:
+def at_login(_server: Server, _count: int) -> list[Client]:
+    """As many that log in as there are for passwords, however many connections others have."""
+    return logins(LOGINS)
+
+
+def bearers(server: Server, count: int) -> list[Client]:
     """Clients that ask who they are, each with a token of its own."""
-    return [repeat(request("GET", "/users/me", bearer=token)) for token in server.tokens]
+    return [repeat(request("GET", "/users/me", bearer=token)) for token in server.tokens(count)]
 
 
 SERVICE = {
@@ -91,21 +101,21 @@ SERVICE = {
 }
 
 
-def services(_server: Server) -> list[Client]:
+def services(_server: Server, count: int) -> list[Client]:
     """Clients that get tokens for themselves."""
     form = {"grant_type": "client_credentials", **SERVICE}
-    return [repeat(request("POST", "/token", form=form)) for _ in range(CONNECTIONS)]
+    return [repeat(request("POST", "/token", form=form)) for _ in range(count)]
 
 
-def introspecting(server: Server) -> list[Client]:
+def introspecting(server: Server, count: int) -> list[Client]:
     """Clients that ask whether a token is good, each another one."""
     return [
         repeat(request("POST", "/introspect", form={"token": token, **SERVICE}))
-        for token in server.tokens
+        for token in server.tokens(count)
     ]
 
 
-def refreshing(server: Server) -> list[Client]:
+def refreshing(server: Server, count: int) -> list[Client]:
     """Clients that refresh, each along a chain of its own."""
 
     def client(token: str) -> Client:
@@ -113,28 +123,29 @@ def refreshing(server: Server) -> list[Client]:
             form = {"grant_type": "refresh_token", "refresh_token": token}
             token = json.loads((yield request("POST", "/token", form=form)))["refresh_token"]
 
-    return [client(server.post("/token", LOGIN)["refresh_token"]) for _ in range(CONNECTIONS)]
+    return [client(server.post("/token", LOGIN)["refresh_token"]) for _ in range(count)]
 
 
-def reading(path: str) -> Callable[[Server], list[Client]]:
+def reading(path: str) -> Make:
     """Clients that fetch a published document."""
-    return lambda _: [repeat(request("GET", path)) for _ in range(CONNECTIONS)]
+    return lambda _, count: [repeat(request("GET", path)) for _ in range(count)]
 
 
 # Measurements
 
 
-def clients(make: Callable[[Server], list[Client]]) -> Measure:
+def clients(make: Make) -> Measure:
     """The clients of ``make`` in a closed loop on Latchkey."""
 
     def measure(context: Context) -> Sample:
         server = context.server
-        return closed_loop(server.port, make(server), context.seconds, server.cpu_and_database)
+        made = make(server, context.connections)
+        return closed_loop(server.port, made, context.seconds, server.cpu_and_database)
 
     return measure
 
 
-def one_worker(make: Callable[[Server], list[Client]]) -> Measure:
+def one_worker(make: Make) -> Measure:
     """The same on Latchkey with one worker."""
     measure = clients(make)
     return lambda context: measure(replace(context, server=context.alone))
@@ -151,7 +162,7 @@ def hello(framework: str) -> Measure:
 
     def measure(context: Context) -> Sample:
         server = context.hello[framework]
-        everybody = [repeat(request("GET", "/")) for _ in range(CONNECTIONS)]
+        everybody = [repeat(request("GET", "/")) for _ in range(context.connections)]
         return closed_loop(server.port, everybody, context.seconds, server.cpu_and_database)
 
     return measure
@@ -169,7 +180,7 @@ def probe(storm: int, path: str = "/users/me", of: str = "") -> Measure:
         probed = context.hello[of] if of else server
         return open_loop(
             probed.port,
-            request("GET", path, bearer=None if of else server.tokens[0]),
+            request("GET", path, bearer=None if of else server.tokens(1)[0]),
             PROBE_RATE,
             2 * context.seconds,  # a p99 needs the samples
             server.cpu_and_database,
@@ -230,8 +241,8 @@ def bare_hash(context: Context) -> Sample:
 
 
 SCENARIOS = [
-    Scenario("password", clients(lambda _: logins(LOGINS)), "bare hash", bare_hash, 0.95),
-    Scenario("login", clients(lambda _: logins(LOGINS)), "tutorial", tutorial, 2.0),
+    Scenario("password", clients(at_login), "bare hash", bare_hash, 0.95),
+    Scenario("login", clients(at_login), "tutorial", tutorial, 2.0),
     Scenario("bearer", clients(bearers), "FastAPI", hello("fastapi"), 0.75),
     Scenario("client_credentials", clients(services), "FastAPI", hello("fastapi"), 0.6),
     Scenario("refresh", clients(refreshing), "FastAPI", hello("fastapi"), 0.22),

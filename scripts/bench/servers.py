@@ -12,7 +12,6 @@ import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -38,8 +37,6 @@ LOGIN = {
 PEOPLE = 32
 """Other users, ``person0`` and so on, with alice's password: a person logs in one at a time."""
 
-TOKENS = 32
-
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -52,6 +49,7 @@ class Server:
         self.pid = pid
         self.database_url = database_url
         self._postgresql = _postmaster(database_url)
+        self._tokens: list[str] = []
 
     def cpu(self) -> float:
         """The CPU seconds of all its processes so far."""
@@ -66,10 +64,11 @@ class Server:
         shares = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in _family(self.pid)]
         return sum(int(re.findall(r"^Pss: +(\d+) kB", each, re.M)[0]) for each in shares) / 1024
 
-    @cached_property
-    def tokens(self) -> list[str]:
-        """Access tokens, each of a login of its own."""
-        return [self.post("/token", LOGIN)["access_token"] for _ in range(TOKENS)]
+    def tokens(self, count: int) -> list[str]:
+        """As many access tokens, each of a login of its own; the same ones when asked again."""
+        while len(self._tokens) < count:
+            self._tokens.append(self.post("/token", LOGIN)["access_token"])
+        return self._tokens[:count]
 
     def post(self, path: str, form: Mapping[str, str]) -> dict[str, Any]:
         """The JSON answer to a form, for preparing what is measured."""
