@@ -67,7 +67,7 @@ format: $(VENV)/.dev ## Format, and mend what the linter can mend
 bench: $(VENV)/.dev ## Run the benchmarks and print ratios (some minutes)
 	@$(PY) -m scripts.bench $(ARGS)
 
-bench-long: $(VENV)/.dev ## The same for half an hour a measurement, in one round (hours)
+bench-long: $(VENV)/.dev ## The same for half an hour a row, in one round (hours)
 	@$(PY) -m scripts.bench --seconds 1800 --rounds 1 $(ARGS)
 
 profile: $(VENV)/.dev ## Draw a flame graph of one row of the benchmarks (ARGS="--only refresh")

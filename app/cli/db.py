@@ -1,5 +1,6 @@
 """``latchkey db``: migrations."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -43,12 +44,13 @@ def upgrade_database(sql: Sql = False, json: Json = False) -> None:
 
     A schema that is newer than this release, as after a rollback, stays as it is.
     """
-    revision = run_without_server(_revision)
-    if state_of(revision) == "newer":
+    recorded = run_without_server(_recorded)
+    if state_of(recorded) == "newer":
         show({"schema_state": "newer"}, json, NEWER)
         return
     with FailingInOneLine():
         if sql:
+            revision = next(iter(recorded), None)
             _print_script(upgrade_script(settings().database_url, revision), revision, json)
             return
         upgrade(settings().database_url)
@@ -69,19 +71,22 @@ def downgrade_database(
     stop it first. To go back to an earlier release this is not needed, for that runs on the newer
     schema.
     """
-    current = run_without_server(_revision)
+    recorded = run_without_server(_recorded)
     with FailingInOneLine():
-        if current is None:
+        if not recorded:
             raise ConflictError(told=NOTHING_TO_TAKE_BACK)
-        if state_of(current) == "newer":
+        if state_of(recorded) == "newer":
             raise ConflictError(told=NEWER_GOES_DOWN_ELSEWHERE)
+        current = recorded[0]
         target = revision or revision_before(current)
         if sql:
             script = downgrade_script(settings().database_url, current, target)
             _print_script(script, current, json)
             return
         downgrade(settings().database_url, target)
-    show({"schema_state": _state(), "revision": run_without_server(_revision)}, json)
+    recorded = run_without_server(_recorded)
+    told = {"schema_state": state_of(recorded), "revision": next(iter(recorded), None)}
+    show(told, json)
 
 
 @cli.command("check")
@@ -102,11 +107,12 @@ def _print_script(script: str, revision: str | None, as_json: bool) -> None:
 
 
 def _state() -> str:
-    return state_of(run_without_server(_revision))
+    return state_of(run_without_server(_recorded))
 
 
-async def _revision(deployment: Deployment) -> str | None:
+async def _recorded(deployment: Deployment) -> Sequence[str]:
+    """The one revision that is recorded, or none."""
     recorded = await find_revisions(deployment.database)
     if len(recorded) > 1:
         refuse_overlap(recorded)
-    return next(iter(recorded), None)
+    return recorded

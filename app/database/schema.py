@@ -5,7 +5,7 @@ be a tenth of the memory of a worker that never migrates.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -61,11 +61,6 @@ async def recorded_revisions(connection: AsyncConnection) -> Sequence[str]:
     return [str(revision) for revision in found]
 
 
-async def schema_revision(connection: AsyncConnection) -> str | None:
-    """The revision of the schema; None if there is none."""
-    return next(iter(await recorded_revisions(connection)), None)
-
-
 async def find_revisions(database: Database) -> Sequence[str]:
     """The same of ``database``; none, too, where SQLite has no file: none is made."""
     if database.is_missing:
@@ -79,14 +74,14 @@ async def schema_state(connection: AsyncConnection) -> str:
 
     Code runs on a newer schema: migrations expand first and contract a release later.
     """
-    return state_of(await schema_revision(connection))
+    return state_of(await recorded_revisions(connection))
 
 
-def state_of(revision: str | None) -> str:
-    """The same of a revision that was read before."""
+def state_of(recorded: Collection[str]) -> str:
+    """The same of revisions that were read before, whatever others stand beside the newest."""
     head, known = revisions()
-    if revision is None:
+    if not recorded:
         return "missing"
-    if revision == head:
+    if head in recorded:
         return "current"
-    return "older" if revision in known else "newer"
+    return "newer" if known.isdisjoint(recorded) else "older"

@@ -125,8 +125,7 @@ class Server:
 
         Raises :class:`SettingsError` with one line that says what to do.
         """
-        recorded = await find_revisions(self.database)
-        if state_of(next(iter(recorded), None)) in ("missing", "older"):
+        if state_of(await find_revisions(self.database)) in ("missing", "older"):
             raise SettingsError(NOT_MIGRATED)
         async with self.database.read() as connection:
             if refused := await missing_privileges(connection):

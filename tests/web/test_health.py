@@ -11,6 +11,7 @@ from sqlalchemy import insert, text, update
 
 from app.database.engines import Database
 from app.database.migrations import alembic_config
+from app.database.schema import revisions
 from app.models import SigningKey
 from app.security.encryption import Encryption
 from app.security.jwt import generate_private_key, parse_private_key
@@ -158,6 +159,32 @@ async def test_an_application_on_a_newer_schema_is_ready(
     await set_revision(server, "ffff")
     response = await http.get("/readyz")
     assert (response.status_code, response.json()) == (200, READY | {"schema_state": "newer"})
+
+
+async def record_before(server: Server, other: str, newest: str) -> None:
+    """Let the database tell of two revisions, of which the other is the one that it tells first."""
+    async with server.database.transaction() as connection:
+        await connection.execute(text("DELETE FROM alembic_version"))
+        for revision in (other, newest):
+            await connection.execute(
+                text("INSERT INTO alembic_version VALUES (:revision)"), {"revision": revision}
+            )
+
+
+async def test_a_revision_that_a_fork_has_not_merged_changes_nothing(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    newest, _ = revisions()
+    await record_before(server, "0000", newest)
+    await assert_ready(http)
+
+
+@several_migrations
+async def test_a_revision_that_a_fork_has_not_merged_does_not_hide_an_older_schema(
+    http: httpx2.AsyncClient, server: Server
+) -> None:
+    await record_before(server, "0000", "0001")
+    await assert_unready(http, database="reachable", schema_state="older")
 
 
 @pytest.mark.parametrize("statement", ["DROP TABLE alembic_version", "DELETE FROM alembic_version"])
