@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import NAME
 from app.audit.trail import Event
 from app.database.engines import Database
+from app.database.faults import code_of
 from app.log import get_logger
 from app.models import AuditEvent
 
@@ -79,7 +80,7 @@ class AuditBatch:
             self._writer = None
 
     async def write(self) -> bool:
-        """Write what waits, now; False if it has to wait on."""
+        """Write what waits, now; False if it has to wait on, or is lost because it is the end."""
         rows, self._waiting = self._waiting, []
         self._counted.clear()
         if not rows:
@@ -89,9 +90,14 @@ class AuditBatch:
                 await connection.execute(insert(AuditEvent), rows)
         except (SQLAlchemyError, OSError) as error:
             waiting = rows + self._waiting
-            self._waiting = waiting[-MAX_WAITING:]
-            lost = len(waiting) - len(self._waiting)
-            log.error("audit events wait", kind=type(error).__name__, lost=lost)
+            self._waiting = [] if self._closing.is_set() else waiting[-MAX_WAITING:]
+            log.error(
+                "audit events wait" if self._waiting else "audit events are lost",
+                kind=type(error).__name__,
+                code=code_of(error),
+                waiting=len(self._waiting),
+                lost=len(waiting) - len(self._waiting),
+            )
             return False
         return True
 

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
@@ -146,9 +146,16 @@ async def _check_prefix(prefix: str, server: "Server") -> None:
     if not re.fullmatch(r"(/[\w.~-]+)+", prefix, re.ASCII):
         raise SettingsError("--root-path must be a path such as /auth")
     first = "/" + prefix.split("/")[1]
-    operations = await list_operations(server.settings, server.clock)
-    if any(f"{each.path}/".startswith(f"{first}/") for each in operations):
+    paths = {each.path for each in await list_operations(server.settings, server.clock)}
+    # For an issuer with a path there are routes behind that path, which are others' as well.
+    apart = {path for path in paths if not _is_behind(prefix, path, paths)}
+    if any(f"{path}/".startswith(f"{first}/") for path in apart):
         raise SettingsError(f"--root-path must not begin with {first}, which is a route")
+
+
+def _is_behind(prefix: str, path: str, paths: Collection[str]) -> bool:
+    """Whether ``path`` is another one of ``paths`` with ``prefix`` before it."""
+    return path.startswith(f"{prefix}/") and path.removeprefix(prefix) in paths
 
 
 def _reachable(host: str) -> str:

@@ -23,6 +23,16 @@ def is_unmigrated(error: BaseException) -> bool:
     return (getattr(cause, "sqlstate", None) or "").startswith(_NOT_MIGRATED)
 
 
+def code_of(error: BaseException) -> str | None:
+    """What the database calls it, for the log: such as ``SQLITE_FULL``, or a SQLSTATE.
+
+    Unlike a sentence of the driver it never holds a value.
+    """
+    cause = _innermost(error)
+    code: str | None = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
+    return code
+
+
 def described(error: SQLAlchemyError | OSError | sqlite3.Error) -> str:
     """What went wrong, for whoever runs a command. Never a value of the URL that is secret."""
     cause = _innermost(error)

@@ -34,8 +34,7 @@ class Published:
                 "Access-Control-Allow-Origin": "*",
             }
         self._version = version
-        known = request.headers.get("if-none-match")
-        if known is not None and self._is_among(known):
+        if self._is_among(",".join(request.headers.getlist("if-none-match"))):
             return Response(status_code=304, headers=self._headers)
         return Response(self._body, media_type="application/json", headers=self._headers)
 

@@ -104,7 +104,7 @@ def _options() -> argparse.Namespace:
         "--connections",
         type=int,
         default=CONNECTIONS,
-        help=f"but for passwords; {CONNECTIONS} unless it is given",
+        help=f"clients of every row but those that log in (default: {CONNECTIONS})",
     )
     parser.add_argument("--peers", action="store_true", help="other servers, in a second table")
     parser.add_argument("--database", choices=["sqlite", "postgresql"])

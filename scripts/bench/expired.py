@@ -5,6 +5,7 @@ pause, first in peace and then while `latchkey purge` deletes, and prints both, 
 rows go as fast as the first.
 """
 
+import argparse
 import asyncio
 import subprocess
 import sys
@@ -139,7 +140,9 @@ def measure(url: str, rows: int, folder: Path) -> None:
 
 def main() -> None:
     """Measure on both databases."""
-    rows = int(float(sys.argv[1] if len(sys.argv) > 1 else "0.5") * 1_000_000)
+    parser = argparse.ArgumentParser("python -m scripts.bench.expired", description=__doc__)
+    parser.add_argument("millions", type=float, nargs="?", default=0.5, help="default: 0.5")
+    rows = int(parser.parse_args().millions * 1_000_000)
     with tempfile.TemporaryDirectory() as folder:
         for backend in (postgresql(durable=True), sqlite(Path(folder))):
             with backend as made:

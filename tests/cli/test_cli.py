@@ -935,6 +935,16 @@ def test_the_options_of_connections_reach_the_server(
     assert served[0].grace == 3
 
 
+@pytest.mark.parametrize("path", ["/auth", "/of/us"])
+def test_the_prefix_may_be_the_path_of_the_issuer(
+    latchkey: Shell, served: list[Serving], monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    monkeypatch.setenv("LATCHKEY_ISSUER", f"https://id.example{path}")
+    result = latchkey("serve", "--root-path", path)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert served[0].root_path == path
+
+
 @pytest.mark.parametrize("option", [("--host", "0.0.0.0"), ("--port", "9000")])
 def test_a_socket_beside_an_address_is_bad_usage(
     latchkey: Shell, served: list[Serving], option: tuple[str, str]

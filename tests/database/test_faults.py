@@ -2,13 +2,14 @@
 
 import sqlite3
 import ssl
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from asyncpg.exceptions import InvalidPasswordError
 from sqlalchemy.exc import OperationalError
 
-from app.database.faults import described
+from app.database.faults import code_of, described
 from tests.support.databases import Backend
 from tests.support.shell import Shell
 
@@ -98,3 +99,19 @@ def test_a_certificate_that_is_not_trusted_is_told() -> None:
         "the database cannot be reached: its certificate or TLS: self-signed certificate: "
         f"{SETTING}"
     )
+
+
+def test_a_full_disk_has_a_name_for_the_log() -> None:
+    with closing(sqlite3.connect(":memory:")) as database:
+        database.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlite3.OperationalError) as raised:
+            database.execute("CREATE TABLE larger (text)")
+    assert code_of(chained(raised.value)) == "SQLITE_FULL"
+
+
+def test_what_postgresql_refuses_has_its_sqlstate_for_the_log() -> None:
+    assert code_of(chained(InvalidPasswordError("wrong"))) == "28P01"
+
+
+def test_what_is_no_fault_of_a_database_has_no_name() -> None:
+    assert code_of(ConnectionRefusedError("refused")) is None

@@ -123,6 +123,17 @@ async def test_an_end_without_a_database_tries_once_and_gives_up() -> None:
     assert (len(trail.attempts), trail.written) == (1, [])
 
 
+async def test_an_end_without_a_database_says_how_many_events_are_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    batch = batch_of(Trail(outages=100))
+    add(batch, "first")
+    add(batch, "second")
+    await batch.close()
+    assert "audit events are lost" in caplog.text
+    assert "'lost': 2" in caplog.text
+
+
 async def test_the_oldest_events_are_dropped_when_too_many_wait(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

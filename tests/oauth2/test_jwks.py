@@ -181,6 +181,13 @@ async def test_who_has_the_keys_already_is_told_so(http: httpx2.AsyncClient, for
         assert again.headers[name] == first.headers[name]
 
 
+@pytest.mark.rfc("9110", "13.1.2")
+async def test_what_somebody_has_may_be_said_in_several_lines(http: httpx2.AsyncClient) -> None:
+    etag = (await http.get(JWKS)).headers["etag"]
+    lines = [("If-None-Match", '"another"'), ("If-None-Match", etag)]
+    assert (await http.get(JWKS, headers=lines)).status_code == 304
+
+
 @pytest.mark.rfc("9110", "8.8.3")
 async def test_the_etag_changes_with_the_keys(
     http: httpx2.AsyncClient, server: Server, clock: TestClock

@@ -1,12 +1,14 @@
 """Routes that are found at once are those that would be found one after the other."""
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Annotated, Any
 
 import httpx2
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Request, Response, Security
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Request, Response, Security
 from fastapi.exceptions import ResponseValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
 from fastapi.security import SecurityScopes
 from pydantic import BaseModel
 from starlette.requests import HTTPConnection
@@ -34,6 +36,30 @@ class Scopes(DirectDependency[list[str]]):
 
 
 scopes = Scopes()
+
+
+class StricterScopes(Scopes):
+    """Refuses, but only where FastAPI asks for it."""
+
+    async def __call__(self, security_scopes: SecurityScopes) -> list[str]:
+        raise HTTPException(403, "Only for others.")
+
+
+stricter_scopes = StricterScopes()
+
+
+class Gate(APIRoute):
+    """Opens to nobody."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        async def refuse(_request: Request) -> Response:
+            raise HTTPException(403, "Only from the office.")
+
+        return refuse
+
+
+class Custom(JSONResponse):
+    media_type = "application/vnd.custom+json"
 
 
 class Told(BaseModel):
@@ -77,6 +103,35 @@ def app(request: pytest.FixtureRequest) -> FastAPI:
     ) -> Told:
         return Told(scopes=[*found, *none, request.url.path])
 
+    @app.get("/stricter")
+    async def strict(found: Annotated[list[str], Depends(stricter_scopes)]) -> Told:
+        return Told(scopes=found)
+
+    gated = APIRouter(route_class=Gate)
+    gated.get("/gated")(described)
+    app.include_router(gated)
+
+    custom = APIRouter()
+
+    @custom.get("/custom")
+    async def answer_customarily(found: Annotated[list[str], Depends(scopes)]) -> Told:
+        return Told(scopes=found)
+
+    app.include_router(custom, default_response_class=Custom)
+
+    async def annotate_for_type_checkers_alone(request: Request) -> Response:
+        return only("annotated")
+
+    annotate_for_type_checkers_alone.__annotations__["return"] = "ImportedForTypeCheckersAlone"
+    app.get("/annotated", response_model=None)(annotate_for_type_checkers_alone)
+
+    @app.post("/limited", max_body_size=3)
+    async def limited(request: Request) -> Response:
+        return only((await request.body()).decode())
+
+    app.mount("/mounted", Response("the application that is mounted"))
+    app.get("/mounted/fixed")(described)
+
     @app.get("/wrong")
     async def wrong(found: Annotated[list[str], Depends(scopes)]) -> Told:
         return found  # type: ignore[return-value]
@@ -114,6 +169,12 @@ def http(app: FastAPI) -> httpx2.AsyncClient:
         ("GET", "/injected", 200, '{"found":"injected"}'),
         ("GET", "/direct", 200, '{"scopes":["read","write","/direct"]}'),
         ("GET", "/created", 201, '{"scopes":[],"more":null}'),
+        ("GET", "/stricter", 403, '{"detail":"Only for others."}'),
+        ("GET", "/gated", 403, '{"detail":"Only from the office."}'),
+        ("GET", "/custom", 200, '{"scopes":[],"more":null}'),
+        ("GET", "/annotated", 200, "annotated"),
+        ("POST", "/limited", 413, "Content Too Large"),
+        ("GET", "/mounted/fixed", 200, "the application that is mounted"),
         ("POST", "/injected", 405, '{"detail":"Method Not Allowed"}'),
         ("GET", "/nowhere", 404, '{"detail":"Not Found"}'),
         ("GET", "/fails", 418, "handled"),
@@ -137,8 +198,13 @@ async def test_a_dependency_can_be_overridden(app: FastAPI, http: httpx2.AsyncCl
     assert response.json() == {"scopes": ["other", "other", "/direct"]}
 
 
-async def test_an_answer_says_what_it_is(http: httpx2.AsyncClient) -> None:
-    assert (await http.get("/direct")).headers["content-type"] == "application/json"
+@pytest.mark.parametrize(
+    ("path", "media_type"), [("/direct", "application/json"), ("/custom", Custom.media_type)]
+)
+async def test_an_answer_says_what_it_is(
+    http: httpx2.AsyncClient, path: str, media_type: str
+) -> None:
+    assert (await http.get(path)).headers["content-type"] == media_type
 
 
 async def test_under_a_path_prefix_the_same_routes_are_found(app: FastAPI) -> None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from app import NAME
 from app.database.engines import OUTAGES, is_outage
+from app.database.faults import code_of
 from app.errors import InvalidRequestError
 from app.features.authorization_code.authorization_request import (
     AuthorizationError,
@@ -109,7 +110,8 @@ async def _unless_outage(
     except OUTAGES as error:
         if not is_outage(error):
             raise
-        log.error("the database does not answer", kind=type(error).__name__)
+        kind, code = type(error).__name__, code_of(error)
+        log.error("the database does not answer", kind=kind, code=code)
         request = pending.request
         parameters = {
             "error": "temporarily_unavailable",
