@@ -16,7 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app import NAME
 from app.audit.trail import Event
 from app.database.engines import Database
-from app.database.faults import code_of
+from app.database.faults import named
 from app.log import get_logger
 from app.models import AuditEvent
 
@@ -93,8 +93,7 @@ class AuditBatch:
             self._waiting = [] if self._closing.is_set() else waiting[-MAX_WAITING:]
             log.error(
                 "audit events wait" if self._waiting else "audit events are lost",
-                kind=type(error).__name__,
-                code=code_of(error),
+                **named(error),
                 waiting=len(self._waiting),
                 lost=len(waiting) - len(self._waiting),
             )

@@ -111,7 +111,7 @@ def _state() -> str:
 
 
 async def _recorded(deployment: Deployment) -> Sequence[str]:
-    """The one revision that is recorded, or none."""
+    """What the database has recorded. Raises :class:`ConflictError` if one follows another."""
     recorded = await find_revisions(deployment.database)
     if len(recorded) > 1:
         refuse_overlap(recorded)

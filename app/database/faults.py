@@ -23,14 +23,15 @@ def is_unmigrated(error: BaseException) -> bool:
     return (getattr(cause, "sqlstate", None) or "").startswith(_NOT_MIGRATED)
 
 
-def code_of(error: BaseException) -> str | None:
-    """What the database calls it, for the log: such as ``SQLITE_FULL``, or a SQLSTATE.
+def named(error: BaseException) -> dict[str, str | None]:
+    """The class of an error and what the database calls it, for the log.
 
-    Unlike a sentence of the driver it never holds a value.
+    That is a name such as ``SQLITE_FULL``, or a SQLSTATE. Unlike a sentence of the driver, neither
+    ever holds a value.
     """
     cause = _innermost(error)
-    code: str | None = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
-    return code
+    code = getattr(cause, "sqlite_errorname", None) or getattr(cause, "sqlstate", None)
+    return {"kind": type(error).__name__, "code": code}
 
 
 def described(error: SQLAlchemyError | OSError | sqlite3.Error) -> str:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app import NAME
 from app.database.engines import OUTAGES, is_outage, lost_a_reference
-from app.database.faults import code_of
+from app.database.faults import named
 from app.errors import AnsweredError, BearerError, InvalidFieldsError, LoginRefused
 from app.log import get_logger
 from app.look import Look
@@ -60,8 +60,7 @@ def add_error_handlers(app: FastAPI, realm: str, look: Look, resource_metadata: 
             return await answer(request, class_at(request.scope).lost_reference())
         if not is_outage(error):
             raise error
-        kind, code = type(error).__name__, code_of(error)
-        log.error("the database does not answer", kind=kind, code=code)
+        log.error("the database does not answer", **named(error))
         return await answer(request, class_at(request.scope).outage())
 
     for outage in OUTAGES:

@@ -77,8 +77,8 @@ def _shortcuts(contexts: Iterable[RouteContext]) -> Iterator[tuple[tuple[str, st
 
 def _methods_of(earlier: RouteContext, context: RouteContext) -> Collection[str]:
     """Those that an earlier route takes from this one: an application that is mounted, all."""
-    methods = context if isinstance(earlier.original_route, Mount) else earlier
-    return methods.methods or ()
+    taking = context if isinstance(earlier.original_route, Mount) else earlier
+    return taking.methods or ()
 
 
 Resolve = Callable[[Request], Awaitable[Any]]

@@ -46,8 +46,8 @@ async def _grow(url: str, count: int) -> None:
         ["token_hash", "login_id", "issued_at"], select(hashed, Login.id, Login.created_at)
     )
     async with engine.begin() as connection:
-        # Without them ten million rows take hours: a gigabyte for the pages of the indexes, and no
-        # look at foreign keys, which SQLite spares itself here, too.
+        # Millions of rows take much longer without: room for the pages of indexes, or no look at
+        # foreign keys, which SQLite spares itself here anyway.
         hasten = "PRAGMA cache_size = -1000000" if on_sqlite else _WITHOUT_FOREIGN_KEYS
         await connection.execute(text(hasten))
         await connection.execute(logins)

@@ -9,7 +9,7 @@ import pytest
 from asyncpg.exceptions import InvalidPasswordError
 from sqlalchemy.exc import OperationalError
 
-from app.database.faults import code_of, described
+from app.database.faults import described, named
 from tests.support.databases import Backend
 from tests.support.shell import Shell
 
@@ -106,12 +106,14 @@ def test_a_full_disk_has_a_name_for_the_log() -> None:
         database.execute("PRAGMA max_page_count = 1")
         with pytest.raises(sqlite3.OperationalError) as raised:
             database.execute("CREATE TABLE larger (text)")
-    assert code_of(chained(raised.value)) == "SQLITE_FULL"
+    assert named(chained(raised.value)) == {"kind": "ConnectionError", "code": "SQLITE_FULL"}
 
 
 def test_what_postgresql_refuses_has_its_sqlstate_for_the_log() -> None:
-    assert code_of(chained(InvalidPasswordError("wrong"))) == "28P01"
+    error = chained(InvalidPasswordError("wrong"))
+    assert named(error) == {"kind": "ConnectionError", "code": "28P01"}
 
 
 def test_what_is_no_fault_of_a_database_has_no_name() -> None:
-    assert code_of(ConnectionRefusedError("refused")) is None
+    error = ConnectionRefusedError("refused")
+    assert named(error) == {"kind": "ConnectionRefusedError", "code": None}

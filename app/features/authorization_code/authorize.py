@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from app import NAME
 from app.database.engines import OUTAGES, is_outage
-from app.database.faults import code_of
+from app.database.faults import named
 from app.errors import InvalidRequestError
 from app.features.authorization_code.authorization_request import (
     AuthorizationError,
@@ -110,8 +110,7 @@ async def _unless_outage(
     except OUTAGES as error:
         if not is_outage(error):
             raise
-        kind, code = type(error).__name__, code_of(error)
-        log.error("the database does not answer", kind=kind, code=code)
+        log.error("the database does not answer", **named(error))
         request = pending.request
         parameters = {
             "error": "temporarily_unavailable",

@@ -119,7 +119,7 @@ class Tab:
     def field(self, label: str) -> Locator:
         return self.page.get_by_label(label, exact=True)
 
-    def has_the_focus(self, label: str) -> None:
+    def wait_for_focus(self, label: str) -> None:
         """Wait for it: a browser gives a field the focus after it has shown the page."""
         self.field(label).and_(self.page.locator(":focus")).wait_for()
 
@@ -333,7 +333,7 @@ def test_after_a_wrong_password_only_the_password_has_to_be_typed_again(
     assert tab.alert() == WRONG
     assert tab.field("User name").input_value() == person.name
     assert tab.field("Password").input_value() == ""
-    tab.has_the_focus("Password")
+    tab.wait_for_focus("Password")
     tab.page.keyboard.type(person.password)
     tab.page.keyboard.press("Enter")
     tab.allow()
@@ -589,7 +589,7 @@ def test_the_login_and_the_consent_work_with_the_keyboard_alone(
 ) -> None:
     keyboard = tab.page.keyboard
     tab.come()
-    tab.has_the_focus("User name")
+    tab.wait_for_focus("User name")
     keyboard.type(person.name)
     keyboard.press("Tab")
     keyboard.type(person.password)
@@ -622,9 +622,9 @@ def test_the_logout_works_with_the_keyboard_alone(tab: Tab) -> None:
     tab.see("You have been logged out")
 
 
-def test_whatever_has_the_focus_is_outlined(tab: Tab) -> None:
+def test_whatever_wait_for_focus_is_outlined(tab: Tab) -> None:
     tab.come()
-    tab.has_the_focus("User name")
+    tab.wait_for_focus("User name")
     tab.page.keyboard.press("Tab")
     outlined = "element => getComputedStyle(element).outlineStyle"
     assert tab.field("Password").evaluate(outlined) == "solid"
