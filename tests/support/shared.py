@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI
 
 from app.clock import Clock
+from app.feature import Feature
 from app.features import load_features
 from app.main import create_app
 from app.server import Server
@@ -36,14 +37,12 @@ class Shared:
         """An application with these settings; that of an earlier test if only its database differs.
 
         Routes and middleware know the one object that :func:`create_app` made, so that object is
-        made anew in its place. Nothing goes on beside the requests: it would happen now and then,
-        between two lines of a test that has moved its clock.
+        made anew in its place.
         """
         key = settings.model_dump_json(exclude={"database_url"}), clock
         app = self._apps.get(key)
         if app is None:
-            features = [replace(feature, background=None) for feature in load_features()]
-            app = self._apps[key] = create_app(settings, clock, features)
+            app = self._apps[key] = create_app(settings, clock, quiet_features())
             if len(self._apps) > KEPT:
                 self._apps.popitem(last=False)
             return app
@@ -53,6 +52,14 @@ class Shared:
         vars(server).clear()
         Server.__init__(server, settings, clock, kept)
         return app
+
+
+def quiet_features() -> list[Feature]:
+    """All features, of which nothing goes on beside the requests.
+
+    It would happen now and then, between two lines of a test that has moved its clock.
+    """
+    return [replace(feature, background=None) for feature in load_features()]
 
 
 @pytest.fixture(scope="module", name="_shared")

@@ -16,6 +16,7 @@ from app.settings import Settings
 from tests.conftest import ISSUER, make_settings
 from tests.support.clock import TestClock
 from tests.support.databases import Backend
+from tests.support.shared import quiet_features
 
 
 @asynccontextmanager
@@ -41,7 +42,7 @@ def settings(backend: Backend) -> Generator[Settings]:
 
 @pytest.fixture(scope="module")
 def app(settings: Settings, clock: TestClock) -> FastAPI:
-    return create_app(settings, clock)
+    return create_app(settings, clock, quiet_features())
 
 
 @pytest.fixture(scope="module")
