@@ -6,7 +6,7 @@ label ever holds what somebody typed: not a name, not a path, not an address.
 
 import os
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from prometheus_client import (
     Counter,
     Gauge,
     Histogram,
+    Metric,
     disable_created_metrics,
     generate_latest,
 )
@@ -138,8 +139,25 @@ class Metrics:
             with suppress(FileNotFoundError):  # another worker was asked at the same time
                 mark_process_dead(worker, folder)  # type: ignore[no-untyped-call]
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, folder)  # type: ignore[no-untyped-call]
+        _OfWorkers(registry, folder)  # type: ignore[no-untyped-call]
         return generate_latest(registry)
+
+
+class _OfWorkers(MultiProcessCollector):
+    """What all workers have counted."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Without the files that a worker is just making: they have no header yet."""
+        files = [str(file) for file in Path(self._path).glob("*.db") if _size(file)]
+        merged: Iterable[Metric] = self.merge(files)  # type: ignore[no-untyped-call]
+        return merged
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:  # of a worker that has ended
+        return 0
 
 
 def _ended_workers(folder: str) -> Iterator[int]:

@@ -219,6 +219,14 @@ async def test_nothing_that_was_sent_is_in_a_label(
     assert "127.0.0.1" not in text
 
 
+async def test_a_file_that_a_worker_is_just_making_is_left_out(
+    http: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    (tmp_path / f"counter_{os.getpid()}.db").touch()
+    assert (await http.get("/metrics")).status_code == 200
+
+
 async def count_over_two_workers(url: str, folder: Path) -> None:
     """Log in until both workers have counted; ask again after one of them was killed."""
     issued = sample("tokens_issued_total", grant_type="password", client_id="first-party")
