@@ -26,6 +26,7 @@ from app.oauth2.resource import Targets, find_targets
 from app.settings import Settings
 from app.tokens.access_tokens import AccessTokens
 from app.tokens.id_tokens import IdTokens
+from app.tokens.refreshes import Refreshes
 
 if TYPE_CHECKING:
     from app.telemetry.metrics import Metrics
@@ -46,6 +47,8 @@ class TokenRequest:
     """Checks the password of a user."""
     access_tokens: AccessTokens
     id_tokens: IdTokens
+    refreshes: Refreshes
+    """Rotates refresh tokens."""
     audit_batch: AuditBatch
     """For an event that is written down with others: see :mod:`app.audit.batch`."""
     metrics: "Metrics | None" = None

@@ -60,6 +60,7 @@ async def answer_token_request(
         authenticator=server.authenticator,
         access_tokens=server.access_tokens,
         id_tokens=server.id_tokens,
+        refreshes=server.refreshes,
         audit_batch=server.audit_batch,
         metrics=server.metrics,
         resources=server.resources,

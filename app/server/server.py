@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,6 +48,7 @@ from app.tokens.key_rotation import (
     renew_encryption,
 )
 from app.tokens.keys import KeyRing
+from app.tokens.refreshes import Refreshes
 
 if TYPE_CHECKING:
     from app.telemetry.metrics import Metrics
@@ -87,6 +88,8 @@ class Server:
         self.keys = KeyRing(self.database, self.encryption, clock)
         self.access_tokens = AccessTokens(settings, self.keys, clock)
         self.id_tokens = IdTokens(settings, self.database, self.encryption, self.keys, clock)
+        grace = timedelta(seconds=settings.refresh_reuse_grace)
+        self.refreshes = Refreshes(self.database, grace)
         throttle = LoginThrottle(settings, self.database)
         self.metrics = _metrics(settings)
         self.authenticator = Authenticator(

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -21,6 +22,7 @@ from app.tokens.access_tokens import AccessTokens
 from app.tokens.id_tokens import IdTokens
 from app.tokens.key_rotation import ensure_signing_key
 from app.tokens.keys import KeyRing
+from app.tokens.refreshes import Refreshes
 from tests.conftest import make_settings
 from tests.support.clock import TestClock
 
@@ -64,6 +66,7 @@ async def request_of_service(settings: Settings) -> AsyncGenerator[TokenRequest]
         authenticator=Authenticator(database, passwords, LoginThrottle(settings, database), clock),
         access_tokens=AccessTokens(settings, keys, clock),
         id_tokens=IdTokens(settings, database, encryption, keys, clock),
+        refreshes=Refreshes(database, timedelta(0)),
         audit_batch=batch,
     )
     passwords.close()

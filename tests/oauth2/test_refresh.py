@@ -50,9 +50,7 @@ from tests.support.lifecycle import (
     take_from_user,
 )
 from tests.support.sample import PATH, add_sample
-from tests.support.shared import of_this_module_alone
-
-__all__ = ["of_this_module_alone"]  # a fixture
+from tests.support.shared import of_this_module_alone as of_this_module_alone  # a fixture
 
 REFUSED = "The refresh token is expired, revoked or invalid."
 MISSING = "The request needs a refresh_token."

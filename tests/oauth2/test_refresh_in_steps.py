@@ -1,8 +1,8 @@
-"""The tests of the refresh token grant again, on PostgreSQL without its one statement."""
+"""The tests of the refresh token grant again, on PostgreSQL, with every token by itself."""
 
 import pytest
 
-from app.tokens import refresh_postgresql, refresh_tokens
+from app.tokens import refreshes
 from tests.oauth2.test_refresh import *  # noqa: F403 - its tests and their fixtures
 from tests.oauth2.test_refresh import _sample
 from tests.support.databases import Backend
@@ -13,5 +13,5 @@ pytestmark = pytest.mark.parametrize("backend", ["postgresql"], indirect=True, s
 
 
 @pytest.fixture(autouse=True)
-def _in_steps(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(refresh_postgresql, "rotate", refresh_tokens.rotate)
+def _by_itself(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(refreshes, "TOGETHER", False)

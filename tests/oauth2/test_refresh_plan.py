@@ -1,22 +1,22 @@
 """A refresh costs the same however many tokens there are, and whatever is known of them."""
 
+import re
 import sqlite3
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
+import asyncpg
 import httpx2
 import pytest
-from sqlalchemy import event
 
 from app.audit.trail import NOWHERE
 from app.server import Server
-from app.tokens import refresh_postgresql, refresh_tokens
+from app.tokens import refreshes
+from app.tokens.refreshes import Refreshes
+from app.tokens.rotation import Rotation
 from tests.support.factories import TestClient, TestUser, add_client, log_in
-
-IN_STEPS = refresh_tokens.rotate
-ROTATIONS = {"in one statement": refresh_postgresql.rotate, "in steps": IN_STEPS}
+from tests.support.statements import noting
 
 MANY_MORE_TOKENS = """
 WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers LIMIT 5000)
@@ -25,34 +25,18 @@ SELECT number, id, created_at, 0 FROM numbers, (SELECT * FROM logins LIMIT 1)
 """
 """None of them has come of another one."""
 
+READ = re.compile(r"(?:Seq Scan|Scan using (\w+)) on (refresh_tokens|logins|users)\b")
+"""A line of a plan that reads of a table that grows with the users, and by which index."""
 
-@contextmanager
-def noting(server: Server) -> Generator[list[tuple[str, Any]]]:
-    """What is asked of the database, with the parameters."""
-    asked: list[tuple[str, Any]] = []
-
-    def note(_c: object, _cu: object, statement: str, parameters: Any, *_: object) -> None:
-        asked.append((statement, parameters))
-
-    engines = (server.database._reader.sync_engine, server.database._writer.sync_engine)
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    yield asked
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+KEYS = {"pk_refresh_tokens", "ix_refresh_tokens_parent_hash_present", "pk_logins", "pk_users"}
 
 
-async def rotate(
-    rotation: Callable[..., Awaitable[object]],
-    server: Server,
-    token: str,
-    web: TestClient,
-    grace: int,
-) -> list[tuple[str, Any]]:
+async def refresh(server: Server, token: str, web: TestClient, grace: int) -> list[tuple[str, Any]]:
     """Use ``token``; return what that asked of the database."""
-    now, shielded = server.clock.now(), timedelta(seconds=grace)
+    rotation = Rotation(token, web.client_id, [], server.clock.now(), NOWHERE)
     with noting(server) as asked:
-        await rotation(server.database, token, web.client_id, [], now, shielded, NOWHERE)
+        family = await Refreshes(server.database, timedelta(seconds=grace)).rotate(rotation)
+    assert family is not None
     return asked
 
 
@@ -66,21 +50,42 @@ async def log_in_often(
     return web, str(tokens["refresh_token"])
 
 
-@pytest.mark.parametrize("rotation", ROTATIONS)
+async def explain_for_good(url: str, statement: str, parameters: Any) -> list[str]:
+    """The plan that PostgreSQL keeps, whatever the parameters; it knows of no row yet."""
+    connection = await asyncpg.connect(url)
+    await connection.execute("SET plan_cache_mode = force_generic_plan")
+    await connection.execute(f"PREPARE kept AS {statement}")
+    nulls = ", ".join("NULL" for _ in parameters)
+    rows = await connection.fetch(f"EXPLAIN EXECUTE kept ({nulls})" if nulls else "EXPLAIN kept")
+    await connection.close()
+    return [str(row[0]) for row in rows]
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["in one statement", "in steps"])
 @pytest.mark.parametrize("grace", [0, 60])
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True, scope="session")
 async def test_every_row_is_looked_up_by_a_key(
-    http: httpx2.AsyncClient, server: Server, alice: TestUser, rotation: str, grace: int
+    http: httpx2.AsyncClient,
+    server: Server,
+    alice: TestUser,
+    monkeypatch: pytest.MonkeyPatch,
+    together: bool,
+    grace: int,
 ) -> None:
+    monkeypatch.setattr(refreshes, "TOGETHER", together)
     web, token = await log_in_often(server, http, alice)
-    asked = await rotate(ROTATIONS[rotation], server, token, web, grace)
-    plans = []
-    async with server.database.read() as connection:
-        for statement, parameters in asked:
-            rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)
-            plans += [str(row[0]) for row in rows]
+    asked = await refresh(server, token, web, grace)
+    assert (len(asked) == 1) is together
+    plans = [
+        line
+        for statement, parameters in asked
+        if not statement.startswith("INSERT")
+        for line in await explain_for_good(server.database.url, statement, parameters)
+    ]
     assert [line for line in plans if "Update on refresh_tokens" in line]
-    assert [line for line in plans if "Seq Scan on refresh_tokens" in line or "Hash" in line] == []
+    read = [found[1] for line in plans if (found := READ.search(line))]
+    assert set(read) <= KEYS
+    assert [line for line in plans if "Hash" in line] == []
 
 
 @pytest.mark.parametrize("grace", [0, 60])
@@ -93,12 +98,13 @@ async def test_on_sqlite_every_row_is_still_looked_up_by_a_key_after_an_analyze(
     with closing(sqlite3.connect(file)) as database, database:
         database.execute(MANY_MORE_TOKENS)
         database.execute("ANALYZE")
-    asked = await rotate(IN_STEPS, server, token, web, grace)
+    asked = await refresh(server, token, web, grace)
     with closing(sqlite3.connect(file)) as database:
         plans = [
             str(row[-1])
             for statement, parameters in asked
+            if not statement.startswith(("BEGIN", "INSERT"))
             for row in database.execute(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters or ()))
         ]
     assert [line for line in plans if line.startswith("SEARCH refresh_tokens USING")]
-    assert [line for line in plans if line.startswith("SCAN refresh_tokens")] == []
+    assert [line for line in plans if line.startswith(("SCAN refresh_tokens", "SCAN logins"))] == []

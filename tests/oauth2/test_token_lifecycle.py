@@ -3,17 +3,21 @@
 That the machine would notice a bug is tested by putting some in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis.stateful import run_state_machine_as_test
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.oauth2 import revocation
 from app.oauth2.grants import refresh_token as refresh_grant
-from app.tokens import refresh_tokens
-from app.tokens.refresh_tokens import find_refresh_token, rotate
+from app.tokens import refreshes
+from app.tokens.families import Family
+from app.tokens.refresh_tokens import find_refresh_token
+from app.tokens.rotation import Rotation, rotate
 from tests.support.databases import Backend
 from tests.support.shared import Shared
 from tests.support.token_machine import EXAMPLES, TokenLifecycle, tell
@@ -35,12 +39,18 @@ async def end_nothing(*_arguments: object) -> None:
     """In the place of what ends a login or revokes a token."""
 
 
-async def rotate_for_anybody(database: Any, token: str, client_id: str, *more: Any) -> Any:
+async def rotate_for_anybody(
+    connection: AsyncConnection, rotations: Sequence[Rotation], *more: Any
+) -> Mapping[Rotation, Family]:
     """In the place of the rotation that asks whose token it is."""
-    async with database.read() as connection:
-        presented = await find_refresh_token(connection, token, more[1])
-    owner = presented.family.client_id if presented else client_id
-    return await rotate(database, token, owner, *more)
+    rotated = {}
+    for each in rotations:
+        presented = await find_refresh_token(connection, each.token, each.at)
+        owner = presented.family.client_id if presented else each.client_id
+        owned = replace(each, client_id=owner)
+        for family in (await rotate(connection, [owned], *more)).values():
+            rotated[each] = family
+    return rotated
 
 
 def reuse(machine: TokenLifecycle) -> None:
@@ -67,7 +77,7 @@ def refresh_by_a_stranger(machine: TokenLifecycle) -> None:
             id="revocation of access tokens removed",
         ),
         pytest.param(
-            refresh_tokens,
+            refreshes,
             {"rotate": rotate_for_anybody},
             refresh_by_a_stranger,
             id="client binding removed",

@@ -19,8 +19,8 @@ from app.oauth2.grant import Grant, TokenRequest
 from app.oauth2.resource import Targets
 from app.oauth2.scope import granted_scope, split_scope
 from app.oauth2.tokens import claims_of_id_token, find_signing_keys, user_tokens
-from app.tokens import refresh_postgresql, refresh_tokens
 from app.tokens.refresh_tokens import find_refresh_token, hold_user_of_token
+from app.tokens.rotation import Rotation
 
 REFUSED = "The refresh token is expired, revoked or invalid."
 NEVER_GRANTED = "A requested scope was not granted at login."
@@ -49,10 +49,9 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
     if targets.known or targets.self_registered:
         await _require_target(request, token, asked, targets, resources, grace)
     keys = await find_signing_keys(request)
-    now = request.clock.now()
-    rotate = refresh_tokens.rotate if request.database.is_sqlite else refresh_postgresql.rotate
-    rotated = await rotate(request.database, token, client_id, asked, now, grace, request.origin)
-    if rotated is None:
+    rotation = Rotation(token, client_id, asked, request.clock.now(), request.origin)
+    family = await request.refreshes.rotate(rotation)
+    if family is None:
         refusal = await request.database.transact(
             lambda connection: _refuse(connection, request, token, asked, grace)
         )
@@ -60,7 +59,6 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
             request.metrics.refresh_token_reused(client_id)
         # Raised outside of the transaction: the login has ended, whatever the answer.
         raise refusal.error
-    family, successor = rotated
     target = targets.of(targets.within(resources, family.resources))
     scope = granted_scope(target.narrow(asked or family.scope.split()), family.permitted)
     more = await request.more_claims(family.user_id, scope)
@@ -71,7 +69,7 @@ async def exchange(request: TokenRequest) -> dict[str, Any]:
         login_id=family.login_id,
         login_expires_at=family.expires_at,
         scope=scope,
-        refresh_token=successor,
+        refresh_token=rotation.successor,
         auth_time=family.auth_time,
         amr=family.amr,
         audience=target.audience,
