@@ -66,8 +66,10 @@ PROFILE = [getattr(User, name) for name in StoredProfile.model_fields]
 
 def profile_of(row: Row[Any]) -> StoredProfile:
     """What a row has of a user's profile."""
-    values = {name: row._mapping[name] for name in StoredProfile.model_fields}
-    return StoredProfile.model_construct(**values)
+    columns = row._mapping
+    return StoredProfile.model_construct(
+        **{name: columns[name] for name in StoredProfile.model_fields}
+    )
 
 
 async def get_person(connection: AsyncConnection, user_id: uuid.UUID) -> Person:
