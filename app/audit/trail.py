@@ -1,23 +1,14 @@
 """The audit trail: written in the transaction of what it tells. docs/audit.md describes it."""
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, Literal, NewType
 
-from sqlalchemy import (
-    BigInteger,
-    Select,
-    String,
-    bindparam,
-    insert,
-    select,
-    tuple_,
-    union_all,
-)
+from sqlalchemy import BigInteger, bindparam, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.models import AuditEvent
@@ -160,18 +151,17 @@ def as_seen_by(user_id: uuid.UUID, event: RecordedEvent) -> RecordedEvent:
     return replace(event, actor=actor, address=None, user_agent=None, request_id=None)
 
 
-_COLUMNS = [getattr(AuditEvent, each.name) for each in fields(RecordedEvent)]
+EVENT_COLUMNS = [getattr(AuditEvent, each.name) for each in fields(RecordedEvent)]
 
-_NEWEST_FIRST = AuditEvent.at.desc(), AuditEvent.id.desc()
+NEWEST_FIRST = AuditEvent.at.desc(), AuditEvent.id.desc()
 
-
-_IS_BEHIND = tuple_(AuditEvent.at, AuditEvent.id) < tuple_(
+IS_BEHIND = tuple_(AuditEvent.at, AuditEvent.id) < tuple_(
     bindparam("before_at", type_=UtcDateTime()), bindparam("before_id", type_=BigInteger())
 )
 
 
-def _place(before: tuple[datetime, int] | None) -> dict[str, Any]:
-    """What :data:`_IS_BEHIND` compares with."""
+def behind(before: tuple[datetime, int] | None) -> dict[str, Any]:
+    """What :data:`IS_BEHIND` compares with."""
     return {} if before is None else {"before_at": before[0], "before_id": before[1]}
 
 
@@ -191,9 +181,9 @@ async def list_events(
 
     From ``since`` on and before ``until``.
     """
-    query = select(*_COLUMNS)
+    query = select(*EVENT_COLUMNS)
     if before is not None:
-        query = query.where(_IS_BEHIND)
+        query = query.where(IS_BEHIND)
     if actor is not None:
         query = query.where(AuditEvent.actor == actor)
     if user_id is not None:
@@ -206,38 +196,5 @@ async def list_events(
         query = query.where(AuditEvent.at >= since)
     if until is not None:
         query = query.where(AuditEvent.at < until)
-    newest_first = query.order_by(*_NEWEST_FIRST).limit(limit)
-    return [RecordedEvent(*row) for row in await connection.execute(newest_first, _place(before))]
-
-
-async def list_events_of_types(
-    connection: AsyncConnection,
-    user_id: uuid.UUID,
-    types: Collection[str],
-    *,
-    limit: int,
-    before: tuple[datetime, int] | None = None,
-) -> Sequence[RecordedEvent]:
-    """At most ``limit`` events of a user that have one of ``types``, as :func:`list_events`.
-
-    The newest of each type are looked up by themselves: however often a client refreshed its
-    tokens between two logins, none of that is read.
-    """
-    newest = _newest_of_types(tuple(types), limit, before is not None)
-    parameters = {"of_user": str(user_id), **_place(before)}
-    return [RecordedEvent(*row) for row in await connection.execute(newest, parameters)]
-
-
-@lru_cache(maxsize=8)
-def _newest_of_types(types: tuple[str, ...], limit: int, behind: bool) -> Select[Any]:
-    """Built once for each list of types: to build it takes five times as long as to run it."""
-    parts = []
-    for each in types:
-        query = select(*_COLUMNS).where(
-            AuditEvent.user_id == bindparam("of_user", type_=String()), AuditEvent.type == each
-        )
-        if behind:
-            query = query.where(_IS_BEHIND)
-        parts.append(select(query.order_by(*_NEWEST_FIRST).limit(limit).subquery()))
-    found = union_all(*parts).subquery()
-    return select(found).order_by(found.c.at.desc(), found.c.id.desc()).limit(limit)
+    newest_first = query.order_by(*NEWEST_FIRST).limit(limit)
+    return [RecordedEvent(*row) for row in await connection.execute(newest_first, behind(before))]

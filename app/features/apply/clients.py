@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import InvalidError, NotFoundError
+from app.features.apply.secrets import SecretReference
 from app.identity.definition import STRICT, validated
 from app.identity.registration import (
     SECRET_METHODS,
@@ -23,7 +24,7 @@ from app.management.clients import (
     note_creation,
     rotate_secret,
 )
-from app.management.kinds import Kind, Record, SecretReference
+from app.management.kinds import Kind, Record
 from app.models import ClientSecret
 from app.security.opaque import matches
 

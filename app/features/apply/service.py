@@ -19,11 +19,12 @@ from app.errors import InvalidError
 from app.features.apply.clients import Clients
 from app.features.apply.documents import Once, naming
 from app.features.apply.scopes import Scopes
+from app.features.apply.secrets import FOLDER, OPEN_SECRETS
 from app.features.apply.users import Users
 from app.identity.definition import STRICT
 from app.management.administration import find_administered, require_administered
 from app.management.authority import Actor, operating
-from app.management.kinds import FOLDER, OPEN_SECRETS, Kind, Record
+from app.management.kinds import Kind, Record
 from app.server import Server
 
 Verb = Literal["created", "changed", "deleted"]

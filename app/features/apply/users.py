@@ -9,12 +9,13 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.errors import BROKEN_RULE, InvalidError
+from app.features.apply.secrets import SecretReference
 from app.identity.definition import Changes
 from app.identity.profile import NewUser, StoredProfile, username_key
 from app.identity.scopes import list_scopes
 from app.identity.users import hold_user
 from app.management.authority import Actor
-from app.management.kinds import Kind, Record, SecretReference
+from app.management.kinds import Kind, Record
 from app.management.users import (
     Revoke,
     UserRecord,

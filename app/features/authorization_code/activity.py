@@ -14,9 +14,9 @@ from app.audit.trail import (
     Origin,
     RecordedEvent,
     as_seen_by,
-    list_events_of_types,
 )
 from app.feature import Feature
+from app.features.authorization_code.events import list_events_of_types
 from app.identity.clients import find_client_names
 from app.message import Message
 from app.web.cursors import EVENT_CURSOR, event_place_at, page, place_of

@@ -94,7 +94,7 @@ async def test_a_transaction_that_the_database_undid_is_done_again_by_itself(
     engines = (server.database._writer.sync_engine, server.database._reader.sync_engine)
 
     def undo_once(_c: object, _cursor: object, statement: str, *_: object) -> None:
-        if not undone and "UPDATE " in statement and "FOR NO KEY" not in statement:
+        if not undone and " SET " in statement:
             undone.append(statement)
             raise DBAPIError("UPDATE", {}, Deadlock())
 
