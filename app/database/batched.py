@@ -32,15 +32,22 @@ class Batched(Generic[Key, Value]):
         return await asyncio.shield(waiting)
 
     async def _answer(self) -> None:
-        while self._waiting:
-            asked, self._waiting = self._waiting, {}
-            try:
-                found = await self._load(list(asked))
-            except Exception as error:
-                for waiting in asked.values():
-                    waiting.set_exception(error)
-                    waiting.exception()  # whoever asked may be gone
-            else:
-                for key, waiting in asked.items():
-                    waiting.set_result(found.get(key))
-        self._running = None
+        asked: dict[Key, asyncio.Future[Value | None]] = {}
+        try:
+            while self._waiting:
+                asked, self._waiting = self._waiting, {}
+                try:
+                    found = await self._load(list(asked))
+                except Exception as error:
+                    for waiting in asked.values():
+                        waiting.set_exception(error)
+                        waiting.exception()  # whoever asked may be gone
+                else:
+                    for key, waiting in asked.items():
+                        waiting.set_result(found.get(key))
+        finally:
+            # It is cancelled when its loop ends; the next start has another loop.
+            self._running = None
+            for waiting in (*asked.values(), *self._waiting.values()):
+                waiting.cancel()
+            self._waiting = {}
