@@ -41,8 +41,8 @@ class Refreshes:
         if TOGETHER:
             try:
                 family = await self._together.get(rotation)
-            except DBAPIError as error:
-                if is_outage(error):
+            except (DBAPIError, UnicodeError) as error:
+                if isinstance(error, DBAPIError) and is_outage(error):
                     raise
         if family is None:
             family = await self._database.transact(lambda each: self._by_itself(each, rotation))
