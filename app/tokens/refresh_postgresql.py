@@ -45,6 +45,10 @@ from app.tokens.rotation import REFRESHED, Rotation, is_among
 _TOLD = ("token", "client", "scope", "successor", "address", "agent", "request")
 """What the statement is told of each rotation, as arrays of the same length."""
 
+PLANNED_FOR = 10
+"""Elements that PostgreSQL expects of an array it does not know. If it saw fewer at first, to plan
+anew would seem worth it for good, which takes three times as long as the rest of the statement."""
+
 
 async def rotate(
     database: Database, rotations: Sequence[Rotation], now: datetime
@@ -53,6 +57,7 @@ async def rotate(
     told = {hash_secret(each.successor): each for each in rotations}
     columns = zip(*(_tell(each, hashed) for hashed, each in told.items()), strict=True)
     arrays = {name: list(values) for name, values in zip(_TOLD, columns, strict=True)}
+    arrays["token"] += [None] * (PLANNED_FOR - len(told))  # no token, so no row
     parameters = {**arrays, "at_now": now}
 
     async def run() -> Sequence[Row[Any]]:
@@ -123,18 +128,19 @@ def _free(asked: CTE) -> Select[Any]:
     """
     token = _held(RefreshToken, RefreshToken.token_hash == asked.c.token, asked).lateral("token")
     login = _held(Login, Login.id == token.c.login_id, token).lateral("login")
-    sibling = select(RefreshToken.token_hash).where(
-        RefreshToken.parent_hash == token.c.parent_hash,
-        RefreshToken.token_hash != token.c.token_hash,
-    )
+    # Siblings are counted by their parent, which is held. Looked up by themselves they would be
+    # those of when the statement began; since then one may have been issued, and used.
+    of_token = RefreshToken.token_hash == token.c.parent_hash
+    parent = _held(RefreshToken, of_token, token).lateral("parent")
     disabled_at = select(User.disabled_at).where(User.id == login.c.user_id).scalar_subquery()
     return (
         select(asked, token.c.login_id, login.c.user_id)
         .join_from(asked, token, true())
         .join(login, true())
+        .outerjoin(parent, true())
         .where(
             token.c.used_at.is_(None),
-            ~found_by_key(sibling),
+            token.c.parent_hash.is_(None) | (parent.c.successors == 1),
             login.c.client_id == asked.c.client,
             login.c.ended_at.is_(None),
             login.c.expires_at > NOW,

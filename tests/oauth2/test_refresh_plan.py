@@ -88,6 +88,22 @@ async def test_every_row_is_looked_up_by_a_key(
     assert [line for line in plans if "Hash" in line] == []
 
 
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True, scope="session")
+async def test_one_that_comes_by_itself_is_not_planned_anew_each_time(
+    http: httpx2.AsyncClient, server: Server, alice: TestUser
+) -> None:
+    web, token = await log_in_often(server, http, alice)
+    [(statement, parameters)] = await refresh(server, token, web, 0)
+    connection = await asyncpg.connect(server.database.url)
+    prepared = await connection.prepare(statement)
+    for _ in range(6):  # of which the first five are planned for what they are asked
+        await prepared.fetch(*parameters)
+    counted = "SELECT custom_plans, generic_plans FROM pg_prepared_statements WHERE statement = $1"
+    plans = tuple(await connection.fetchrow(counted, statement))
+    await connection.close()
+    assert plans == (5, 1)
+
+
 @pytest.mark.parametrize("grace", [0, 60])
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True, scope="session")
 async def test_on_sqlite_every_row_is_still_looked_up_by_a_key_after_an_analyze(

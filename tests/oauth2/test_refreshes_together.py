@@ -11,6 +11,7 @@ from sqlalchemy import event, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from app.audit.trail import NOWHERE, Origin
+from app.login.logins import end_login
 from app.models import Login
 from app.server import Server
 from app.tokens import refresh_postgresql
@@ -19,7 +20,7 @@ from app.tokens.refreshes import Refreshes
 from app.tokens.rotation import Rotation
 from tests.support.factories import TestClient, TestUser, add_client, log_in
 from tests.support.lifecycle import login_of
-from tests.support.statements import noting
+from tests.support.statements import noting, paused_at
 
 AT_ONCE = 12
 
@@ -122,6 +123,35 @@ async def test_of_siblings_at_once_one_succeeds_although_there_is_no_grace_any_m
 
 
 @ON_POSTGRESQL
+async def test_of_siblings_one_succeeds_although_the_other_was_issued_and_used_meanwhile(
+    server: Server, shop: TestClient, logins: Sequence[dict[str, str]]
+) -> None:
+    """Both since the statement began, which does not see their rows."""
+    here = Refreshes(server.database, timedelta(seconds=60))
+    elsewhere = Refreshes(server.database, timedelta(seconds=60))
+    first, again = (of(server, shop, logins[0]["refresh_token"]) for _ in range(2))
+    assert await here.rotate(first) is not None
+    rotation = here.rotate(of(server, shop, first.successor))
+    async with paused_at(server, "FROM unnest", rotation) as rotated:
+        assert await elsewhere.rotate(again) is not None
+        assert await elsewhere.rotate(of(server, shop, again.successor)) is not None
+        assert not rotated.done()
+    assert await rotated is None
+
+
+@ON_POSTGRESQL
+async def test_one_whose_login_has_ended_meanwhile_is_not_rotated(
+    server: Server, shop: TestClient, logins: Sequence[dict[str, str]]
+) -> None:
+    rotation = server.refreshes.rotate(of(server, shop, logins[0]["refresh_token"]))
+    async with paused_at(server, "FROM unnest", rotation) as rotated:
+        async with server.database.transaction() as connection:
+            await end_login(connection, login_of(logins[0]), server.clock.now())
+        assert not rotated.done()
+    assert await rotated is None
+
+
+@ON_POSTGRESQL
 async def test_one_that_has_to_wait_holds_nobody_up(
     server: Server, shop: TestClient, logins: Sequence[dict[str, str]]
 ) -> None:
@@ -141,11 +171,24 @@ async def test_one_that_has_to_wait_holds_nobody_up(
 async def test_one_that_cannot_be_written_fails_alone(
     server: Server, shop: TestClient, logins: Sequence[dict[str, str]]
 ) -> None:
-    unwritable = Origin("127.0.0.1", "an agent with a \0")
+    await assert_fails_alone(server, shop, logins, "an agent with a \0")
+
+
+async def test_one_that_has_no_encoding_fails_alone(
+    server: Server, shop: TestClient, logins: Sequence[dict[str, str]]
+) -> None:
+    """SQLite's driver says so by an error that is not of the database."""
+    await assert_fails_alone(server, shop, logins, "an agent with half a \ud83d")
+
+
+async def assert_fails_alone(
+    server: Server, shop: TestClient, logins: Sequence[dict[str, str]], agent: str
+) -> None:
     first, *others = [each["refresh_token"] for each in logins]
     rotations = [of(server, shop, each) for each in others]
-    rotated = await at_once(server.refreshes, [of(server, shop, first, unwritable), *rotations])
-    assert isinstance(rotated[0], DBAPIError)
+    unwritable = of(server, shop, first, Origin("127.0.0.1", agent))
+    rotated = await at_once(server.refreshes, [unwritable, *rotations])
+    assert isinstance(rotated[0], DBAPIError | UnicodeError)
     assert ids(rotated) == [login_of(each) for each in logins[1:]]
 
 
