@@ -1,4 +1,4 @@
-"""Many look-ups at once, in one query.
+"""Many questions at once, in one query or transaction.
 
 Every request to a protected route asks the database whether its login goes on. Under load these
 questions arrive faster than they are answered; then all that have arrived while a query was under
@@ -7,6 +7,7 @@ way share the next one. An answer always comes from a query that began after the
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -16,9 +17,17 @@ Value = TypeVar("Value")
 class Batched(Generic[Key, Value]):
     """Answers questions for single keys with queries for many."""
 
-    def __init__(self, load: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]]) -> None:
-        """``load`` finds the values of several keys; a key without a value is left out."""
+    def __init__(
+        self,
+        load: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Value]]],
+        most: int | None = None,
+    ) -> None:
+        """``load`` finds the values of several keys, at ``most`` so many at once.
+
+        A key without a value is left out.
+        """
         self._load = load
+        self._most = most
         self._waiting: dict[Key, asyncio.Future[Value | None]] = {}
         self._running: asyncio.Task[None] | None = None
 
@@ -35,7 +44,9 @@ class Batched(Generic[Key, Value]):
         asked: dict[Key, asyncio.Future[Value | None]] = {}
         try:
             while self._waiting:
-                asked, self._waiting = self._waiting, {}
+                asked = dict(islice(self._waiting.items(), self._most))
+                for key in asked:
+                    del self._waiting[key]
                 try:
                     found = await self._load(list(asked))
                 except Exception as error:

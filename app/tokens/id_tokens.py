@@ -23,7 +23,7 @@ _HALF_OF = {"RS256": hashlib.sha256, "ES256": hashlib.sha256, "EdDSA": hashlib.s
 
 
 class IdTokens:
-    """Signs ID tokens, and reads them when they come back as a hint."""
+    """Signs ID tokens."""
 
     def __init__(
         self,
@@ -86,24 +86,6 @@ class IdTokens:
         if nonce is not None:
             claims["nonce"] = nonce
         return jwt.sign(claims, key, TYP.upper())
-
-    async def read_hint(self, token: str) -> tuple[str, str] | None:
-        """The ``sub`` and ``aud`` of an ID token of ours, expired or not; None for anything else.
-
-        A hint says whom the client means; it proves nothing about who is there.
-        """
-        try:
-            verified = jwt.verify(
-                token,
-                await self._keys.hinting(),
-                typ=TYP,
-                issuer=self._settings.issuer,
-                audience=None,
-                required=("iss", "sub", "aud", "exp", "iat", "auth_time"),
-            )
-        except jwt.InvalidTokenError:
-            return None
-        return str(verified.claims["sub"]), str(verified.claims["aud"])
 
 
 def _half_hash(access_token: str, alg: Algorithm) -> str:

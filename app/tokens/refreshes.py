@@ -20,6 +20,9 @@ from app.tokens.rotation import Rotation, rotate
 TOGETHER = True
 """False rotates every token by itself, in steps."""
 
+MOST_TOGETHER = 64
+"""Tokens in one transaction, which keeps SQLite's other writers waiting."""
+
 
 class Refreshes:
     """Those of one worker."""
@@ -28,7 +31,7 @@ class Refreshes:
         """``grace`` is how long a token that was just used may come again."""
         self._database = database
         self._grace = grace
-        self._together = Batched(self._rotate_together)
+        self._together = Batched(self._rotate_together, MOST_TOGETHER)
 
     async def rotate(self, rotation: Rotation) -> Family | None:
         """Consume the token and issue its successor; None if that cannot be.
@@ -37,16 +40,16 @@ class Refreshes:
         for somebody else, or be one of several successors. So is each of them if one cannot be
         written, so that nobody fails for another one.
         """
-        family = None
         if TOGETHER:
             try:
                 family = await self._together.get(rotation)
             except (DBAPIError, UnicodeError) as error:
                 if isinstance(error, DBAPIError) and is_outage(error):
                     raise
-        if family is None:
-            family = await self._database.transact(lambda each: self._by_itself(each, rotation))
-        return family
+            else:
+                if family is not None or self._database.is_sqlite:  # where nobody waits for a row
+                    return family
+        return await self._database.transact(lambda each: self._by_itself(each, rotation))
 
     async def _rotate_together(self, rotations: Sequence[Rotation]) -> Mapping[Rotation, Family]:
         now = max(each.at for each in rotations)

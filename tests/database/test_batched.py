@@ -37,3 +37,15 @@ async def test_whoever_waits_for_a_query_that_is_cancelled_is_told() -> None:
 
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(Batched(load).get("a key"), 5)
+
+
+async def test_no_more_are_asked_at_once_than_there_may_be_and_none_is_passed_over() -> None:
+    asked: list[list[int]] = []
+
+    async def load(keys: Sequence[int]) -> Mapping[int, int]:
+        asked.append(list(keys))
+        return {key: -key for key in keys}
+
+    batched = Batched(load, most=2)
+    assert await asyncio.gather(*map(batched.get, range(5))) == [0, -1, -2, -3, -4]
+    assert asked == [[0, 1], [2, 3], [4]]

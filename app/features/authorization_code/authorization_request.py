@@ -16,6 +16,7 @@ from app.features.authorization_code.claims_parameter import (
     MalformedClaimsError,
     read_claims_parameter,
 )
+from app.features.authorization_code.id_token_hint import read_hint
 from app.features.authorization_code.redirect_uris import (
     is_anybodys_page,
     may_redirect_to,
@@ -147,7 +148,7 @@ async def read_authorization_request(
         if level is None:
             # OpenID Connect Core Error Code unmet_authentication_requirements 1.0, section 3.
             raise refuse("unmet_authentication_requirements", "This server promises no such acr.")
-    hint = await server.id_tokens.read_hint(parameters.get("id_token_hint", ""))
+    hint = await read_hint(server, parameters.get("id_token_hint", ""))
     request = AuthorizationRequest(
         client_id=client.client_id,
         redirect_uri=redirect_uri,

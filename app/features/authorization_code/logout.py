@@ -11,6 +11,7 @@ from app.audit.trail import record
 from app.errors import InvalidRequestError
 from app.features.authorization_code.browser import Browser, CurrentBrowser, LoggedOutError
 from app.features.authorization_code.browser_sessions import Session, end_session
+from app.features.authorization_code.id_token_hint import read_hint
 from app.features.authorization_code.redirect_uris import form_targets
 from app.languages.reader import reader
 from app.message import Message
@@ -90,7 +91,7 @@ async def log_out(request: Request, server: CurrentServer, browser: CurrentBrows
 
 
 async def _read(server: Server, parameters: Mapping[str, str]) -> LogoutRequest:
-    hint = await server.id_tokens.read_hint(parameters.get("id_token_hint", ""))
+    hint = await read_hint(server, parameters.get("id_token_hint", ""))
     client_id = parameters.get("client_id") or (hint[1] if hint else "")
     client = await server.clients.find(client_id) if client_id.isprintable() else None
     agreed = hint is None or hint[1] == client_id
