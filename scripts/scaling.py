@@ -23,7 +23,7 @@ PERFORMANCE = Path(__file__).parents[1] / "docs" / "performance.md"
 LOGIN_QUEUE = 64
 """Passwords that may wait in each worker: the default of LATCHKEY_LOGIN_QUEUE."""
 
-LOG_BYTES = {"password": 5000, "refresh": 2200}
+LOG_BYTES = {"password": 4100, "refresh": 2600}
 """Of PostgreSQL's write-ahead log, as ``scripts.bench.storage`` measured."""
 
 TABLE_BYTES = {"password": 2600, "refresh": 1400}
