@@ -62,6 +62,7 @@ async def test_they_share_a_transaction_and_each_gets_its_own(
     with noting(server) as asked:
         rotated = await at_once(server.refreshes, rotations)
     assert ids(rotated) == [login_of(each) for each in logins]
+    assert len([each for each, _ in asked if "INSERT INTO refresh_tokens" in each]) == 1
     if server.database.is_sqlite:
         assert len(commits) == 1
     else:
