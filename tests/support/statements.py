@@ -29,9 +29,11 @@ def noting(server: Server) -> Generator[list[tuple[str, Any]]]:
     engines = (server.database._reader.sync_engine, server.database._writer.sync_engine)
     for engine in engines:
         event.listen(engine, "before_cursor_execute", note)
-    yield asked
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+    try:
+        yield asked
+    finally:
+        for engine in engines:
+            event.remove(engine, "before_cursor_execute", note)
 
 
 @asynccontextmanager

@@ -7,10 +7,9 @@ import uuid
 import zlib
 from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from app.errors import InvalidError, NotFoundError
 from app.features.api_keys.form import generate_key
@@ -33,6 +32,7 @@ from tests.support.clock import TestClock
 from tests.support.factories import TestUser, add_user, disable_user
 from tests.support.flow import dump
 from tests.support.lifecycle import delete_user, give_to_user, take_from_user
+from tests.support.statements import noting
 
 ONE_YEAR = timedelta(days=365)
 
@@ -282,18 +282,9 @@ async def test_a_use_within_an_hour_writes_nothing(
     await find(server, key)
     first = clock.now()
     clock.advance(3599)
-    written: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        if not statement.startswith("SELECT"):
-            written.append(statement)
-
-    engines = [server.database._reader.sync_engine, server.database._writer.sync_engine]
-    for engine in engines:
-        event.listen(engine, "before_cursor_execute", note)
-    await find(server, key)
-    for engine in engines:
-        event.remove(engine, "before_cursor_execute", note)
+    with noting(server) as asked:
+        await find(server, key)
+    written = [statement for statement, _ in asked if not statement.startswith("SELECT")]
     assert written == []
     assert await last_use(server, record) == first
 
