@@ -57,7 +57,7 @@ def first_refresh_token(login_id: uuid.UUID, now: datetime) -> tuple[str, dict[s
     return token, {**row, "successors": 0}
 
 
-# The statements are built once: building this one takes longer than running it. What varies are
+# The statements are built once: to build one takes longer than to run it. What varies are
 # parameters, whose names keep clear of those of the columns.
 
 TOKEN = bindparam("presented_hash", type_=String())
